@@ -1,0 +1,82 @@
+"""Failures as values, and every code the platform gives them.
+
+Decisions read `kind`, `code` and `retryable`; messages are for people.
+"""
+
+from limosa_idl.core.v1alpha1.failure_pb2 import (
+    FAILURE_KIND_SYSTEM,
+    FAILURE_KIND_USER,
+    ExceptionDetails,
+    Failure,
+    FailureOrigin,
+)
+
+
+class Code:
+    """Failure codes. Stable: scripts match on them."""
+
+    # The author's code and data.
+    USER_EXCEPTION = "UserException"
+    IMPORT_FAILED = "ImportFailed"
+    TASK_NOT_FOUND = "TaskNotFound"
+    BAD_INPUT = "BadInput"
+    BAD_OUTPUT = "BadOutput"
+    EXITED = "Exited"
+    OOM_KILLED = "OOMKilled"
+    TIMEOUT = "Timeout"
+    NODE_DEADLINE = "NodeDeadline"
+    BRANCH_FAILED = "BranchFailed"
+    BRANCH_CONDITION = "BranchCondition"
+    BINDING = "Binding"
+    MAP_LENGTHS = "MapLengths"
+    MAP_TOO_LARGE = "MapTooLarge"
+    STATE_TOO_LARGE = "StateTooLarge"
+    GRAPH_INVALID = "GraphInvalid"
+    SPEC_CHANGED = "SpecChanged"
+    # The author's request, as the cluster sees it.
+    IMAGE_PULL = "ImagePull"
+    IMAGE_INVALID = "ImageInvalid"
+    IMAGE_NOT_RUNNABLE = "ImageNotRunnable"
+    SECRET_MISSING = "SecretMissing"
+    CONFIG_ERROR = "ConfigError"
+    POD_INVALID = "PodInvalid"
+    POD_POLICY = "PodPolicy"
+    UNSCHEDULABLE = "Unschedulable"
+    QUOTA = "Quota"
+    PYTHON_MISMATCH = "PythonMismatch"
+    BUNDLE_CORRUPT = "BundleCorrupt"
+    # The platform.
+    POD_GONE = "PodGone"
+    POD_FAILED = "PodFailed"
+    POD_FORBIDDEN = "PodForbidden"
+    POD_CONFLICT = "PodConflict"
+    EVICTED = "Evicted"
+    NODE_LOST = "NodeLost"
+    PREEMPTED = "Preempted"
+    NO_COMMIT = "NoCommit"
+    STORE = "Store"
+    CORRUPT_DATA = "CorruptData"
+    API = "KubernetesApi"
+    INTERNAL = "Internal"
+    # Neither fault.
+    ABORTED = "Aborted"
+    UPSTREAM_FAILED = "UpstreamFailed"
+
+
+def user(
+    code: str,
+    message: str,
+    *,
+    retryable: bool = False,
+    origin: FailureOrigin | None = None,
+    exception: ExceptionDetails | None = None,
+) -> Failure:
+    """A failure of the author's code, data or request."""
+    return Failure(
+        kind=FAILURE_KIND_USER, code=code, message=message, retryable=retryable, origin=origin, exception=exception
+    )
+
+
+def system(code: str, message: str, *, retryable: bool = True, origin: FailureOrigin | None = None) -> Failure:
+    """A failure of the platform."""
+    return Failure(kind=FAILURE_KIND_SYSTEM, code=code, message=message, retryable=retryable, origin=origin)

@@ -1,0 +1,84 @@
+"""The store layout: where everything of one project-domain lies.
+
+Keys are relative to the root of the store, without a leading slash. The run prefix
+carries the run's uid, so that a name used again never meets old results.
+"""
+
+
+def project_prefix(project: str, domain: str) -> str:
+    """Everything of one project-domain lies below it."""
+    return f"{project}/{domain}"
+
+
+def code_key(project: str, domain: str, digest: str) -> str:
+    """A code bundle, by the sha256 (hex) of the uncompressed tar."""
+    return f"{project}/{domain}/code/{digest}.tar.gz"
+
+
+def closure_key(project: str, domain: str, digest: str) -> str:
+    """A serialised Closure, by its sha256 (hex)."""
+    return f"{project}/{domain}/closures/{digest}.pb"
+
+
+def upload_key(project: str, domain: str, digest: str, name: str) -> str:
+    """A file a person uploaded as an input, by the sha256 (hex) of its content."""
+    return f"{project}/{domain}/uploads/{digest}/{name}"
+
+
+def run_prefix(project: str, domain: str, run: str, run_uid: str) -> str:
+    """Everything a run leaves lies below it."""
+    return f"{project}/{domain}/runs/{run}.{run_uid}"
+
+
+def outputs_key(prefix: str) -> str:
+    """The run's outputs as a LiteralMap; only where they do not travel in a snapshot."""
+    return f"{prefix}/outputs.pb"
+
+
+def commit_key(prefix: str, node_path: str, index: int | None) -> str:
+    """The one result of a node item."""
+    return f"{prefix}/commits/{node_path}" if index is None else f"{prefix}/commits/{node_path}/{index}"
+
+
+def launch_prefix(prefix: str, launch_id: str) -> str:
+    """Everything one launch writes but its commit lies below it."""
+    return f"{prefix}/launches/{launch_id}"
+
+
+def inputs_key(prefix: str, launch_id: str) -> str:
+    """Inputs of a launch that are too large for its pod spec."""
+    return f"{launch_prefix(prefix, launch_id)}/inputs.pb"
+
+
+def error_key(prefix: str, launch_id: str) -> str:
+    """The ErrorRecord of a launch."""
+    return f"{launch_prefix(prefix, launch_id)}/error.pb"
+
+
+def data_prefix(prefix: str, launch_id: str) -> str:
+    """Files, directories, frames and offloaded literals a launch wrote."""
+    return f"{launch_prefix(prefix, launch_id)}/data"
+
+
+def log_prefix(prefix: str, launch_id: str) -> str:
+    """Log segments of a launch; their names sort in the order of writing."""
+    return f"{launch_prefix(prefix, launch_id)}/log/"
+
+
+def log_key(prefix: str, launch_id: str, segment: int) -> str:
+    """One log segment, numbered from 0."""
+    return f"{log_prefix(prefix, launch_id)}{segment:08d}"
+
+
+def join_uri(root: str, key: str) -> str:
+    """Absolute URI of a key."""
+    return f"{root.rstrip('/')}/{key}"
+
+
+def key_of(root: str, uri: str) -> str | None:
+    """Key of an absolute URI, or None when it does not lie below the root."""
+    base = root.rstrip("/") + "/"
+    if not uri.startswith(base):
+        return None
+    key = uri[len(base) :]
+    return None if ".." in key.split("/") else key
