@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Accessor, BindingData
+
 from limosa_model import values
 from limosa_model.types import name_of
 
@@ -82,7 +83,9 @@ def _step(literal: Literal, accessor: Accessor) -> Literal:
     else:
         raise BindingError(f"'{accessor.key}' needs a record or dict, got {name_of(literal)}")
     if accessor.key not in fields:
-        raise BindingError(f"there is no '{accessor.key}': the value has {', '.join(sorted(fields)) or 'nothing'}")
+        raise BindingError(
+            f"there is no '{accessor.key}': the value has {', '.join(sorted(fields)) or 'nothing'}"
+        )
     return fields[accessor.key]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Comparison, Condition, Operand
+
 from limosa_model.values import to_python_primitive
 
 _SYMBOLS = {
@@ -100,6 +101,8 @@ def _compare(comparison: Comparison, operands: Mapping[str, Literal]) -> bool:
         if operator == Comparison.OPERATOR_GE:
             return bool(left >= right)  # type: ignore[operator]
     except TypeError:
-        text = f"{describe_operand(comparison.left)} {_SYMBOLS[operator]} {describe_operand(comparison.right)}"
+        text = (
+            f"{describe_operand(comparison.left)} {_SYMBOLS[operator]} {describe_operand(comparison.right)}"
+        )
         raise ConditionError(f"{text} cannot compare {left!r} with {right!r}") from None
     raise ConditionError("a comparison has no operator")

@@ -16,5 +16,5 @@ def sha256_hex(data: bytes) -> str:
 
 
 def digest_of(message: Message) -> str:
-    """ "sha256:<hex>" over `serialize`."""
+    """Digest "sha256:<hex>" over `serialize`."""
     return "sha256:" + sha256_hex(serialize(message))

@@ -12,7 +12,7 @@ def effective_task(task: TaskSpec, overrides: NodeOverrides | None) -> TaskSpec:
     merged.CopyFrom(task)
     _merge_resources(merged, overrides)
     for name in ("retry", "timeout", "deadline", "cache"):
-        if overrides.HasField(name):  # type: ignore[arg-type]
+        if overrides.HasField(name):
             getattr(merged, name).CopyFrom(getattr(overrides, name))
     if overrides.HasField("interruptible"):
         merged.interruptible = overrides.interruptible

@@ -73,10 +73,17 @@ def user(
 ) -> Failure:
     """A failure of the author's code, data or request."""
     return Failure(
-        kind=FAILURE_KIND_USER, code=code, message=message, retryable=retryable, origin=origin, exception=exception
+        kind=FAILURE_KIND_USER,
+        code=code,
+        message=message,
+        retryable=retryable,
+        origin=origin,
+        exception=exception,
     )
 
 
-def system(code: str, message: str, *, retryable: bool = True, origin: FailureOrigin | None = None) -> Failure:
+def system(
+    code: str, message: str, *, retryable: bool = True, origin: FailureOrigin | None = None
+) -> Failure:
     """A failure of the platform."""
     return Failure(kind=FAILURE_KIND_SYSTEM, code=code, message=message, retryable=retryable, origin=origin)

@@ -10,6 +10,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import Epoch, RunSpec
+
 from limosa_model import names
 from limosa_model.digests import serialize, sha256_hex
 from limosa_model.pod_contract import INLINE_CLOSURE_LIMIT
@@ -88,7 +89,9 @@ def from_manifest(manifest: dict[str, Any]) -> tuple[RunSpec, Epoch]:
     closure = _unpack("spec.closure", body["closure"]) if body.get("closure") else b""
     digest = body.get("closureDigest", "")
     if closure and digest and sha256_hex(closure) != digest:
-        raise ManifestError("spec.closureDigest", f"says {digest[:12]}…, the closure has {sha256_hex(closure)[:12]}…")
+        raise ManifestError(
+            "spec.closureDigest", f"says {digest[:12]}…, the closure has {sha256_hex(closure)[:12]}…"
+        )
     if not closure and not digest:
         raise ManifestError("spec.closure", "is missing")
     spec = RunSpec(
@@ -106,7 +109,7 @@ def from_manifest(manifest: dict[str, Any]) -> tuple[RunSpec, Epoch]:
 
 
 def desired_of(manifest: dict[str, Any]) -> str:
-    """ "RUN" or "ABORT"."""
+    """What is wanted of the run: "RUN" or "ABORT"."""
     return str(manifest.get("spec", {}).get("desired") or RUN)
 
 

@@ -37,8 +37,14 @@ DEFAULT_PROJECT = "demo"
 DEFAULT_DOMAIN = "development"
 
 _RULES: dict[str, tuple[re.Pattern[str], str]] = {
-    "project": (re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?"), "1–32 of a-z, 0-9 and '-', no '-' at either end"),
-    "domain": (re.compile(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?"), "1–20 of a-z, 0-9 and '-', no '-' at either end"),
+    "project": (
+        re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?"),
+        "1–32 of a-z, 0-9 and '-', no '-' at either end",
+    ),
+    "domain": (
+        re.compile(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?"),
+        "1–20 of a-z, 0-9 and '-', no '-' at either end",
+    ),
     "run": (
         re.compile(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?"),
         "1–50 of a-z, 0-9 and '-', a letter first, no '-' last",
@@ -52,17 +58,125 @@ _RULES: dict[str, tuple[re.Pattern[str], str]] = {
     "variable": (re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), "a Python identifier"),
 }
 
-_ADJECTIVES = (
-    "amber bold brisk calm clear coral crisp dapper deft eager early fleet fond gentle glad golden grand happy hardy "
-    "keen kind lively lucid mellow mild misty neat nimble noble placid plucky proud quick quiet rapid rosy sharp shy "
-    "silver sleek smooth snug solid spry steady still sunny swift tidy true vivid warm wise witty"
-).split()
-_BIRDS = (
-    "avocet bittern brant bunting condor coot crane curlew dipper dunlin eider egret falcon finch gannet godwit "
-    "grebe gull harrier heron hobby hoopoe ibis jay kestrel kite knot lapwing lark linnet loon martin merlin osprey "
-    "ouzel owl petrel pipit plover puffin quail rail raven robin ruff shrike siskin snipe stilt stint stork swan "
-    "swift teal tern thrush turnstone wagtail warbler whimbrel wren"
-).split()
+_ADJECTIVES = [
+    "amber",
+    "bold",
+    "brisk",
+    "calm",
+    "clear",
+    "coral",
+    "crisp",
+    "dapper",
+    "deft",
+    "eager",
+    "early",
+    "fleet",
+    "fond",
+    "gentle",
+    "glad",
+    "golden",
+    "grand",
+    "happy",
+    "hardy",
+    "keen",
+    "kind",
+    "lively",
+    "lucid",
+    "mellow",
+    "mild",
+    "misty",
+    "neat",
+    "nimble",
+    "noble",
+    "placid",
+    "plucky",
+    "proud",
+    "quick",
+    "quiet",
+    "rapid",
+    "rosy",
+    "sharp",
+    "shy",
+    "silver",
+    "sleek",
+    "smooth",
+    "snug",
+    "solid",
+    "spry",
+    "steady",
+    "still",
+    "sunny",
+    "swift",
+    "tidy",
+    "true",
+    "vivid",
+    "warm",
+    "wise",
+    "witty",
+]
+_BIRDS = [
+    "avocet",
+    "bittern",
+    "brant",
+    "bunting",
+    "condor",
+    "coot",
+    "crane",
+    "curlew",
+    "dipper",
+    "dunlin",
+    "eider",
+    "egret",
+    "falcon",
+    "finch",
+    "gannet",
+    "godwit",
+    "grebe",
+    "gull",
+    "harrier",
+    "heron",
+    "hobby",
+    "hoopoe",
+    "ibis",
+    "jay",
+    "kestrel",
+    "kite",
+    "knot",
+    "lapwing",
+    "lark",
+    "linnet",
+    "loon",
+    "martin",
+    "merlin",
+    "osprey",
+    "ouzel",
+    "owl",
+    "petrel",
+    "pipit",
+    "plover",
+    "puffin",
+    "quail",
+    "rail",
+    "raven",
+    "robin",
+    "ruff",
+    "shrike",
+    "siskin",
+    "snipe",
+    "stilt",
+    "stint",
+    "stork",
+    "swan",
+    "swift",
+    "teal",
+    "tern",
+    "thrush",
+    "turnstone",
+    "wagtail",
+    "warbler",
+    "whimbrel",
+    "wren",
+]
 
 
 def check_name(kind: str, value: str) -> str | None:
@@ -93,7 +207,7 @@ def namespace_of(project: str, domain: str) -> str:
 
 
 def format_epoch(epoch: Epoch) -> str:
-    """ "generation.number", as annotations and pod environments carry it."""
+    """Writes "generation.number", as annotations and pod environments carry it."""
     return f"{epoch.generation}.{epoch.number}"
 
 

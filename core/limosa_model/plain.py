@@ -5,10 +5,13 @@ import re
 from typing import Any
 
 from limosa_idl.core.v1alpha1 import literal_pb2, types_pb2
+
 from limosa_model import values
 from limosa_model.types import describe
 
-_DURATION = re.compile(r"(?P<sign>-)?(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?")
+_DURATION = re.compile(
+    r"(?P<sign>-)?(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?"
+)
 
 
 class PlainError(ValueError):
@@ -38,10 +41,14 @@ def from_plain(data: Any, type_: types_pb2.LiteralType, place: str = "") -> lite
         return _union(data, type_, place)
     if kind == "collection":
         items = _expect(data, list, type_, place)
-        return values.collection([from_plain(x, type_.collection, f"{place}[{i}]") for i, x in enumerate(items)])
+        return values.collection(
+            [from_plain(x, type_.collection, f"{place}[{i}]") for i, x in enumerate(items)]
+        )
     if kind == "map_value":
         entries = _expect(data, dict, type_, place)
-        converted = {str(key): from_plain(x, type_.map_value, f"{place}[{key!r}]") for key, x in entries.items()}
+        converted = {
+            str(key): from_plain(x, type_.map_value, f"{place}[{key!r}]") for key, x in entries.items()
+        }
         return values.literal_map(converted)
     if kind == "record":
         return _record(_expect(data, dict, type_, place), type_.record, place)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from google.protobuf.message import DecodeError
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import TerminationRecord
+
 from limosa_model.digests import serialize
 
 CONTRACT_VERSION = "1"
@@ -49,11 +50,11 @@ class PodEnvironment:
     """Ordinal of the launch of this node item, from 0."""
     launch_id: str
     epoch: str
-    """ "generation.number"."""
+    """Written "generation.number"."""
     task: str
     """Qualified name of the task."""
     loader: str
-    """ "module:attribute"."""
+    """Written "module:attribute"."""
     bundle: str
     """sha256 (hex) of the code bundle; empty where the image has the code."""
     python_version: str

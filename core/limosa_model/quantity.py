@@ -21,7 +21,9 @@ _SUFFIXES = {
     "Pi": Fraction(2**50),
     "Ei": Fraction(2**60),
 }
-_PATTERN = re.compile(r"(?P<number>\d+(?:\.\d*)?|\.\d+)(?:(?P<exponent>[eE][+-]?\d{1,3})|(?P<suffix>[a-zA-Z]*))")
+_PATTERN = re.compile(
+    r"(?P<number>\d+(?:\.\d*)?|\.\d+)(?:(?P<exponent>[eE][+-]?\d{1,3})|(?P<suffix>[a-zA-Z]*))"
+)
 
 
 class QuantityError(ValueError):
@@ -32,7 +34,9 @@ def parse_quantity(text: str) -> Fraction:
     """The exact value of a quantity: cores for CPU, bytes for memory. Raises QuantityError."""
     match = _PATTERN.fullmatch(text.strip())
     if match is None or (match["suffix"] or "") not in _SUFFIXES:
-        raise QuantityError(f"'{text}' is not a quantity: write a number with an optional unit, such as '500m', '2' or '1Gi'")
+        raise QuantityError(
+            f"'{text}' is not a quantity: write a number with an optional unit, such as '500m', '2' or '1Gi'"
+        )
     value = Fraction(match["number"])
     if match["exponent"]:
         return value * Fraction(10) ** int(match["exponent"][1:])

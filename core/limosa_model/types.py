@@ -233,7 +233,12 @@ def name_of(literal: Literal) -> str:
     if value == "blob":
         return "Directory" if literal.blob.multipart else "File"
     names = {"none": "None", "structured_dataset": "Dataset", "struct_value": "dict", "enum_value": "Enum"}
-    names |= {"collection": "list", "map_value": "dict[str, …]", "record": "record", "offloaded": "offloaded value"}
+    names |= {
+        "collection": "list",
+        "map_value": "dict[str, …]",
+        "record": "record",
+        "offloaded": "offloaded value",
+    }
     if value == "union_value":
         return name_of(literal.union_value.value)
     return names.get(value or "", "nothing")

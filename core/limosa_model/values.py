@@ -63,7 +63,9 @@ def duration(value: dt.timedelta) -> pb.Literal:
     micros = value // _MICROSECOND
     seconds, rest = divmod(abs(micros), 1_000_000)
     sign = -1 if micros < 0 else 1
-    return pb.Literal(primitive=pb.Primitive(duration=Duration(seconds=sign * seconds, nanos=sign * rest * 1000)))
+    return pb.Literal(
+        primitive=pb.Primitive(duration=Duration(seconds=sign * seconds, nanos=sign * rest * 1000))
+    )
 
 
 def struct(value: Any) -> pb.Literal:
@@ -227,5 +229,11 @@ def _plain_reference(literal: pb.Literal) -> dict[str, Any]:
     if kind == "structured_dataset":
         dataset = literal.structured_dataset
         columns = [column.name for column in dataset.columns]
-        return {"uri": dataset.uri, "kind": "dataset", "format": dataset.format, "rows": dataset.rows, "columns": columns}
+        return {
+            "uri": dataset.uri,
+            "kind": "dataset",
+            "format": dataset.format,
+            "rows": dataset.rows,
+            "columns": columns,
+        }
     return {"uri": literal.offloaded.uri, "kind": "offloaded", "size": literal.offloaded.size}

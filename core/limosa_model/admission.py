@@ -1,0 +1,378 @@
+"""Admission: whether a closure may be registered and run.
+
+The compiler finds most of this earlier and says it nearer to the source; admin and the operator check again,
+because nothing forces a spec to come from our compiler.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from limosa_idl.core.v1alpha1.interface_pb2 import Interface, SourceLocation, Variable
+from limosa_idl.core.v1alpha1.types_pb2 import LiteralType
+from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import (
+    BindingData,
+    Closure,
+    Condition,
+    Node,
+    Operand,
+    WorkflowSpec,
+)
+
+from limosa_model.bindings import outputs_of
+from limosa_model.effective import effective_task
+from limosa_model.graph import Index, branch_children, dependencies
+from limosa_model.interfaces import node_interface, suggest
+from limosa_model.names import check_name
+from limosa_model.problems import Problem
+from limosa_model.quantity import QuantityError, parse_quantity
+from limosa_model.types import assignable, conforms, describe
+
+MAX_NODES = 20_000
+"""Most nodes of a closure, sub-workflows counted once."""
+MAX_DEPTH = 20
+"""Deepest nesting of sub-workflows and branches."""
+
+_LOADER = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+
+def validate_closure(closure: Closure) -> list[Problem]:
+    """Everything wrong with a closure; empty when it may run."""
+    index = Index(closure)
+    if not index.has_workflow(closure.entry):
+        return [
+            Problem(
+                "EntryMissing", closure.entry or "closure", "the entry workflow is not in the closure", ""
+            )
+        ]
+    problems = list(_duplicates(closure))
+    if sum(len(workflow.nodes) for workflow in closure.workflows) > MAX_NODES:
+        return [
+            Problem(
+                "TooManyNodes", closure.entry, f"more than {MAX_NODES} nodes", "use a map for repeated work"
+            )
+        ]
+    for task in closure.tasks:
+        problems += validate_task(task)
+    problems += _recursion(index, closure.entry, ())
+    if problems:
+        return problems
+    for workflow in closure.workflows:
+        problems += _workflow(index, workflow)
+    return problems
+
+
+def validate_task(task: TaskSpec) -> list[Problem]:
+    """Everything wrong with a task by itself."""
+    place = f"task {task.name}{_location(task.source)}"
+    problems = []
+    reason = check_name("entity", task.name)
+    if reason:
+        problems.append(Problem("TaskName", place, reason, "rename it"))
+    if task.WhichOneof("target") is None:
+        problems.append(
+            Problem("TaskTarget", place, "it has no target", "compile it again with a current SDK")
+        )
+    elif not _LOADER.fullmatch(task.python.loader):
+        problem = f"the loader '{task.python.loader}' is not 'module:function'"
+        problems.append(Problem("TaskLoader", place, problem, "compile it again with a current SDK"))
+    problems += _interface(task.interface, place)
+    problems += _resources(task, place)
+    for secret in task.secrets:
+        if not secret.name or not secret.key:
+            problems.append(Problem("Secret", place, "a secret needs a name and a key", "Secret(name, key)"))
+    return problems
+
+
+def _location(source: SourceLocation) -> str:
+    return f" ({source.file}:{source.line})" if source.file else ""
+
+
+def _duplicates(closure: Closure) -> Iterator[Problem]:
+    for kind, items in (("task", closure.tasks), ("workflow", closure.workflows)):
+        seen = set()
+        for item in items:
+            if item.name in seen:
+                yield Problem(
+                    "Duplicate", f"{kind} {item.name}", "it is in the closure twice", "rename one of them"
+                )
+            seen.add(item.name)
+
+
+def _interface(interface: Interface, place: str) -> Iterator[Problem]:
+    for side, variables in (("input", interface.inputs), ("output", interface.outputs)):
+        seen = set()
+        for variable in variables:
+            where = f"{place}: {side} '{variable.name}'"
+            reason = check_name("variable", variable.name)
+            if reason:
+                yield Problem("VariableName", where, reason, "rename it")
+            if variable.name in seen:
+                yield Problem("Duplicate", where, "the name is used twice", "rename one of them")
+            seen.add(variable.name)
+            if variable.type.WhichOneof("kind") is None:
+                yield Problem("VariableType", where, "it has no type", "annotate it")
+            elif variable.HasField("default_value"):
+                reason = conforms(variable.default_value, variable.type)
+                if reason:
+                    yield Problem(
+                        "DefaultType", where, f"the default does not fit: {reason}", "change the default"
+                    )
+
+
+def _resources(task: TaskSpec, place: str) -> Iterator[Problem]:
+    requests, limits = task.resources.requests, task.resources.limits
+    for name in ("cpu", "memory", "ephemeral_storage"):
+        amounts = []
+        for side, resource_list in (("request", requests), ("limit", limits)):
+            text = getattr(resource_list, name)
+            try:
+                amounts.append(parse_quantity(text) if text else None)
+            except QuantityError as error:
+                yield Problem("Quantity", f"{place}: {name} {side}", str(error), "")
+                amounts.append(None)
+        if None not in amounts and amounts[0] > amounts[1]:  # type: ignore[operator]
+            problem = f"the request {getattr(requests, name)} is above the limit {getattr(limits, name)}"
+            yield Problem(
+                "RequestAboveLimit", f"{place}: {name}", problem, "lower the request or raise the limit"
+            )
+
+
+def _recursion(index: Index, name: str, stack: tuple[str, ...]) -> list[Problem]:
+    if name in stack:
+        chain = " → ".join((*stack[stack.index(name) :], name))
+        remedy = "a workflow cannot contain itself; end the recursion with a branch inside one task"
+        return [Problem("Recursion", f"workflow {name}", f"it contains itself: {chain}", remedy)]
+    if len(stack) > MAX_DEPTH:
+        return [
+            Problem("TooDeep", f"workflow {name}", f"nested deeper than {MAX_DEPTH}", "flatten the workflow")
+        ]
+    problems: list[Problem] = []
+    for inner in sorted(set(_sub_workflows(index.workflow(name).nodes))):
+        if index.has_workflow(inner):
+            problems += _recursion(index, inner, (*stack, name))
+    return problems
+
+
+def _sub_workflows(nodes: Iterable[Node]) -> Iterator[str]:
+    for node in nodes:
+        if node.WhichOneof("target") == "sub_workflow":
+            yield node.sub_workflow.workflow
+        elif node.WhichOneof("target") == "branch":
+            yield from _sub_workflows(branch_children(node.branch))
+
+
+def _workflow(index: Index, workflow: WorkflowSpec) -> list[Problem]:
+    place = f"workflow {workflow.name}{_location(workflow.source)}"
+    reason = check_name("entity", workflow.name)
+    problems = [Problem("WorkflowName", place, reason, "rename it")] if reason else []
+    problems += _interface(workflow.interface, place)
+    seen: set[str] = set()
+    for node in workflow.nodes:
+        if node.id in seen:
+            problems.append(
+                Problem("Duplicate", f"{place}: node {node.id}", "the id is used twice", "rename one")
+            )
+        seen.add(node.id)
+    scope = _Scope(index, workflow, place)
+    for node in workflow.nodes:
+        problems += scope.check(node, node.id)
+    problems += scope.check_outputs()
+    cycle = _cycle(workflow)
+    if cycle:
+        chain = " → ".join(cycle)
+        problems.append(
+            Problem("Cycle", place, f"nodes wait for each other: {chain}", "remove one of the orderings")
+        )
+    return problems
+
+
+class _Scope:
+    """The nodes of one workflow, seen by each other."""
+
+    def __init__(self, index: Index, workflow: WorkflowSpec, place: str) -> None:
+        self._index = index
+        self._workflow = workflow
+        self._place = place
+        self._nodes = {node.id: node for node in workflow.nodes}
+        self._inputs = {variable.name: variable for variable in workflow.interface.inputs}
+
+    def check(self, node: Node, path: str) -> list[Problem]:
+        place = f"{self._place}: node {path} ({node.display_name or node.id}){_location(node.source)}"
+        reason = check_name("node", node.id)
+        problems = [Problem("NodeId", place, reason, "rename it")] if reason else []
+        for other in node.upstream:
+            if other not in self._nodes:
+                problems.append(
+                    Problem("UnknownNode", place, f"it is ordered after '{other}'", "no such node")
+                )
+        if node.WhichOneof("target") == "branch":
+            return problems + self._branch(node, path, place)
+        interface = node_interface(self._index, node)
+        if interface is None:
+            target = node.task.task or node.map.task or node.sub_workflow.workflow or "nothing"
+            return [
+                *problems,
+                Problem("UnknownTarget", place, f"its target '{target}' is not in the closure", ""),
+            ]
+        problems += self._bindings(node, interface, place)
+        problems += self._overrides(node, place)
+        return problems
+
+    def _overrides(self, node: Node, place: str) -> Iterator[Problem]:
+        name = node.task.task or node.map.task
+        if name and node.HasField("overrides"):
+            yield from _resources(effective_task(self._index.task(name), node.overrides), place)
+
+    def _bindings(self, node: Node, interface: Interface, place: str) -> Iterator[Problem]:
+        known = {variable.name: variable for variable in interface.inputs}
+        bound = set()
+        for binding in node.inputs:
+            where = f"{place}: input '{binding.name}'"
+            if binding.name not in known:
+                yield Problem("UnknownInput", where, "there is no such input", suggest(binding.name, known))
+                continue
+            if binding.name in bound:
+                yield Problem("Duplicate", where, "it is bound twice", "bind it once")
+            bound.add(binding.name)
+            yield from self._fits(binding.data, known[binding.name], where)
+        for name, variable in known.items():
+            if name not in bound and not variable.HasField("default_value"):
+                remedy = f"pass a {describe(variable.type)}"
+                yield Problem("MissingInput", f"{place}: input '{name}'", "it is required", remedy)
+        for name in node.map.mapped_inputs:
+            if name not in known:
+                yield Problem("UnknownInput", place, f"it maps over '{name}'", suggest(name, known))
+        if node.WhichOneof("target") == "map" and not node.map.mapped_inputs:
+            yield Problem("MapWithoutInput", place, "a map needs an input to map over", "pass a list")
+
+    def _fits(self, data: BindingData, variable: Variable, where: str) -> Iterator[Problem]:
+        if data.WhichOneof("value") == "literal":
+            reason = conforms(data.literal, variable.type)
+        else:
+            given, reason = self._type_of(data)
+            if given is not None:
+                reason = assignable(given, variable.type)
+        if reason:
+            yield Problem("InputType", where, reason, f"pass a {describe(variable.type)}")
+
+    def _type_of(self, data: BindingData) -> tuple[LiteralType | None, str | None]:
+        """The type a binding gives, or why it gives none; (None, None) where only the run can tell."""
+        kind = data.WhichOneof("value")
+        if kind == "output":
+            if data.output.node not in self._nodes:
+                return None, f"there is no node '{data.output.node}'"
+            interface = node_interface(self._index, self._nodes[data.output.node])
+            outputs = {} if interface is None else {variable.name: variable for variable in interface.outputs}
+            if data.output.output not in outputs:
+                name = data.output.output
+                return None, f"node {data.output.node} has no output '{name}': {suggest(name, outputs)}"
+            return (None, None) if data.output.path else (outputs[data.output.output].type, None)
+        if kind == "input":
+            if data.input.name not in self._inputs:
+                return (
+                    None,
+                    f"the workflow has no input '{data.input.name}': {suggest(data.input.name, self._inputs)}",
+                )
+            return (None, None) if data.input.path else (self._inputs[data.input.name].type, None)
+        if kind is None:
+            return None, "the binding has no value"
+        for node_id, _ in outputs_of(data):
+            if node_id not in self._nodes:
+                return None, f"there is no node '{node_id}'"
+        return None, None
+
+    def _branch(self, node: Node, path: str, place: str) -> list[Problem]:
+        problems: list[Problem] = []
+        if not node.branch.cases:
+            problems.append(
+                Problem("EmptyBranch", place, "a branch needs at least one case", "add .if_(…).then(…)")
+            )
+        operands = {binding.name for binding in node.inputs}
+        for binding in node.inputs:
+            _, reason = self._type_of(binding.data)
+            if reason:
+                problems.append(Problem("Operand", f"{place}: operand '{binding.name}'", reason, ""))
+        for case in node.branch.cases:
+            problems += _condition(case.condition, operands, place)
+        children = list(branch_children(node.branch))
+        for child in children:
+            problems += self.check(child, f"{path}/{child.id}")
+        interfaces = [node_interface(self._index, child) for child in children]
+        shapes = {
+            tuple(v.name for v in interface.outputs) for interface in interfaces if interface is not None
+        }
+        if len(shapes) > 1:
+            lists = " and ".join(f"({', '.join(shape)})" for shape in sorted(shapes))
+            remedy = "make every case return the same outputs"
+            problems.append(
+                Problem("BranchOutputs", place, f"its cases give different outputs: {lists}", remedy)
+            )
+        return problems
+
+    def check_outputs(self) -> Iterator[Problem]:
+        known = {variable.name: variable for variable in self._workflow.interface.outputs}
+        bound = {binding.name for binding in self._workflow.outputs}
+        for binding in self._workflow.outputs:
+            where = f"{self._place}: output '{binding.name}'"
+            if binding.name not in known:
+                yield Problem("UnknownOutput", where, "the interface lacks it", suggest(binding.name, known))
+            else:
+                yield from self._fits(binding.data, known[binding.name], where)
+        for name in known:
+            if name not in bound:
+                yield Problem(
+                    "UnboundOutput", f"{self._place}: output '{name}'", "nothing gives it", "return it"
+                )
+
+
+def _condition(condition: Condition, operands: set[str], place: str) -> Iterator[Problem]:
+    for operand in _operands(condition):
+        if operand.WhichOneof("kind") == "input" and operand.input not in operands:
+            yield Problem(
+                "Operand", place, f"a condition reads '{operand.input}'", suggest(operand.input, operands)
+            )
+        elif operand.WhichOneof("kind") is None:
+            yield Problem("Operand", place, "a condition has an empty operand", "compile it again")
+
+
+def _operands(condition: Condition) -> Iterator[Operand]:
+    kind = condition.WhichOneof("kind")
+    if kind == "comparison":
+        yield condition.comparison.left
+        yield condition.comparison.right
+    elif kind == "negation":
+        yield from _operands(condition.negation)
+    elif kind == "truth":
+        yield condition.truth
+    elif kind is not None:
+        for part in getattr(condition, kind).conditions:
+            yield from _operands(part)
+    else:
+        yield Operand()
+
+
+def _cycle(workflow: WorkflowSpec) -> list[str]:
+    """Ids along one cycle, first repeated last; empty where there is none. Iterative: a chain may be long."""
+    edges = {node.id: sorted(dependencies(node)) for node in workflow.nodes}
+    done: set[str] = set()
+    for start in edges:
+        path: list[str] = []
+        on_path: set[str] = set()
+        stack: list[tuple[str, bool]] = [(start, False)]
+        while stack:
+            node_id, leaving = stack.pop()
+            if leaving:
+                path.pop()
+                on_path.discard(node_id)
+                done.add(node_id)
+                continue
+            if node_id in on_path:
+                return [*path[path.index(node_id) :], node_id]
+            if node_id in done or node_id not in edges:
+                continue
+            path.append(node_id)
+            on_path.add(node_id)
+            stack.append((node_id, True))
+            stack += [(other, False) for other in edges[node_id]]
+    return []

@@ -1,0 +1,112 @@
+"""Graphs: looking things up in a closure, and what depends on what."""
+
+from collections.abc import Iterable, Iterator
+
+from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import (
+    Binding,
+    BindingData,
+    BranchNode,
+    Closure,
+    InputRef,
+    Node,
+    OutputRef,
+    TaskNode,
+    WorkflowSpec,
+)
+
+from limosa_model.bindings import outputs_of
+
+
+class Index:
+    """A closure's tasks and workflows by name."""
+
+    def __init__(self, closure: Closure) -> None:
+        self.closure = closure
+        self._tasks = {task.name: task for task in closure.tasks}
+        self._workflows = {workflow.name: workflow for workflow in closure.workflows}
+
+    @property
+    def entry(self) -> WorkflowSpec:
+        """The workflow that runs."""
+        return self._workflows[self.closure.entry]
+
+    def task(self, name: str) -> TaskSpec:
+        """A task by name; KeyError when the closure lacks it, which `validate_closure` reports."""
+        return self._tasks[name]
+
+    def workflow(self, name: str) -> WorkflowSpec:
+        """A workflow by name; KeyError when the closure lacks it."""
+        return self._workflows[name]
+
+    def has_task(self, name: str) -> bool:
+        """Whether the closure has the task."""
+        return name in self._tasks
+
+    def has_workflow(self, name: str) -> bool:
+        """Whether the closure has the workflow."""
+        return name in self._workflows
+
+
+def branch_children(branch: BranchNode) -> Iterator[Node]:
+    """The nodes a branch may take: its cases in order, then the otherwise."""
+    for case in branch.cases:
+        yield case.then
+    if branch.WhichOneof("otherwise") == "else_then":
+        yield branch.else_then
+
+
+def own_dependencies(node: Node) -> set[str]:
+    """Ids a node itself waits for: those its inputs read and those it is ordered after."""
+    found = set(node.upstream)
+    for binding in node.inputs:
+        found.update(node_id for node_id, _ in outputs_of(binding.data))
+    return found
+
+
+def dependencies(node: Node) -> set[str]:
+    """Ids of the node's scope that it, or a child a branch may take, waits for."""
+    found = own_dependencies(node)
+    if node.WhichOneof("target") == "branch":
+        for child in branch_children(node.branch):
+            found |= dependencies(child)
+    return found
+
+
+def find_node(closure: Closure, path: str) -> Node | None:
+    """The node at a path ("n3/n1"), through branches and sub-workflows; None where there is none."""
+    index = Index(closure)
+    nodes: Iterable[Node] = index.entry.nodes
+    found: Node | None = None
+    for part in path.split("/"):
+        found = next((node for node in nodes if node.id == part), None)
+        if found is None:
+            return None
+        nodes = children_of(index, found)
+    return found
+
+
+def children_of(index: Index, node: Node) -> Iterable[Node]:
+    """The nodes one step below a node: a branch's cases, a sub-workflow's nodes, else none."""
+    kind = node.WhichOneof("target")
+    if kind == "branch":
+        return list(branch_children(node.branch))
+    if kind == "sub_workflow" and index.has_workflow(node.sub_workflow.workflow):
+        return index.workflow(node.sub_workflow.workflow).nodes
+    return []
+
+
+def wrap_task(task: TaskSpec) -> Closure:
+    """A workflow of one node "n0" with the task's name and interface: what runs when a task is run by itself."""
+    workflow = WorkflowSpec(name=task.name, interface=task.interface, description=task.description)
+    workflow.source.CopyFrom(task.source)
+    node = workflow.nodes.add(
+        id="n0", display_name=task.name.rpartition(".")[2], task=TaskNode(task=task.name)
+    )
+    for variable in task.interface.inputs:
+        data = BindingData(input=InputRef(name=variable.name))
+        node.inputs.append(Binding(name=variable.name, data=data))
+    for variable in task.interface.outputs:
+        data = BindingData(output=OutputRef(node="n0", output=variable.name))
+        workflow.outputs.append(Binding(name=variable.name, data=data))
+    return Closure(entry=task.name, tasks=[task], workflows=[workflow])
