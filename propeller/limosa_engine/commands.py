@@ -1,0 +1,109 @@
+"""What the engine wants done. Each command is idempotent.
+
+`needs_status`: carry it out only after the API server accepted a status that holds the state of this
+step or a later one (the crash rule: what cannot be observed again is written before anything rests on it).
+"""
+
+import dataclasses
+from typing import ClassVar
+
+from limosa_engine.graph import Item
+from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+from limosa_idl.run.v1alpha1.run_pb2 import Snapshot
+
+
+@dataclasses.dataclass(frozen=True)
+class CreatePod:
+    """Launch a node item. Answered by PodCreated or PodRejected."""
+
+    item: Item
+    launch: int
+    """Ordinal, from 0."""
+    launch_id: str
+    task: str
+    """Name of a task of the closure; `Graph.task_of(item)` gives it with the node's overrides applied."""
+    inputs: LiteralMap
+    input_digest: str
+    timeout: float | None
+    """Seconds the launch may run; also the pod's `activeDeadlineSeconds`."""
+
+    @property
+    def first(self) -> bool:
+        """The first launch of its node item."""
+        return self.launch == 0
+
+    @property
+    def needs_status(self) -> bool:
+        """A later launch rests on a counted failure."""
+        return self.launch > 0
+
+
+@dataclasses.dataclass(frozen=True)
+class DeletePod:
+    """Remove a pod, gracefully where it runs. Answered by PodDeleted."""
+
+    item: Item
+    launch: int
+    reason: str
+    """Why: "finished", "failed", "aborted", "deadline" or "stale"."""
+    needs_status: ClassVar[bool] = True
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadCommit:
+    """Read the commit of a node item. Answered by CommitRead or StoreFailed."""
+
+    item: Item
+    needs_status: ClassVar[bool] = False
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadError:
+    """Read the error record of a launch. Answered by ErrorRead or StoreFailed."""
+
+    item: Item
+    launch: int
+    launch_id: str
+    needs_status: ClassVar[bool] = False
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadValue:
+    """Read an offloaded literal. Answered by ValueLoaded or StoreFailed."""
+
+    uri: str
+    digest: str
+    """Of the form "sha256:<hex>"; the bytes must have it; empty where unknown."""
+    needs_status: ClassVar[bool] = False
+
+
+@dataclasses.dataclass(frozen=True)
+class KeepLog:
+    """Store the last part of the pod's log: its runtime could not. Answered by LogKept, in any case."""
+
+    item: Item
+    launch: int
+    launch_id: str
+    needs_status: ClassVar[bool] = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Publish:
+    """Tell admin. Of one key only the latest matters. Not answered.
+
+    The snapshot lacks `epoch` and `seq`; who sends it adds them.
+    """
+
+    snapshot: Snapshot
+    needs_status: ClassVar[bool] = False
+
+
+@dataclasses.dataclass(frozen=True)
+class WakeAt:
+    """Send TimerFired at this time (Unix seconds); replaces the previous WakeAt."""
+
+    when: float
+    needs_status: ClassVar[bool] = False
+
+
+Command = CreatePod | DeletePod | ReadCommit | ReadError | LoadValue | KeepLog | Publish | WakeAt

@@ -1,0 +1,160 @@
+"""What the engine is told. Every command is answered by exactly one event, unless its docstring says otherwise."""
+
+import dataclasses
+
+from limosa_engine.commands import LoadValue, ReadCommit, ReadError
+from limosa_engine.graph import Item
+from limosa_engine.pods import PodView
+from limosa_idl.core.v1alpha1.failure_pb2 import FailureKind
+from limosa_idl.core.v1alpha1.literal_pb2 import Literal
+from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord
+
+
+@dataclasses.dataclass(frozen=True)
+class RunStarted:
+    """Begin. The first event of a state made by `new_state`.
+
+    Pods of the run may exist (the operator died before its first status): nothing is launched before `PodsListed`.
+    """
+
+
+@dataclasses.dataclass(frozen=True)
+class RunRestored:
+    """Go on. The first event of a decoded state; `PodObserved` for each existing pod and `PodsListed` follow."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PodsListed:
+    """Every pod the run had at the time was observed; launches without one are judged now."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PodObserved:
+    """A pod's present state. May repeat, and may skip states in between."""
+
+    item: Item
+    launch: int
+    view: PodView
+
+
+@dataclasses.dataclass(frozen=True)
+class PodGone:
+    """The pod does not exist any more (watch event DELETED, or missing from a list)."""
+
+    item: Item
+    launch: int
+
+
+@dataclasses.dataclass(frozen=True)
+class PodCreated:
+    """Answers CreatePod: the pod exists, made now or before by the same launch with the same inputs."""
+
+    item: Item
+    launch: int
+    uid: str
+
+
+@dataclasses.dataclass(frozen=True)
+class PodRejected:
+    """Answers CreatePod: there is no pod.
+
+    With `retryable` (quota, 429, 5xx) the same launch is tried again and nothing is counted; else it is the
+    launch's failure, of `kind` and `code`.
+    """
+
+    item: Item
+    launch: int
+    code: str
+    message: str
+    retryable: bool
+    retry_after: float | None = None
+    """Seconds, where the server said."""
+    kind: FailureKind = FailureKind.FAILURE_KIND_USER
+
+
+@dataclasses.dataclass(frozen=True)
+class PodDeleted:
+    """Answers DeletePod: the deletion was accepted (PodGone follows), or with `gone` there was no such pod."""
+
+    item: Item
+    launch: int
+    gone: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class LogKept:
+    """Answers KeepLog, whether or not there was a log to keep."""
+
+    item: Item
+    launch: int
+
+
+@dataclasses.dataclass(frozen=True)
+class CommitRead:
+    """Answers ReadCommit. Outputs that the commit has offloaded are loaded and stand inline."""
+
+    item: Item
+    commit: Commit | None
+    """None: there is no commit."""
+    digest: str = ""
+    """Digest of the stored bytes, "sha256:<hex>"."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ErrorRead:
+    """Answers ReadError."""
+
+    item: Item
+    launch: int
+    record: ErrorRecord | None
+    """None: there is no record."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ValueLoaded:
+    """Answers LoadValue; the bytes had the digest that was asked for."""
+
+    uri: str
+    literal: Literal
+
+
+@dataclasses.dataclass(frozen=True)
+class StoreFailed:
+    """Answers ReadCommit, ReadError or LoadValue: the store gave no answer, or one that cannot be used."""
+
+    command: ReadCommit | ReadError | LoadValue
+    code: str
+    message: str
+    retryable: bool
+    """False for corrupt data; everything that may heal is retryable."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TimerFired:
+    """The time of a WakeAt has come. Says only that: what is due is decided by `now`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AbortRequested:
+    """The run is to be ended. May repeat."""
+
+    reason: str
+
+
+Event = (
+    RunStarted
+    | RunRestored
+    | PodsListed
+    | PodObserved
+    | PodGone
+    | PodCreated
+    | PodRejected
+    | PodDeleted
+    | LogKept
+    | CommitRead
+    | ErrorRead
+    | ValueLoaded
+    | StoreFailed
+    | TimerFired
+    | AbortRequested
+)

@@ -1,0 +1,36 @@
+"""Settings of the engine."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class EngineSettings:
+    """Limits and delays of one run. Times are in seconds."""
+
+    live_pods: int = 100
+    """Most pods of the run that have not ended, checks before a first launch included."""
+    system_retries: int = 3
+    """Further attempts of a node item after failures of kind SYSTEM."""
+    system_backoff: float = 1.0
+    """Before the attempt that follows a SYSTEM failure; doubles with each, up to `system_backoff_limit`."""
+    system_backoff_limit: float = 30.0
+    image_pull_grace: float = 120.0
+    """How long ImagePullBackOff is put up with; counted from the first failed pull of the launch."""
+    config_error_grace: float = 30.0
+    """How long CreateContainerConfigError is put up with: a Secret may be on its way."""
+    pod_gone_grace: float = 2.0
+    """From the disappearance of a pod that had not ended to its judgement: its last writes may be under way."""
+    ending_grace: float = 90.0
+    """From the deletion of a running pod to the end of its launch, should the pod's end never be seen."""
+    rejected_backoff: float = 5.0
+    """Before a pod is asked for again where the rejection names no time."""
+    store_backoff: float = 5.0
+    """Before a failed read of the store is tried again."""
+    value_cache_bytes: int = 16 * 1024 * 1024
+    """Serialised size of the values kept in memory; others are read from their commits again."""
+    state_limit_bytes: int = 400 * 1024
+    """Largest worst-case encoded state (as base64) with which a graph or a map's expansion is admitted."""
+    story_length: int = 2000
+    """Entries of a run's history kept for stories."""
+    snapshots: bool = True
+    """Whether Publish commands are wanted."""
