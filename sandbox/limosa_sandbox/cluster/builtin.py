@@ -1,0 +1,110 @@
+"""Schemas of the built-in kinds, as Kubernetes 1.34 publishes them (descriptions left out)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+import orjson
+
+from limosa_sandbox.cluster.errors import ApiError
+from limosa_sandbox.cluster.kinds import Kind, Object
+from limosa_sandbox.cluster.structural import Schema, type_name
+
+
+@lru_cache(maxsize=1)
+def documents() -> dict[str, dict[str, Any]]:
+    """Return the published schema of every type, by its full name."""
+    data = resources.files(__package__).joinpath("builtin_schemas.json").read_bytes()
+    loaded: dict[str, dict[str, Any]] = orjson.loads(data)
+    return loaded
+
+
+@lru_cache(maxsize=1)
+def _schemas() -> dict[str, Schema]:
+    schemas: dict[str, Schema] = {}
+    for name, raw in documents().items():
+        schemas[name] = Schema(raw, schemas)
+    return schemas
+
+
+@lru_cache(maxsize=1)
+def _names() -> dict[tuple[str, str, str], str]:
+    return {
+        (gvk["group"], gvk["version"], gvk["kind"]): name
+        for name, raw in documents().items()
+        for gvk in raw.get("x-kubernetes-group-version-kind") or ()
+        if not name.startswith("io.k8s.apimachinery") or gvk["group"] == ""
+    }
+
+
+def type_of(group: str, version: str, kind: str) -> str | None:
+    """Return the full name of the type that describes a kind, None for kinds that are not built in."""
+    return _names().get((group, version, kind))
+
+
+def schema_of(kind: Kind) -> Schema | None:
+    """Return the schema of a built-in kind in its stored version."""
+    return named_schema(kind.group, kind.version, kind.kind)
+
+
+def named_schema(group: str, version: str, kind: str) -> Schema | None:
+    """Return the schema of a built-in kind by its group, version and name."""
+    name = type_of(group, version, kind)
+    return _schemas()[name] if name else None
+
+
+def decode(schema: Schema, obj: Object) -> Object:
+    """Return an object as a typed decoder reads it: unknown fields and nulls dropped, amounts as text.
+
+    Raises:
+        ApiError: 400 when a field has the wrong JSON type.
+    """
+    decoded: Object = _decode(schema, obj, "")
+    return decoded
+
+
+def _decode(schema: Schema, value: Any, path: str) -> Any:
+    target = schema.target
+    type_ = target.type
+    if type_ is None:
+        return str(value) if _is_amount(target, value) else value
+    if type_ == "object":
+        if not isinstance(value, dict):
+            raise _mismatch(value, path, type_)
+        return _decode_map(target, value, path)
+    if type_ == "array":
+        if not isinstance(value, list):
+            raise _mismatch(value, path, type_)
+        items = target.items
+        return [_decode(items, entry, path) for entry in value] if items is not None else value
+    if type_ == "string" and not isinstance(value, str) and target.raw.get("format") != "int-or-string":
+        raise _mismatch(value, path, type_)
+    if type_ == "boolean" and not isinstance(value, bool):
+        raise _mismatch(value, path, type_)
+    if type_ == "integer" and (isinstance(value, (bool, float, str)) or not isinstance(value, int)):
+        raise _mismatch(value, path, type_)
+    return value
+
+
+def _decode_map(schema: Schema, value: dict[str, Any], path: str) -> dict[str, Any]:
+    properties, additional = schema.properties, schema.additional
+    if not properties and additional is None:
+        return value
+    result: dict[str, Any] = {}
+    for name, entry in value.items():
+        child = properties.get(name) or additional
+        if child is not None and entry is not None:
+            result[name] = _decode(child, entry, f"{path}.{name}" if path else name)
+    return result
+
+
+def _is_amount(schema: Schema, value: Any) -> bool:
+    """Tell whether a number stands where a quantity is expected, which is kept as text."""
+    numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return numeric and {"type": "number"} in (schema.raw.get("oneOf") or ())
+
+
+def _mismatch(value: Any, path: str, expected: str) -> ApiError:
+    return ApiError(400, f"json: cannot unmarshal {type_name(value)} into field {path} of type {expected}")
