@@ -1,0 +1,163 @@
+"""Kubernetes verbs on raw dictionaries."""
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import aiohttp
+import orjson
+
+from limosa_propeller.kube.connection import Connection
+from limosa_propeller.kube.errors import ApiError, NotLeaderError
+
+Object = dict[str, Any]
+
+REQUEST_SECONDS = 30.0
+LIST_SECONDS = 120.0
+LIST_CHUNK = 500
+MERGE_PATCH = "application/merge-patch+json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Resource:
+    """A served kind."""
+
+    group: str
+    """Empty for the core group."""
+    version: str
+    plural: str
+
+    def path(self, namespace: str | None, name: str = "", subresource: str = "") -> str:
+        """Path below the server's URL; without a namespace, of all namespaces or of a cluster-wide kind."""
+        base = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        scope = f"/namespaces/{namespace}" if namespace else ""
+        return "/".join(part for part in (f"{base}{scope}/{self.plural}", name, subresource) if part)
+
+
+PODS = Resource("", "v1", "pods")
+NAMESPACES = Resource("", "v1", "namespaces")
+LEASES = Resource("coordination.k8s.io", "v1", "leases")
+CRDS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions")
+
+
+class Verbs:
+    """Requests to one API server. Every method raises ApiError; a write by a former leader raises NotLeaderError."""
+
+    def __init__(self, connection: Connection, may_write: Callable[[], bool], in_flight: int) -> None:
+        """Args: connection: the session. may_write: asked before each write. in_flight: most writes at a time."""
+        self._connection = connection
+        self._may_write = may_write
+        self._writes = asyncio.Semaphore(in_flight)
+
+    async def get(self, resource: Resource, namespace: str | None, name: str) -> Object:
+        """One object."""
+        return await self._json("GET", resource.path(namespace, name))
+
+    async def list(
+        self, resource: Resource, namespace: str | None, labels: str = ""
+    ) -> tuple[list[Object], str]:
+        """All objects, read in chunks, and the resourceVersion they were true at."""
+        params: dict[str, str] = {"limit": str(LIST_CHUNK)}
+        if labels:
+            params["labelSelector"] = labels
+        items: list[Object] = []
+        while True:
+            page = await self._json("GET", resource.path(namespace), params=params, seconds=LIST_SECONDS)
+            items.extend(page["items"])
+            token = page["metadata"].get("continue")
+            if not token:
+                return items, str(page["metadata"].get("resourceVersion", ""))
+            params["continue"] = token
+
+    async def create(self, resource: Resource, namespace: str | None, body: Object) -> Object:
+        """Creates; ApiError 409 "AlreadyExists" when the name is taken."""
+        return await self._write("POST", resource.path(namespace), orjson.dumps(body))
+
+    async def replace(self, resource: Resource, namespace: str | None, name: str, body: Object) -> Object:
+        """Updates; ApiError 409 "Conflict" when `body`'s resourceVersion is not the latest."""
+        return await self._write("PUT", resource.path(namespace, name), orjson.dumps(body))
+
+    async def merge(
+        self, resource: Resource, namespace: str | None, name: str, patch: bytes, subresource: str = ""
+    ) -> Object:
+        """Applies a JSON merge patch (already encoded)."""
+        return await self._write("PATCH", resource.path(namespace, name, subresource), patch, MERGE_PATCH)
+
+    async def delete(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        uid: str = "",
+        grace_seconds: int | None = None,
+    ) -> None:
+        """Deletes in the background; with `uid` only that very object (ApiError 409 otherwise)."""
+        options: Object = {"propagationPolicy": "Background"}
+        if uid:
+            options["preconditions"] = {"uid": uid}
+        if grace_seconds is not None:
+            options["gracePeriodSeconds"] = grace_seconds
+        await self._write("DELETE", resource.path(namespace, name), orjson.dumps(options))
+
+    async def log_tail(self, namespace: str, pod: str, container: str, lines: int) -> bytes:
+        """The last lines a container printed."""
+        params = {"container": container, "tailLines": str(lines)}
+        return await self._send("GET", PODS.path(namespace, pod, "log"), params=params)
+
+    async def _write(self, method: str, path: str, data: bytes, kind: str = "application/json") -> Object:
+        async with self._writes:
+            # Asked as late as possible: a request may have waited for its turn longer than leadership lasted.
+            if not self._may_write():
+                raise NotLeaderError(f"{method} {path}: leadership has run out")
+            answer = await self._send(method, path, data=data, kind=kind)
+        return orjson.loads(answer) if answer else {}
+
+    async def _json(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        seconds: float = REQUEST_SECONDS,
+    ) -> Object:
+        document: Object = orjson.loads(await self._send(method, path, params=params, seconds=seconds))
+        return document
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        data: bytes | None = None,
+        kind: str = "application/json",
+        seconds: float = REQUEST_SECONDS,
+    ) -> bytes:
+        try:
+            async with self._connection.session().request(
+                method,
+                self._connection.server + path,
+                params=params,
+                data=data,
+                headers={"Content-Type": kind} if data is not None else None,
+                timeout=aiohttp.ClientTimeout(total=seconds),
+            ) as response:
+                body = await response.read()
+                if response.status < 400:
+                    return body
+                raise ApiError.from_response(
+                    response.status, _document(body), response.headers.get("Retry-After")
+                )
+        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+            raise ApiError(0, "Unreachable", f"{method} {path}: {error or type(error).__name__}") from error
+        except RuntimeError as error:
+            if "closed" not in str(error):
+                raise
+            raise ApiError(0, "Unreachable", f"{method} {path}: the session was renewed") from error
+
+
+def _document(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return body.decode("utf-8", "replace")

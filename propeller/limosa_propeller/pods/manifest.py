@@ -1,0 +1,215 @@
+"""A launch as a pod manifest."""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from limosa_engine.commands import CreatePod
+from limosa_idl.run.v1alpha1.run_pb2 import Epoch, RunSpec
+from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
+from limosa_model import layout, names
+from limosa_model.pod_contract import (
+    CONTAINER_NAME,
+    INLINE_INPUTS_LIMIT,
+    POD_COMMAND,
+    TERMINATION_PATH,
+    PodEnvironment,
+)
+
+from limosa_propeller.pods.policy import violations
+from limosa_propeller.pods.resources import container_resources, node_constraints
+from limosa_propeller.pods.strategic_merge import strategic_merge
+from limosa_propeller.settings import PodSettings
+
+HOME_DIR = "/home/limosa"
+TMP_DIR = "/tmp"
+
+
+class PodPolicyError(Exception):
+    """A task asks for a pod it may not have; the message names each field."""
+
+
+class PodFactory:
+    """Makes the pods of one run: what is the same for all of them is computed once."""
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        epoch: Epoch,
+        namespace: str,
+        owner_uid: str,
+        storage_root: str,
+        settings: PodSettings,
+    ) -> None:
+        self._spec = spec
+        self._epoch = names.format_epoch(epoch)
+        self._namespace = namespace
+        self._root = storage_root
+        self._settings = settings
+        self._owner = {
+            "apiVersion": names.API_VERSION,
+            "kind": names.KIND,
+            "name": spec.name,
+            "uid": owner_uid,
+            "controller": True,
+            "blockOwnerDeletion": False,
+        }
+        self._user = settings.run_as_user
+        self.prefix = layout.run_prefix(spec.project, spec.domain, spec.name, spec.run_uid)
+        """Where in the store the run's objects lie, relative to the root."""
+
+    def name(self, command: CreatePod) -> str:
+        """Name of the launch's pod."""
+        return names.pod_name(self._spec.name, command.launch_id)
+
+    def travels_inline(self, command: CreatePod, task: TaskSpec) -> bool:
+        """Whether the inputs go into the pod's environment; else they are stored at `inputs_key` first."""
+        if command.inputs.ByteSize() > INLINE_INPUTS_LIMIT:
+            return False
+        return not any(v.sensitive and v.name in command.inputs.literals for v in task.interface.inputs)
+
+    def inputs_key(self, command: CreatePod) -> str:
+        """Where inputs that do not travel in the pod lie."""
+        return layout.inputs_key(self.prefix, command.launch_id)
+
+    def make(self, command: CreatePod, task: TaskSpec) -> dict[str, Any]:
+        """The manifest. Raises PodPolicyError."""
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": self._metadata(command, task),
+            "spec": self._pod_spec(command, task),
+        }
+        if not task.pod_template:
+            return pod
+        return self._with_template(pod, task)
+
+    def _with_template(self, pod: dict[str, Any], task: TaskSpec) -> dict[str, Any]:
+        try:
+            template = json.loads(task.pod_template)
+        except ValueError as error:
+            raise PodPolicyError(f"pod_template is not JSON: {error}") from error
+        if not isinstance(template, dict) or not set(template) <= {"apiVersion", "kind", "metadata", "spec"}:
+            raise PodPolicyError("pod_template must be an object with 'metadata' and 'spec'")
+        try:
+            merged: dict[str, Any] = strategic_merge(pod, template)
+            found = violations(pod, merged)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise PodPolicyError(f"pod_template does not have the shape of a pod: {error}") from error
+        if found:
+            raise PodPolicyError("pod_template: " + "; ".join(found))
+        return merged
+
+    def _metadata(self, command: CreatePod, task: TaskSpec) -> dict[str, Any]:
+        spec, item = self._spec, command.item
+        annotations = {**spec.annotations, **_not_ours(task.annotations)}
+        annotations.update(
+            {
+                names.ANNOTATION_RUN_UID: spec.run_uid,
+                names.ANNOTATION_NODE_PATH: item.node_path,
+                names.ANNOTATION_EPOCH: self._epoch,
+                names.ANNOTATION_LAUNCH: str(command.launch),
+                names.ANNOTATION_LAUNCH_ID: command.launch_id,
+                names.ANNOTATION_INPUT_DIGEST: command.input_digest,
+            }
+        )
+        if item.index is not None:
+            annotations[names.ANNOTATION_INDEX] = str(item.index)
+        return {
+            "name": self.name(command),
+            "namespace": self._namespace,
+            "labels": {
+                **_not_ours(spec.labels),
+                **_not_ours(task.labels),
+                names.LABEL_RUN: spec.name,
+                names.LABEL_NODE: names.label_value(item.node_path),
+                names.LABEL_PROJECT: spec.project,
+                names.LABEL_DOMAIN: spec.domain,
+            },
+            "annotations": annotations,
+            "ownerReferences": [self._owner],
+        }
+
+    def _pod_spec(self, command: CreatePod, task: TaskSpec) -> dict[str, Any]:
+        spec: dict[str, Any] = {
+            "restartPolicy": "Never",
+            "enableServiceLinks": False,
+            "automountServiceAccountToken": False,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": self._user,
+                "runAsGroup": self._user,
+                "fsGroup": self._user,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [self._container(command, task)],
+            "volumes": [{"name": "home", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}],
+        }
+        if self._settings.service_account:
+            spec["serviceAccountName"] = self._settings.service_account
+        if command.timeout is not None:
+            spec["activeDeadlineSeconds"] = max(1, math.ceil(command.timeout))
+        spec.update(node_constraints(task, self._settings))
+        return spec
+
+    def _container(self, command: CreatePod, task: TaskSpec) -> dict[str, Any]:
+        return {
+            "name": CONTAINER_NAME,
+            "image": task.container_image or self._settings.task_image,
+            "imagePullPolicy": self._settings.image_pull_policy,
+            "command": list(POD_COMMAND),
+            # The author's relative paths are to be writable; the code itself is found through the bundle.
+            **({"workingDir": HOME_DIR} if task.python.bundle_digest else {}),
+            "env": self._environment(command, task),
+            "envFrom": [{"secretRef": {"name": names.STORAGE_SECRET, "optional": True}}],
+            "resources": container_resources(task, self._settings),
+            "volumeMounts": [{"name": "home", "mountPath": HOME_DIR}, {"name": "tmp", "mountPath": TMP_DIR}],
+            "terminationMessagePath": TERMINATION_PATH,
+            "terminationMessagePolicy": "File",
+            "securityContext": {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            },
+        }
+
+    def _environment(self, command: CreatePod, task: TaskSpec) -> list[dict[str, Any]]:
+        secrets = {ref.env or ref.key: ref for ref in task.secrets}
+        plain = {"HOME": HOME_DIR, "TMPDIR": TMP_DIR, **task.environment}
+        # The platform's variables come last and win: an author's cannot change the contract.
+        plain.update(self._contract(command, task).to_environ())
+        env: list[dict[str, Any]] = [
+            {"name": name, "valueFrom": {"secretKeyRef": {"name": ref.name, "key": ref.key}}}
+            for name, ref in secrets.items()
+            if name not in plain
+        ]
+        # Kubernetes expands $(NAME) in values; inputs and authors' text are meant literally.
+        env.extend({"name": name, "value": value.replace("$(", "$$(")} for name, value in plain.items())
+        return env
+
+    def _contract(self, command: CreatePod, task: TaskSpec) -> PodEnvironment:
+        inline = self.travels_inline(command, task)
+        return PodEnvironment(
+            run_uid=self._spec.run_uid,
+            run_name=self._spec.name,
+            project=self._spec.project,
+            domain=self._spec.domain,
+            node_path=command.item.node_path,
+            index=command.item.index,
+            launch=command.launch,
+            launch_id=command.launch_id,
+            epoch=self._epoch,
+            task=task.name,
+            loader=task.python.loader,
+            bundle=task.python.bundle_digest,
+            python_version=task.python.python_version,
+            storage_root=self._root,
+            input_digest=command.input_digest,
+            inputs=command.inputs if inline else None,
+            inputs_uri="" if inline else layout.join_uri(self._root, self.inputs_key(command)),
+        )
+
+
+def _not_ours(given: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in given.items() if not key.startswith(f"{names.GROUP}/")}

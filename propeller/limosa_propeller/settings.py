@@ -1,0 +1,173 @@
+"""What an operator process is told, once, when it starts."""
+
+import argparse
+import dataclasses
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+DEFAULT_TASK_IMAGE = "limosa/task:latest"
+
+
+class SettingsError(ValueError):
+    """A flag or variable cannot be used; the message names it, what it holds and what is expected."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PodSettings:
+    """What every pod of this cluster gets unless its task says otherwise."""
+
+    task_image: str = DEFAULT_TASK_IMAGE
+    image_pull_policy: str = "IfNotPresent"
+    run_as_user: int = 65532
+    """Numeric user and fs group; 0 is refused."""
+    accelerator_label: str = "limosa.dev/accelerator"
+    """Node label that holds the device class a task asks for by `accelerator`."""
+    gpu_resource: str = "nvidia.com/gpu"
+    interruptible_taint: str = "limosa.dev/interruptible"
+    """Taint of nodes that can be taken away; tasks that allow it tolerate it."""
+    service_account: str = ""
+    """Service account of task pods; empty: the namespace's default. Its token is never mounted."""
+    default_cpu: str = "250m"
+    """Requested where a task does not say."""
+    default_memory: str = "512Mi"
+    """Requested, and the limit, where a task does not say."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AdminSettings:
+    """Where the control plane is."""
+
+    endpoint: str
+    """host:port of its gRPC server."""
+    token_file: Path | None = None
+    """Read again for every connection."""
+    ca_file: Path | None = None
+    """PEM of the authority that signed admin's certificate; None: plain text."""
+    max_runs: int = 200
+    """Runs this cluster holds at a time; 0 takes no new ones."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OperatorSettings:
+    """Everything an operator process is told."""
+
+    namespaces: tuple[str, ...] = ()
+    """Namespaces served; empty: all."""
+    cluster_name: str = "local"
+    """For people."""
+    admin: AdminSettings | None = None
+    """None: only runs applied by hand."""
+    pods: PodSettings = PodSettings()
+    kubeconfig: str = ""
+    """Path; empty: the pod's own service account, else ~/.kube/config."""
+    lease_namespace: str = "default"
+    lease_name: str = "limosa-propeller"
+    lease_seconds: int = 15
+    """How long a leader's lease lasts unless renewed."""
+    liveness_endpoint: str = ""
+    """URL on which /healthz is served ("http://127.0.0.1:8080/healthz"); empty: not served."""
+    resync_seconds: float = 45.0
+    """Between full reads that heal what events missed; jittered by a third."""
+    status_interval_seconds: float = 0.5
+    """Least time between two status patches of a run, where no launch waits for one."""
+    status_bytes_per_second: int = 50_000
+    """A patch of n bytes is followed by at least n ÷ this seconds of quiet for its run."""
+    requests_in_flight: int = 64
+    """Writes to the API server at a time, over all runs."""
+    store_threads: int = 8
+    """Threads that wait for the object store."""
+    log_level: str = "INFO"
+    log_format: str = "json"
+    """ "json" or "text"."""
+
+
+def parse_settings(argv: Sequence[str], environ: Mapping[str, str]) -> OperatorSettings:
+    """Reads flags and, where a flag is not given, the environment. Raises SettingsError."""
+    given = _parser(environ).parse_args(argv)
+    for name in ("max_runs", "lease_seconds", "task_user"):
+        if getattr(given, name) < (0 if name == "max_runs" else 1):
+            raise SettingsError(f"--{name.replace('_', '-')} is {getattr(given, name)}; it must be positive")
+    admin = None
+    if given.admin:
+        if ":" not in given.admin:
+            raise SettingsError(f"--admin is '{given.admin}'; write host:port")
+        admin = AdminSettings(
+            endpoint=given.admin,
+            token_file=Path(given.admin_token_file) if given.admin_token_file else None,
+            ca_file=Path(given.admin_ca_file) if given.admin_ca_file else None,
+            max_runs=given.max_runs,
+        )
+    namespaces = tuple(dict.fromkeys(part for text in given.namespace for part in text.split(",") if part))
+    return OperatorSettings(
+        namespaces=() if "all" in namespaces else namespaces,
+        cluster_name=given.cluster_name,
+        admin=admin,
+        pods=PodSettings(
+            task_image=given.task_image,
+            image_pull_policy=given.image_pull_policy,
+            run_as_user=given.task_user,
+            service_account=given.task_service_account,
+            accelerator_label=given.accelerator_label,
+        ),
+        kubeconfig=given.kubeconfig,
+        lease_namespace=given.lease_namespace,
+        lease_name=given.lease_name,
+        lease_seconds=given.lease_seconds,
+        liveness_endpoint=given.liveness,
+        log_level=given.log_level,
+        log_format=given.log_format,
+    )
+
+
+def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m limosa_propeller",
+        description="Runs WorkflowRuns of this cluster. Each flag falls back to the variable in brackets.",
+    )
+
+    def add(flag: str, variable: str, default: str, text: str, **more: object) -> None:
+        value = environ.get(variable) or default
+        parser.add_argument(flag, default=value, help=f"{text} [{variable}]", **more)  # type: ignore[arg-type]
+
+    namespaces = [environ["LIMOSA_NAMESPACES"]] if environ.get("LIMOSA_NAMESPACES") else []
+    parser.add_argument(
+        "--namespace",
+        action="append",
+        default=namespaces,
+        help="namespace served, or 'all' [LIMOSA_NAMESPACES]",
+    )
+    add("--admin", "LIMOSA_ADMIN_ENDPOINT", "", "host:port of admin; empty: none")
+    add("--admin-token-file", "LIMOSA_ADMIN_TOKEN_FILE", "", "file with the operator's bearer token")
+    add("--admin-ca-file", "LIMOSA_ADMIN_CA_FILE", "", "PEM of admin's authority; empty: plain text")
+    add("--max-runs", "LIMOSA_MAX_RUNS", "200", "runs held at a time; 0 drains", type=int)
+    add("--cluster-name", "LIMOSA_CLUSTER_NAME", "local", "name of this cluster, for people")
+    add("--kubeconfig", "KUBECONFIG", "", "kubeconfig; empty: in-cluster")
+    add("--task-image", "LIMOSA_TASK_IMAGE", DEFAULT_TASK_IMAGE, "image of tasks that name none")
+    add("--image-pull-policy", "LIMOSA_IMAGE_PULL_POLICY", "IfNotPresent", "of task images")
+    add("--task-user", "LIMOSA_TASK_USER", "65532", "numeric user and group of task pods", type=int)
+    add("--task-service-account", "LIMOSA_TASK_SERVICE_ACCOUNT", "", "service account of task pods")
+    add(
+        "--accelerator-label",
+        "LIMOSA_ACCELERATOR_LABEL",
+        PodSettings.accelerator_label,
+        "node label of GPU classes",
+    )
+    add("--lease-namespace", "LIMOSA_LEASE_NAMESPACE", _own_namespace(), "where leadership is kept")
+    add("--lease-name", "LIMOSA_LEASE_NAME", OperatorSettings.lease_name, "name of the Lease")
+    add("--lease-seconds", "LIMOSA_LEASE_SECONDS", "15", "how long leadership lasts unrenewed", type=int)
+    add("--liveness", "LIMOSA_LIVENESS_ENDPOINT", "", "URL of /healthz")
+    add("--log-level", "LIMOSA_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR")
+    add("--log-format", "LIMOSA_LOG_FORMAT", "json", "json or text", choices=("json", "text"))
+    return parser
+
+
+def _own_namespace() -> str:
+    path = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+    return path.read_text().strip() if path.exists() else "default"
+
+
+def describe_settings(settings: OperatorSettings) -> str:
+    """The settings on one line, for the log. There is no secret among them."""
+    return json.dumps(dataclasses.asdict(settings), default=os.fspath, sort_keys=True)

@@ -1,0 +1,58 @@
+"""One timer heap for the process: thousands of runs wait, one loop handle stands."""
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import Callable, Hashable
+
+
+class Timers:
+    """At most one pending wake-up for each key; a new one replaces it. Times are the event loop's, in seconds."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._heap: list[tuple[float, int, Hashable]] = []
+        self._due: dict[Hashable, tuple[int, Callable[[], None]]] = {}
+        self._tickets = itertools.count()
+        self._handle: asyncio.TimerHandle | None = None
+
+    def wake_in(self, key: Hashable, seconds: float, callback: Callable[[], None]) -> None:
+        """Calls back after `seconds`, unless `wake_in` or `cancel` is called for the key before."""
+        ticket = next(self._tickets)
+        self._due[key] = (ticket, callback)
+        heapq.heappush(self._heap, (self._loop.time() + max(0.0, seconds), ticket, key))
+        self._arm()
+
+    def cancel(self, key: Hashable) -> None:
+        """Forgets the key's wake-up, if there is one."""
+        self._due.pop(key, None)
+
+    def close(self) -> None:
+        """Forgets everything."""
+        self._due.clear()
+        self._heap.clear()
+        if self._handle is not None:
+            self._handle.cancel()
+
+    def _arm(self) -> None:
+        while self._heap and self._due.get(self._heap[0][2], (None,))[0] != self._heap[0][1]:
+            heapq.heappop(self._heap)
+        if not self._heap:
+            return
+        when = self._heap[0][0]
+        if self._handle is None or self._handle.cancelled() or self._handle.when() > when:
+            if self._handle is not None:
+                self._handle.cancel()
+            self._handle = self._loop.call_at(when, self._fire)
+
+    def _fire(self) -> None:
+        self._handle = None
+        # The loop may call a little early by its clock's resolution.
+        now = self._loop.time() + 0.001
+        while self._heap and self._heap[0][0] <= now:
+            _, ticket, key = heapq.heappop(self._heap)
+            current = self._due.get(key)
+            if current is not None and current[0] == ticket:
+                del self._due[key]
+                current[1]()
+        self._arm()
