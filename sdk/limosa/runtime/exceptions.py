@@ -1,0 +1,100 @@
+"""Exceptions of the author's code as values: type, message, frames from the author's first."""
+
+import linecache
+import os
+import traceback
+from pathlib import Path
+from types import TracebackType
+
+from limosa_idl.core.v1alpha1.failure_pb2 import ExceptionDetails, Frame
+
+MAX_FRAMES = 50
+MAX_MESSAGE = 8 * 1024
+MAX_TRACEBACK = 64 * 1024
+_CONTEXT = 2
+_LIMOSA = str(Path(__file__).resolve().parent.parent) + os.sep
+_IMPORTLIB = os.sep + "importlib" + os.sep
+
+
+def exception_details(error: BaseException, root: Path) -> ExceptionDetails:
+    """What a person needs to see of an exception.
+
+    Args:
+        error: The exception, as caught.
+        root: Where the code bundle lies; paths below it are shown relative to it.
+    """
+    _trim(error, set())
+    try:
+        text = str(error)
+    except Exception as broken:  # noqa: BLE001 - the author's __str__ may do anything
+        text = f"<its __str__ raised {type(broken).__name__}>"
+    formatted = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    details = ExceptionDetails(
+        type=_type_name(type(error)),
+        message=_clip(text, MAX_MESSAGE),
+        traceback=_clip(_relative_text(formatted, root), MAX_TRACEBACK),
+    )
+    summary = traceback.extract_tb(error.__traceback__)
+    for frame in list(summary)[-MAX_FRAMES:]:
+        details.frames.append(_frame(frame, root))
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        details.frames.append(_frame(traceback.FrameSummary(error.filename, error.lineno, "<module>"), root))
+    return details
+
+
+def _trim(error: BaseException, seen: set[int]) -> None:
+    """Cuts the frames before the author's first one, in the causes too."""
+    seen.add(id(error))
+    error.__traceback__ = _author_part(error.__traceback__)
+    for other in (error.__cause__, error.__context__):
+        if other is not None and id(other) not in seen:
+            _trim(other, seen)
+
+
+def _author_part(tb: TracebackType | None) -> TracebackType | None:
+    start = tb
+    while start is not None and _is_ours(start.tb_frame.f_code.co_filename):
+        start = start.tb_next
+    return start
+
+
+def _is_ours(filename: str) -> bool:
+    return filename.startswith(_LIMOSA) or filename.startswith("<frozen") or _IMPORTLIB in filename
+
+
+def _type_name(kind: type) -> str:
+    return kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _frame(summary: traceback.FrameSummary, root: Path) -> Frame:
+    line = summary.lineno or 0
+    start = max(1, line - _CONTEXT)
+    lines = [linecache.getline(summary.filename, number) for number in range(start, line + _CONTEXT + 1)]
+    while lines and not lines[-1]:
+        lines.pop()
+    return Frame(
+        file=_relative(summary.filename, root),
+        line=line,
+        function=summary.name,
+        source=[_clip(_encodable(text.rstrip("\n")), 500) for text in lines],
+        source_start=start,
+    )
+
+
+def _relative(filename: str, root: Path) -> str:
+    prefix = str(root) + os.sep
+    return filename[len(prefix) :] if filename.startswith(prefix) else filename
+
+
+def _relative_text(text: str, root: Path) -> str:
+    return text.replace(str(root) + os.sep, "")
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _clip(text: str, limit: int) -> str:
+    text = _encodable(text)
+    return text if len(text) <= limit else text[: limit // 2] + "\n…\n" + text[-limit // 2 :]
+

@@ -1,0 +1,43 @@
+"""How a launch can end."""
+
+import dataclasses
+
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure
+from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+
+
+class LaunchFailed(Exception):
+    """Carries a failure from where it is known to where it is recorded."""
+
+    def __init__(self, failure: Failure) -> None:
+        """Takes the failure as it will be recorded, without its origin."""
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class Preempted(BaseException):
+    """SIGTERM arrived; derives from BaseException so that `except Exception` in the author's code lets it pass."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Committed:
+    """This launch's commit is the node item's result."""
+
+    commit_digest: str
+    outputs: LiteralMap | None
+    """None where they are offloaded."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Superseded:
+    """Another launch committed first; nothing this one did counts."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Failed:
+    """The launch ends without a commit."""
+
+    failure: Failure
+
+
+Outcome = Committed | Superseded | Failed
