@@ -1,0 +1,72 @@
+import datetime as dt
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from limosa_idl.core.v1alpha1.literal_pb2 import Literal
+from limosa_model import values
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def wire(literal: Literal) -> Literal:
+    return Literal.FromString(literal.SerializeToString())
+
+
+@given(JSON.filter(lambda value: isinstance(value, dict)))
+def test_struct_keeps_every_value_and_its_type(value):
+    back = values.to_plain(wire(values.struct(value)))
+    assert back == value
+    assert json.dumps(back, sort_keys=True) == json.dumps(value, sort_keys=True)
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_integers_stay_integers(value):
+    back = values.to_python_primitive(wire(values.integer(value)))
+    assert back == value
+    assert type(back) is int
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1])
+def test_integers_beyond_64_bits_are_refused_with_a_way_out(value):
+    with pytest.raises(ValueError, match="64-bit integer; pass it as str"):
+        values.integer(value)
+
+
+def test_nan_and_infinities_survive():
+    assert math.isnan(values.to_python_primitive(wire(values.float_(math.nan))))
+    assert values.to_python_primitive(wire(values.float_(-math.inf))) == -math.inf
+
+
+OFFSETS = st.none() | st.integers(-1439, 1439).map(lambda minutes: dt.timezone(dt.timedelta(minutes=minutes)))
+
+
+@given(st.datetimes(dt.datetime(1, 1, 3), dt.datetime(9999, 12, 29), timezones=OFFSETS))
+def test_datetimes_keep_instant_and_offset(value):
+    back = values.to_python_primitive(wire(values.datetime_(value)))
+    assert back == value
+    assert back.utcoffset() == value.utcoffset()
+
+
+@given(st.timedeltas(dt.timedelta(days=-3_000_000), dt.timedelta(days=3_000_000)))
+def test_durations_are_exact_to_the_microsecond(value):
+    assert values.to_python_primitive(wire(values.duration(value))) == value
+
+
+def test_struct_names_the_place_of_what_is_not_json():
+    with pytest.raises(ValueError, match=r"\$\.rows\[1\]: set is not JSON-like data"):
+        values.struct({"rows": [1, {2}]})
+    with pytest.raises(ValueError, match=r"\$: key 1 is int; keys must be str"):
+        values.struct({1: "x"})
+
+
+def test_summaries_fit_their_width():
+    text = values.summarize(values.string("word " * 100), width=30)
+    assert len(text) == 30
+    assert text.endswith("…")
