@@ -5,6 +5,9 @@ from typing import Protocol
 
 from limosa_store.store import ObjectInfo
 
+REQUEST_BYTES = 8 << 20
+"""What one request of a sequential reader asks for: the memory it holds."""
+
 
 class ReadsVersions(Protocol):
     """What the reader needs of a store: bytes of exactly the version `info` describes."""
@@ -42,6 +45,15 @@ class ObjectReader(io.RawIOBase):
     def tell(self) -> int:
         """Returns the position in bytes."""
         return self._position
+
+    def readall(self) -> bytes:
+        """Returns everything from the position on, in requests of 8 MiB."""
+        pieces = []
+        while self._position < self._info.size:
+            length = min(REQUEST_BYTES, self._info.size - self._position)
+            pieces.append(self._store.read_version(self._info, self._position, length))
+            self._position += len(pieces[-1])
+        return b"".join(pieces)
 
     def readinto(self, buffer: object) -> int:
         """Fills the buffer from the position on with one request; 0 at the end."""

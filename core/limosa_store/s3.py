@@ -16,7 +16,7 @@ from obstore import exceptions
 from obstore.store import S3Store as Client
 
 from limosa_store.errors import ErrorCode, StoreError
-from limosa_store.object_reader import ObjectReader
+from limosa_store.object_reader import REQUEST_BYTES, ObjectReader
 from limosa_store.s3_errors import FAILURES, REMEDIES, code_of, detail_of
 from limosa_store.settings import StoreSettings
 from limosa_store.store import Body, ObjectInfo, check_key, check_prefix
@@ -25,7 +25,6 @@ _PART_BYTES = 16 << 20
 """Times the 10,000 parts of one upload: streams of unknown length up to 156 GiB."""
 _MAX_PARTS = 9_000
 _PARALLEL_PARTS = 3
-_READ_BYTES = 8 << 20
 _MAX_SIGNED_S = 604_800
 
 
@@ -87,7 +86,7 @@ class S3Store:
         info = self.head(key)
         if info is None:
             raise self._error(ErrorCode.NOT_FOUND, key, "there is no such object")
-        return cast(BinaryIO, io.BufferedReader(ObjectReader(self, info), _READ_BYTES))
+        return cast(BinaryIO, io.BufferedReader(ObjectReader(self, info), REQUEST_BYTES))
 
     def read_version(self, info: ObjectInfo, start: int, length: int) -> bytes:
         """Returns bytes of exactly the version `info` describes; an IO error when it was replaced."""

@@ -1,7 +1,6 @@
 """The port: what every store can do, and how one is opened."""
 
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,7 +146,7 @@ def probe_conditional_writes(store: Store, prefix: str = ".limosa-probe") -> Sto
         None when it holds, else the error to show: NO_CONDITIONAL_WRITES, or what kept the probe from
         finding out.
     """
-    key = f"{prefix}/{secrets.token_hex(12)}"
+    key = f"{prefix}/{os.urandom(12).hex()}"
     first, second = os.urandom(16), os.urandom(16)
     try:
         # An answer lost on the way looks like an object that exists; only the content tells.

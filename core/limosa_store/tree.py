@@ -9,7 +9,6 @@ cannot hold: the later one of the two gets the name `a%file` or `a%dir`. No key 
 
 import os
 import re
-import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -51,7 +50,7 @@ class ObjectTree:
     def stage(self) -> Path:
         """Returns a fresh path to write an object's bytes to, on the file system of the tree."""
         self._staging.mkdir(parents=True, exist_ok=True)
-        return self._staging / secrets.token_hex(12)
+        return self._staging / os.urandom(12).hex()
 
     def publish(self, staged: Path, key: str, *, replace: bool) -> StoredFile | None:
         """Gives a staged file its name, atomically and durably.
