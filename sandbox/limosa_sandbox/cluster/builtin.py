@@ -55,6 +55,11 @@ def named_schema(group: str, version: str, kind: str) -> Schema | None:
     return _schemas()[name] if name else None
 
 
+def object_meta() -> Schema:
+    """Return the schema of every object's ``metadata``."""
+    return _schemas()["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"]
+
+
 def decode(schema: Schema, obj: Object) -> Object:
     """Return an object as a typed decoder reads it: unknown fields and nulls dropped, amounts as text.
 

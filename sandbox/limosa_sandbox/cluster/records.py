@@ -112,6 +112,10 @@ class Watch:
                 return []
             finally:
                 self._waiter = None
+        return self.take()
+
+    def take(self) -> list[Change]:
+        """Return all pending changes without waiting."""
         pending = list(self._pending)
         self._pending.clear()
         return pending

@@ -229,6 +229,7 @@ class Storage:
     def patch(
         self, resource: str, namespace: str | None, name: str, patch: Any, *,
         kind: str = "merge", subresource: str | None = None, dry_run: bool = False,
+        review: Callable[[Object], Object] | None = None,
     ) -> Object:  # fmt: skip
         """Apply a patch to an object (or to its ``status`` only) and return it as stored.
 
@@ -240,6 +241,7 @@ class Storage:
             kind: ``merge`` (RFC 7386), ``json`` (RFC 6902) or ``strategic``.
             subresource: None or ``status``.
             dry_run: Check everything, store nothing.
+            review: Gets the patched object before anything else and returns the one to go on with.
 
         Raises:
             ApiError: As :meth:`update`; 400 for a patch that cannot be applied.
@@ -247,7 +249,7 @@ class Storage:
         record = self.record(resource, namespace, name)
         served = self.kind(resource)
         patched = patching.apply(record.obj, patch, kind, served)
-        return self._replace(record, served, patched, subresource, dry_run)
+        return self._replace(record, served, review(patched) if review else patched, subresource, dry_run)
 
     def bind(self, namespace: str, name: str, node: str) -> Object:
         """Assign a pod to a node, as ``pods/binding`` does, and return it.

@@ -155,9 +155,7 @@ def bound_pod(pod: Object, node: str, moment: str) -> Object:
     """Return a pod as assigned to a node."""
     status = pod.get("status") or {}
     conditions = [entry for entry in status.get("conditions") or [] if entry.get("type") != "PodScheduled"]
-    conditions.append(
-        {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": moment}
-    )
+    conditions.append({"type": "PodScheduled", "status": "True", "lastTransitionTime": moment})
     return {**pod, "spec": {**pod["spec"], "nodeName": node}, "status": {**status, "conditions": conditions}}
 
 

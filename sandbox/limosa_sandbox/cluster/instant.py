@@ -1,0 +1,73 @@
+"""A node stand-in for measurements: every pod runs and succeeds at once, nothing is executed.
+
+A pod's end can be chosen by annotations: :data:`MESSAGE` becomes the termination message, :data:`EXIT_CODE` the exit code.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from limosa_sandbox.cluster.errors import ApiError
+from limosa_sandbox.cluster.kinds import Object
+from limosa_sandbox.cluster.metadata import timestamp
+from limosa_sandbox.cluster.storage import Storage, utc_now
+
+MESSAGE = "limosa.dev/sandbox-termination-message"
+EXIT_CODE = "limosa.dev/sandbox-exit-code"
+NODE = "instant"
+
+
+async def run_instant_pods(storage: Storage) -> None:
+    """Schedule, start and end every pod as it appears, and finish graceful deletions, until cancelled."""
+    watch = storage.watch("pods")
+    try:
+        async for type_, pod in watch:
+            if type_ == "DELETED":
+                continue
+            try:
+                _advance(storage, pod)
+            except ApiError as error:
+                # Deleted between the change and now: nothing is left to run.
+                if error.code not in (404, 409):
+                    raise
+    finally:
+        watch.close()
+
+
+def _advance(storage: Storage, pod: Object) -> None:
+    meta = pod["metadata"]
+    namespace, name = meta["namespace"], meta["name"]
+    if meta.get("deletionTimestamp"):
+        if meta.get("deletionGracePeriodSeconds"):
+            storage.delete("pods", namespace, name, grace_seconds=0, uid=meta["uid"])
+    elif not pod["spec"].get("nodeName"):
+        storage.bind(namespace, name, NODE)
+        moment = timestamp(utc_now())
+        for phase in ("Running", "ended"):
+            storage.patch(
+                "pods", namespace, name, {"status": _status(pod, phase, moment)}, subresource="status"
+            )
+
+
+def _status(pod: Object, phase: str, moment: str) -> dict[str, Any]:
+    annotations = pod["metadata"].get("annotations") or {}
+    code = int(annotations.get(EXIT_CODE, "0"))
+    ended = phase == "ended"
+    state: dict[str, Any] = {"running": {"startedAt": moment}}
+    if ended:
+        terminated = {
+            "exitCode": code, "reason": "Error" if code else "Completed", "startedAt": moment, "finishedAt": moment,
+        }  # fmt: skip
+        if MESSAGE in annotations:
+            terminated["message"] = annotations[MESSAGE]
+        state = {"terminated": terminated, "running": None}
+    containers = [
+        {
+            "name": container["name"], "image": container["image"], "imageID": "", "ready": not ended, "restartCount": 0,
+            "started": not ended, "state": {key: value for key, value in state.items() if value is not None},
+            "lastState": {},
+        }
+        for container in pod["spec"]["containers"]
+    ]  # fmt: skip
+    shown = ("Failed" if code else "Succeeded") if ended else "Running"
+    return {"phase": shown, "startTime": moment, "containerStatuses": containers}
