@@ -1,0 +1,24 @@
+"""What an author or a caller can get wrong, as one type that names thing, place and remedy."""
+
+
+class LimosaError(Exception):
+    """Something a person can put right.
+
+    Attributes:
+        code: Stable CamelCase identifier.
+        message: What is wrong, for people.
+        place: Where: a file and line, a task and argument, a URI. Empty where there is none.
+        remedy: What to do about it. Empty where the message says it.
+    """
+
+    def __init__(self, code: str, message: str, place: str = "", remedy: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.place = place
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        """One line or more: "place: message; remedy"."""
+        text = f"{self.place}: {self.message}" if self.place else self.message
+        return f"{text}; {self.remedy}" if self.remedy else text
