@@ -1,0 +1,52 @@
+"""Who calls, and what a role may do."""
+
+import dataclasses
+import enum
+
+from limosa_admin.refusals import Reason, Refused
+
+
+class Role(enum.Enum):
+    """What a token is good for. Viewer, contributor and admin contain each other; operator stands apart."""
+
+    PUBLIC = "public"
+    """No token needed; never a token's role."""
+    VIEWER = "viewer"
+    CONTRIBUTOR = "contributor"
+    ADMIN = "admin"
+    OPERATOR = "operator"
+
+
+TOKEN_ROLES = tuple(role.value for role in Role if role is not Role.PUBLIC)
+_RANK = {Role.VIEWER: 1, Role.CONTRIBUTOR: 2, Role.ADMIN: 3}
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """The bearer of a valid token."""
+
+    token_id: int
+    subject: str
+    """Who, for records and messages ("ana@example.org")."""
+    role: Role
+    projects: frozenset[str]
+    """Projects it is limited to; empty means all."""
+
+    def has_role(self, needed: Role) -> bool:
+        """Whether it may call what is registered for a role."""
+        if needed is Role.PUBLIC or needed is self.role:
+            return True
+        return _RANK.get(self.role, 0) >= _RANK.get(needed, 99)
+
+    def may_use(self, project: str) -> bool:
+        """Whether it may see and change what belongs to a project."""
+        return not self.projects or project in self.projects
+
+    def require_project(self, project: str) -> None:
+        """Refuses with FORBIDDEN unless `may_use`."""
+        if not self.may_use(project):
+            allowed = ", ".join(sorted(self.projects))
+            raise Refused(
+                Reason.FORBIDDEN,
+                f"{self.subject} may not use project '{project}': this token is limited to {allowed}",
+            )

@@ -1,0 +1,57 @@
+"""What the server says to a request it does not carry out."""
+
+import enum
+from collections.abc import Sequence
+
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure
+from limosa_model.problems import Problem
+
+
+class Reason(enum.Enum):
+    """Why a request was refused. Each transport maps it to its own status codes."""
+
+    INVALID = "invalid"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not found"
+    EXISTS = "exists"
+    PRECONDITION = "precondition"
+    EXHAUSTED = "exhausted"
+    UNAVAILABLE = "unavailable"
+    TOO_LATE = "too late"
+
+
+class Refused(Exception):
+    """A request that is not carried out, with a message that names thing, place and remedy.
+
+    Attributes:
+        reason: What programs decide on.
+        message: For people.
+        failure: Travels beside the status where it says more.
+    """
+
+    def __init__(self, reason: Reason, message: str, failure: Failure | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.failure = failure
+
+
+def invalid(what: str, problems: Sequence[Problem]) -> Refused:
+    """A refusal that lists problems, one a line: "[Code] place: message; remedy"."""
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    shown = [f"  [{problem.code}] {problem}" for problem in problems[:50]]
+    if len(problems) > len(shown):
+        shown.append(f"  … and {len(problems) - len(shown)} more")
+    return Refused(Reason.INVALID, f"{what}: {count}\n" + "\n".join(shown))
+
+
+def not_found(what: str, remedy: str = "") -> Refused:
+    """Nothing of that name exists."""
+    return Refused(Reason.NOT_FOUND, f"{what} does not exist" + (f"; {remedy}" if remedy else ""))
+
+
+def check(problem: str | None) -> None:
+    """Refuses a request with a problem's text; None passes."""
+    if problem:
+        raise Refused(Reason.INVALID, problem)

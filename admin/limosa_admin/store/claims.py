@@ -1,0 +1,197 @@
+"""Claims: which cluster works on which run, in which epoch."""
+
+import dataclasses
+import datetime as dt
+from collections.abc import Mapping, Sequence
+
+import sqlalchemy as sa
+from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
+from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+from limosa_idl.run.v1alpha1.run_pb2 import Epoch, RunSpec
+from limosa_model.pod_contract import INLINE_CLOSURE_LIMIT
+from sqlalchemy.dialects.postgresql import insert
+
+from limosa_admin.store import runs as run_store
+from limosa_admin.store.changes import QUEUE, run_topic
+from limosa_admin.store.database import notify
+from limosa_admin.store.schema import clusters, runs, specs
+
+_CLAIMING = 0x11305B
+"""Advisory lock under which claims are made, so that the limit per project-domain holds."""
+MOST_CLAIMS = 200
+"""Claims of one call."""
+SPEC_BYTES = 6 * 1024 * 1024
+"""Specs of one answer; what does not fit comes with the next."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ClaimRules:
+    """What bounds the claims of one cluster.
+
+    Attributes:
+        generation: Generation of the database, for epochs.
+        max_active_runs: Runs of one project-domain under way at a time; 0: no limit.
+        namespaces: Project-domains served; empty: all.
+        projects: Projects the operator's token is limited to; empty: all.
+    """
+
+    generation: int
+    max_active_runs: int
+    namespaces: tuple[str, ...]
+    projects: tuple[str, ...]
+
+
+def meet(connection: sa.Connection, request: pb.SyncRequest) -> None:
+    """Notes that a cluster is there."""
+    values = {
+        "name": request.cluster_name or request.cluster_uid,
+        "last_seen": sa.func.now(),
+        "free_slots": request.free_slots,
+    }
+    statement = insert(clusters).values(uid=request.cluster_uid, **values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["uid"], set_=values))
+
+
+def claim(connection: sa.Connection, cluster_uid: str, slots: int, rules: ClaimRules) -> int:
+    """Gives up to `slots` waiting runs to a cluster, oldest first, each in a new epoch; returns how many."""
+    open_runs = sa.and_(runs.c.cluster_uid.is_(None), run_store.IS_ACTIVE, ~runs.c.abort_requested)
+    if rules.namespaces:
+        open_runs = sa.and_(open_runs, (runs.c.project + "-" + runs.c.domain).in_(rules.namespaces))
+    if rules.projects:
+        open_runs = sa.and_(open_runs, runs.c.project.in_(rules.projects))
+    if not slots or connection.execute(sa.select(runs.c.uid).where(open_runs).limit(1)).first() is None:
+        return 0
+    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CLAIMING)))
+    query = sa.select(runs.c.uid).where(open_runs).order_by(runs.c.number).limit(min(slots, MOST_CLAIMS))
+    if rules.max_active_runs:
+        query = query.where(runs.c.uid.in_(_within_limit(open_runs, rules.max_active_runs)))
+    chosen = connection.execute(query.with_for_update(skip_locked=True)).scalars().all()
+    values = {
+        "cluster_uid": cluster_uid,
+        "epoch_generation": rules.generation,
+        "epoch_number": runs.c.epoch_number + 1,
+        "state_seq": -1,
+        "change": runs.c.change + 1,
+    }
+    connection.execute(sa.update(runs).where(runs.c.uid.in_(chosen)).values(values))
+    for uid in chosen:
+        notify(connection, run_topic(uid))
+    return len(chosen)
+
+
+def desired(connection: sa.Connection, request: pb.SyncRequest) -> tuple[list[pb.DesiredRun], bool]:
+    """What a cluster should have, and whether some specs had to be left for the next answer."""
+    reported = {report.run_uid: report.epoch for report in request.runs}
+    wanted = connection.execute(
+        sa.select(
+            runs.c.uid,
+            runs.c.epoch_generation,
+            runs.c.epoch_number,
+            runs.c.abort_requested,
+            runs.c.abort_reason,
+        )
+        .where(runs.c.cluster_uid == request.cluster_uid, run_store.IS_ACTIVE)
+        .order_by(runs.c.number)
+    ).all()
+    epochs = {row.uid: Epoch(generation=row.epoch_generation, number=row.epoch_number) for row in wanted}
+    unknown = [uid for uid, epoch in epochs.items() if reported.get(uid) != epoch]
+    found = read_specs(connection, unknown)
+    answer = []
+    for row in wanted:
+        if row.uid in unknown and row.uid not in found:
+            continue
+        answer.append(
+            pb.DesiredRun(
+                run_uid=row.uid,
+                epoch=epochs[row.uid],
+                desired=pb.DESIRED_ABORT if row.abort_requested else pb.DESIRED_RUN,
+                spec=found.get(row.uid),
+                abort_reason=row.abort_reason,
+            )
+        )
+    for uid, epoch in reported.items():
+        if uid not in epochs:
+            answer.append(pb.DesiredRun(run_uid=uid, epoch=epoch, desired=pb.DESIRED_FORGET))
+    return answer, len(found) < len(unknown)
+
+
+def read_specs(connection: sa.Connection, uids: Sequence[str]) -> Mapping[str, RunSpec]:
+    """What an operator needs of each run, as many as `SPEC_BYTES` hold (always one)."""
+    found: dict[str, RunSpec] = {}
+    size = 0
+    for uid in uids:
+        row = connection.execute(sa.select(runs).where(runs.c.uid == uid)).mappings().one()
+        spec = RunSpec(
+            run_uid=uid,
+            name=row["name"],
+            project=row["project"],
+            domain=row["domain"],
+            closure_digest=row["closure_digest"],
+            closure=_inline_closure(connection, row["closure_digest"]),
+            inputs=LiteralMap.FromString(bytes(row["inputs"])),
+            labels=row["labels"],
+            annotations=row["annotations"],
+        )
+        size += spec.ByteSize()
+        if found and size > SPEC_BYTES:
+            break
+        found[uid] = spec
+    return found
+
+
+def lose(connection: sa.Connection, cluster_uids: Sequence[str]) -> int:
+    """Releases the claims of clusters that will not come back; returns how many runs others may take now."""
+    held = (runs.c.cluster_uid.in_(list(cluster_uids)), run_store.IS_ACTIVE)
+    values = {"cluster_uid": None, "change": runs.c.change + 1}
+    released = connection.execute(sa.update(runs).where(*held).values(values).returning(runs.c.uid)).scalars().all()
+    for uid in released:
+        notify(connection, run_topic(uid))
+    run_store.end_unclaimed(connection)
+    notify(connection, QUEUE)
+    return len(released)
+
+
+def silent(connection: sa.Connection, after_s: int, now: dt.datetime | None = None) -> list[str]:
+    """uids of the clusters that hold active runs and were not heard of for `after_s` seconds."""
+    moment = sa.func.now() if now is None else sa.literal(now)
+    query = sa.select(clusters.c.uid).where(clusters.c.last_seen < moment - dt.timedelta(seconds=after_s))
+    holds = sa.select(runs.c.uid).where(runs.c.cluster_uid == clusters.c.uid, run_store.IS_ACTIVE)
+    return list(connection.execute(query.where(holds.exists())).scalars())
+
+
+def named(connection: sa.Connection, name: str) -> list[str]:
+    """uids of the clusters of a name, or of that very uid."""
+    query = sa.select(clusters.c.uid).where(sa.or_(clusters.c.name == name, clusters.c.uid == name))
+    return list(connection.execute(query).scalars())
+
+
+def list_clusters(connection: sa.Connection) -> Sequence[sa.RowMapping]:
+    """Every cluster with the number of its active runs, by name."""
+    active = sa.func.count(runs.c.uid).label("active_runs")
+    joined = clusters.outerjoin(runs, sa.and_(runs.c.cluster_uid == clusters.c.uid, run_store.IS_ACTIVE))
+    query = sa.select(clusters, active).select_from(joined).group_by(clusters.c.uid)
+    return connection.execute(query.order_by(clusters.c.name)).mappings().all()
+
+
+def _within_limit(open_runs: sa.ColumnElement[bool], limit: int) -> sa.Select[tuple[str]]:
+    place = [runs.c.project, runs.c.domain]
+    active = (
+        sa.select(*place, sa.func.count().label("active"))
+        .where(runs.c.cluster_uid.is_not(None), run_store.IS_ACTIVE)
+        .group_by(*place)
+        .subquery()
+    )
+    rank = sa.func.row_number().over(partition_by=place, order_by=runs.c.number).label("rank")
+    ranked = sa.select(runs.c.uid, *place, rank).where(open_runs).subquery()
+    same = sa.and_(active.c.project == ranked.c.project, active.c.domain == ranked.c.domain)
+    joined = ranked.outerjoin(active, same)
+    fits = ranked.c.rank + sa.func.coalesce(active.c.active, 0) <= limit
+    return sa.select(ranked.c.uid).select_from(joined).where(fits)
+
+
+def _inline_closure(connection: sa.Connection, digest: str) -> bytes:
+    size = sa.func.length(specs.c.body)
+    row = connection.execute(
+        sa.select(sa.case((size <= INLINE_CLOSURE_LIMIT, specs.c.body))).where(specs.c.digest == digest)
+    ).scalar_one()
+    return b"" if row is None else bytes(row)

@@ -1,0 +1,108 @@
+"""The connection to Postgres: transactions, notifications, and what a broken connection means."""
+
+import contextlib
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from limosa_admin.refusals import Reason, Refused
+from limosa_admin.store.schema import HEAD, server
+
+CHANNEL = "limosa"
+"""Postgres notification channel; payloads are "run <uid>", "queue" and "token"."""
+
+_OPTIONS = "-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000 -c timezone=UTC"
+
+
+class SchemaMismatch(Exception):
+    """The database is at another migration than this program; the message says what to do."""
+
+
+class Database:
+    """One Postgres database. Safe from several threads; each transaction takes a connection of the pool."""
+
+    def __init__(self, url: str, pool_size: int = 20) -> None:
+        self._engine = sa.create_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=10,
+            pool_pre_ping=True,
+            connect_args={"options": _OPTIONS, "connect_timeout": 10, "application_name": "limosa-admin"},
+        )
+
+    @property
+    def engine(self) -> sa.Engine:
+        """For migrations and the listener; everything else goes through a transaction."""
+        return self._engine
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sa.Connection]:
+        """A read-committed transaction, committed at the end of the block."""
+        with _refusals(), self._engine.begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[sa.Connection]:
+        """A read-only transaction whose statements all see one moment."""
+        with _refusals(), self._engine.connect() as connection:
+            reader = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with reader.begin():
+                yield reader
+
+    def check_schema(self) -> None:
+        """Raises SchemaMismatch unless the database is at this program's migration."""
+        found = self.revision()
+        if found != HEAD:
+            state = f"at migration {found}" if found else "empty"
+            raise SchemaMismatch(
+                f"the database is {state} and this program needs {HEAD}: "
+                "run `python -m limosa_admin migrate`, or start with `serve --migrate`"
+            )
+
+    def revision(self) -> str | None:
+        """The migration the database is at, None when it has none."""
+        with _refusals(), self._engine.connect() as connection:
+            if not sa.inspect(connection).has_table("alembic_version"):
+                return None
+            return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+
+    def ping(self) -> None:
+        """Raises Refused(UNAVAILABLE) unless the database answers."""
+        with self.transaction() as connection:
+            connection.execute(sa.text("SELECT 1"))
+
+    def generation(self) -> int:
+        """Generation of the database, the first part of every epoch it gives."""
+        with self.transaction() as connection:
+            return int(connection.execute(sa.select(server.c.generation)).scalar_one())
+
+    def signing_key(self) -> bytes:
+        """Key that signs addresses of transfers; the same in every process on this database."""
+        with self.transaction() as connection:
+            return bytes(connection.execute(sa.select(server.c.signing_key)).scalar_one())
+
+    def close(self) -> None:
+        """Closes the pool's connections."""
+        self._engine.dispose()
+
+
+def notify(connection: sa.Connection, payload: str) -> None:
+    """Tells every admin process, at commit, that something changed."""
+    connection.execute(sa.select(sa.func.pg_notify(CHANNEL, payload)))
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except exc.TimeoutError as error:
+        message = "all database connections of this server are busy; try again in a moment"
+        raise Refused(Reason.UNAVAILABLE, message) from error
+    except (exc.OperationalError, exc.InterfaceError, exc.InternalError) as error:
+        raise Refused(Reason.UNAVAILABLE, f"the database does not answer: {_first_line(error)}") from error
+
+
+def _first_line(error: exc.DBAPIError) -> str:
+    return str(error.orig).strip().split("\n", 1)[0]

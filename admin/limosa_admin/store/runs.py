@@ -1,0 +1,182 @@
+"""Runs: asked for, looked up, aborted, deleted. What works on them is in `claims`, how far they are in `snapshots`."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from google.protobuf.timestamp_pb2 import Timestamp
+from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
+from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+from limosa_idl.run.v1alpha1 import run_pb2
+from limosa_model.digests import serialize
+from sqlalchemy.dialects.postgresql import insert
+
+from limosa_admin.store.changes import QUEUE, run_topic
+from limosa_admin.store.database import notify
+from limosa_admin.store.schema import clusters, runs
+
+TERMINAL = (run_pb2.RUN_PHASE_SUCCEEDED, run_pb2.RUN_PHASE_FAILED, run_pb2.RUN_PHASE_ABORTED)
+IS_ACTIVE = runs.c.phase < run_pb2.RUN_PHASE_SUCCEEDED
+"""Phases below SUCCEEDED are not terminal; the partial index on active runs says the same."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NewRun:
+    """A run to keep. `closure_digest` names a spec kept before, in the same transaction."""
+
+    uid: str
+    project: str
+    domain: str
+    name: str
+    request_digest: str
+    target: pb.EntityId
+    closure_digest: str
+    inputs: LiteralMap
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    created_by: str
+
+
+def create(connection: sa.Connection, new: NewRun) -> bool:
+    """Queues a run; False when one of that name is there already."""
+    row = {
+        "uid": new.uid,
+        "project": new.project,
+        "domain": new.domain,
+        "name": new.name,
+        "request_digest": new.request_digest,
+        "target_kind": new.target.kind,
+        "target_name": new.target.name,
+        "target_version": new.target.version,
+        "closure_digest": new.closure_digest,
+        "inputs": serialize(new.inputs),
+        "labels": new.labels,
+        "annotations": new.annotations,
+        "created_by": new.created_by,
+        "phase": run_pb2.RUN_PHASE_QUEUED,
+        "state": run_pb2.RunState(phase=run_pb2.RUN_PHASE_QUEUED).SerializeToString(),
+        "state_seq": -1,
+        "epoch_generation": 0,
+        "epoch_number": 0,
+        "abort_requested": False,
+        "abort_reason": "",
+        "change": 0,
+    }
+    statement = insert(runs).values(row).on_conflict_do_nothing(constraint="runs_name")
+    created = connection.execute(statement.returning(runs.c.uid)).first() is not None
+    if created:
+        notify(connection, QUEUE)
+        notify(connection, run_topic(new.uid))
+    return created
+
+
+def find(connection: sa.Connection, run: pb.RunId, *, lock: bool = False) -> sa.RowMapping | None:
+    """The row of a run with its cluster's name; None where there is none.
+
+    Args:
+        connection: An open transaction.
+        run: Its name.
+        lock: Keep others from changing it until the transaction ends.
+    """
+    named = (runs.c.project == run.project, runs.c.domain == run.domain, runs.c.name == run.name)
+    query = _rows().where(*named)
+    if lock:
+        query = query.with_for_update(of=runs)
+    return connection.execute(query).mappings().first()
+
+
+def get(connection: sa.Connection, uid: str) -> sa.RowMapping | None:
+    """The row of a run by uid."""
+    return connection.execute(_rows().where(runs.c.uid == uid)).mappings().first()
+
+
+def list_page(
+    connection: sa.Connection,
+    request: pb.ListRunsRequest,
+    projects: Sequence[str],
+    limit: int,
+    before: int | None,
+) -> tuple[list[sa.RowMapping], int | None]:
+    """A page of rows, newest first, and where the next one begins (None at the end).
+
+    Args:
+        connection: An open transaction.
+        request: What to leave out; its limit and token are not read.
+        projects: Only these; empty means all.
+        limit: Rows of the page.
+        before: What the page before gave; None for the first.
+    """
+    given = {"project": request.project, "domain": request.domain, "target_name": request.target}
+    query = _rows().where(*(runs.c[key] == value for key, value in given.items() if value))
+    if request.phases:
+        query = query.where(runs.c.phase.in_(list(request.phases)))
+    if projects:
+        query = query.where(runs.c.project.in_(list(projects)))
+    if before is not None:
+        query = query.where(runs.c.number < before)
+    rows = list(connection.execute(query.order_by(runs.c.number.desc()).limit(limit + 1)).mappings())
+    return rows[:limit], (rows[limit - 1]["number"] if len(rows) > limit else None)
+
+
+def abort(connection: sa.Connection, row: sa.RowMapping, reason: str) -> None:
+    """Asks for a run's end; one that no cluster works on ends here and now. The row must be locked."""
+    if row["phase"] in TERMINAL or row["abort_requested"]:
+        return
+    change = {"abort_requested": True, "abort_reason": reason, "change": runs.c.change + 1}
+    connection.execute(sa.update(runs).where(runs.c.uid == row["uid"]).values(change))
+    notify(connection, QUEUE)
+    notify(connection, run_topic(row["uid"]))
+    if row["cluster_uid"] is None:
+        end_unclaimed(connection)
+
+
+def end_unclaimed(connection: sa.Connection) -> None:
+    """Makes ABORTED what is to be aborted and has no cluster that could do it."""
+    waiting = (runs.c.abort_requested, runs.c.cluster_uid.is_(None), IS_ACTIVE)
+    rows = connection.execute(sa.select(runs.c.uid, runs.c.state).where(*waiting).with_for_update()).all()
+    for uid, body in rows:
+        state = run_pb2.RunState.FromString(bytes(body))
+        state.phase = run_pb2.RUN_PHASE_ABORTED
+        state.finished_at.GetCurrentTime()
+        values = {"phase": state.phase, "state": state.SerializeToString(), "change": runs.c.change + 1}
+        connection.execute(sa.update(runs).where(runs.c.uid == uid).values(values))
+        notify(connection, run_topic(uid))
+
+
+def delete(connection: sa.Connection, uid: str) -> None:
+    """Forgets a run and its snapshots."""
+    connection.execute(sa.delete(runs).where(runs.c.uid == uid))
+    notify(connection, run_topic(uid))
+    notify(connection, QUEUE)
+
+
+def to_message(row: sa.RowMapping, url: str) -> pb.Run:
+    """A row as a Run; `url` is the page that shows it."""
+    created_at = Timestamp()
+    created_at.FromDatetime(row["created_at"])
+    return pb.Run(
+        uid=row["uid"],
+        project=row["project"],
+        domain=row["domain"],
+        name=row["name"],
+        target=pb.EntityId(
+            kind=row["target_kind"],
+            project=row["project"],
+            domain=row["domain"],
+            name=row["target_name"],
+            version=row["target_version"],
+        ),
+        state=run_pb2.RunState.FromString(bytes(row["state"])),
+        created_at=created_at,
+        created_by=row["created_by"],
+        labels=row["labels"],
+        url=url,
+        cluster=row["cluster_name"] or "",
+        abort_requested=row["abort_requested"],
+        abort_reason=row["abort_reason"],
+    )
+
+
+def _rows() -> sa.Select[tuple[object, ...]]:
+    joined = runs.outerjoin(clusters, clusters.c.uid == runs.c.cluster_uid)
+    return sa.select(runs, clusters.c.name.label("cluster_name")).select_from(joined)

@@ -1,0 +1,181 @@
+"""Snapshots: the latest known state of runs, nodes, items and launches."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+
+import sqlalchemy as sa
+from limosa_idl.run.v1alpha1 import run_pb2
+
+from limosa_admin.store import runs as run_store
+from limosa_admin.store.changes import QUEUE, run_topic
+from limosa_admin.store.database import notify
+from limosa_admin.store.schema import runs, snapshots
+
+_FINAL_NODE = {
+    run_pb2.NODE_PHASE_SUCCEEDED,
+    run_pb2.NODE_PHASE_FAILED,
+    run_pb2.NODE_PHASE_SKIPPED,
+    run_pb2.NODE_PHASE_ABORTED,
+}
+_FINAL_LAUNCH = {
+    run_pb2.LAUNCH_PHASE_SUCCEEDED,
+    run_pb2.LAUNCH_PHASE_FAILED,
+    run_pb2.LAUNCH_PHASE_ABORTED,
+    run_pb2.LAUNCH_PHASE_SUPERSEDED,
+}
+_UPSERT = sa.text("""
+INSERT INTO snapshots AS old
+       (run_uid, node_path, index, launch, epoch_generation, epoch_number, seq, final, body, change)
+SELECT * FROM unnest(CAST(:run_uid AS text[]), CAST(:node_path AS text[]), CAST(:index AS int[]),
+                     CAST(:launch AS int[]), CAST(:generation AS bigint[]), CAST(:number AS bigint[]),
+                     CAST(:seq AS bigint[]), CAST(:final AS boolean[]), CAST(:body AS bytea[]),
+                     CAST(:change AS bigint[]))
+ON CONFLICT (run_uid, node_path, index, launch) DO UPDATE
+   SET epoch_generation = excluded.epoch_generation, epoch_number = excluded.epoch_number, seq = excluded.seq,
+       final = excluded.final, body = excluded.body, change = excluded.change
+ WHERE (excluded.epoch_generation, excluded.epoch_number) > (old.epoch_generation, old.epoch_number)
+    OR ((excluded.epoch_generation, excluded.epoch_number) = (old.epoch_generation, old.epoch_number)
+        AND excluded.seq > old.seq AND NOT old.final)
+""")
+
+
+@dataclasses.dataclass(frozen=True)
+class Delta:
+    """What became of a run since a change number.
+
+    Attributes:
+        run: Its row.
+        snapshots: Those of nodes, items and launches that changed, in the order of their keys.
+        change: The change number to go on from.
+    """
+
+    run: sa.RowMapping
+    snapshots: list[run_pb2.Snapshot]
+    change: int
+
+
+def publish(connection: sa.Connection, cluster_uid: str, batch: Sequence[run_pb2.Snapshot]) -> list[str]:
+    """Takes what is newer than what is known; returns the runs on which this cluster's claim is stale."""
+    by_run: dict[str, list[run_pb2.Snapshot]] = {}
+    for snapshot in batch:
+        by_run.setdefault(snapshot.key.run_uid, []).append(snapshot)
+    rows = _lock(connection, by_run)
+    accepted: list[tuple[int, run_pb2.Snapshot]] = []
+    stale = []
+    for uid in sorted(by_run):
+        row = rows.get(uid)
+        current = [] if row is None else [s for s in by_run[uid] if _is_current(row, cluster_uid, s.epoch)]
+        if row is None or len(current) < len(by_run[uid]):
+            stale.append(uid)
+        if row is not None and current:
+            change = row["change"] + 1
+            _update_run(connection, row, change, [s for s in current if s.WhichOneof("state") == "run"])
+            accepted += [(change, s) for s in current if s.WhichOneof("state") != "run"]
+            notify(connection, run_topic(uid))
+    _upsert(connection, accepted)
+    return stale
+
+
+def read(connection: sa.Connection, run_uid: str, since: int = -1) -> Delta | None:
+    """What changed after a change number; None when the run is gone. Needs a repeatable-read transaction."""
+    row = run_store.get(connection, run_uid)
+    if row is None:
+        return None
+    changed = (snapshots.c.run_uid == run_uid, snapshots.c.change > since)
+    order = (snapshots.c.node_path, snapshots.c.index, snapshots.c.launch)
+    bodies = connection.execute(sa.select(snapshots.c.body).where(*changed).order_by(*order)).scalars()
+    return Delta(row, [run_pb2.Snapshot.FromString(bytes(body)) for body in bodies], row["change"])
+
+
+def of_node(connection: sa.Connection, run_uid: str, node_path: str) -> run_pb2.NodeState | None:
+    """The state of one node, None before anything was published of it."""
+    where = (
+        snapshots.c.run_uid == run_uid,
+        snapshots.c.node_path == node_path,
+        snapshots.c.index == -1,
+        snapshots.c.launch == -1,
+    )
+    body = connection.execute(sa.select(snapshots.c.body).where(*where)).scalar()
+    return None if body is None else run_pb2.Snapshot.FromString(bytes(body)).node
+
+
+def launches(
+    connection: sa.Connection, run_uid: str, node_path: str | None = None, index: int | None = None
+) -> list[run_pb2.Snapshot]:
+    """Snapshots of launches, ordered by node, index and ordinal.
+
+    Args:
+        connection: An open transaction.
+        run_uid: The run.
+        node_path: Only this node's; None: all.
+        index: Only this item's; None: all.
+    """
+    query = sa.select(snapshots.c.body).where(snapshots.c.run_uid == run_uid, snapshots.c.launch >= 0)
+    if node_path is not None:
+        query = query.where(snapshots.c.node_path == node_path)
+    if index is not None:
+        query = query.where(snapshots.c.index == index)
+    order = (snapshots.c.node_path, snapshots.c.index, snapshots.c.launch)
+    return [run_pb2.Snapshot.FromString(bytes(b)) for b in connection.execute(query.order_by(*order)).scalars()]
+
+
+def _lock(connection: sa.Connection, uids: Iterable[str]) -> Mapping[str, sa.RowMapping]:
+    # In one order, so that two batches over the same runs cannot lock each other out.
+    query = sa.select(runs).where(runs.c.uid.in_(list(uids))).order_by(runs.c.uid).with_for_update()
+    return {row["uid"]: row for row in connection.execute(query).mappings()}
+
+
+def _is_current(row: sa.RowMapping, cluster_uid: str, epoch: run_pb2.Epoch) -> bool:
+    claim = (row["cluster_uid"], row["epoch_generation"], row["epoch_number"])
+    return claim == (cluster_uid, epoch.generation, epoch.number)
+
+
+def _update_run(
+    connection: sa.Connection, row: sa.RowMapping, change: int, states: list[run_pb2.Snapshot]
+) -> None:
+    values: dict[str, object] = {"change": change}
+    newest = max(states, key=lambda snapshot: snapshot.seq, default=None)
+    if newest is not None and newest.seq > row["state_seq"] and row["phase"] not in run_store.TERMINAL:
+        values["phase"] = newest.run.phase
+        values["state"] = newest.run.SerializeToString()
+        values["state_seq"] = newest.seq
+        if newest.run.phase in run_store.TERMINAL:
+            notify(connection, QUEUE)
+    connection.execute(sa.update(runs).where(runs.c.uid == row["uid"]).values(values))
+
+
+def _upsert(connection: sa.Connection, accepted: Sequence[tuple[int, run_pb2.Snapshot]]) -> None:
+    newest: dict[tuple[str, str, int, int], tuple[int, run_pb2.Snapshot]] = {}
+    for change, snapshot in accepted:
+        key = _key(snapshot.key)
+        if key not in newest or newest[key][1].seq < snapshot.seq:
+            newest[key] = (change, snapshot)
+    if not newest:
+        return
+    connection.execute(
+        _UPSERT,
+        {
+            "run_uid": [key[0] for key in newest],
+            "node_path": [key[1] for key in newest],
+            "index": [key[2] for key in newest],
+            "launch": [key[3] for key in newest],
+            "generation": [snapshot.epoch.generation for _, snapshot in newest.values()],
+            "number": [snapshot.epoch.number for _, snapshot in newest.values()],
+            "seq": [snapshot.seq for _, snapshot in newest.values()],
+            "final": [_is_final(snapshot) for _, snapshot in newest.values()],
+            "body": [snapshot.SerializeToString() for _, snapshot in newest.values()],
+            "change": [change for change, _ in newest.values()],
+        },
+    )
+
+
+def _key(key: run_pb2.SnapshotKey) -> tuple[str, str, int, int]:
+    index = key.index if key.HasField("index") else -1
+    launch = key.launch if key.HasField("launch") else -1
+    return key.run_uid, key.node_path, index, launch
+
+
+def _is_final(snapshot: run_pb2.Snapshot) -> bool:
+    if snapshot.WhichOneof("state") == "launch":
+        return snapshot.launch.phase in _FINAL_LAUNCH
+    return snapshot.node.phase in _FINAL_NODE
