@@ -24,7 +24,6 @@ class Gate:
     def __init__(self, token: str) -> None:
         self._token = token
         self._header = f"Bearer {token}"
-        self._prefix = f"{PATH_PREFIX}{token}"
 
     def admit(self, path: str, headers: Mapping[str, str]) -> str:
         """Return the path of a permitted request, without the token.
@@ -38,15 +37,13 @@ class Gate:
         origin = headers.get("Origin")
         if origin is not None and not _is_loopback(urlsplit(origin).netloc):
             raise ApiError(403, f"the Origin {origin!r} is not this machine")
-        given = headers.get("Authorization")
-        if given is not None and (
-            given == self._header or hmac.compare_digest(given.encode(), self._header.encode())
-        ):
-            return path
         if path.startswith(PATH_PREFIX):
             token, _, rest = path[len(PATH_PREFIX) :].partition("/")
             if hmac.compare_digest(token.encode(), self._token.encode()):
                 return "/" + rest
+        given = headers.get("Authorization")
+        if given is not None and (given == self._header or hmac.compare_digest(given.encode(), self._header.encode())):
+            return path
         if path in _OPEN:
             return path
         raise ApiError(401, "Unauthorized")

@@ -109,15 +109,15 @@ def check(obj: Object, kind: Kind, name_rule: str) -> list[Cause]:
     meta = obj["metadata"]
     if "name" not in meta:
         return [required("metadata.name", "name or generateName is required")]
-    return check_name(meta["name"], name_rule, "metadata.name") + _check_common(meta)
+    return check_name(meta["name"], name_rule, "metadata.name") + _check_common(meta, kind)
 
 
-def check_update(new: Object, old: Object) -> list[Cause]:
+def check_update(kind: Kind, new: Object, old: Object) -> list[Cause]:
     """Return what is wrong with a changed object's metadata."""
     meta, before = new["metadata"], old["metadata"]
     if meta == before:
         return []
-    causes = _check_common(meta)
+    causes = _check_common(meta, kind)
     if before.get("deletionTimestamp"):
         added = [
             name for name in meta.get("finalizers") or [] if name not in (before.get("finalizers") or [])
@@ -132,7 +132,7 @@ def check_update(new: Object, old: Object) -> list[Cause]:
     return causes
 
 
-def _check_common(meta: dict[str, Any]) -> list[Cause]:
+def _check_common(meta: dict[str, Any], kind: Kind) -> list[Cause]:
     causes = check_labels(meta.get("labels"), "metadata.labels")
     annotations = meta.get("annotations") or {}
     for key, value in annotations.items():
@@ -151,7 +151,8 @@ def _check_common(meta: dict[str, Any]) -> list[Cause]:
             )
         )
     for index, name in enumerate(meta.get("finalizers") or []):
-        if "/" not in name and name not in ("orphan", "foregroundDeletion", "kubernetes"):
+        causes += _check_key(name, f"metadata.finalizers[{index}]")
+        if kind.group == "" and "/" not in name and name not in ("orphan", "foregroundDeletion", "kubernetes"):
             causes.append(
                 invalid(
                     f"metadata.finalizers[{index}]",

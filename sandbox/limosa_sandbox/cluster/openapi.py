@@ -103,15 +103,15 @@ def _paths(kind: Kind, group: str, version: str, name: str) -> dict[str, Any]:
     gvk = {"group": group, "version": version, "kind": kind.kind}
     schema = {"$ref": _REFERENCE + name}
     if not _is_stored(group):
-        return {f"{prefix}/{kind.plural}": {"post": _operation("post", gvk, schema)}}
-    one = {verb: _operation(verb, gvk, schema) for verb in ("get", "put", "patch", "delete")}
+        return {f"{prefix}/{kind.plural}": {"post": _operation("post", gvk, schema, False)}}
+    one = {verb: _operation(verb, gvk, schema, kind.custom) for verb in ("get", "put", "patch", "delete")}
     paths = {
-        collection: {verb: _operation(verb, gvk, schema) for verb in ("get", "post")},
+        collection: {verb: _operation(verb, gvk, schema, kind.custom) for verb in ("get", "post")},
         f"{collection}/{{name}}": one,
     }
     if kind.has_status():
         paths[f"{collection}/{{name}}/status"] = {
-            verb: _operation(verb, gvk, schema) for verb in ("get", "put", "patch")
+            verb: _operation(verb, gvk, schema, kind.custom) for verb in ("get", "put", "patch")
         }  # fmt: skip
     return paths
 
@@ -120,7 +120,7 @@ def _is_stored(group: str) -> bool:
     return group != REVIEW_GROUP
 
 
-def _operation(verb: str, gvk: dict[str, str], schema: Object) -> Object:
+def _operation(verb: str, gvk: dict[str, str], schema: Object, custom: bool) -> Object:
     answer = {"200": {"description": "OK", "content": {"application/json": {"schema": schema}}}}
     operation: Object = {"responses": answer, "x-kubernetes-group-version-kind": gvk}
     if verb in ("post", "put", "patch"):
@@ -130,10 +130,8 @@ def _operation(verb: str, gvk: dict[str, str], schema: Object) -> Object:
         ]
         media = ["application/json"]
         if verb == "patch":
-            media = [
-                "application/json-patch+json",
-                "application/merge-patch+json",
-                "application/strategic-merge-patch+json",
-            ]
+            media = ["application/json-patch+json", "application/merge-patch+json"]
+            # Its presence is how kubectl decides between the two merges.
+            media += [] if custom else ["application/strategic-merge-patch+json"]
         operation["requestBody"] = {"content": {name: {"schema": schema} for name in media}}
     return operation

@@ -335,7 +335,7 @@ class Storage:
         strategy = strategies.strategy_of(kind)
         new = strategies.restore(kind, obj, old, subresource)
         new = strategy.prepare_update(kind, new, old, subresource)
-        causes = metadata.check_update(new, old) + strategy.validate_update(kind, new, old, subresource)
+        causes = metadata.check_update(kind, new, old) + strategy.validate_update(kind, new, old, subresource)
         if causes:
             raise refused(kind.kind, kind.group, name, causes)
         if new == old:
