@@ -33,6 +33,7 @@ class Code:
     STATE_TOO_LARGE = "StateTooLarge"
     GRAPH_INVALID = "GraphInvalid"
     SPEC_CHANGED = "SpecChanged"
+    NAMESPACE_MISMATCH = "NamespaceMismatch"
     # The author's request, as the cluster sees it.
     IMAGE_PULL = "ImagePull"
     IMAGE_INVALID = "ImageInvalid"
@@ -50,6 +51,7 @@ class Code:
     POD_FAILED = "PodFailed"
     POD_FORBIDDEN = "PodForbidden"
     POD_CONFLICT = "PodConflict"
+    CAPACITY = "Capacity"
     EVICTED = "Evicted"
     NODE_LOST = "NodeLost"
     PREEMPTED = "Preempted"

@@ -74,6 +74,10 @@ class OperatorSettings:
     """Least time between two status patches of a run, where no launch waits for one."""
     status_bytes_per_second: int = 50_000
     """A patch of n bytes is followed by at least n ÷ this seconds of quiet for its run."""
+    pods_per_run: int = 100
+    """Pods of one run that have not ended, at most."""
+    pods_per_namespace: int = 500
+    pods_per_cluster: int = 2000
     requests_in_flight: int = 64
     """Writes to the API server at a time, over all runs."""
     store_threads: int = 8

@@ -47,8 +47,7 @@ class Connection:
         )
         return aiohttp.ClientSession(
             connector=connector,
-            headers={"User-Agent": "limosa-propeller", "Accept": "application/json"},
-            auto_decompress=True,
+            headers={"User-Agent": "limosa-propeller"},
         )
 
     def _authorize(self) -> None:

@@ -16,7 +16,9 @@ Object = dict[str, Any]
 REQUEST_SECONDS = 30.0
 LIST_SECONDS = 120.0
 LIST_CHUNK = 500
+JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
+ONLY_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Resource:
 
 PODS = Resource("", "v1", "pods")
 NAMESPACES = Resource("", "v1", "namespaces")
+SECRETS = Resource("", "v1", "secrets")
 LEASES = Resource("coordination.k8s.io", "v1", "leases")
 CRDS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions")
 
@@ -53,6 +56,12 @@ class Verbs:
     async def get(self, resource: Resource, namespace: str | None, name: str) -> Object:
         """One object."""
         return await self._json("GET", resource.path(namespace, name))
+
+    async def labels(self, resource: Resource, namespace: str | None, name: str) -> dict[str, str]:
+        """An object's labels; its content is not asked for."""
+        answer = await self._send("GET", resource.path(namespace, name), accept=ONLY_METADATA)
+        labels: dict[str, str] = orjson.loads(answer)["metadata"].get("labels") or {}
+        return labels
 
     async def list(
         self, resource: Resource, namespace: str | None, labels: str = ""
@@ -78,11 +87,23 @@ class Verbs:
         """Updates; ApiError 409 "Conflict" when `body`'s resourceVersion is not the latest."""
         return await self._write("PUT", resource.path(namespace, name), orjson.dumps(body))
 
-    async def merge(
-        self, resource: Resource, namespace: str | None, name: str, patch: bytes, subresource: str = ""
-    ) -> Object:
-        """Applies a JSON merge patch (already encoded)."""
-        return await self._write("PATCH", resource.path(namespace, name, subresource), patch, MERGE_PATCH)
+    async def merge(self, resource: Resource, namespace: str | None, name: str, patch: Object) -> Object:
+        """Applies a JSON merge patch."""
+        return await self._write("PATCH", resource.path(namespace, name), orjson.dumps(patch), MERGE_PATCH)
+
+    async def replace_status(
+        self, resource: Resource, namespace: str, name: str, uid: str, status: bytes
+    ) -> None:
+        """Replaces the status (encoded JSON) of that very object; ApiError 422 or 404 when it is not there any more."""
+        # The status subresource ignores metadata, so only a test can tie the write to the object.
+        patch = (
+            b'[{"op":"test","path":"/metadata/uid","value":%b},{"op":"add","path":"/status","value":%b}]'
+            % (
+                orjson.dumps(uid),
+                status,
+            )
+        )
+        await self._write("PATCH", resource.path(namespace, name, "status"), patch, JSON_PATCH, parse=False)
 
     async def delete(
         self,
@@ -105,13 +126,15 @@ class Verbs:
         params = {"container": container, "tailLines": str(lines)}
         return await self._send("GET", PODS.path(namespace, pod, "log"), params=params)
 
-    async def _write(self, method: str, path: str, data: bytes, kind: str = "application/json") -> Object:
+    async def _write(
+        self, method: str, path: str, data: bytes, kind: str = "application/json", parse: bool = True
+    ) -> Object:
         async with self._writes:
             # Asked as late as possible: a request may have waited for its turn longer than leadership lasted.
             if not self._may_write():
                 raise NotLeaderError(f"{method} {path}: leadership has run out")
             answer = await self._send(method, path, data=data, kind=kind)
-        return orjson.loads(answer) if answer else {}
+        return orjson.loads(answer) if answer and parse else {}
 
     async def _json(
         self,
@@ -132,14 +155,18 @@ class Verbs:
         data: bytes | None = None,
         kind: str = "application/json",
         seconds: float = REQUEST_SECONDS,
+        accept: str = "application/json",
     ) -> bytes:
+        headers = {"Accept": accept}
+        if data is not None:
+            headers["Content-Type"] = kind
         try:
             async with self._connection.session().request(
                 method,
                 self._connection.server + path,
                 params=params,
                 data=data,
-                headers={"Content-Type": kind} if data is not None else None,
+                headers=headers,
                 timeout=aiohttp.ClientTimeout(total=seconds),
             ) as response:
                 body = await response.read()

@@ -1,0 +1,148 @@
+"""The two loops: Sync asks what should be here, Publish tells what became of it."""
+
+import asyncio
+import logging
+import random
+from typing import TYPE_CHECKING, cast
+
+import grpc
+import grpc.aio
+from limosa_engine.phases import RunPhase
+from limosa_idl.admin.v1alpha1.admin_pb2 import (
+    PublishRequest,
+    PublishResponse,
+    RunReport,
+    SyncRequest,
+    SyncResponse,
+)
+from limosa_idl.admin.v1alpha1.admin_pb2_grpc import OperatorServiceStub
+
+from limosa_propeller.admin_link.channel import call_metadata, open_channel
+from limosa_propeller.admin_link.objects import RunObjects
+from limosa_propeller.admin_link.outbox import Outbox
+from limosa_propeller.admin_link.plan import Abort, Create, Forget, changes
+from limosa_propeller.kube.errors import ApiError
+from limosa_propeller.runs.fleet import Fleet
+from limosa_propeller.runs.services import Services
+from limosa_propeller.settings import AdminSettings, OperatorSettings
+
+if TYPE_CHECKING:
+    from limosa_idl.admin.v1alpha1.admin_pb2_grpc import OperatorServiceAsyncStub
+
+logger = logging.getLogger(__name__)
+
+WAIT_MS = 20_000
+CALL_SECONDS = 30.0
+BATCH = 500
+BACKOFF_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
+
+
+class AdminLink:
+    """Keeps this cluster's runs as admin wants them."""
+
+    def __init__(
+        self,
+        settings: OperatorSettings,
+        admin: AdminSettings,
+        services: Services,
+        fleet: Fleet,
+        outbox: Outbox,
+    ) -> None:
+        self._settings, self._admin = settings, admin
+        self._services, self._fleet, self._outbox = services, fleet, outbox
+        self._objects = RunObjects(services, fleet, outbox)
+        self._cluster_uid = ""
+
+    async def run(self) -> None:
+        """Runs until cancelled. Admin's absence is waited out; runs that are here go on."""
+        async with open_channel(self._admin) as channel:
+            stub = cast("OperatorServiceAsyncStub", OperatorServiceStub(channel))
+            await asyncio.gather(self._sync_for_ever(stub), self._publish_for_ever(stub))
+
+    async def _sync_for_ever(self, stub: "OperatorServiceAsyncStub") -> None:
+        failures = 0
+        while True:
+            try:
+                if not self._cluster_uid:
+                    self._cluster_uid = await self._services.namespaces.cluster_uid()
+                answer: SyncResponse = await stub.Sync(
+                    self._report(), timeout=CALL_SECONDS, metadata=call_metadata(self._admin)
+                )
+                await self._apply(answer)
+                failures = 0
+            except (grpc.aio.AioRpcError, ApiError, OSError) as error:
+                await self._back_off("sync", error, failures)
+                failures += 1
+
+    def _report(self) -> SyncRequest:
+        reports, active = [], 0
+        for driver in self._fleet.drivers.values():
+            if driver.claim.local:
+                continue
+            # An end that is not told yet is still work: admin answers an unpublished end with RUN, never with FORGET.
+            active += not driver.over
+            phase = RunPhase[driver.phase]
+            reports.append(
+                RunReport(run_uid=driver.claim.run_uid, epoch=driver.claim.to_epoch(), phase=int(phase))  # type: ignore[arg-type]
+            )
+        return SyncRequest(
+            cluster_uid=self._cluster_uid,
+            cluster_name=self._settings.cluster_name,
+            free_slots=max(0, self._admin.max_runs - active),
+            runs=reports,
+            wait_ms=WAIT_MS,
+            namespaces=self._settings.namespaces,
+        )
+
+    async def _apply(self, answer: SyncResponse) -> None:
+        for change in changes(answer.runs, self._objects.held()):
+            if isinstance(change, Create):
+                await self._objects.create(change)
+            elif isinstance(change, Abort):
+                await self._objects.abort(change)
+            elif isinstance(change, Forget) and not self._outbox.waits_for(change.run_uid):
+                await self._objects.delete(change.held)
+
+    async def _publish_for_ever(self, stub: "OperatorServiceAsyncStub") -> None:
+        failures = 0
+        while True:
+            await self._outbox.filled.wait()
+            batch = self._outbox.batch(BATCH)
+            request = PublishRequest(cluster_uid=self._cluster_uid, snapshots=batch)
+            try:
+                answer: PublishResponse = await stub.Publish(
+                    request, timeout=CALL_SECONDS, metadata=call_metadata(self._admin)
+                )
+            except (grpc.aio.AioRpcError, OSError) as error:
+                await self._back_off("publish", error, failures)
+                failures += 1
+                continue
+            failures = 0
+            self._outbox.sent(batch)
+            for run_uid in answer.stale_run_uids:
+                await self._give_up(run_uid)
+
+    async def _give_up(self, run_uid: str) -> None:
+        """Another epoch has the run: what is here goes, nothing else is touched."""
+        self._outbox.forget_run(run_uid)
+        held = self._objects.held().get(run_uid)
+        if held is None:
+            return
+        logger.warning("run is claimed by another epoch", extra={"run": held.name, "run_uid": run_uid})
+        try:
+            await self._objects.delete(held)
+        except ApiError as error:
+            logger.warning("a stale run was not deleted yet", extra={"run": held.name, "error": str(error)})
+
+    async def _back_off(self, what: str, error: Exception, failures: int) -> None:
+        pause = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)] * random.uniform(0.7, 1.3)
+        told = (
+            f"{error.code().name}: {error.details()}"
+            if isinstance(error, grpc.aio.AioRpcError)
+            else str(error)
+        )
+        level = logging.INFO if failures == 0 else logging.WARNING
+        logger.log(
+            level, "admin is not reached", extra={"call": what, "error": told, "again_in_s": round(pause, 1)}
+        )
+        await asyncio.sleep(pause)

@@ -1,0 +1,34 @@
+"""What the API server's refusal of a pod means."""
+
+import dataclasses
+
+from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, FAILURE_KIND_USER, FailureKind
+from limosa_model.failures import Code
+
+from limosa_propeller.kube.errors import ApiError
+
+
+@dataclasses.dataclass(frozen=True)
+class Rejection:
+    """A refusal as the engine is told it."""
+
+    code: str
+    kind: FailureKind.ValueType
+    retryable: bool
+    """The same pod may be accepted later: nothing is counted."""
+
+
+def rejection_of(error: ApiError) -> Rejection:
+    """Reads a refusal; 409 "AlreadyExists" is no refusal and is not asked about here."""
+    if error.transient or error.status == 409:
+        return Rejection(Code.API, FAILURE_KIND_SYSTEM, True)
+    if error.status == 403:
+        # A quota's refusal differs from a missing permission in its text alone: the API has no field for it.
+        if "exceeded quota" in error.message:
+            return Rejection(Code.QUOTA, FAILURE_KIND_USER, True)
+        return Rejection(Code.POD_FORBIDDEN, FAILURE_KIND_SYSTEM, False)
+    if error.status in (400, 413, 422):
+        return Rejection(Code.POD_INVALID, FAILURE_KIND_USER, False)
+    if error.status == 401:
+        return Rejection(Code.API, FAILURE_KIND_SYSTEM, True)
+    return Rejection(Code.API, FAILURE_KIND_SYSTEM, False)

@@ -1,0 +1,42 @@
+"""Which project and domain a namespace is."""
+
+import time
+
+from limosa_model import names
+
+from limosa_propeller.kube.errors import ApiError
+from limosa_propeller.kube.verbs import NAMESPACES, Verbs
+
+FRESH_SECONDS = 60.0
+
+
+class Namespaces:
+    """Namespace labels, read when asked for and remembered for a minute."""
+
+    def __init__(self, verbs: Verbs) -> None:
+        self._verbs = verbs
+        self._known: dict[str, tuple[float, tuple[str, str]]] = {}
+
+    async def tenant(self, namespace: str) -> tuple[str, str]:
+        """Project and domain as the namespace's labels say; empty where it has none. Raises ApiError."""
+        read_at, tenant = self._known.get(namespace, (float("-inf"), ("", "")))
+        if time.monotonic() - read_at > FRESH_SECONDS:
+            labels = (await self._verbs.get(NAMESPACES, None, namespace))["metadata"].get("labels") or {}
+            tenant = labels.get(names.LABEL_PROJECT, ""), labels.get(names.LABEL_DOMAIN, "")
+            self._known[namespace] = time.monotonic(), tenant
+        return tenant
+
+    async def cluster_uid(self) -> str:
+        """Uid of kube-system: the identity of the cluster. Raises ApiError."""
+        found = await self._verbs.get(NAMESPACES, None, "kube-system")
+        return str(found["metadata"]["uid"])
+
+    async def missing(self, namespace: str) -> bool:
+        """Whether there is no such namespace. Raises ApiError for anything but a clear answer."""
+        try:
+            await self.tenant(namespace)
+        except ApiError as error:
+            if error.status == 404:
+                return True
+            raise
+        return False

@@ -1,0 +1,216 @@
+"""Carrying out the engine's commands: one function a command, one event an answer."""
+
+import asyncio
+import dataclasses
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from limosa_engine.commands import CreatePod, DeletePod, KeepLog, LoadValue, ReadCommit, ReadError
+from limosa_engine.events import Event, LogKept, PodCreated, PodDeleted, PodRejected
+from limosa_engine.graph import Item
+from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, FAILURE_KIND_USER
+from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
+from limosa_model.digests import serialize
+from limosa_model.failures import Code
+from limosa_model.quantity import QuantityError
+from limosa_store.errors import StoreError
+
+from limosa_propeller.kube.errors import ApiError
+from limosa_propeller.kube.rejections import rejection_of
+from limosa_propeller.kube.verbs import PODS, Object
+from limosa_propeller.pods.manifest import PodPolicyError
+from limosa_propeller.pods.policy import referenced_secrets
+from limosa_propeller.pods.view import identity_of
+from limosa_propeller.runs import kept_logs, reads
+from limosa_propeller.runs.opening import OpenedRun
+from limosa_propeller.runs.services import Services
+
+CAPACITY_RETRY_SECONDS = 2.0
+GONE_RETRY_SECONDS = 1.0
+DELETE_BACKOFF_SECONDS = (0.5, 1, 2, 5, 10, 30)
+
+
+class PodConflictError(Exception):
+    """A pod with the launch's name exists and is another launch's, or was given other inputs."""
+
+
+@dataclasses.dataclass
+class RunContext:
+    """What commands of one run are carried out with."""
+
+    services: Services
+    run: OpenedRun
+    namespace: str
+    object_uid: str
+    """uid of the WorkflowRun object, which owns the pods."""
+    pods: dict[tuple[Item, int], tuple[str, str]] = dataclasses.field(default_factory=dict)
+    """Name and uid of each pod that exists, by launch."""
+
+
+async def create_pod(context: RunContext, command: CreatePod) -> Event:
+    """Asks for the pod; one that exists already for this very launch is as good."""
+    services, namespace = context.services, context.namespace
+    shortage = services.capacity.shortage(namespace)
+    if shortage:
+        return _rejected(command, Code.CAPACITY, shortage, retry_after=CAPACITY_RETRY_SECONDS)
+    task = context.run.graph.task_of(command.item)
+    try:
+        manifest = context.run.factory.make(command, task)
+    except PodPolicyError as error:
+        return _rejected(command, Code.POD_POLICY, str(error))
+    except QuantityError as error:
+        return _rejected(command, Code.POD_INVALID, str(error))
+    name = manifest["metadata"]["name"]
+    services.capacity.add(namespace, name)
+    try:
+        refusal = await _secrets_refusal(context, task, manifest)
+        if refusal:
+            answer: Event = _rejected(command, Code.SECRET_MISSING, refusal)
+        else:
+            await _store_inputs(context, command, task)
+            answer = await _post(context, command, manifest)
+    except ApiError as error:
+        rejection = rejection_of(error)
+        answer = PodRejected(
+            command.item,
+            command.launch,
+            rejection.code,
+            error.message,
+            rejection.retryable,
+            error.retry_after,
+            rejection.kind,
+        )
+    except StoreError as error:
+        answer = _rejected(command, Code.STORE, error.message, error.retryable, system=True)
+    if not isinstance(answer, PodCreated):
+        services.capacity.remove(namespace, name)
+    return answer
+
+
+async def _post(context: RunContext, command: CreatePod, manifest: Object) -> Event:
+    name = manifest["metadata"]["name"]
+    try:
+        pod = await context.services.verbs.create(PODS, context.namespace, manifest)
+    except ApiError as error:
+        if error.reason != "AlreadyExists":
+            raise
+        return await _existing(context, command, manifest)
+    context.pods[command.item, command.launch] = name, pod["metadata"]["uid"]
+    return PodCreated(command.item, command.launch, pod["metadata"]["uid"])
+
+
+async def _existing(context: RunContext, command: CreatePod, manifest: Object) -> Event:
+    """Compares the pod of this name with the launch. Raises PodConflictError."""
+    name = manifest["metadata"]["name"]
+    try:
+        pod = await context.services.verbs.get(PODS, context.namespace, name)
+    except ApiError as error:
+        if error.status == 404:
+            return _rejected(
+                command, Code.API, "the pod's predecessor was just removed", True, GONE_RETRY_SECONDS
+            )
+        raise
+    identity, metadata = identity_of(pod), pod["metadata"]
+    if identity is None or (identity.launch_id, identity.input_digest) != (
+        command.launch_id,
+        command.input_digest,
+    ):
+        raise PodConflictError(f"pod {context.namespace}/{name} exists and belongs to another launch")
+    if identity.owner_uid != context.object_uid:
+        # Left by an object of the same claim that was deleted: the garbage collector is on its way, we only help.
+        await context.services.verbs.delete(PODS, context.namespace, name, metadata["uid"])
+        return _rejected(
+            command, Code.API, "an earlier object's pod is being removed", True, GONE_RETRY_SECONDS
+        )
+    context.pods[command.item, command.launch] = name, metadata["uid"]
+    return PodCreated(command.item, command.launch, metadata["uid"])
+
+
+async def _secrets_refusal(context: RunContext, task: TaskSpec, manifest: Object) -> str:
+    if not task.secrets and not task.pod_template:
+        return ""
+    return await context.services.secrets.refusal(context.namespace, referenced_secrets(manifest))
+
+
+async def _store_inputs(context: RunContext, command: CreatePod, task: TaskSpec) -> None:
+    factory = context.run.factory
+    if not factory.travels_inline(command, task):
+        key, data = factory.inputs_key(command), serialize(command.inputs)
+        await context.services.store.call(lambda store: store.put(key, data))
+
+
+async def delete_pod(context: RunContext, command: DeletePod) -> Event:
+    """Deletes that very pod; tries until the API server has answered."""
+    name, uid = context.pods.get((command.item, command.launch), ("", ""))
+    if not uid:
+        return PodDeleted(command.item, command.launch, gone=True)
+    gone = await remove_pod(context.services, context.namespace, name, uid)
+    if gone:
+        context.pods.pop((command.item, command.launch), None)
+    return PodDeleted(command.item, command.launch, gone)
+
+
+async def remove_pod(services: Services, namespace: str, name: str, uid: str) -> bool:
+    """Has a pod deleted; True when there is none of that uid. Waits while the API server gives no answer."""
+    attempt = 0
+    while True:
+        try:
+            # Removals come in bulk; launches must not stand in line behind them.
+            async with services.removals:
+                await services.verbs.delete(PODS, namespace, name, uid)
+            return False
+        except ApiError as error:
+            if error.status in (404, 409):
+                return True
+            pause = DELETE_BACKOFF_SECONDS[min(attempt, len(DELETE_BACKOFF_SECONDS) - 1)]
+            attempt += 1
+            await asyncio.sleep(max(pause * random.uniform(0.7, 1.3), error.retry_after or 0.0))
+
+
+async def keep_log(context: RunContext, command: KeepLog) -> Event:
+    """Stores what the pod printed last; a log that cannot be had is not worth a failure."""
+    name, _ = context.pods.get((command.item, command.launch), ("", ""))
+    if name:
+        await kept_logs.keep(
+            context.services, context.namespace, name, context.run.factory.prefix, command.launch_id
+        )
+    return LogKept(command.item, command.launch)
+
+
+async def read_commit(context: RunContext, command: ReadCommit) -> Event:
+    """Reads the node item's commit."""
+    return await reads.read_commit(context.services.store, context.run, command)
+
+
+async def read_error(context: RunContext, command: ReadError) -> Event:
+    """Reads the launch's error record."""
+    return await reads.read_error(context.services.store, context.run, command)
+
+
+async def load_value(context: RunContext, command: LoadValue) -> Event:
+    """Reads an offloaded literal."""
+    return await reads.load_value(context.services.store, context.run, command)
+
+
+ACTIONS: dict[type[Any], Callable[[RunContext, Any], Awaitable[Event]]] = {
+    CreatePod: create_pod,
+    DeletePod: delete_pod,
+    KeepLog: keep_log,
+    ReadCommit: read_commit,
+    ReadError: read_error,
+    LoadValue: load_value,
+}
+
+
+def _rejected(
+    command: CreatePod,
+    code: str,
+    message: str,
+    retryable: bool | None = None,
+    retry_after: float | None = None,
+    system: bool = False,
+) -> PodRejected:
+    kind = FAILURE_KIND_SYSTEM if system else FAILURE_KIND_USER
+    again = retry_after is not None if retryable is None else retryable
+    return PodRejected(command.item, command.launch, code, message, again, retry_after, kind)

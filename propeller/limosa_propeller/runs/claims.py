@@ -1,0 +1,41 @@
+"""Who a WorkflowRun object belongs to, readable even where the rest of it is not."""
+
+import dataclasses
+from typing import Any
+
+from limosa_idl.run.v1alpha1.run_pb2 import Epoch
+from limosa_model.manifest import desired_of, is_local
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """The run an object stands for, and under which epoch."""
+
+    run_uid: str
+    epoch: tuple[int, int]
+    """Generation, number; comparable."""
+    local: bool
+    """Applied by hand: admin is not told of it."""
+    desired: str
+    abort_reason: str
+
+    def to_epoch(self) -> Epoch:
+        """The epoch as a message."""
+        return Epoch(generation=self.epoch[0], number=self.epoch[1])
+
+
+def claim_of(manifest: dict[str, Any]) -> Claim:
+    """Reads the claim; what is malformed counts as absent."""
+    spec = manifest.get("spec") or {}
+    epoch = spec.get("epoch") or {}
+    return Claim(
+        run_uid=str(spec.get("uid") or manifest["metadata"]["uid"]),
+        epoch=(_count(epoch.get("generation")), _count(epoch.get("number"))),
+        local=is_local(manifest),
+        desired=desired_of(manifest),
+        abort_reason=str(spec.get("abortReason") or "aborted through its WorkflowRun"),
+    )
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and value >= 0 else 0

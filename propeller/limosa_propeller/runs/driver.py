@@ -1,0 +1,334 @@
+"""One run: its inbox, its turns, its status."""
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any
+
+from limosa_engine.commands import Command, CreatePod, DeletePod, Publish, WakeAt
+from limosa_engine.events import (
+    AbortRequested,
+    Event,
+    PodGone,
+    PodObserved,
+    PodsListed,
+    RunRestored,
+    RunStarted,
+    TimerFired,
+)
+from limosa_engine.phases import RUN_TERMINAL, RunPhase
+from limosa_engine.step import step
+from limosa_engine.story import story
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure
+from limosa_idl.run.v1alpha1.run_pb2 import RunState, Snapshot, SnapshotKey
+from limosa_model import failures
+from limosa_model.failures import Code
+from limosa_model.manifest import ABORT
+
+from limosa_propeller.kube.errors import ApiError, NotLeaderError
+from limosa_propeller.runs.actions import ACTIONS, PodConflictError, RunContext, remove_pod
+from limosa_propeller.runs.claims import Claim, claim_of
+from limosa_propeller.runs.opening import RefusedError, open_run, spec_changed
+from limosa_propeller.runs.pod_index import PodEntry, PodIndex
+from limosa_propeller.runs.services import RUNS, Services
+from limosa_propeller.runs.spec_digest import spec_digest
+from limosa_propeller.runs.status import TERMINAL_PHASES, encode_status, ended_status, running_status
+from limosa_propeller.runs.status_writer import StatusWriter
+
+logger = logging.getLogger(__name__)
+
+UNHURRIED = frozenset({"finished", "failed"})
+"""Reasons of pod deletions that nobody waits for: they go when the next status was accepted anyway."""
+STORY_LINES = 40
+
+
+class RunDriver:
+    """Drives the run of one WorkflowRun object for as long as the object exists.
+
+    Everything happens on the event loop; a turn takes what is in the inbox, has the engine decide, and starts what
+    follows. Whatever goes wrong in a turn ends this run and no other.
+    """
+
+    def __init__(self, manifest: dict[str, Any], services: Services, pods: PodIndex) -> None:
+        metadata = manifest["metadata"]
+        self.uid: str = metadata["uid"]
+        self.namespace: str = metadata["namespace"]
+        self.name: str = metadata["name"]
+        self.phase: str = (manifest.get("status") or {}).get("phase") or RunPhase.QUEUED.name
+        self.claim: Claim = claim_of(manifest)
+        self._manifest = manifest
+        self._digest = spec_digest(manifest)
+        self._services, self._pods = services, pods
+        self._context: RunContext | None = None
+        self._inbox: list[Event] = []
+        self._turn_due = False
+        self._version = 0
+        self._held: deque[tuple[int, Command]] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ended: tuple[RunPhase, Failure] | None = None
+        self._abort_told = False
+        self._closed = False
+        self._loop = asyncio.get_running_loop()
+        self._writer = StatusWriter(
+            self.uid,
+            services.timers,
+            self._render,
+            self._send,
+            self._accepted,
+            self._status_refused,
+            services.settings.status_interval_seconds,
+            services.settings.status_bytes_per_second,
+        )
+
+    @property
+    def over(self) -> bool:
+        """The run has ended, and its object says so."""
+        return self.phase in TERMINAL_PHASES
+
+    @property
+    def log(self) -> dict[str, str]:
+        """What identifies the run in a log line."""
+        return {"run": f"{self.namespace}/{self.name}", "run_uid": self.claim.run_uid}
+
+    def start(self) -> None:
+        """Begins, or, where the status says that the run is over, only cleans up."""
+        if self.over:
+            self.sweep()
+        else:
+            self._spawn(self._open())
+
+    def close(self) -> None:
+        """Stops at once; what was asked of the API server may or may not happen."""
+        self._closed = True
+        self._writer.close()
+        self._services.timers.cancel(("wake", self.uid))
+        for task in self._tasks:
+            task.cancel()
+
+    def observe_object(self, manifest: dict[str, Any]) -> None:
+        """The WorkflowRun changed."""
+        if self._closed:
+            return
+        previous, self._manifest = self._manifest, manifest
+        if manifest["metadata"].get("deletionTimestamp"):
+            logger.info("run's object is being deleted", extra=self.log)
+            self.close()
+            return
+        if manifest["metadata"].get("generation") == previous["metadata"].get("generation") or self.over:
+            return
+        self.claim = claim_of(manifest)
+        if spec_digest(manifest) != self._digest:
+            self.end(RunPhase.FAILED, spec_changed())
+        else:
+            self._consider_abort()
+
+    def observe_pod(self, entry: PodEntry) -> None:
+        """A pod of the run changed."""
+        if self._context is None:
+            return
+        identity = entry.identity
+        self._context.pods[identity.item, identity.launch] = entry.name, entry.uid
+        self._post(PodObserved(identity.item, identity.launch, entry.view))
+
+    def pod_gone(self, entry: PodEntry) -> None:
+        """A pod of the run does not exist any more."""
+        if self._context is None:
+            return
+        identity = entry.identity
+        self._context.pods.pop((identity.item, identity.launch), None)
+        self._post(PodGone(identity.item, identity.launch))
+
+    def end(self, phase: RunPhase, failure: Failure) -> None:
+        """Takes the run out of the engine's hands: its status says why, its pods go."""
+        if self._ended or self._closed:
+            return
+        logger.error(
+            "run is ended by the operator", extra={**self.log, "code": failure.code, "why": failure.message}
+        )
+        self._ended = phase, failure
+        self._held.clear()
+        self._inbox.clear()
+        for task in self._tasks:
+            task.cancel()
+        self._writer.demand()
+
+    def sweep(self) -> None:
+        """Removes the pods of a run that is over."""
+        for entry in self._pods.owned_by(self.uid):
+            if not entry.view.deleting:
+                self._spawn(self._remove(entry))
+
+    # Opening
+
+    async def _open(self) -> None:
+        self._consider_abort()
+        try:
+            run = await open_run(self._manifest, self._services)
+        except RefusedError as refused:
+            self.end(RunPhase.FAILED, refused.failure)
+            return
+        if self._ended:
+            return
+        self._context = RunContext(self._services, run, self.namespace, self.uid)
+        logger.info(
+            "run is opened", extra={**self.log, "restored": run.restored, "nodes": len(run.graph.nodes)}
+        )
+        self._post(RunRestored() if run.restored else RunStarted())
+        for entry in self._pods.owned_by(self.uid):
+            self.observe_pod(entry)
+        self._post(PodsListed())
+        self._consider_abort()
+
+    def _consider_abort(self) -> None:
+        if self.claim.desired != ABORT or self._abort_told or self._ended:
+            return
+        if self._context is not None:
+            self._abort_told = True
+            self._post(AbortRequested(self.claim.abort_reason))
+        elif (self._manifest.get("status") or {}).get("state") is None:
+            self.end(RunPhase.ABORTED, failures.user(Code.ABORTED, self.claim.abort_reason))
+
+    # Turns
+
+    def _post(self, event: Event) -> None:
+        self._inbox.append(event)
+        if not self._turn_due:
+            self._turn_due = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._turn_due = False
+        if self._closed or self._ended or self._context is None or not self._inbox:
+            return
+        events, self._inbox = self._inbox, []
+        run = self._context.run
+        try:
+            commands = step(run.graph, run.state, events, self._services.clock.now())
+            self._version += 1
+            hurry = [self._dispatch(command) for command in commands]
+        except Exception as error:  # noqa: BLE001 - a bug ends this run and no other, see _poisoned
+            self._poisoned(error)
+            return
+        self.phase = run.state.phase.name
+        if any(hurry) or run.state.phase in RUN_TERMINAL:
+            self._writer.demand()
+        else:
+            self._writer.touch()
+
+    def _dispatch(self, command: Command) -> bool:
+        """Starts a command or holds it; whether it is held and waited for."""
+        if isinstance(command, Publish):
+            return self._publish(command.snapshot)
+        if isinstance(command, WakeAt):
+            delay = command.when - self._services.clock.now()
+            self._services.timers.wake_in(("wake", self.uid), delay, lambda: self._post(TimerFired()))
+            return False
+        if not command.needs_status:
+            self._spawn(self._carry_out(command))
+            return False
+        self._held.append((self._version, command))
+        return isinstance(command, CreatePod) or (
+            isinstance(command, DeletePod) and command.reason not in UNHURRIED
+        )
+
+    def _publish(self, snapshot: Snapshot) -> bool:
+        snapshot.epoch.CopyFrom(self.claim.to_epoch())
+        if snapshot.WhichOneof("state") == "run" and RunPhase(snapshot.run.phase) in RUN_TERMINAL:
+            # Admin takes a run's end as final: it must be written here first.
+            self._held.append((self._version, Publish(snapshot)))
+            return True
+        self._services.snapshots.put(snapshot)
+        return False
+
+    async def _carry_out(self, command: Command) -> None:
+        assert self._context is not None
+        self._post(await ACTIONS[type(command)](self._context, command))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if isinstance(error, PodConflictError):
+            self.end(RunPhase.FAILED, failures.system(Code.POD_CONFLICT, str(error), retryable=False))
+        elif isinstance(error, NotLeaderError):
+            logger.warning("a command was not carried out", extra={**self.log, "error": str(error)})
+        elif error is not None:
+            self._poisoned(error)
+
+    def _poisoned(self, error: BaseException) -> None:
+        """A bug met this run: it fails with its story, once, instead of failing for ever."""
+        logger.error("run cannot be driven", extra=self.log, exc_info=error)
+        told: list[str] = []
+        if self._context is not None:
+            with contextlib.suppress(Exception):
+                told = story(self._context.run.graph, self._context.run.state)[-STORY_LINES:]
+        text = f"the operator met a bug in itself: {type(error).__name__}: {error}"
+        self.end(
+            RunPhase.FAILED,
+            failures.system(Code.INTERNAL, "\n".join((text, *told)), retryable=False),
+        )
+
+    # Status
+
+    def _render(self) -> tuple[int, bytes]:
+        if self._ended is None and self._context is not None:
+            run = self._context.run
+            try:
+                status = running_status(run.state, self.uid, self._digest)
+                return self._version, encode_status(status)
+            except Exception as error:  # noqa: BLE001 - likewise
+                self._poisoned(error)
+        assert self._ended is not None
+        phase, failure = self._ended
+        before = self._manifest.get("status") or {}
+        now = self._services.clock.now()
+        return self._version, encode_status(ended_status(before, phase, failure, self.uid, self._digest, now))
+
+    async def _send(self, status: bytes) -> None:
+        await self._services.verbs.replace_status(RUNS, self.namespace, self.name, self.uid, status)
+
+    def _accepted(self, version: int) -> None:
+        if self._ended is not None:
+            self._over_by_force()
+            return
+        while self._held and self._held[0][0] <= version:
+            _, command = self._held.popleft()
+            if isinstance(command, Publish):
+                self._services.snapshots.put(command.snapshot)
+                logger.info("run is over", extra={**self.log, "phase": self.phase})
+            else:
+                self._spawn(self._carry_out(command))
+
+    def _over_by_force(self) -> None:
+        assert self._ended is not None
+        phase, failure = self._ended
+        self.phase = phase.name
+        if not self.claim.local:
+            state = RunState(phase=int(phase), failure=failure)  # type: ignore[arg-type]
+            state.finished_at.FromNanoseconds(int(self._services.clock.now() * 1e9))
+            key = SnapshotKey(run_uid=self.claim.run_uid)
+            self._services.snapshots.put(Snapshot(key=key, epoch=self.claim.to_epoch(), run=state))
+        self.sweep()
+
+    def _status_refused(self, error: ApiError) -> None:
+        if error.status == 404:
+            logger.info("run's object is gone", extra=self.log)
+            self.close()
+        elif self._ended is None:
+            self.end(
+                RunPhase.FAILED,
+                failures.system(Code.API, f"the status was refused: {error.message}", retryable=False),
+            )
+        else:
+            logger.error("run's end cannot be written", extra={**self.log, "error": str(error)})
+
+    async def _remove(self, entry: PodEntry) -> None:
+        await remove_pod(self._services, entry.namespace, entry.name, entry.uid)

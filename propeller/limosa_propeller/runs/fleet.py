@@ -1,0 +1,116 @@
+"""All runs of this operator: what was observed goes to whom it concerns."""
+
+import logging
+from typing import Any
+
+from limosa_model import names
+
+from limosa_propeller.kube.verbs import PODS
+from limosa_propeller.runs.driver import RunDriver
+from limosa_propeller.runs.pod_index import PodEntry, PodIndex
+from limosa_propeller.runs.services import RUNS, Services
+
+logger = logging.getLogger(__name__)
+
+
+class Fleet:
+    """Drivers by the uid of their object. Built anew, from runs and pods, whenever the watch streams start anew."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._pods = PodIndex()
+        self._versions: dict[str, int] = {}
+        self._gone: dict[str, None] = {}
+        self.drivers: dict[str, RunDriver] = {}
+        self.synced = False
+        """The cluster was read completely at least once."""
+
+    async def resync(self) -> None:
+        """Reads all pods, then all runs, and heals what events missed. Raises ApiError."""
+        for namespace in self._services.settings.namespaces or (None,):
+            pods, pods_version = await self._services.verbs.list(PODS, namespace, names.LABEL_RUN)
+            for pod in pods:
+                self.observe_pod("MODIFIED", pod)
+            present = {pod["metadata"]["uid"] for pod in pods}
+            for entry in self._pods.missing_from(present, int(pods_version)):
+                if namespace is None or entry.namespace == namespace:
+                    self._pod_gone(entry.uid)
+            runs, runs_version = await self._services.verbs.list(RUNS, namespace)
+            for run in runs:
+                self._observe_run("MODIFIED", run)
+            self._forget_missing({run["metadata"]["uid"] for run in runs}, int(runs_version), namespace)
+        self.synced = True
+        for driver in self.drivers.values():
+            if driver.over:
+                driver.sweep()
+
+    def observe_run(self, kind: str | None, run: dict[str, Any]) -> None:
+        """A WorkflowRun event; before the first resync there is nothing to compare it with, and that brings it."""
+        if self.synced:
+            self._observe_run(kind, run)
+
+    def observe_pod(self, kind: str | None, pod: dict[str, Any]) -> None:
+        """A pod event."""
+        if kind == "DELETED":
+            self._pod_gone(pod["metadata"]["uid"])
+            return
+        entry = self._pods.observe(pod)
+        if entry is None:
+            return
+        if entry.view.ended:
+            self._services.capacity.remove(entry.namespace, entry.name)
+        else:
+            self._services.capacity.add(entry.namespace, entry.name)
+        driver = self.drivers.get(entry.identity.owner_uid)
+        if driver is not None:
+            driver.observe_pod(entry)
+
+    def adopt(self, run: dict[str, Any]) -> None:
+        """An object this process has just made or changed."""
+        self._observe_run("MODIFIED", run)
+
+    def close(self) -> None:
+        """Stops all drivers."""
+        for driver in self.drivers.values():
+            driver.close()
+
+    def _observe_run(self, kind: str | None, run: dict[str, Any]) -> None:
+        metadata = run["metadata"]
+        uid, version = metadata["uid"], int(metadata["resourceVersion"])
+        if kind == "DELETED":
+            self._run_gone(uid)
+            return
+        if uid in self._gone or self._versions.get(uid, -1) >= version:
+            return
+        self._versions[uid] = version
+        driver = self.drivers.get(uid)
+        if driver is not None:
+            driver.observe_object(run)
+        elif not metadata.get("deletionTimestamp"):
+            driver = self.drivers[uid] = RunDriver(run, self._services, self._pods)
+            driver.start()
+
+    def _forget_missing(self, present: set[str], version: int, namespace: str | None) -> None:
+        for uid, driver in list(self.drivers.items()):
+            elsewhere = namespace is not None and driver.namespace != namespace
+            if uid not in present and self._versions[uid] <= version and not elsewhere:
+                self._run_gone(uid)
+
+    def _run_gone(self, uid: str) -> None:
+        self._gone[uid] = None
+        if len(self._gone) > 10_000:
+            del self._gone[next(iter(self._gone))]
+        self._versions.pop(uid, None)
+        driver = self.drivers.pop(uid, None)
+        if driver is not None:
+            driver.close()
+            logger.info("run's object was deleted", extra=driver.log)
+
+    def _pod_gone(self, uid: str) -> None:
+        entry: PodEntry | None = self._pods.forget(uid)
+        if entry is None:
+            return
+        self._services.capacity.remove(entry.namespace, entry.name)
+        driver = self.drivers.get(entry.identity.owner_uid)
+        if driver is not None:
+            driver.pod_gone(entry)

@@ -1,0 +1,193 @@
+"""From a WorkflowRun object to a graph and a state: what is accepted, what is refused, and why."""
+
+import asyncio
+import base64
+import binascii
+import dataclasses
+import logging
+import random
+from typing import Any
+
+from google.protobuf.message import DecodeError
+from limosa_engine import codec
+from limosa_engine.graph import Graph, GraphError
+from limosa_engine.state import State
+from limosa_engine.step import new_state
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure
+from limosa_idl.run.v1alpha1.run_pb2 import Epoch, RunSpec
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure
+from limosa_model import failures, layout
+from limosa_model.admission import validate_closure
+from limosa_model.digests import sha256_hex
+from limosa_model.failures import Code
+from limosa_model.graph import Index
+from limosa_model.interfaces import complete_inputs
+from limosa_model.manifest import ManifestError, from_manifest, is_local
+from limosa_model.names import check_name
+from limosa_model.problems import Problem
+from limosa_store.errors import ErrorCode, StoreError
+
+from limosa_propeller.kube.errors import ApiError
+from limosa_propeller.pods.manifest import PodFactory
+from limosa_propeller.runs.services import Services
+from limosa_propeller.runs.spec_digest import spec_digest
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = (1, 2, 5, 10, 30)
+
+
+class RefusedError(Exception):
+    """The object cannot be run; `failure` says why to its author."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenedRun:
+    """A run that can be driven."""
+
+    spec: RunSpec
+    epoch: Epoch
+    local: bool
+    """Applied by hand: no admin knows it."""
+    graph: Graph
+    state: State
+    restored: bool
+    """The state comes from the object's status."""
+    factory: PodFactory
+
+
+async def open_run(manifest: dict[str, Any], services: Services) -> OpenedRun:
+    """Reads everything a run needs. Waits while the store or the API server gives no answer. Raises RefusedError."""
+    spec, epoch = _read(manifest)
+    namespace = manifest["metadata"]["namespace"]
+    await _check_tenant(spec, namespace, services)
+    closure = await _closure(spec, services)
+    problems = validate_closure(closure)
+    if problems:
+        raise RefusedError(failures.user(Code.GRAPH_INVALID, _sentences(problems)))
+    entry = Index(closure).workflow(closure.entry)
+    inputs, wrong = complete_inputs(entry.interface, spec.inputs.literals)
+    if wrong:
+        raise RefusedError(failures.user(Code.BAD_INPUT, _sentences(wrong)))
+    local = is_local(manifest)
+    engine = dataclasses.replace(services.engine, snapshots=not local)
+    try:
+        graph = Graph(
+            closure, engine, run_uid=spec.run_uid, name=spec.name, epoch=epoch, inputs=inputs.literals
+        )
+    except GraphError as error:
+        raise RefusedError(failures.user(Code.GRAPH_INVALID, str(error))) from error
+    state, restored = _state(manifest, graph, services)
+    factory = PodFactory(
+        spec, epoch, namespace, manifest["metadata"]["uid"], services.store.root, services.settings.pods
+    )
+    return OpenedRun(spec, epoch, local, graph, state, restored, factory)
+
+
+def _read(manifest: dict[str, Any]) -> tuple[RunSpec, Epoch]:
+    try:
+        spec, epoch = from_manifest(manifest)
+    except ManifestError as error:
+        raise RefusedError(failures.user(Code.GRAPH_INVALID, str(error))) from error
+    problem = check_name("run", spec.name)
+    if problem:
+        raise RefusedError(failures.user(Code.GRAPH_INVALID, f"metadata.name: {problem}"))
+    observed = (manifest.get("status") or {}).get("observedSpec")
+    if observed and observed != spec_digest(manifest):
+        raise RefusedError(spec_changed())
+    return spec, epoch
+
+
+def spec_changed() -> Failure:
+    """The run's object was edited: its state belongs to another spec."""
+    return failures.user(
+        Code.SPEC_CHANGED,
+        "spec was changed while the run existed; results committed so far are kept. "
+        "To run the new spec, delete this WorkflowRun and apply it again",
+    )
+
+
+async def _check_tenant(spec: RunSpec, namespace: str, services: Services) -> None:
+    for seconds in _delays():
+        try:
+            project, domain = await services.namespaces.tenant(namespace)
+            break
+        except ApiError as error:
+            await _wait(spec, f"namespace {namespace}", error, seconds)
+    if (project, domain) != (spec.project, spec.domain):
+        told = f"{project}/{domain}" if project and domain else "no project and domain"
+        raise RefusedError(
+            failures.user(
+                Code.NAMESPACE_MISMATCH,
+                f"spec says project-domain {spec.project}/{spec.domain}, the labels of namespace {namespace} say {told}",
+            )
+        )
+
+
+async def _closure(spec: RunSpec, services: Services) -> Closure:
+    data = spec.closure or await _stored_closure(spec, services)
+    if sha256_hex(data) != spec.closure_digest:
+        raise RefusedError(
+            failures.system(
+                Code.CORRUPT_DATA,
+                f"the closure does not have the digest {spec.closure_digest}",
+                retryable=False,
+            )
+        )
+    try:
+        return Closure.FromString(data)
+    except DecodeError as error:
+        raise RefusedError(
+            failures.user(Code.GRAPH_INVALID, f"spec.closure is not a Closure: {error}")
+        ) from error
+
+
+async def _stored_closure(spec: RunSpec, services: Services) -> bytes:
+    key = layout.closure_key(spec.project, spec.domain, spec.closure_digest)
+    for seconds in _delays():
+        try:
+            return await services.store.call(lambda store: store.get(key))
+        except StoreError as error:
+            if not error.retryable:
+                code = Code.GRAPH_INVALID if error.code is ErrorCode.NOT_FOUND else Code.STORE
+                raise RefusedError(
+                    failures.system(code, f"closure {key}: {error.message}", retryable=False)
+                ) from error
+            await _wait(spec, f"closure {key}", error, seconds)
+    raise AssertionError("the delays have no end")
+
+
+def _state(manifest: dict[str, Any], graph: Graph, services: Services) -> tuple[State, bool]:
+    status = manifest.get("status") or {}
+    if not status.get("state") or status.get("observedUid") != manifest["metadata"]["uid"]:
+        return new_state(graph, services.clock.now()), False
+    try:
+        return codec.decode(
+            graph, base64.b64decode(status["state"], validate=True), services.clock.now()
+        ), True
+    except (codec.CodecError, binascii.Error) as error:
+        message = (
+            f"status.state cannot be read ({error}); what was committed is kept. Launch the workflow again"
+        )
+        raise RefusedError(failures.system(Code.INTERNAL, message, retryable=False)) from error
+
+
+def _sentences(problems: list[Problem]) -> str:
+    told = [f"{p.place}: {p.message}" + (f" ({p.remedy})" if p.remedy else "") for p in problems[:5]]
+    more = len(problems) - len(told)
+    return "; ".join(told) + (f"; and {more} more" if more > 0 else "")
+
+
+def _delays() -> Any:
+    yield from RETRY_SECONDS
+    while True:
+        yield RETRY_SECONDS[-1]
+
+
+async def _wait(spec: RunSpec, what: str, error: Exception, seconds: float) -> None:
+    logger.warning("run waits to be opened", extra={"run": spec.name, "for": what, "error": str(error)})
+    await asyncio.sleep(seconds * random.uniform(0.7, 1.3))

@@ -1,0 +1,108 @@
+"""Reading a run's records: only below its own prefix, and only what has the right digest."""
+
+import hashlib
+
+from google.protobuf.message import DecodeError
+from limosa_engine.commands import LoadValue, ReadCommit, ReadError
+from limosa_engine.events import CommitRead, ErrorRead, Event, StoreFailed, ValueLoaded
+from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
+from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord
+from limosa_model import layout
+from limosa_model.failures import Code
+from limosa_store.errors import ErrorCode, StoreError
+from limosa_store.store import Store
+
+from limosa_propeller.runs.opening import OpenedRun
+from limosa_propeller.store_access import StoreAccess
+
+
+class _CorruptError(Exception):
+    """Stored bytes are not what they should be; the message names the object."""
+
+
+async def read_commit(access: StoreAccess, run: OpenedRun, command: ReadCommit) -> Event:
+    """Answers with the commit; outputs that it has offloaded stand inline."""
+    key = layout.commit_key(run.factory.prefix, command.item.node_path, command.item.index)
+
+    def work(store: Store) -> Event:
+        data = _get(store, key)
+        if data is None:
+            return CommitRead(command.item, None)
+        commit = Commit()
+        commit.ParseFromString(data)
+        if commit.run_uid != run.spec.run_uid:
+            raise _CorruptError(f"{key} is a commit of run {commit.run_uid}")
+        if commit.WhichOneof("outputs") == "offloaded":
+            content = _offloaded(store, run, commit.offloaded.uri, commit.offloaded.digest)
+            commit.inline.ParseFromString(content)
+        elif not commit.HasField("inline"):
+            commit.inline.CopyFrom(LiteralMap())
+        return CommitRead(command.item, commit, _digest(data))
+
+    return await _answer(access, command, work, key)
+
+
+async def read_error(access: StoreAccess, run: OpenedRun, command: ReadError) -> Event:
+    """Answers with the error record."""
+    key = layout.error_key(run.factory.prefix, command.launch_id)
+
+    def work(store: Store) -> Event:
+        data = _get(store, key)
+        record = None if data is None else ErrorRecord.FromString(data)
+        if record is not None and record.launch_id != command.launch_id:
+            raise _CorruptError(f"{key} is a record of launch {record.launch_id}")
+        return ErrorRead(command.item, command.launch, record)
+
+    return await _answer(access, command, work, key)
+
+
+async def load_value(access: StoreAccess, run: OpenedRun, command: LoadValue) -> Event:
+    """Answers with the literal."""
+
+    def work(store: Store) -> Event:
+        content = _offloaded(store, run, command.uri, command.digest)
+        return ValueLoaded(command.uri, Literal.FromString(content))
+
+    return await _answer(access, command, work, command.uri)
+
+
+async def _answer(
+    access: StoreAccess, command: ReadCommit | ReadError | LoadValue, work: object, what: str
+) -> Event:
+    try:
+        return await access.call(work)  # type: ignore[arg-type]
+    except StoreError as error:
+        return StoreFailed(command, Code.STORE, error.message, error.retryable)
+    except DecodeError as error:
+        return StoreFailed(command, Code.CORRUPT_DATA, f"{what} cannot be decoded: {error}", False)
+    except _CorruptError as error:
+        return StoreFailed(command, Code.CORRUPT_DATA, str(error), False)
+
+
+def _get(store: Store, key: str) -> bytes | None:
+    try:
+        return store.get(key)
+    except StoreError as error:
+        if error.code is ErrorCode.NOT_FOUND:
+            return None
+        raise
+
+
+def _offloaded(store: Store, run: OpenedRun, uri: str, digest: str) -> bytes:
+    key = store.key(uri)
+    tenant = layout.project_prefix(run.spec.project, run.spec.domain)
+    if key is None or not key.startswith((f"{run.factory.prefix}/", f"{tenant}/uploads/")):
+        raise _CorruptError(f"{uri} lies outside the run's own part of the store")
+    try:
+        data = store.get(key)
+    except StoreError as error:
+        if error.code is ErrorCode.NOT_FOUND:
+            raise _CorruptError(f"{uri} is missing from the store") from error
+        raise
+    if digest and _digest(data) != digest:
+        raise _CorruptError(f"{uri} has the digest {_digest(data)}, expected {digest}")
+    return data
+
+
+def _digest(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()

@@ -1,0 +1,46 @@
+"""What every driver shares."""
+
+import asyncio
+import dataclasses
+from typing import Protocol
+
+from limosa_engine.settings import EngineSettings
+from limosa_idl.run.v1alpha1.run_pb2 import Snapshot
+from limosa_model import names
+
+from limosa_propeller.clock import Clock
+from limosa_propeller.kube.verbs import Resource, Verbs
+from limosa_propeller.namespaces import Namespaces
+from limosa_propeller.runs.capacity import Capacity
+from limosa_propeller.secrets import TaskSecrets
+from limosa_propeller.settings import OperatorSettings
+from limosa_propeller.store_access import StoreAccess
+from limosa_propeller.timers import Timers
+
+RUNS = Resource(names.GROUP, names.VERSION, names.PLURAL)
+
+
+class SnapshotSink(Protocol):
+    """Who takes snapshots of runs that admin knows."""
+
+    def put(self, snapshot: Snapshot) -> None:
+        """Takes the latest snapshot of a key, epoch set and seq not."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Services:
+    """The process's parts, made once for each start of the watch streams."""
+
+    settings: OperatorSettings
+    engine: EngineSettings
+    verbs: Verbs
+    store: StoreAccess
+    clock: Clock
+    timers: Timers
+    namespaces: Namespaces
+    secrets: TaskSecrets
+    capacity: Capacity
+    removals: asyncio.Semaphore
+    """Deletions of pods at a time."""
+    snapshots: SnapshotSink

@@ -1,0 +1,82 @@
+"""What a WorkflowRun's status says."""
+
+import base64
+import datetime
+from typing import Any
+
+import orjson
+from limosa_engine import codec
+from limosa_engine.phases import RUN_TERMINAL, RunPhase
+from limosa_engine.state import State
+from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_USER, Failure
+from limosa_model.digests import serialize
+from limosa_model.pod_contract import INLINE_OUTPUTS_LIMIT
+
+MESSAGE_LENGTH = 240
+TERMINAL_PHASES = frozenset(phase.name for phase in RUN_TERMINAL)
+"""`status.phase` of runs that are over."""
+
+
+def running_status(state: State, object_uid: str, digest: str) -> dict[str, Any]:
+    """Status of a run that the engine works on, or has finished."""
+    status: dict[str, Any] = {
+        "phase": state.phase.name,
+        "nodes": f"{state.nodes_done}/{len(state.nodes) - state.nodes_skipped}",
+        "state": base64.b64encode(codec.encode(state)).decode(),
+        "observedUid": object_uid,
+        "observedSpec": digest,
+        "startedAt": _iso(state.started_at),
+        "finishedAt": _iso(state.finished_at),
+    }
+    status.update(_failure(state.failure))
+    if state.outputs is not None and state.phase is RunPhase.SUCCEEDED:
+        data = serialize(state.outputs)
+        status["outputs"] = base64.b64encode(data).decode() if len(data) <= INLINE_OUTPUTS_LIMIT else None
+    return status
+
+
+def ended_status(
+    before: dict[str, Any], phase: RunPhase, failure: Failure, object_uid: str, digest: str, now: float
+) -> dict[str, Any]:
+    """Status of a run that was refused or taken out of work; what stood there before stays for inspection."""
+    return {
+        **before,
+        "phase": phase.name,
+        "observedUid": object_uid,
+        "observedSpec": before.get("observedSpec") or digest,
+        "finishedAt": _iso(now),
+        **_failure(failure),
+    }
+
+
+def encode_status(status: dict[str, Any]) -> bytes:
+    """The status as JSON; what is None is left out."""
+    return orjson.dumps({key: value for key, value in status.items() if value is not None})
+
+
+def _failure(failure: Failure | None) -> dict[str, Any]:
+    if failure is None:
+        return {"failure": None, "message": None, "reason": None}
+    place = failure.origin.node_path
+    if failure.origin.HasField("index"):
+        place += f"[{failure.origin.index}]"
+    text = f"{place}: {failure.message}" if place else failure.message
+    first_line = text.strip().split("\n", 1)[0]
+    return {
+        "reason": failure.code,
+        "message": first_line
+        if len(first_line) <= MESSAGE_LENGTH
+        else first_line[: MESSAGE_LENGTH - 1] + "…",
+        "failure": {
+            "kind": "USER" if failure.kind == FAILURE_KIND_USER else "SYSTEM",
+            "code": failure.code,
+            "message": failure.message[:4000],
+            "node": place,
+        },
+    }
+
+
+def _iso(moment: float | None) -> str | None:
+    if moment is None:
+        return None
+    return datetime.datetime.fromtimestamp(moment, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

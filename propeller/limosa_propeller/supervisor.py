@@ -1,0 +1,198 @@
+"""The life of an operator process: lead, watch, rebuild after what kopf cannot get over, hand over, end."""
+
+import asyncio
+import logging
+import random
+
+from limosa_engine.settings import EngineSettings
+from limosa_store.errors import StoreError
+from limosa_store.settings import StoreSettings
+from limosa_store.store import open_store, probe_conditional_writes
+
+from limosa_propeller.admin_link.link import AdminLink
+from limosa_propeller.admin_link.outbox import Discard, Outbox
+from limosa_propeller.clock import Clock
+from limosa_propeller.health import Health
+from limosa_propeller.kube.connection import Connection
+from limosa_propeller.kube.errors import ApiError
+from limosa_propeller.kube.verbs import Verbs
+from limosa_propeller.leadership import Leadership
+from limosa_propeller.namespaces import Namespaces
+from limosa_propeller.process_identity import own_identity
+from limosa_propeller.runs.capacity import Capacity
+from limosa_propeller.runs.fleet import Fleet
+from limosa_propeller.runs.services import Services
+from limosa_propeller.secrets import TaskSecrets
+from limosa_propeller.settings import OperatorSettings
+from limosa_propeller.store_access import StoreAccess
+from limosa_propeller.timers import Timers
+from limosa_propeller.watching import watch
+
+logger = logging.getLogger(__name__)
+
+REBUILD_SECONDS = (0.2, 1.0, 3.0, 10.0, 30.0)
+QUIET_SECONDS = 60.0
+"""After this long without trouble, the next rebuild is a quick one again."""
+PROBE_SECONDS = 5.0
+
+
+class LeadershipLostError(Exception):
+    """Another process leads, or may: this one must end."""
+
+
+class UnusableStoreError(Exception):
+    """The object store cannot hold commits; the message says why and what can."""
+
+
+class Supervisor:
+    """Runs one operator process from start to end."""
+
+    def __init__(self, settings: OperatorSettings, store: StoreSettings) -> None:
+        self._settings = settings
+        self._stopping = asyncio.Event()
+        self._connection = Connection(settings.kubeconfig)
+        self._leadership = Leadership(
+            Verbs(self._connection, lambda: True, in_flight=4),
+            settings.lease_namespace,
+            settings.lease_name,
+            settings.lease_seconds,
+            own_identity(),
+        )
+        self._store = StoreAccess(open_store(store), settings.store_threads)
+        self._clock = Clock()
+        self._fleet: Fleet | None = None
+
+    async def run(self) -> None:
+        """Returns after an orderly stop. Raises LeadershipLostError, UnusableStoreError or OSError (port taken)."""
+        health = (
+            Health(self._settings.liveness_endpoint, self._ready)
+            if self._settings.liveness_endpoint
+            else None
+        )
+        if health is not None:
+            await health.start()
+        try:
+            await self._probe_store()
+            await self._leadership.acquire()
+            keeper = asyncio.create_task(self._keep_leading())
+            try:
+                await self._watch_for_ever(keeper)
+            finally:
+                keeper.cancel()
+                await self._leadership.release()
+        finally:
+            if health is not None:
+                await health.close()
+            self._store.close()
+            await self._connection.close()
+
+    def _ready(self) -> bool:
+        return self._fleet is not None and self._fleet.synced and self._leadership.may_write()
+
+    async def _probe_store(self) -> None:
+        """Commits rest on conditional writes: without them nothing is started."""
+        while True:
+            error: StoreError | None = await self._store.call(probe_conditional_writes)
+            if error is None:
+                return
+            if not error.retryable:
+                raise UnusableStoreError(str(error))
+            logger.warning("object store cannot be probed yet", extra={"error": str(error)})
+            await asyncio.sleep(PROBE_SECONDS * random.uniform(0.5, 1.5))
+
+    async def _keep_leading(self) -> None:
+        await self._leadership.keep()
+        logger.critical("leadership is lost; this process ends")
+        self._stopping.set()
+
+    async def _watch_for_ever(self, keeper: "asyncio.Task[None]") -> None:
+        loop = asyncio.get_running_loop()
+        troubles = 0
+        while True:
+            began = loop.time()
+            attempt = Attempt(self._settings, self._connection, self._leadership, self._store, self._clock)
+            self._fleet = attempt.fleet
+            try:
+                await watch(
+                    self._settings,
+                    self._connection,
+                    on_run=attempt.fleet.observe_run,
+                    on_pod=attempt.fleet.observe_pod,
+                    start=attempt.start,
+                    stop=attempt.stop,
+                    stopping=self._stopping,
+                )
+            except Exception:
+                troubles = 0 if loop.time() - began > QUIET_SECONDS else troubles + 1
+                pause = REBUILD_SECONDS[min(troubles, len(REBUILD_SECONDS) - 1)]
+                logger.exception(
+                    "watching ended; everything is rebuilt from runs and pods", extra={"in_s": pause}
+                )
+                await attempt.stop()
+                await asyncio.sleep(pause * random.uniform(0.7, 1.3))
+            else:
+                await attempt.stop()
+                if keeper.done():
+                    raise LeadershipLostError
+                return
+            if keeper.done():
+                raise LeadershipLostError
+
+
+class Attempt:
+    """All state between two starts of the watch streams."""
+
+    def __init__(
+        self,
+        settings: OperatorSettings,
+        connection: Connection,
+        leadership: Leadership,
+        store: StoreAccess,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        verbs = Verbs(connection, leadership.may_write, settings.requests_in_flight)
+        self._namespaces = Namespaces(verbs)
+        self._outbox = Outbox(clock) if settings.admin is not None else None
+        self._timers = Timers(asyncio.get_running_loop())
+        self._services = Services(
+            settings=settings,
+            engine=EngineSettings(live_pods=settings.pods_per_run),
+            verbs=verbs,
+            store=store,
+            clock=clock,
+            timers=self._timers,
+            namespaces=self._namespaces,
+            secrets=TaskSecrets(verbs),
+            capacity=Capacity(settings.pods_per_namespace, settings.pods_per_cluster),
+            removals=asyncio.Semaphore(max(1, settings.requests_in_flight // 4)),
+            snapshots=self._outbox if self._outbox is not None else Discard(),
+        )
+        self.fleet = Fleet(self._services)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Reads the cluster and begins. Raises ApiError when it cannot be read."""
+        await self.fleet.resync()
+        logger.info("operator works", extra={"runs": len(self.fleet.drivers)})
+        self._tasks.append(asyncio.create_task(self._resync()))
+        if self._settings.admin is not None and self._outbox is not None:
+            link = AdminLink(self._settings, self._settings.admin, self._services, self.fleet, self._outbox)
+            self._tasks.append(asyncio.create_task(link.run()))
+
+    async def stop(self) -> None:
+        """Ends every task; calling it again is harmless."""
+        self.fleet.close()
+        self._timers.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+
+    async def _resync(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.resync_seconds * random.uniform(0.67, 1.33))
+            try:
+                await self.fleet.resync()
+            except ApiError as error:
+                logger.warning("the cluster was not read again", extra={"error": str(error)})
