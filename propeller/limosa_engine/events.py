@@ -2,12 +2,13 @@
 
 import dataclasses
 
+from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_USER, FailureKind
+from limosa_idl.core.v1alpha1.literal_pb2 import Literal
+from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord
+
 from limosa_engine.commands import LoadValue, ReadCommit, ReadError
 from limosa_engine.graph import Item
 from limosa_engine.pods import PodView
-from limosa_idl.core.v1alpha1.failure_pb2 import FailureKind
-from limosa_idl.core.v1alpha1.literal_pb2 import Literal
-from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +70,7 @@ class PodRejected:
     retryable: bool
     retry_after: float | None = None
     """Seconds, where the server said."""
-    kind: FailureKind = FailureKind.FAILURE_KIND_USER
+    kind: "FailureKind.ValueType" = FAILURE_KIND_USER
 
 
 @dataclasses.dataclass(frozen=True)

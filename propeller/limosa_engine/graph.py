@@ -3,14 +3,15 @@
 import dataclasses
 from collections.abc import Mapping
 
-from limosa_engine.settings import EngineSettings
-from limosa_idl.core.v1alpha1.interface_pb2 import Interface
+from google.protobuf.duration_pb2 import Duration
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal
 from limosa_idl.run.v1alpha1.run_pb2 import Epoch
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, FailurePolicy, Node, WorkflowSpec
 from limosa_model.effective import effective_task
-from limosa_model.graph import dependencies
+from limosa_model.graph import branch_children, dependencies
+
+from limosa_engine.settings import EngineSettings
 
 MAX_NODES = 100_000
 """Most nodes a run may have once its sub-workflows are unfolded."""
@@ -56,11 +57,30 @@ class NodePlan:
     """Sub-workflow nodes: the scope inside."""
     mapped: frozenset[str] = frozenset()
     """Map nodes: inputs that differ from item to item."""
+    retries: int = 0
+    """Further attempts after failures of kind USER."""
+    backoff: float = 0.0
+    """Seconds before such an attempt."""
+    timeout: float | None = None
+    """Seconds one launch may run."""
+    deadline: float | None = None
+    """Seconds the node may take from when it is first ready."""
 
     @property
-    def interface(self) -> Interface | None:
-        """Of the task; None for kinds without one."""
-        return None if self.task is None else self.task.interface
+    def is_map(self) -> bool:
+        """Whether its items carry an index."""
+        return self.kind == "map"
+
+    def item_at(self, position: int) -> Item:
+        """The node item at a position of its record."""
+        return Item(self.path, position) if self.is_map else self.item
+
+    @property
+    def runs(self) -> TaskSpec:
+        """The task; only for kinds that run one."""
+        if self.task is None:
+            raise TypeError(f"{self.path} is a {self.kind} node and runs no task")
+        return self.task
 
     @property
     def target(self) -> str:
@@ -84,7 +104,9 @@ class ScopePlan:
     @property
     def fails_immediately(self) -> bool:
         """Whether the first failure ends the scope's other nodes."""
-        return self.workflow.failure_policy != FailurePolicy.FAILURE_POLICY_FAIL_AFTER_EXECUTABLE_NODES_COMPLETE
+        return (
+            self.workflow.failure_policy != FailurePolicy.FAILURE_POLICY_FAIL_AFTER_EXECUTABLE_NODES_COMPLETE
+        )
 
 
 class Graph:
@@ -133,10 +155,7 @@ class Graph:
 
     def task_of(self, item: Item) -> TaskSpec:
         """The task of a node item, with the node's overrides applied."""
-        task = self.nodes[self.by_path[item.node_path]].task
-        if task is None:
-            raise KeyError(f"{item.node_path} runs no task")
-        return task
+        return self.nodes[self.by_path[item.node_path]].runs
 
     def _workflow(self, name: str) -> WorkflowSpec:
         if name not in self._workflows:
@@ -157,7 +176,7 @@ class Graph:
         def node_size(node: Node, around: tuple[str, ...]) -> int:
             if node.WhichOneof("target") == "sub_workflow":
                 return 1 + size(node.sub_workflow.workflow, around)
-            return 1 + sum(node_size(child, around) for child in _children(node))
+            return 1 + sum(node_size(child, around) for child in branch_children(node.branch))
 
         total = size(self.closure.entry, ())
         if total > MAX_NODES:
@@ -179,6 +198,7 @@ class Graph:
         if kind is None:
             raise GraphError(f"node '{prefix}{node.id}' has no target")
         path, number = prefix + node.id, len(self.nodes)
+        task = self._task(node, kind)
         plan = NodePlan(
             number=number,
             path=path,
@@ -187,14 +207,18 @@ class Graph:
             scope=scope.number,
             parent=parent,
             dependencies=(),
-            task=self._task(node, kind),
+            task=task,
             item=Item(path),
             mapped=frozenset(node.map.mapped_inputs) if kind == "map" else frozenset(),
+            retries=task.retry.retries if task else 0,
+            backoff=_seconds(task.retry.backoff) if task else 0.0,
+            timeout=_seconds(task.timeout) if task and task.HasField("timeout") else None,
+            deadline=_seconds(task.deadline) if task and task.HasField("deadline") else None,
         )
         self.nodes.append(plan)
         if parent is None:
             scope.by_id[node.id] = number
-        for child in _children(node):
+        for child in branch_children(node.branch):
             plan.cases.append(self._reserve(child, scope, path + "/", number))
         if kind == "sub_workflow":
             body = self._add_scope(node.sub_workflow.workflow, path + "/", number)
@@ -210,10 +234,5 @@ class Graph:
         return effective_task(self._tasks[name], node.overrides if node.HasField("overrides") else None)
 
 
-def _children(node: Node) -> list[Node]:
-    if node.WhichOneof("target") != "branch":
-        return []
-    children = [case.then for case in node.branch.cases]
-    if node.branch.WhichOneof("otherwise") == "else_then":
-        children.append(node.branch.else_then)
-    return children
+def _seconds(duration: Duration) -> float:
+    return duration.seconds + duration.nanos / 1e9

@@ -1,31 +1,30 @@
 """The state of a run: owned and changed by `step`, encoded by `codec`.
 
-Runtime-only parts (values, views, stories) are rebuilt from pods and commits after a restart;
-`codec` says what is encoded.
+What `codec` does not encode (views, values, stories, heaps) is rebuilt from pods and commits after a restart.
 """
-
-from __future__ import annotations
 
 import dataclasses
 import enum
-import heapq
 from collections import deque
 
-from limosa_engine.graph import Item
-from limosa_engine.phases import LaunchPhase, NodePhase, RunPhase
-from limosa_engine.pods import PodView
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 
+from limosa_engine.graph import Graph, Item
+from limosa_engine.phases import LaunchPhase, NodePhase, RunPhase
+from limosa_engine.pods import PodView
+from limosa_engine.timers import Timers
+from limosa_engine.values import Inputs, Values
 
-@dataclasses.dataclass(slots=True)
-class Waiting:
-    """Why something waits; the IDL's Reason."""
+RUN_NODE = -1
+"""Stands for the run itself where a node number is expected."""
 
-    code: str
-    since: float
-    detail: str = ""
-    next_at: float | None = None
+
+class Ending(enum.Enum):
+    """Why what runs is being ended; the value is the reason its pods are deleted for."""
+
+    ABORT = "aborted"
+    DEADLINE = "deadline"
 
 
 class Judging(enum.Enum):
@@ -39,32 +38,51 @@ class Judging(enum.Enum):
 
 
 @dataclasses.dataclass(slots=True)
+class Waiting:
+    """Why something waits; the IDL's Reason. Times are Unix seconds."""
+
+    code: str
+    since: float
+    detail: str = ""
+    next_at: float | None = None
+
+
+@dataclasses.dataclass(slots=True)
 class Launch:
-    """The current launch of a node item. Runtime only: rebuilt from the pod."""
+    """The current launch of a node item."""
 
     ordinal: int
     launch_id: str
-    created_at: float
+    created_at: float | None
+    """None after a restart."""
     phase: LaunchPhase = LaunchPhase.CREATING
     view: PodView | None = None
     waiting: Waiting | None = None
     judging: Judging = Judging.NO
     verdict: Failure | None = None
-    """The failure to record unless a commit or error record says otherwise."""
-    ending: str = ""
-    """Set once the pod's deletion was asked for before it ended: "aborted" or "deadline"."""
+    """The failure to record unless a commit (or, for a draft, an error record) says otherwise."""
+    ending: Ending | None = None
+    """Its pod's deletion was decided before it ended."""
     wake_at: float | None = None
     """When to look again: a grace period ends, a failed read is tried again."""
-    log_kept: bool = False
-    answered: bool = True
-    """False while the answer to its CreatePod is out."""
+    answered: bool = False
+    """Its CreatePod was answered, or its pod was seen."""
+    deleted: bool = False
+    """The deletion of its pod was asked for while it ran."""
+    gone: bool = False
+    """The pod does not exist any more."""
+    unseen: bool = False
+    """Restored from a state in which no pod of it had been seen."""
+    failure: Failure | None = None
+    """Of a launch that FAILED."""
+    finished_at: float | None = None
 
 
 @dataclasses.dataclass(slots=True)
 class ItemRecord:
     """One node item of a task or map node."""
 
-    phase: NodePhase = NodePhase.WAITING
+    phase: NodePhase = NodePhase.QUEUED
     launches: int = 0
     """Launches so far; the next one's ordinal."""
     user_failures: int = 0
@@ -76,8 +94,11 @@ class ItemRecord:
     """The last one."""
     launch_id: str = ""
     """Whose commit counts, once SUCCEEDED and known."""
+    checked: bool = False
+    """Its commit was asked for before the first launch."""
     checking: bool = False
-    """Its commit is being read before the first launch."""
+    """The answer to that is out; the item holds a slot."""
+    waiting: Waiting | None = None
 
 
 @dataclasses.dataclass(slots=True)
@@ -87,27 +108,33 @@ class NodeRecord:
     pending: int
     """Dependencies that have not succeeded."""
     phase: NodePhase = NodePhase.WAITING
+    active: bool = True
+    """False for a case of a branch until it is taken."""
     doomed: bool = False
     """A dependency ended without success: to be SKIPPED."""
-    ending: str = ""
-    """Its items are being ended: "aborted" or "deadline"."""
+    ending: Ending | None = None
     items: list[ItemRecord] = dataclasses.field(default_factory=list)
-    """One for a task node, one per index for a map that has expanded, else none."""
+    """One for a task node that is ready, one per index for a map that has expanded, else none."""
     ready: deque[int] = dataclasses.field(default_factory=deque)
-    """Items that may be launched; stale entries are possible."""
+    """Positions of items that may be launched; entries may be out of date."""
     live: int = 0
     """Items that hold a slot."""
-    open_items: int = 0
-    """Items that have not ended."""
-    inputs: LiteralMap | None = None
-    """Resolved, while the node needs them."""
+    succeeded: int = 0
+    failed: int = 0
+    aborted: int = 0
+    """Items that ended so."""
+    inputs: Inputs | None = None
+    """Resolved, while items may need them."""
     failure: Failure | None = None
     waiting: Waiting | None = None
-    wants: int = 0
-    """Values that are being read for it."""
     queued_at: float | None = None
     started_at: float | None = None
     finished_at: float | None = None
+
+    @property
+    def open_items(self) -> int:
+        """Items that have not ended."""
+        return len(self.items) - self.succeeded - self.failed - self.aborted
 
 
 @dataclasses.dataclass(slots=True)
@@ -117,62 +144,55 @@ class ScopeRecord:
     open_nodes: int
     """Nodes standing in it that have not ended."""
     started: bool = False
+    aborted: int = 0
+    """Nodes standing in it that were ended before their time."""
     failure: Failure | None = None
     """The first failure of a node in it."""
-    ending: str = ""
-    """Its nodes are being ended: "aborted" or "failed"."""
-    inputs: LiteralMap | None = None
-
-
-class Timers:
-    """A heap of (time, node number, item index or -1). Entries are hints: who is due decides by its own record."""
-
-    def __init__(self) -> None:
-        self._heap: list[tuple[float, int, int]] = []
-
-    def add(self, when: float, node: int, index: int = -1) -> None:
-        """Remembers a time."""
-        heapq.heappush(self._heap, (when, node, index))
-
-    def pop_due(self, now: float) -> tuple[int, int] | None:
-        """The next (node, item) whose time has come."""
-        if self._heap and self._heap[0][0] <= now:
-            return heapq.heappop(self._heap)[1:]
-        return None
-
-    @property
-    def next_at(self) -> float | None:
-        """The earliest time."""
-        return self._heap[0][0] if self._heap else None
+    ending: bool = False
+    """Its nodes are being ended."""
+    inputs: Inputs | None = None
 
 
 class State:
-    """Everything the engine remembers of a run."""
+    """Everything the engine remembers of a run. Made by `new_state` or `codec.decode`."""
 
-    def __init__(self, nodes: list[NodeRecord], scopes: list[ScopeRecord], story_length: int, cache_bytes: int) -> None:
-        from limosa_engine.values import Values
-
+    def __init__(self, graph: Graph, now: float) -> None:
+        settings = graph.settings
         self.phase = RunPhase.QUEUED
         self.failure: Failure | None = None
+        """Set when FAILED; also the first failure while FAILING."""
         self.outputs: LiteralMap | None = None
+        """Set when SUCCEEDED."""
         self.abort_reason = ""
-        self.now = 0.0
+        self.now = now
         self.started_at: float | None = None
         self.finished_at: float | None = None
-        self.nodes = nodes
-        self.scopes = scopes
+        self.nodes = [
+            NodeRecord(pending=len(plan.dependencies), active=plan.parent is None) for plan in graph.nodes
+        ]
+        self.scopes = [ScopeRecord(open_nodes=len(plan.by_id)) for plan in graph.scopes]
         self.nodes_done = 0
+        """Nodes SUCCEEDED, FAILED or ABORTED."""
         self.nodes_skipped = 0
+        self.items = 0
+        """Items of all maps that have expanded."""
         self.listed = False
-        self.restored = False
+        """Every pod that existed at the start has been observed; nothing is launched before."""
         self.live = 0
+        """Items that hold one of the run's slots."""
         self.ring: deque[int] = deque()
+        """Nodes with items to launch, served in turn."""
         self.in_ring: set[int] = set()
         self.dirty: deque[int] = deque()
+        """Nodes to look at before the step ends."""
         self.in_dirty: set[int] = set()
         self.timers = Timers()
-        self.wake_at: float | None = None
-        self.values = Values(cache_bytes)
+        self.values = Values(settings.value_cache_bytes)
         self.unclaimed: dict[Item, tuple[int, PodView]] = {}
+        """Pods of launches that the state does not know yet, by item: ordinal and view."""
         self.deleting: set[tuple[Item, int]] = set()
-        self.story: deque[tuple[float, str, int | None, str]] = deque(maxlen=story_length)
+        """Pods whose deletion was asked for and not answered."""
+        self.refreshing: set[Item] = set()
+        """Failed items whose error record is being read again after a restart."""
+        self.history: deque[tuple[float, int, int | None, str]] = deque(maxlen=settings.story_length)
+        """Time, node number, index, what: see `story`."""

@@ -1,0 +1,40 @@
+"""Who is launched next: nodes take turns while slots are free."""
+
+from limosa_engine import launches
+from limosa_engine.phases import NodePhase, RunPhase
+from limosa_engine.turn import Place, Turn
+
+_LAUNCHING = (RunPhase.RUNNING, RunPhase.FAILING)
+
+
+def dispatch(turn: Turn) -> None:
+    """Launches items while slots are free, one of each node in turn."""
+    state = turn.state
+    if not state.listed or state.phase not in _LAUNCHING:
+        return
+    while state.ring and state.live < turn.settings.live_pods:
+        number = state.ring.popleft()
+        place = _next(turn, number)
+        if place is None:
+            state.in_ring.discard(number)
+            continue
+        state.ring.append(number)
+        launches.start(turn, place)
+
+
+def _next(turn: Turn, number: int) -> Place | None:
+    record, plan = turn.state.nodes[number], turn.graph.nodes[number]
+    most = plan.node.map.concurrency if plan.is_map else 0
+    if (most and record.live >= most) or record.inputs is None:
+        return None
+    while record.ready:
+        position = record.ready.popleft()
+        item = record.items[position]
+        if (
+            item.phase is NodePhase.QUEUED
+            and item.wake_at is None
+            and item.launch is None
+            and not item.checking
+        ):
+            return Place(plan, record, position, item)
+    return None

@@ -1,0 +1,51 @@
+"""Ending nodes and scopes before their time."""
+
+from limosa_engine import items, launches, slots
+from limosa_engine.graph import NodePlan
+from limosa_engine.phases import NODE_TERMINAL
+from limosa_engine.state import Ending, NodeRecord
+from limosa_engine.turn import Place, Turn
+
+
+def end_scope(turn: Turn, number: int) -> None:
+    """Ends every node that stands in a scope; each is looked at in this step."""
+    record = turn.state.scopes[number]
+    if record.ending:
+        return
+    record.ending = True
+    for node in turn.graph.scopes[number].by_id.values():
+        end_node(turn, node)
+
+
+def end_node(turn: Turn, number: int) -> None:
+    """Ends a node, and what is inside it, as aborted: at once or when its pods have ended."""
+    plan, record = turn.graph.nodes[number], turn.state.nodes[number]
+    if record.phase in NODE_TERMINAL or record.ending is not None:
+        return
+    turn.mark(number)
+    if plan.kind in ("task", "map"):
+        end_items(turn, plan, record, Ending.ABORT)
+        return
+    record.ending = Ending.ABORT
+    for case in plan.cases:
+        end_node(turn, case)
+    if plan.body is not None:
+        end_scope(turn, plan.body)
+
+
+def end_items(turn: Turn, plan: NodePlan, record: NodeRecord, why: Ending) -> None:
+    """Ends all items of a node: at once those without a pod, the others once their pod has ended."""
+    if record.ending is not None:
+        return
+    record.ending = why
+    for position, item in enumerate(record.items):
+        if item.phase in NODE_TERMINAL:
+            continue
+        place = Place(plan, record, position, item)
+        if item.launch is not None:
+            launches.end(turn, place, item.launch, why)
+            continue
+        if item.checking:
+            item.checking = False
+            slots.free(turn, place)
+        items.close(turn, place, why)

@@ -1,0 +1,44 @@
+"""From a ready node to its items."""
+
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure
+
+from limosa_engine import endings, launches, scopes, slots
+from limosa_engine.graph import NodePlan
+from limosa_engine.phases import NodePhase
+from limosa_engine.state import Ending, ItemRecord, NodeRecord
+from limosa_engine.turn import Turn
+
+
+def open_items(turn: Turn, plan: NodePlan, record: NodeRecord, count: int) -> None:
+    """A node whose inputs are there becomes `count` queued items; pods that exist already are adopted."""
+    turn.state.values.release(plan.number)
+    record.waiting = None
+    if not record.items:
+        record.items = [ItemRecord() for _ in range(count)]
+        record.ready.extend(range(count))
+        reason = turn.waiting(None, "Capacity")
+        for item in record.items:
+            item.waiting = reason
+        if turn.state.unclaimed:
+            for position in range(count):
+                launches.adopt(turn, turn.place(plan.number, position))
+    slots.offer(turn, plan.number)
+
+
+def wait_for_values(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
+    """A node's inputs are being read from the store."""
+    record.waiting = turn.waiting(record.waiting, "Values")
+    turn.touched_nodes[plan.number] = None
+
+
+def refuse(turn: Turn, plan: NodePlan, record: NodeRecord, failure: Failure) -> None:
+    """A node cannot run: its inputs cannot be had, or make no sense."""
+    if not failure.HasField("origin"):
+        failure.origin.node_path = plan.path
+    if record.items:
+        # Only after a restart, when pods may run: the node fails with the last of them.
+        record.failure = failure
+        scopes.fail(turn, plan.scope, failure)
+        endings.end_items(turn, plan, record, Ending.ABORT)
+    else:
+        scopes.finish_node(turn, plan, record, NodePhase.FAILED, failure)

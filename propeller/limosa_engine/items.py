@@ -1,0 +1,78 @@
+"""Node items between launches: queued, retried, ended."""
+
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
+from limosa_model import failures
+
+from limosa_engine import slots
+from limosa_engine.phases import NodePhase
+from limosa_engine.state import Ending
+from limosa_engine.turn import Place, Turn
+
+
+def set_phase(turn: Turn, place: Place, phase: NodePhase) -> None:
+    """Changes an item's phase, and its node's where that follows at once."""
+    turn.set_item(place, phase)
+    record = place.record
+    if not place.plan.is_map or (phase is NodePhase.RUNNING and record.phase is NodePhase.QUEUED):
+        turn.set_node(place.plan, record, phase)
+
+
+def queue(turn: Turn, place: Place) -> None:
+    """An item may be launched as soon as there is a slot."""
+    item = place.item
+    item.wake_at = None
+    item.waiting = turn.waiting(item.waiting, "Capacity")
+    if item.phase is not NodePhase.QUEUED:
+        set_phase(turn, place, NodePhase.QUEUED)
+    turn.touch_item(place)
+    place.record.ready.append(place.position)
+    slots.offer(turn, place.plan.number)
+
+
+def wait(turn: Turn, place: Place, phase: NodePhase, reason: str, detail: str, delay: float) -> None:
+    """An item comes again after a delay in seconds."""
+    item = place.item
+    item.wake_at = turn.now + delay
+    item.waiting = turn.waiting(item.waiting, reason, detail, item.wake_at)
+    if item.phase is not phase:
+        set_phase(turn, place, phase)
+    turn.state.timers.add(item.wake_at, place.plan.number, place.position)
+
+
+def finish(turn: Turn, place: Place, phase: NodePhase, failure: Failure | None = None) -> None:
+    """An item ends; what that means for its node is decided when the node is looked at, in the same step."""
+    item, record = place.item, place.record
+    item.wake_at = item.waiting = None
+    if failure is not None:
+        item.failure = failure
+    turn.set_item(place, phase)
+    if phase is NodePhase.SUCCEEDED:
+        record.succeeded += 1
+    elif phase is NodePhase.FAILED:
+        record.failed += 1
+        if record.failure is None:
+            record.failure = failure
+    else:
+        record.aborted += 1
+    turn.mark(place.plan.number)
+
+
+def close(turn: Turn, place: Place, why: Ending) -> None:
+    """Ends an item that has no launch."""
+    if why is Ending.ABORT:
+        finish(turn, place, NodePhase.ABORTED)
+    else:
+        finish(turn, place, NodePhase.FAILED, deadline_failure(place))
+
+
+def deadline_failure(place: Place) -> Failure:
+    """The node's deadline passed."""
+    message = f"{place.key} did not finish within its deadline of {place.plan.deadline or 0:g} s"
+    return failures.user(failures.Code.NODE_DEADLINE, message, origin=origin(place, place.item.launches - 1))
+
+
+def origin(place: Place, launch: int) -> FailureOrigin:
+    """Where a failure comes from."""
+    return FailureOrigin(
+        node_path=place.plan.path, index=place.index, launch=max(launch, 0), task=place.plan.runs.name
+    )

@@ -1,0 +1,225 @@
+"""A launch from the pod's creation to its end."""
+
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure
+from limosa_idl.run.v1alpha1.run_pb2 import Commit
+from limosa_model.digests import digest_of
+from limosa_model.failures import Code
+from limosa_model.names import launch_id
+
+from limosa_engine import items, judge, resolve, slots, verdicts
+from limosa_engine.commands import CreatePod, DeletePod, ReadCommit
+from limosa_engine.events import PodRejected
+from limosa_engine.phases import LaunchPhase, NodePhase
+from limosa_engine.pods import PodView
+from limosa_engine.state import Ending, Judging, Launch
+from limosa_engine.turn import Place, Turn
+
+
+def start(turn: Turn, place: Place) -> None:
+    """Launches an item, which takes a slot. In a run that another claim worked on, its commit is read first."""
+    item, plan = place.item, place.plan
+    if turn.state.unclaimed and adopt(turn, place):
+        return
+    slots.take(turn, place)
+    if turn.graph.claimed_before and item.launches == 0 and not item.checked:
+        item.checked = item.checking = True
+        turn.emit(ReadCommit(place.key))
+        return
+    launch = _new(turn, place, item.launches)
+    inputs = resolve.item_inputs(place)
+    turn.emit(
+        CreatePod(
+            item=place.key,
+            launch=launch.ordinal,
+            launch_id=launch.launch_id,
+            task=plan.runs.name,
+            inputs=inputs,
+            input_digest=digest_of(inputs),
+            timeout=plan.timeout,
+        )
+    )
+
+
+def adopt(turn: Turn, place: Place) -> bool:
+    """Takes over a pod that was there before its item was, if there is one: it needs no free slot, it has one."""
+    known = turn.state.unclaimed.pop(place.key, None)
+    if known is None:
+        return False
+    ordinal, view = known
+    if ordinal < place.item.launches:
+        delete(turn, place, ordinal)
+        return False
+    item = place.item
+    if item.checking:
+        item.checking = False
+        slots.free(turn, place)
+    if item.phase is not NodePhase.QUEUED:
+        items.set_phase(turn, place, NodePhase.QUEUED)
+    item.wake_at = None
+    slots.take(turn, place)
+    observe(turn, place, _new(turn, place, ordinal), view)
+    return True
+
+
+def checked(turn: Turn, place: Place, commit: Commit | None) -> None:
+    """Answers the question before a first launch."""
+    item = place.item
+    item.checking = False
+    slots.free(turn, place)
+    if commit is None:
+        items.queue(turn, place)
+        return
+    item.launch_id = commit.launch_id
+    turn.state.values.put((place.plan.number, place.position), commit.inline)
+    items.finish(turn, place, NodePhase.SUCCEEDED)
+
+
+def check_failed(turn: Turn, place: Place, failure: Failure) -> None:
+    """The question before a first launch cannot be answered now; or, not retryable, ever."""
+    if failure.retryable:
+        delay = turn.settings.store_backoff
+        items.wait(turn, place, NodePhase.QUEUED, Code.STORE, failure.message, delay)
+        return
+    place.item.checking = False
+    slots.free(turn, place)
+    failure.origin.CopyFrom(items.origin(place, 0))
+    items.finish(turn, place, NodePhase.FAILED, failure)
+
+
+def observe(turn: Turn, place: Place, launch: Launch, view: PodView) -> None:
+    """The pod's present state."""
+    before, launch.view = launch.view, view
+    launch.unseen = launch.gone = False
+    launch.answered = True
+    if launch.judging not in (Judging.NO, Judging.GRACE):
+        return
+    if view.ended or _had_its_last_word(launch):
+        judge.pod_ended(turn, place, launch)
+        return
+    if view.phase == "Running" and view.started_at is not None:
+        launch.waiting = None
+        if launch.phase is not LaunchPhase.RUNNING:
+            turn.set_launch(place, launch, LaunchPhase.RUNNING)
+        elif before is None or before.cluster_node != view.cluster_node or before.deleting != view.deleting:
+            turn.touch_launch(place, launch)
+        return
+    if launch.phase is LaunchPhase.CREATING:
+        turn.set_launch(place, launch, LaunchPhase.PENDING)
+    _hold(turn, place, launch, view)
+
+
+def created(turn: Turn, place: Place, launch: Launch) -> None:
+    """The pod was asked for and exists."""
+    launch.answered = True
+    if launch.phase is LaunchPhase.CREATING:
+        turn.set_launch(place, launch, LaunchPhase.PENDING)
+    if launch.ending is not None:
+        _delete_running(turn, place, launch, launch.ending)
+
+
+def rejected(turn: Turn, place: Place, launch: Launch, event: PodRejected) -> None:
+    """There is no pod: the same launch is tried again, or that is its failure."""
+    launch.answered = launch.gone = True
+    if launch.ending is not None:
+        judge.pod_ended(turn, place, launch)
+        return
+    if not event.retryable:
+        failure = Failure(kind=event.kind, code=event.code, message=f"{place.key}: {event.message}")
+        judge.condemn(turn, place, launch, failure)
+        return
+    item = place.item
+    item.launches, item.launch = launch.ordinal, None
+    slots.free(turn, place)
+    delay = turn.settings.rejected_backoff if event.retry_after is None else event.retry_after
+    turn.tell(place.plan.number, place.index, f"launch {launch.ordinal} rejected: {event.code}")
+    items.wait(turn, place, NodePhase.QUEUED, event.code, event.message, delay)
+
+
+def vanished(turn: Turn, place: Place, launch: Launch) -> None:
+    """The pod does not exist any more."""
+    if launch.judging is Judging.LOG:
+        launch.gone = True
+        judge.log_kept(turn, place, launch)
+    else:
+        judge.pod_vanished(turn, place, launch)
+
+
+def end(turn: Turn, place: Place, launch: Launch, why: Ending) -> None:
+    """Ends a launch whose pod may run; it is judged once the pod has ended."""
+    if launch.ending is not None:
+        return
+    launch.ending = why
+    if launch.judging is Judging.NO and launch.answered:
+        _delete_running(turn, place, launch, why)
+
+
+def woken(turn: Turn, place: Place, launch: Launch) -> None:
+    """A time the launch waited for has come."""
+    if launch.judging is not Judging.NO:
+        judge.woken(turn, place, launch)
+        return
+    launch.wake_at = None
+    if launch.ending is not None:
+        turn.tell(place.plan.number, place.index, "the pod's end was not seen in time")
+        judge.pod_ended(turn, place, launch)
+    elif launch.view is not None:
+        _hold(turn, place, launch, launch.view)
+
+
+def delete(turn: Turn, place: Place, ordinal: int) -> None:
+    """Removes the pod of a launch that is over."""
+    key = place.key
+    if (key, ordinal) not in turn.state.deleting:
+        turn.state.deleting.add((key, ordinal))
+        turn.emit(DeletePod(key, ordinal, "stale"))
+
+
+def _new(turn: Turn, place: Place, ordinal: int) -> Launch:
+    graph, item = turn.graph, place.item
+    name = launch_id(graph.run_uid, place.plan.path, place.index, graph.epoch, ordinal)
+    launch = Launch(ordinal, name, turn.now)
+    item.launch, item.launches, item.waiting = launch, ordinal + 1, None
+    turn.tell(place.plan.number, place.index, f"launch {ordinal}")
+    items.set_phase(turn, place, NodePhase.RUNNING)
+    turn.touch_launch(place, launch)
+    return launch
+
+
+def _had_its_last_word(launch: Launch) -> bool:
+    """The container ended and said how; sidecars may still run. Told to stop, only the pod's reason says why."""
+    view, record = launch.view, judge.last_word(launch)
+    if view is None or view.exit_code is None or record is None:
+        return False
+    return record.failure.code != Code.PREEMPTED
+
+
+def _hold(turn: Turn, place: Place, launch: Launch, view: PodView) -> None:
+    """The pod does not run yet: says why, and gives up where that will not pass."""
+    found = verdicts.of_held(view)
+    if found is None:
+        if launch.waiting is not None:
+            launch.waiting = None
+            turn.touch_launch(place, launch)
+        return
+    held, detail = found
+    old = launch.waiting
+    launch.waiting = turn.waiting(old, held.reason, detail)
+    if old is None or (old.code, old.detail) != (held.reason, detail):
+        turn.touch_launch(place, launch)
+    if not held.code or launch.ending is not None:
+        return
+    until = launch.waiting.since + verdicts.grace_of(held, turn.settings)
+    if turn.now >= until:
+        judge.condemn(turn, place, launch, verdicts.held_failure(held, detail, str(place.key), place.plan))
+    elif launch.wake_at != until:
+        launch.wake_at = until
+        turn.state.timers.add(until, place.plan.number, place.position)
+
+
+def _delete_running(turn: Turn, place: Place, launch: Launch, why: Ending) -> None:
+    key = place.key
+    launch.deleted = True
+    turn.state.deleting.add((key, launch.ordinal))
+    turn.emit(DeletePod(key, launch.ordinal, why.value))
+    launch.wake_at = turn.now + turn.settings.ending_grace
+    turn.state.timers.add(launch.wake_at, place.plan.number, place.position)

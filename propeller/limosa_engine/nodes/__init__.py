@@ -1,0 +1,20 @@
+"""What each kind of node does next: one function per kind, in a table.
+
+Belongs here: one file per node kind, with a function that looks at a node and moves it on as far as it can.
+Does not belong here: anything that all kinds share (`items`, `scopes`, `resolve`).
+"""
+
+from collections.abc import Callable
+
+from limosa_engine.graph import NodePlan
+from limosa_engine.nodes import branch, map_, subworkflow, task
+from limosa_engine.state import NodeRecord
+from limosa_engine.turn import Turn
+
+ADVANCE: dict[str, Callable[[Turn, NodePlan, NodeRecord], None]] = {
+    "task": task.advance,
+    "map": map_.advance,
+    "branch": branch.advance,
+    "sub_workflow": subworkflow.advance,
+}
+"""By `NodePlan.kind`. Called for a node that is ready and not over; to be called again does no harm."""

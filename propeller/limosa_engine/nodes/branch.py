@@ -1,0 +1,82 @@
+"""Branch nodes: the first case whose condition holds."""
+
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
+from limosa_idl.core.v1alpha1.literal_pb2 import Literal
+from limosa_model import conditions, failures
+from limosa_model.failures import Code
+
+from limosa_engine import expansion, resolve, scopes
+from limosa_engine.graph import NodePlan
+from limosa_engine.phases import NODE_TERMINAL, NodePhase
+from limosa_engine.state import NodeRecord
+from limosa_engine.turn import Turn
+from limosa_engine.values import Inputs
+
+
+def advance(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
+    """Decides once; then ends as the case taken ends."""
+    child = taken(turn, plan)
+    if child is None:
+        _decide(turn, plan, record)
+        return
+    outcome = turn.state.nodes[child]
+    if outcome.phase in NODE_TERMINAL:
+        scopes.finish_node(turn, plan, record, outcome.phase, outcome.failure)
+
+
+def taken(turn: Turn, plan: NodePlan) -> int | None:
+    """The case that was taken; None while it is not decided."""
+    return next((case for case in plan.cases if turn.state.nodes[case].active), None)
+
+
+def _decide(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
+    found = resolve.node_inputs(turn, plan, plan.number)
+    operands = _load(turn, plan, found) if found is not None and not isinstance(found, Failure) else found
+    if operands is None:
+        expansion.wait_for_values(turn, plan, record)
+        return
+    chosen = operands if isinstance(operands, Failure) else _choose(plan, operands)
+    if isinstance(chosen, Failure):
+        expansion.refuse(turn, plan, record, chosen)
+        for case in plan.cases:
+            scopes.skip(turn, turn.graph.nodes[case], turn.state.nodes[case])
+        return
+    turn.state.values.release(plan.number)
+    record.waiting = None
+    turn.set_node(plan, record, NodePhase.RUNNING)
+    for position, case in enumerate(plan.cases):
+        child = turn.state.nodes[case]
+        if position == chosen:
+            child.active = True
+            turn.tell(plan.number, None, f"takes {turn.graph.nodes[case].path}")
+            turn.mark(case)
+        else:
+            scopes.skip(turn, turn.graph.nodes[case], child)
+
+
+def _load(turn: Turn, plan: NodePlan, inputs: Inputs) -> Inputs | None:
+    loaded: dict[str, Literal] = {}
+    for name, literal in inputs.items():
+        content = resolve.load(turn, literal, plan.number)
+        if content is not None:
+            loaded[name] = content
+    return loaded if len(loaded) == len(inputs) else None
+
+
+def _choose(plan: NodePlan, operands: Inputs) -> int | Failure:
+    branch = plan.node.branch
+    try:
+        for position, case in enumerate(branch.cases):
+            if conditions.evaluate(case.condition, operands):
+                return position
+    except conditions.ConditionError as error:
+        return _user(plan, Code.BRANCH_CONDITION, f"branch {plan.path}: {error}")
+    otherwise = branch.WhichOneof("otherwise")
+    if otherwise == "else_then":
+        return len(branch.cases)
+    message = branch.else_fail if otherwise == "else_fail" else "no case holds, and there is no otherwise"
+    return _user(plan, Code.BRANCH_FAILED, f"branch {plan.path}: {message}")
+
+
+def _user(plan: NodePlan, code: str, message: str) -> Failure:
+    return failures.user(code, message, origin=FailureOrigin(node_path=plan.path))

@@ -1,0 +1,108 @@
+"""Map nodes: one item per element of the mapped inputs."""
+
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
+from limosa_idl.core.v1alpha1.literal_pb2 import Literal
+from limosa_model import failures
+from limosa_model.failures import Code
+
+from limosa_engine import endings, expansion, resolve, scopes
+from limosa_engine.graph import NodePlan
+from limosa_engine.phases import NodePhase
+from limosa_engine.size import map_size, worst_case_size
+from limosa_engine.state import Ending, NodeRecord
+from limosa_engine.turn import Turn
+from limosa_engine.values import Inputs
+
+
+def advance(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
+    """Expands, ends with the last item; a failed item may end the others."""
+    if record.failed and record.failure is not None and record.open_items:
+        scopes.fail(turn, plan.scope, record.failure)
+        if turn.graph.scopes[plan.scope].fails_immediately:
+            endings.end_items(turn, plan, record, Ending.ABORT)
+    if record.items and not record.open_items:
+        _conclude(turn, plan, record)
+    elif record.inputs is None and record.ending is None:
+        _expand(turn, plan, record)
+
+
+def _expand(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
+    found = resolve.node_inputs(turn, plan, plan.number)
+    if isinstance(found, Failure):
+        expansion.refuse(turn, plan, record, found)
+        return
+    loaded = None if found is None else _load(turn, plan, found)
+    if loaded is None:
+        expansion.wait_for_values(turn, plan, record)
+        return
+    count = _length(plan, loaded)
+    if isinstance(count, Failure):
+        expansion.refuse(turn, plan, record, count)
+        return
+    refusal = None if record.items else _admit(turn, plan, count)
+    if refusal is not None:
+        expansion.refuse(turn, plan, record, refusal)
+        return
+    if record.items and len(record.items) != count:
+        message = f"{plan.path} had {len(record.items)} items before the restart and {count} now"
+        expansion.refuse(turn, plan, record, failures.system(Code.INTERNAL, message, retryable=False))
+        return
+    record.inputs = loaded
+    if count == 0:
+        scopes.finish_node(turn, plan, record, NodePhase.SUCCEEDED)
+        return
+    if not record.items:
+        turn.state.items += count
+    expansion.open_items(turn, plan, record, count)
+
+
+def _conclude(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
+    if record.failure is not None:
+        scopes.finish_node(turn, plan, record, NodePhase.FAILED, record.failure)
+    elif record.aborted:
+        scopes.finish_node(turn, plan, record, NodePhase.ABORTED)
+    else:
+        scopes.finish_node(turn, plan, record, NodePhase.SUCCEEDED)
+
+
+def _load(turn: Turn, plan: NodePlan, inputs: Inputs) -> Inputs | None:
+    """The inputs with the mapped ones in memory."""
+    loaded: dict[str, Literal] = {}
+    complete = True
+    for name, literal in inputs.items():
+        content = resolve.load(turn, literal, plan.number) if name in plan.mapped else literal
+        if content is None:
+            complete = False
+        else:
+            loaded[name] = content
+    return loaded if complete else None
+
+
+def _length(plan: NodePlan, inputs: Inputs) -> int | Failure:
+    lengths: dict[str, int] = {}
+    for name in sorted(plan.mapped):
+        literal = inputs.get(name)
+        if literal is None or literal.WhichOneof("value") != "collection":
+            return _user(plan, Code.MAP_LENGTHS, f"input '{name}' of {plan.path} is not a list to map over")
+        lengths[name] = len(literal.collection.literals)
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"'{name}' has {length}" for name, length in lengths.items())
+        message = f"{plan.path} maps over lists of different lengths: {listed}; make them equally long"
+        return _user(plan, Code.MAP_LENGTHS, message)
+    return next(iter(lengths.values()), 0)
+
+
+def _admit(turn: Turn, plan: NodePlan, count: int) -> Failure | None:
+    size = worst_case_size(turn.graph) + map_size(turn.state.items + count)
+    limit = turn.settings.state_limit_bytes
+    if size <= limit:
+        return None
+    message = (
+        f"{plan.path} maps over {count} elements: with them the run's state may take {size:,} bytes, "
+        f"more than the {limit:,} that Kubernetes can hold; give each item more work, or split the run"
+    )
+    return _user(plan, Code.MAP_TOO_LARGE, message)
+
+
+def _user(plan: NodePlan, code: str, message: str) -> Failure:
+    return failures.user(code, message, origin=FailureOrigin(node_path=plan.path, task=plan.target))

@@ -1,0 +1,36 @@
+"""Sub-workflow nodes: a scope of their own."""
+
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure
+
+from limosa_engine import expansion, resolve, scopes
+from limosa_engine.graph import NodePlan
+from limosa_engine.phases import NodePhase
+from limosa_engine.state import NodeRecord
+from limosa_engine.turn import Turn
+
+
+def advance(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
+    """Starts the scope inside with its inputs, ends with it."""
+    if plan.body is None:
+        raise TypeError(f"{plan.path} has no body")
+    scope = turn.state.scopes[plan.body]
+    if not scope.started:
+        found = resolve.node_inputs(turn, plan, plan.number)
+        if found is None:
+            expansion.wait_for_values(turn, plan, record)
+            return
+        if isinstance(found, Failure):
+            expansion.refuse(turn, plan, record, found)
+            return
+        scope.inputs = found
+        record.waiting = None
+        turn.state.values.release(plan.number)
+        turn.set_node(plan, record, NodePhase.RUNNING)
+        scopes.start(turn, plan.body)
+    elif scope.open_nodes == 0:
+        if scope.failure is not None:
+            scopes.finish_node(turn, plan, record, NodePhase.FAILED, scope.failure)
+        else:
+            scopes.finish_node(
+                turn, plan, record, NodePhase.ABORTED if scope.aborted else NodePhase.SUCCEEDED
+            )

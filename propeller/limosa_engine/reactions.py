@@ -1,0 +1,271 @@
+"""What each event does to the state: one function per event type, in a table."""
+
+from collections.abc import Callable
+from typing import Any
+
+from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure, FailureOrigin
+from limosa_model import failures
+from limosa_model.failures import Code
+
+from limosa_engine import endings, expansion, items, judge, launches, restore, run
+from limosa_engine import events as ev
+from limosa_engine.commands import LoadValue, ReadCommit, ReadError
+from limosa_engine.graph import Item
+from limosa_engine.phases import NODE_TERMINAL, NodePhase
+from limosa_engine.state import RUN_NODE, Ending, Launch
+from limosa_engine.turn import Place, Turn
+from limosa_engine.values import Key, Value
+
+
+def fire_due(turn: Turn) -> None:
+    """Wakes whoever's time has come."""
+    while (due := turn.state.timers.pop_due(turn.now)) is not None:
+        number, position = due
+        if number == RUN_NODE:
+            _retry_reads(turn)
+        elif position < 0:
+            _node_deadline(turn, number)
+        else:
+            _item_woken(turn, turn.place(number, position))
+
+
+def _run_started(turn: Turn, _: ev.RunStarted) -> None:
+    run.start(turn)
+
+
+def _run_restored(turn: Turn, _: ev.RunRestored) -> None:
+    restore.resume(turn)
+
+
+def _pods_listed(turn: Turn, _: ev.PodsListed) -> None:
+    restore.pods_listed(turn)
+
+
+def _pod_observed(turn: Turn, event: ev.PodObserved) -> None:
+    place = _find(turn, event.item)
+    if place is None:
+        _keep_unclaimed(turn, event)
+        return
+    launch, item = place.item.launch, place.item
+    if launch is not None and launch.ordinal == event.launch:
+        launches.observe(turn, place, launch, event.view)
+    elif item.phase in NODE_TERMINAL or event.launch < item.launches:
+        if not event.view.deleting:
+            launches.delete(turn, place, event.launch)
+    else:
+        turn.state.unclaimed[event.item] = (event.launch, event.view)
+        if launch is None:
+            launches.adopt(turn, place)
+
+
+def _keep_unclaimed(turn: Turn, event: ev.PodObserved) -> None:
+    """The pod of an item that the state does not have yet: its node's turn has not come."""
+    number = turn.graph.by_path.get(event.item.node_path)
+    if number is None or turn.state.nodes[number].phase in NODE_TERMINAL:
+        return
+    known = turn.state.unclaimed.get(event.item)
+    if known is None or known[0] <= event.launch:
+        turn.state.unclaimed[event.item] = (event.launch, event.view)
+
+
+def _pod_gone(turn: Turn, event: ev.PodGone) -> None:
+    turn.state.deleting.discard((event.item, event.launch))
+    known = turn.state.unclaimed.get(event.item)
+    if known is not None and known[0] == event.launch:
+        del turn.state.unclaimed[event.item]
+    found = _launch(turn, event.item, event.launch)
+    if found is not None:
+        launches.vanished(turn, *found)
+
+
+def _pod_created(turn: Turn, event: ev.PodCreated) -> None:
+    found = _launch(turn, event.item, event.launch)
+    if found is not None:
+        launches.created(turn, *found)
+
+
+def _pod_rejected(turn: Turn, event: ev.PodRejected) -> None:
+    found = _launch(turn, event.item, event.launch)
+    if found is not None:
+        launches.rejected(turn, *found, event)
+
+
+def _pod_deleted(turn: Turn, event: ev.PodDeleted) -> None:
+    if event.gone:
+        _pod_gone(turn, ev.PodGone(event.item, event.launch))
+
+
+def _log_kept(turn: Turn, event: ev.LogKept) -> None:
+    found = _launch(turn, event.item, event.launch)
+    if found is not None:
+        judge.log_kept(turn, *found)
+
+
+def _commit_read(turn: Turn, event: ev.CommitRead) -> None:
+    place = _find(turn, event.item)
+    if place is None:
+        return
+    if place.item.checking:
+        launches.checked(turn, place, event.commit)
+    elif place.item.launch is not None:
+        judge.commit_read(turn, place, place.item.launch, event.commit)
+    key = (place.plan.number, place.position)
+    if not turn.state.values.is_wanted(key):
+        return
+    if event.commit is not None:
+        place.item.launch_id = event.commit.launch_id
+        _arrived(turn, key, event.commit.inline)
+    else:
+        message = f"the commit of {event.item} is not in the store any more; its outputs are lost"
+        _unreadable(turn, key, failures.system(Code.CORRUPT_DATA, message, retryable=False))
+
+
+def _error_read(turn: Turn, event: ev.ErrorRead) -> None:
+    found = _launch(turn, event.item, event.launch)
+    if found is not None:
+        judge.error_read(turn, *found, event.record)
+    if event.item in turn.state.refreshing:
+        restore.refreshed(turn, event.item, event.record)
+
+
+def _value_loaded(turn: Turn, event: ev.ValueLoaded) -> None:
+    _arrived(turn, event.uri, event.literal)
+
+
+def _store_failed(turn: Turn, event: ev.StoreFailed) -> None:
+    command = event.command
+    if isinstance(command, LoadValue):
+        _read_failed(turn, command.uri, command.digest, event)
+        return
+    place = _find(turn, command.item)
+    if place is None:
+        return
+    launch = place.item.launch
+    if isinstance(command, ReadError):
+        if launch is not None and launch.ordinal == command.launch:
+            judge.store_failed(turn, place, launch, event.code, event.message, event.retryable)
+        if command.item in turn.state.refreshing:
+            restore.refreshed(turn, command.item, None)
+        return
+    if place.item.checking:
+        launches.check_failed(turn, place, _store_failure(event))
+    elif launch is not None:
+        judge.store_failed(turn, place, launch, event.code, event.message, event.retryable)
+    _read_failed(turn, (place.plan.number, place.position), "", event)
+
+
+def _timer_fired(turn: Turn, _: ev.TimerFired) -> None:
+    turn.state.timers.announced = None
+
+
+def _abort_requested(turn: Turn, event: ev.AbortRequested) -> None:
+    run.abort(turn, event.reason)
+
+
+REACTIONS: dict[type[Any], Callable[[Turn, Any], None]] = {
+    ev.RunStarted: _run_started,
+    ev.RunRestored: _run_restored,
+    ev.PodsListed: _pods_listed,
+    ev.PodObserved: _pod_observed,
+    ev.PodGone: _pod_gone,
+    ev.PodCreated: _pod_created,
+    ev.PodRejected: _pod_rejected,
+    ev.PodDeleted: _pod_deleted,
+    ev.LogKept: _log_kept,
+    ev.CommitRead: _commit_read,
+    ev.ErrorRead: _error_read,
+    ev.ValueLoaded: _value_loaded,
+    ev.StoreFailed: _store_failed,
+    ev.TimerFired: _timer_fired,
+    ev.AbortRequested: _abort_requested,
+}
+
+
+def _find(turn: Turn, item: Item) -> Place | None:
+    """The item in the state; None while its node has no items, or where there is no such item."""
+    number = turn.graph.by_path.get(item.node_path)
+    if number is None or (item.index is not None) != turn.graph.nodes[number].is_map:
+        return None
+    position = item.index or 0
+    return turn.place(number, position) if position < len(turn.state.nodes[number].items) else None
+
+
+def _launch(turn: Turn, item: Item, ordinal: int) -> tuple[Place, Launch] | None:
+    place = _find(turn, item)
+    launch = None if place is None else place.item.launch
+    return (place, launch) if place is not None and launch is not None and launch.ordinal == ordinal else None
+
+
+def _arrived(turn: Turn, key: Key, value: Value) -> None:
+    for waiter in turn.state.values.arrive(key, value):
+        turn.mark(waiter)
+
+
+def _unreadable(turn: Turn, key: Key, failure: Failure) -> None:
+    for waiter in turn.state.values.fail(key, failure):
+        turn.mark(waiter)
+
+
+def _store_failure(event: ev.StoreFailed) -> Failure:
+    return Failure(
+        kind=FAILURE_KIND_SYSTEM, code=event.code, message=event.message, retryable=event.retryable
+    )
+
+
+def _read_failed(turn: Turn, key: Key, digest: str, event: ev.StoreFailed) -> None:
+    """A value that nodes wait for could not be read."""
+    values = turn.state.values
+    if not values.is_wanted(key):
+        return
+    if not event.retryable:
+        _unreadable(turn, key, _store_failure(event))
+        return
+    when = turn.now + turn.settings.store_backoff
+    values.retries.append((when, key, digest))
+    turn.state.timers.add(when, RUN_NODE)
+
+
+def _retry_reads(turn: Turn) -> None:
+    values = turn.state.values
+    while values.retries and values.retries[0][0] <= turn.now:
+        _, key, digest = values.retries.popleft()
+        if not values.is_wanted(key):
+            continue
+        if isinstance(key, str):
+            turn.emit(LoadValue(key, digest))
+        else:
+            turn.emit(ReadCommit(turn.graph.nodes[key[0]].item_at(key[1])))
+
+
+def _node_deadline(turn: Turn, number: int) -> None:
+    plan, record = turn.graph.nodes[number], turn.state.nodes[number]
+    if record.phase in NODE_TERMINAL or plan.deadline is None or record.queued_at is None:
+        return
+    if turn.now < record.queued_at + plan.deadline:
+        turn.state.timers.add(record.queued_at + plan.deadline, number)
+        return
+    turn.tell(number, None, "deadline")
+    turn.mark(number)
+    if record.items:
+        endings.end_items(turn, plan, record, Ending.DEADLINE)
+    elif record.ending is None:
+        message = f"{plan.path} did not finish within its deadline of {plan.deadline:g} s"
+        origin = FailureOrigin(node_path=plan.path, task=plan.target)
+        expansion.refuse(turn, plan, record, failures.user(Code.NODE_DEADLINE, message, origin=origin))
+
+
+def _item_woken(turn: Turn, place: Place) -> None:
+    item = place.item
+    launch = item.launch
+    if launch is not None:
+        if launch.wake_at is not None and launch.wake_at <= turn.now:
+            launches.woken(turn, place, launch)
+        return
+    if item.wake_at is None or item.wake_at > turn.now or item.phase in NODE_TERMINAL:
+        return
+    if item.checking:
+        item.wake_at = None
+        turn.emit(ReadCommit(place.key))
+    elif item.phase in (NodePhase.QUEUED, NodePhase.RETRYING):
+        turn.tell(place.plan.number, place.index, "due again")
+        items.queue(turn, place)

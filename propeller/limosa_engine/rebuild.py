@@ -1,0 +1,85 @@
+"""What the codec leaves out because it follows from what it keeps."""
+
+from limosa_model.names import launch_id
+
+from limosa_engine.graph import Graph, NodePlan
+from limosa_engine.phases import NODE_TERMINAL, LaunchPhase, NodePhase, RunPhase
+from limosa_engine.state import ItemRecord, Launch, NodeRecord, State, Waiting
+
+_NOT_BEGUN = (NodePhase.WAITING, NodePhase.QUEUED, NodePhase.SKIPPED)
+
+
+def rebuild(graph: Graph, state: State, unseen: set[tuple[int, int]]) -> None:
+    """Completes a decoded state.
+
+    Args:
+        graph: Its graph.
+        state: With phases, counters, failures and times set.
+        unseen: (node, position) of running items whose launch's pod had not been seen.
+    """
+    for plan, record in zip(graph.nodes, state.nodes, strict=True):
+        ends = [state.nodes[number].phase for number in plan.dependencies]
+        record.pending = sum(phase is not NodePhase.SUCCEEDED for phase in ends)
+        record.doomed = any(phase in NODE_TERMINAL and phase is not NodePhase.SUCCEEDED for phase in ends)
+        if plan.parent is not None:
+            decided = state.nodes[plan.parent].phase not in _NOT_BEGUN
+            record.active = decided and record.phase is not NodePhase.SKIPPED
+        for position in range(len(record.items)):
+            _item(graph, state, plan, position, (plan.number, position) in unseen)
+        _count(state, plan, record)
+    _scopes(graph, state)
+
+
+def _item(graph: Graph, state: State, plan: NodePlan, position: int, unseen: bool) -> None:
+    record = state.nodes[plan.number]
+    item: ItemRecord = record.items[position]
+    if item.phase is NodePhase.RUNNING:
+        ordinal = max(item.launches - 1, 0)
+        index = position if plan.is_map else None
+        item.launch = Launch(
+            ordinal=ordinal,
+            launch_id=launch_id(graph.run_uid, plan.path, index, graph.epoch, ordinal),
+            created_at=None,
+            phase=LaunchPhase.CREATING if unseen else LaunchPhase.PENDING,
+            answered=True,
+            unseen=unseen,
+        )
+        record.live += 1
+        state.live += 1
+    elif item.wake_at is not None:
+        item.waiting = Waiting("Backoff", state.now, next_at=item.wake_at)
+        state.timers.add(item.wake_at, plan.number, position)
+    elif item.phase is NodePhase.QUEUED:
+        item.waiting = Waiting("Capacity", state.now)
+        record.ready.append(position)
+
+
+def _count(state: State, plan: NodePlan, record: NodeRecord) -> None:
+    phases = [item.phase for item in record.items]
+    record.succeeded = phases.count(NodePhase.SUCCEEDED)
+    record.failed = phases.count(NodePhase.FAILED)
+    record.aborted = phases.count(NodePhase.ABORTED)
+    if record.failure is None:
+        record.failure = next((item.failure for item in record.items if item.phase is NodePhase.FAILED), None)
+    if plan.is_map:
+        state.items += len(record.items)
+    if record.phase is NodePhase.SKIPPED:
+        state.nodes_skipped += 1
+    elif record.phase in NODE_TERMINAL:
+        state.nodes_done += 1
+    elif plan.deadline is not None and record.queued_at is not None:
+        state.timers.add(record.queued_at + plan.deadline, plan.number)
+
+
+def _scopes(graph: Graph, state: State) -> None:
+    for plan, scope in zip(graph.scopes, state.scopes, strict=True):
+        nodes = [state.nodes[number] for number in plan.by_id.values()]
+        scope.open_nodes = sum(record.phase not in NODE_TERMINAL for record in nodes)
+        scope.aborted = sum(record.phase is NodePhase.ABORTED for record in nodes)
+        scope.failure = next((record.failure for record in nodes if record.failure is not None), None)
+        if plan.owner is None:
+            scope.started = state.phase is not RunPhase.QUEUED
+        else:
+            scope.started = state.nodes[plan.owner].phase not in _NOT_BEGUN
+    if state.phase in (RunPhase.FAILING, RunPhase.FAILED):
+        state.failure = state.scopes[0].failure

@@ -1,0 +1,264 @@
+"""Bindings into literals, as far as the values are in memory; what is not is read and waited for."""
+
+from collections.abc import Iterator, Mapping
+
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
+from limosa_idl.core.v1alpha1.interface_pb2 import Interface
+from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import BindingData, InputRef, OutputRef
+from limosa_model import bindings, failures, values
+from limosa_model.failures import Code
+
+from limosa_engine.commands import LoadValue, ReadCommit
+from limosa_engine.graph import NodePlan
+from limosa_engine.phases import NodePhase
+from limosa_engine.state import NodeRecord
+from limosa_engine.turn import Place, Turn
+from limosa_engine.values import Inputs, Key
+
+Resolved = Inputs | Failure | None
+"""The values; why there never will be any; or None: they are being read for the waiter."""
+
+
+class _Missing(Exception):  # noqa: N818 - not an error: it stops the walk over one binding
+    """A value is being read."""
+
+
+class _Unreadable(Exception):  # noqa: N818 - carries a failure, which is a value
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+def node_inputs(turn: Turn, plan: NodePlan, waiter: int) -> Resolved:
+    """What a node's bindings stand for, complete with its task's or workflow's defaults."""
+    given = _bindings(turn, plan.scope, plan.node.inputs, waiter, plan)
+    if given is None or isinstance(given, Failure):
+        return given
+    interface = _interface(turn, plan)
+    return given if interface is None else _complete(interface, given, plan)
+
+
+def node_outputs(turn: Turn, number: int, waiter: int) -> Resolved:
+    """The outputs of a node that SUCCEEDED."""
+    try:
+        return _outputs(turn, number, waiter)
+    except _Unreadable as unreadable:
+        return unreadable.failure
+
+
+def run_outputs(turn: Turn, waiter: int) -> Resolved:
+    """What the entry workflow's outputs stand for."""
+    return _bindings(turn, 0, turn.graph.scopes[0].workflow.outputs, waiter, None)
+
+
+def load(turn: Turn, literal: Literal, waiter: int) -> Literal | None:
+    """An offloaded literal's content, any other literal itself; None while it is being read."""
+    if literal.WhichOneof("value") != "offloaded":
+        return literal
+    uri = literal.offloaded.uri
+    found = turn.state.values.get(uri)
+    if isinstance(found, Literal):
+        return found
+    if turn.state.values.want(uri, waiter):
+        turn.emit(LoadValue(uri, literal.offloaded.digest))
+    return None
+
+
+def item_inputs(place: Place) -> LiteralMap:
+    """What one launch gets: of mapped inputs the item's element, of the others the value."""
+    inputs = place.record.inputs or {}
+    mapped = place.plan.mapped
+    if not mapped:
+        return LiteralMap(literals=inputs)
+    return LiteralMap(
+        literals={
+            name: literal.collection.literals[place.position] if name in mapped else literal
+            for name, literal in inputs.items()
+        }
+    )
+
+
+def _bindings(turn: Turn, scope: int, wanted: object, waiter: int, plan: NodePlan | None) -> Resolved:
+    broken = turn.state.values.broken(waiter)
+    if broken is not None:
+        return broken
+    complete: dict[str, Literal] | None = {}
+    for binding in wanted:  # type: ignore[attr-defined]
+        try:
+            value = _binding(turn, scope, binding.data, waiter)
+        except _Unreadable as unreadable:
+            return unreadable.failure
+        except bindings.BindingError as error:
+            return _failure(Code.BINDING, f"{_place(plan)}'{binding.name}': {error}", plan)
+        if value is None:
+            complete = None
+        elif complete is not None:
+            complete[binding.name] = value
+    return complete
+
+
+def _binding(turn: Turn, scope: int, data: BindingData, waiter: int) -> Literal | None:
+    """The value of one binding. Asks for everything it lacks, so that one round of reads is enough."""
+    lacking = False
+    for reference in _references(data):
+        try:
+            literal = _referred(turn, scope, reference, waiter)
+        except _Missing:
+            lacking = True
+            continue
+        if reference.path and load(turn, literal, waiter) is None:
+            lacking = True
+    if lacking:
+        return None
+
+    def output(node: str, name: str) -> Literal:
+        literal = _referred(turn, scope, OutputRef(node=node, output=name), waiter)
+        return _loaded(turn, literal)
+
+    inputs = _scope_inputs(turn, scope, waiter)
+    if data.WhichOneof("value") == "output" and not data.output.path:
+        return _referred(turn, scope, data.output, waiter)
+    if data.WhichOneof("value") == "input" and data.input.path and data.input.name in inputs:
+        return bindings.follow(_loaded(turn, inputs[data.input.name]), data.input.path)
+    return bindings.resolve(data, output, inputs)
+
+
+def _loaded(turn: Turn, literal: Literal) -> Literal:
+    """The content of an offloaded literal where it happens to be in memory, else the literal."""
+    if literal.WhichOneof("value") != "offloaded":
+        return literal
+    found = turn.state.values.get(literal.offloaded.uri)
+    return found if isinstance(found, Literal) else literal
+
+
+def _references(data: BindingData) -> Iterator[OutputRef | InputRef]:
+    kind = data.WhichOneof("value")
+    if kind == "output":
+        yield data.output
+    elif kind == "input":
+        yield data.input
+    elif kind == "collection":
+        for item in data.collection.items:
+            yield from _references(item)
+    elif kind == "map_value":
+        for item in data.map_value.items.values():
+            yield from _references(item)
+
+
+def _referred(turn: Turn, scope: int, reference: OutputRef | InputRef, waiter: int) -> Literal:
+    if isinstance(reference, InputRef):
+        inputs = _scope_inputs(turn, scope, waiter)
+        if reference.name not in inputs:
+            raise bindings.BindingError(f"the workflow has no input '{reference.name}'")
+        return inputs[reference.name]
+    number = turn.graph.scopes[scope].by_id[reference.node]
+    outputs = _outputs(turn, number, waiter)
+    if outputs is None:
+        raise _Missing
+    if reference.output not in outputs:
+        path = turn.graph.nodes[number].path
+        raise bindings.BindingError(f"node {path} gave no output '{reference.output}'")
+    return outputs[reference.output]
+
+
+def _scope_inputs(turn: Turn, scope: int, waiter: int) -> Inputs:
+    owner = turn.graph.scopes[scope].owner
+    if owner is None:
+        return turn.graph.inputs
+    record = turn.state.scopes[scope]
+    if record.inputs is None:
+        found = node_inputs(turn, turn.graph.nodes[owner], waiter)
+        if found is None:
+            raise _Missing
+        if isinstance(found, Failure):
+            raise _Unreadable(found)
+        record.inputs = found
+    return record.inputs
+
+
+def _outputs(turn: Turn, number: int, waiter: int) -> Inputs | None:
+    plan, record = turn.graph.nodes[number], turn.state.nodes[number]
+    if plan.kind == "task":
+        found = _committed(turn, plan, 0, waiter)
+        return None if found is None else found.literals
+    if plan.kind == "branch":
+        taken = next(
+            (case for case in plan.cases if turn.state.nodes[case].phase is NodePhase.SUCCEEDED), None
+        )
+        if taken is None:
+            raise bindings.BindingError(f"branch {plan.path} took no case")
+        return _outputs(turn, taken, waiter)
+    known = turn.state.values.get((number, -1))
+    if isinstance(known, LiteralMap):
+        return known.literals
+    made = _collected(turn, plan, record, waiter) if plan.is_map else _projected(turn, plan, waiter)
+    if made is not None:
+        turn.state.values.put((number, -1), made)
+    return None if made is None else made.literals
+
+
+def _committed(turn: Turn, plan: NodePlan, position: int, waiter: int) -> LiteralMap | None:
+    key: Key = (plan.number, position)
+    found = turn.state.values.get(key)
+    if isinstance(found, LiteralMap):
+        return found
+    if turn.state.values.want(key, waiter):
+        turn.emit(ReadCommit(plan.item_at(position)))
+    return None
+
+
+def _collected(turn: Turn, plan: NodePlan, record: NodeRecord, waiter: int) -> LiteralMap | None:
+    """A map's outputs: of each, the items' values in index order."""
+    rows = [_committed(turn, plan, position, waiter) for position in range(len(record.items))]
+    columns: dict[str, Literal] = {}
+    for variable in plan.runs.interface.outputs:
+        column = []
+        for row in rows:
+            if row is None:
+                return None
+            if variable.name not in row.literals:
+                raise bindings.BindingError(f"an item of {plan.path} gave no output '{variable.name}'")
+            column.append(row.literals[variable.name])
+        columns[variable.name] = values.collection(column)
+    for position in range(len(record.items)):
+        turn.state.values.drop((plan.number, position))
+    return LiteralMap(literals=columns)
+
+
+def _projected(turn: Turn, plan: NodePlan, waiter: int) -> LiteralMap | None:
+    """A sub-workflow's outputs."""
+    body = plan.body
+    if body is None:
+        raise TypeError(f"{plan.path} has no body")
+    made = _bindings(turn, body, turn.graph.scopes[body].workflow.outputs, waiter, plan)
+    if isinstance(made, Failure):
+        raise _Unreadable(made)
+    return None if made is None else LiteralMap(literals=made)
+
+
+def _interface(turn: Turn, plan: NodePlan) -> Interface | None:
+    if plan.task is not None:
+        return plan.task.interface
+    return None if plan.body is None else turn.graph.scopes[plan.body].workflow.interface
+
+
+def _complete(interface: Interface, given: Mapping[str, Literal], plan: NodePlan) -> Inputs | Failure:
+    complete: dict[str, Literal] = {}
+    for variable in interface.inputs:
+        if variable.name in given:
+            complete[variable.name] = given[variable.name]
+        elif variable.HasField("default_value"):
+            complete[variable.name] = variable.default_value
+        else:
+            return _failure(Code.BAD_INPUT, f"{_place(plan)}input '{variable.name}' has no value", plan)
+    return complete
+
+
+def _place(plan: NodePlan | None) -> str:
+    return "output " if plan is None else f"{plan.path} ({plan.node.display_name or plan.target}): "
+
+
+def _failure(code: str, message: str, plan: NodePlan | None) -> Failure:
+    origin = FailureOrigin() if plan is None else FailureOrigin(node_path=plan.path, task=plan.target)
+    return failures.user(code, message, origin=origin)

@@ -1,0 +1,81 @@
+"""The run itself: begun, aborted, over."""
+
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
+from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+from limosa_model import failures
+from limosa_model.failures import Code
+
+from limosa_engine import endings, resolve, scopes
+from limosa_engine.commands import DeletePod
+from limosa_engine.phases import RUN_TERMINAL, RunPhase
+from limosa_engine.size import worst_case_size
+from limosa_engine.state import RUN_NODE
+from limosa_engine.turn import Turn
+
+
+def start(turn: Turn) -> None:
+    """Begins, if the run's state can be kept in its object."""
+    state = turn.state
+    if state.phase is not RunPhase.QUEUED:
+        return
+    state.started_at = turn.now
+    size, limit = worst_case_size(turn.graph), turn.settings.state_limit_bytes
+    if size > limit:
+        message = (
+            f"the workflow unfolds to {len(turn.graph.nodes):,} nodes: its state may take {size:,} bytes, more than "
+            f"the {limit:,} that Kubernetes can hold; use maps for repeated work, or split it"
+        )
+        state.failure = failures.user(Code.STATE_TOO_LARGE, message, origin=FailureOrigin())
+        turn.set_run(RunPhase.FAILED)
+        return
+    turn.set_run(RunPhase.RUNNING)
+    scopes.start(turn, 0)
+
+
+def abort(turn: Turn, reason: str) -> None:
+    """Ends everything that has not ended."""
+    state = turn.state
+    if state.phase in RUN_TERMINAL:
+        return
+    state.abort_reason = reason
+    if state.phase is not RunPhase.ABORTING:
+        state.failure = None
+        turn.set_run(RunPhase.ABORTING)
+    # A failing scope may have ended only itself; ending is idempotent per node.
+    turn.state.scopes[0].ending = False
+    endings.end_scope(turn, 0)
+    turn.mark(RUN_NODE)
+
+
+def advance(turn: Turn) -> None:
+    """Ends when its last node has, and its outputs are at hand."""
+    state, root = turn.state, turn.state.scopes[0]
+    if state.phase in RUN_TERMINAL or state.phase is RunPhase.QUEUED or root.open_nodes:
+        return
+    if state.phase is RunPhase.ABORTING:
+        turn.set_run(RunPhase.ABORTED)
+    elif root.failure is not None:
+        if state.refreshing:
+            return
+        state.failure = root.failure
+        turn.set_run(RunPhase.FAILED)
+    elif not _give_outputs(turn):
+        return
+    for item, (launch, _) in state.unclaimed.items():
+        turn.emit(DeletePod(item, launch, "stale"))
+    state.unclaimed.clear()
+
+
+def _give_outputs(turn: Turn) -> bool:
+    outputs = resolve.run_outputs(turn, RUN_NODE)
+    if outputs is None:
+        return False
+    turn.state.values.release(RUN_NODE)
+    if isinstance(outputs, Failure):
+        turn.state.failure = outputs
+        turn.set_run(RunPhase.FAILING)
+        turn.set_run(RunPhase.FAILED)
+    else:
+        turn.state.outputs = LiteralMap(literals=outputs)
+        turn.set_run(RunPhase.SUCCEEDED)
+    return True

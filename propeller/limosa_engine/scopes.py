@@ -1,0 +1,82 @@
+"""What a node's end means for the nodes around it, its scope and the run."""
+
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure
+
+from limosa_engine import endings
+from limosa_engine.graph import NodePlan
+from limosa_engine.phases import NodePhase, RunPhase
+from limosa_engine.state import RUN_NODE, NodeRecord
+from limosa_engine.turn import Turn
+
+
+def start(turn: Turn, number: int) -> None:
+    """The nodes of a scope may begin."""
+    record, plan = turn.state.scopes[number], turn.graph.scopes[number]
+    record.started = True
+    for node in plan.by_id.values():
+        if turn.state.nodes[node].pending == 0:
+            turn.mark(node)
+    if record.open_nodes == 0:
+        turn.mark(RUN_NODE if plan.owner is None else plan.owner)
+
+
+def fail(turn: Turn, number: int, failure: Failure) -> None:
+    """A node of the scope fails, or is sure to. The scope's policy says what that means for the others."""
+    record, plan = turn.state.scopes[number], turn.graph.scopes[number]
+    if record.failure is None:
+        record.failure = failure
+        if plan.owner is None and turn.state.phase is RunPhase.RUNNING:
+            turn.state.failure = failure
+            turn.set_run(RunPhase.FAILING)
+    if not plan.fails_immediately:
+        return
+    endings.end_scope(turn, number)
+    if plan.owner is not None:
+        fail(turn, turn.graph.nodes[plan.owner].scope, failure)
+
+
+def finish_node(
+    turn: Turn, plan: NodePlan, record: NodeRecord, phase: NodePhase, failure: Failure | None = None
+) -> None:
+    """A node ends: whoever waits for it learns."""
+    state = turn.state
+    record.failure = failure
+    record.waiting = record.inputs = None
+    turn.set_node(plan, record, phase)
+    state.values.release(plan.number)
+    if phase is NodePhase.SKIPPED:
+        state.nodes_skipped += 1
+    else:
+        state.nodes_done += 1
+    turn.run_touched = True
+    for number in plan.dependents:
+        dependent = state.nodes[number]
+        if phase is NodePhase.SUCCEEDED:
+            dependent.pending -= 1
+        else:
+            dependent.doomed = True
+        if dependent.doomed or dependent.pending == 0:
+            turn.mark(number)
+    if failure is not None and phase is NodePhase.FAILED:
+        fail(turn, plan.scope, failure)
+    if plan.parent is not None:
+        turn.mark(plan.parent)
+        return
+    scope = state.scopes[plan.scope]
+    scope.open_nodes -= 1
+    if phase is NodePhase.ABORTED:
+        scope.aborted += 1
+    if scope.open_nodes == 0:
+        owner = turn.graph.scopes[plan.scope].owner
+        turn.mark(RUN_NODE if owner is None else owner)
+
+
+def skip(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
+    """A node that will not run, and everything inside it."""
+    finish_node(turn, plan, record, NodePhase.SKIPPED)
+    for case in plan.cases:
+        skip(turn, turn.graph.nodes[case], turn.state.nodes[case])
+    if plan.body is not None:
+        turn.state.scopes[plan.body].ending = True
+        for number in turn.graph.scopes[plan.body].by_id.values():
+            skip(turn, turn.graph.nodes[number], turn.state.nodes[number])

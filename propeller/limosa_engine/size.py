@@ -1,0 +1,27 @@
+"""How large an encoded state can get: what admission rests on. Sizes are in bytes, as base64."""
+
+import math
+
+from limosa_engine.graph import Graph
+
+_NODE = 12.5
+"""Most bytes of a node: half of a phase, three times, a code."""
+_ITEM = 9.5
+"""Most bytes of an item: half of a phase, gap, counters, launches, code, wake time."""
+_RUN = 2048
+"""Most bytes of all else: the run's own fields and some dozens of failure codes."""
+
+
+def worst_case_size(graph: Graph) -> int:
+    """Most bytes that the state can take before any map expands."""
+    tasks = sum(plan.kind == "task" for plan in graph.nodes)
+    return _base64(_RUN + len(graph.nodes) * _NODE + tasks * _ITEM)
+
+
+def map_size(items: int) -> int:
+    """Most bytes that the items of maps can add."""
+    return _base64(items * _ITEM)
+
+
+def _base64(size: float) -> int:
+    return math.ceil(size / 3) * 4

@@ -1,0 +1,145 @@
+"""Snapshots of what changed in a step."""
+
+from typing import cast
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from limosa_idl.run.v1alpha1 import run_pb2 as pb
+from limosa_model.names import pod_name
+
+from limosa_engine.commands import Publish
+from limosa_engine.graph import Item, NodePlan
+from limosa_engine.nodes import branch
+from limosa_engine.phases import NodePhase, RunPhase
+from limosa_engine.state import ItemRecord, Launch, State, Waiting
+from limosa_engine.turn import Turn
+
+
+def publish(turn: Turn) -> None:
+    """One Publish for each key that changed: launches first, the run last."""
+    for (number, position, _), launch in turn.touched_launches.items():
+        turn.emit(Publish(_launch(turn, number, position, launch)))
+    for number, position in turn.touched_items:
+        item = turn.state.nodes[number].items[position]
+        if item.launches or item.phase is not NodePhase.QUEUED:
+            turn.emit(Publish(_item(turn, number, position, item)))
+    for number in turn.touched_nodes:
+        turn.emit(Publish(_node(turn, number)))
+    if turn.run_touched:
+        turn.emit(Publish(run_snapshot(turn.graph.run_uid, turn.state)))
+
+
+def everything(turn: Turn) -> None:
+    """Marks every key that a run has: what admin is told after a restart."""
+    turn.run_touched = True
+    for number, record in enumerate(turn.state.nodes):
+        if record.phase is NodePhase.WAITING:
+            continue
+        turn.touched_nodes[number] = None
+        for position in range(len(record.items)):
+            place = turn.place(number, position)
+            turn.touch_item(place)
+            if place.item.launch is not None:
+                turn.touch_launch(place, place.item.launch)
+
+
+def run_snapshot(run_uid: str, state: State) -> pb.Snapshot:
+    """The run's own."""
+    run = pb.RunState(
+        phase=cast("pb.RunPhase.ValueType", state.phase),
+        failure=state.failure,
+        outputs=state.outputs,
+        started_at=_time(state.started_at),
+        finished_at=_time(state.finished_at),
+        nodes_done=state.nodes_done,
+        nodes_total=len(state.nodes) - state.nodes_skipped,
+    )
+    if state.phase in (RunPhase.ABORTING, RunPhase.ABORTED):
+        run.reason.code, run.reason.detail = "Aborted", state.abort_reason
+    return pb.Snapshot(key=pb.SnapshotKey(run_uid=run_uid), run=run)
+
+
+def _node(turn: Turn, number: int) -> pb.Snapshot:
+    plan, record = turn.graph.nodes[number], turn.state.nodes[number]
+    node = pb.NodeState(
+        phase=cast("pb.NodePhase.ValueType", record.phase),
+        kind=plan.kind,
+        target=plan.target,
+        display_name=plan.node.display_name,
+        reason=None if record.waiting is None else _reason(record.waiting),
+        failure=record.failure if record.phase is NodePhase.FAILED else None,
+        queued_at=_time(record.queued_at),
+        started_at=_time(record.started_at),
+        finished_at=_time(record.finished_at),
+    )
+    if plan.is_map:
+        node.items, node.items_running = len(record.items), record.live
+        node.items_succeeded, node.items_failed = record.succeeded, record.failed
+    elif record.items:
+        _count(node, record.items[0])
+    elif plan.cases:
+        taken = branch.taken(turn, plan)
+        node.branch_taken = "" if taken is None else turn.graph.nodes[taken].node.id
+    return pb.Snapshot(key=_key(turn, plan.item), node=node)
+
+
+def _item(turn: Turn, number: int, position: int, item: ItemRecord) -> pb.Snapshot:
+    plan = turn.graph.nodes[number]
+    node = pb.NodeState(
+        phase=cast("pb.NodePhase.ValueType", item.phase),
+        kind="task",
+        target=plan.target,
+        display_name=plan.node.display_name,
+    )
+    _count(node, item)
+    if item.phase is NodePhase.FAILED and item.failure is not None:
+        node.failure.CopyFrom(item.failure)
+    return pb.Snapshot(key=_key(turn, plan.item_at(position)), node=node)
+
+
+def _count(node: pb.NodeState, item: ItemRecord) -> None:
+    node.launches, node.launch_id = item.launches, item.launch_id
+    node.user_failures, node.system_failures = item.user_failures, item.system_failures
+    waiting = item.waiting if item.launch is None else item.launch.waiting
+    if waiting is not None:
+        node.reason.CopyFrom(_reason(waiting))
+
+
+def _launch(turn: Turn, number: int, position: int, launch: Launch) -> pb.Snapshot:
+    plan: NodePlan = turn.graph.nodes[number]
+    key = _key(turn, plan.item_at(position))
+    key.launch = launch.ordinal
+    view = launch.view
+    state = pb.LaunchState(
+        phase=cast("pb.LaunchPhase.ValueType", launch.phase),
+        launch_id=launch.launch_id,
+        pod=pod_name(turn.graph.name, launch.launch_id),
+        reason=None if launch.waiting is None else _reason(launch.waiting),
+        failure=launch.failure,
+        created_at=_time(launch.created_at),
+        finished_at=_time(launch.finished_at),
+    )
+    if view is not None:
+        state.cluster_node = view.cluster_node
+        state.exit_code = view.exit_code or 0
+        if view.started_at is not None:
+            state.started_at.CopyFrom(_stamp(view.started_at))
+    return pb.Snapshot(key=key, launch=state)
+
+
+def _key(turn: Turn, item: Item) -> pb.SnapshotKey:
+    return pb.SnapshotKey(run_uid=turn.graph.run_uid, node_path=item.node_path, index=item.index)
+
+
+def _reason(waiting: Waiting) -> pb.Reason:
+    return pb.Reason(
+        code=waiting.code, since=_stamp(waiting.since), next_at=_time(waiting.next_at), detail=waiting.detail
+    )
+
+
+def _time(seconds: float | None) -> Timestamp | None:
+    return None if seconds is None else _stamp(seconds)
+
+
+def _stamp(seconds: float) -> Timestamp:
+    whole = int(seconds // 1)
+    return Timestamp(seconds=whole, nanos=int((seconds - whole) * 1e6) * 1000)
