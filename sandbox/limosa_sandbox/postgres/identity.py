@@ -59,10 +59,13 @@ class Identity:
         return become
 
 
+OURSELVES = Identity()
+
+
 def choose_identity() -> Identity:
     """Returns `nobody` for root, and ourselves for everybody else."""
     if os.geteuid() != 0:
-        return Identity()
+        return OURSELVES
     entry = pwd.getpwnam("nobody")
     return Identity(entry.pw_uid, entry.pw_gid)
 

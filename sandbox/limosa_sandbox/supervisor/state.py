@@ -17,7 +17,7 @@ It holds secrets (tokens, passwords). Its keys, all always present:
 | `storage_url`, `storage_endpoint` | `s3://…` root of the store, and its endpoint |
 | `database_url` | Postgres, with password |
 | `namespaces` | those made for the default project's domains |
-| `parts` | by name: `pid`, `state` (`starting`, `running`, `restarting`, `stopped`), `restarts`, `log` |
+| `parts` | by name: `pid`, `started` (Unix seconds), `state` (`starting`, `running`, `restarting`, `stopped`), `restarts`, `log` |
 """
 
 import json
@@ -35,6 +35,7 @@ class PartState:
     pid: int = 0
     state: str = STARTING
     restarts: int = 0
+    started: float = 0.0
     log: str = ""
 
 

@@ -1,0 +1,76 @@
+"""What the embedded cluster must hold before the operator works: the definition, namespaces, their secrets."""
+
+from typing import Any
+
+from limosa_model.names import (
+    DOMAINS,
+    LABEL_DOMAIN,
+    LABEL_PROJECT,
+    STORAGE_SECRET,
+    namespace_of,
+)
+from limosa_propeller.crd import load_definition
+from limosa_store import StoreSettings
+
+from limosa_sandbox.cluster.errors import ApiError
+from limosa_sandbox.cluster.storage import Storage
+from limosa_sandbox.supervisor.credentials import STORAGE_URL, AccessKey, Credentials
+
+_DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
+_LEASES = "leases.coordination.k8s.io"
+_Object = dict[str, Any]
+
+
+def default_projects(project: str) -> dict[str, tuple[str, str]]:
+    """Returns the namespaces of a project: their project and domain by namespace."""
+    return {namespace_of(project, domain): (project, domain) for domain in DOMAINS}
+
+
+def bootstrap(
+    storage: Storage, projects: dict[str, tuple[str, str]], credentials: Credentials, storage_endpoint: str
+) -> None:
+    """Creates or updates what the platform needs in the cluster; what people changed elsewhere stays."""
+    definition = load_definition()
+    _ensure(storage, _DEFINITIONS, None, definition, {"spec": definition["spec"]})
+    for namespace, (project, domain) in projects.items():
+        metadata = {"name": namespace, "labels": {LABEL_PROJECT: project, LABEL_DOMAIN: domain}}
+        wanted = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+        _ensure(storage, "namespaces", None, wanted, {"metadata": metadata})
+        secret = _secret(namespace, credentials.namespaces[namespace], storage_endpoint)
+        _ensure(storage, "secrets", namespace, secret, {"stringData": secret["stringData"]})
+
+
+def forget_leader(storage: Storage) -> None:
+    """Removes the lease of an operator that is known to be dead, so that the next need not wait for it to lapse."""
+    try:
+        storage.delete(_LEASES, "default", "limosa-propeller")
+    except ApiError as error:
+        if error.code != 404:
+            raise
+
+
+def _ensure(
+    storage: Storage, resource: str, namespace: str | None, wanted: _Object, changes: _Object
+) -> None:
+    name = wanted["metadata"]["name"]
+    try:
+        storage.get(resource, namespace, name)
+    except ApiError as error:
+        if error.code != 404:
+            raise
+        storage.create(resource, namespace, wanted)
+        return
+    storage.patch(resource, namespace, name, changes)
+
+
+def _secret(namespace: str, key: AccessKey, endpoint: str) -> _Object:
+    settings = StoreSettings(
+        STORAGE_URL, endpoint=endpoint, access_key=key.access_key, secret_key=key.secret_key
+    )
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "metadata": {"name": STORAGE_SECRET, "namespace": namespace},
+        "stringData": settings.to_env(),
+    }
