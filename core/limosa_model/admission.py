@@ -18,7 +18,6 @@ from limosa_idl.workflow.v1alpha1.workflow_pb2 import (
     Operand,
     WorkflowSpec,
 )
-
 from limosa_model.bindings import outputs_of
 from limosa_model.effective import effective_task
 from limosa_model.graph import Index, branch_children, dependencies

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping
 
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Accessor, BindingData
-
 from limosa_model import values
 from limosa_model.types import name_of
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Comparison, Condition, Operand
-
 from limosa_model.values import to_python_primitive
 
 _SYMBOLS = {

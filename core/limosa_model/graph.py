@@ -14,7 +14,6 @@ from limosa_idl.workflow.v1alpha1.workflow_pb2 import (
     TaskNode,
     WorkflowSpec,
 )
-
 from limosa_model.bindings import outputs_of
 
 

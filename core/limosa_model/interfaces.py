@@ -7,7 +7,6 @@ from limosa_idl.core.v1alpha1.interface_pb2 import Interface, Variable
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
 from limosa_idl.core.v1alpha1.types_pb2 import LiteralType
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
-
 from limosa_model.graph import Index, branch_children
 from limosa_model.problems import Problem
 from limosa_model.types import conforms, describe

@@ -8,9 +8,9 @@ import zlib
 from typing import Any
 
 from google.protobuf.message import DecodeError
+
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import Epoch, RunSpec
-
 from limosa_model import names
 from limosa_model.digests import serialize, sha256_hex
 from limosa_model.pod_contract import INLINE_CLOSURE_LIMIT

@@ -5,7 +5,6 @@ import re
 from typing import Any
 
 from limosa_idl.core.v1alpha1 import literal_pb2, types_pb2
-
 from limosa_model import values
 from limosa_model.types import describe
 

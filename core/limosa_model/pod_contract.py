@@ -10,9 +10,9 @@ import zlib
 from collections.abc import Mapping
 
 from google.protobuf.message import DecodeError
+
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import TerminationRecord
-
 from limosa_model.digests import serialize
 
 CONTRACT_VERSION = "1"

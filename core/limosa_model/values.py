@@ -7,6 +7,7 @@ from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
+
 from limosa_idl.core.v1alpha1 import literal_pb2 as pb
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from limosa.runtime.transfer import LaunchTransfer
+
 from limosa.runtime.exceptions import exception_details
 from limosa.runtime.outcome import LaunchFailed, Preempted
-from limosa.runtime.transfer import LaunchTransfer
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_model import failures
 from limosa_model.failures import Code
@@ -44,7 +45,9 @@ def _inputs(task: Any, literals: LiteralMap, transfer: LaunchTransfer, code_root
     arguments = {}
     for name, python_type in task.python_inputs.items():
         if name not in literals.literals:
-            message = f"{task.name}: input '{name}' is missing; the task's signature and the registered one differ"
+            message = (
+                f"{task.name}: input '{name}' is missing; the task's signature and the registered one differ"
+            )
             raise LaunchFailed(failures.user(Code.BAD_INPUT, message))
         try:
             arguments[name] = to_python(literals.literals[name], python_type, transfer)

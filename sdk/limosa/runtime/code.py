@@ -38,7 +38,9 @@ def install(store: Store, pod: PodEnvironment, target: Path) -> None:
         with store.open_reader(key) as stream:
             unpack(stream, pod.bundle, target)
     except BundleError as error:
-        raise LaunchFailed(failures.user(Code.BUNDLE_CORRUPT, f"code bundle {store.uri(key)}: {error}")) from error
+        raise LaunchFailed(
+            failures.user(Code.BUNDLE_CORRUPT, f"code bundle {store.uri(key)}: {error}")
+        ) from error
     except StoreError as error:
         if error.code is not ErrorCode.NOT_FOUND:
             raise
@@ -61,7 +63,9 @@ def load_task(loader: str, root: Path) -> Any:
     for part in attribute.split("."):
         found = getattr(found, part, None)
         if found is None:
-            message = f"module {module_name} has no '{attribute}'; define the task at the top level of the module"
+            message = (
+                f"module {module_name} has no '{attribute}'; define the task at the top level of the module"
+            )
             raise LaunchFailed(failures.user(Code.TASK_NOT_FOUND, message))
     return found
 

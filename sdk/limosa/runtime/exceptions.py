@@ -63,7 +63,11 @@ def _is_ours(filename: str) -> bool:
 
 
 def _type_name(kind: type) -> str:
-    return kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
+    return (
+        kind.__qualname__
+        if kind.__module__ in ("builtins", "__main__")
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
 
 
 def _frame(summary: traceback.FrameSummary, root: Path) -> Frame:
@@ -97,4 +101,3 @@ def _encodable(text: str) -> str:
 def _clip(text: str, limit: int) -> str:
     text = _encodable(text)
     return text if len(text) <= limit else text[: limit // 2] + "\n…\n" + text[-limit // 2 :]
-

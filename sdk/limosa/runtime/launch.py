@@ -87,7 +87,9 @@ class Launch:
         except LaunchFailed as error:
             outcome = self._failed(error.failure)
         except Preempted:
-            message = "the pod was asked to end before the task had finished (node drain, preemption or deletion)"
+            message = (
+                "the pod was asked to end before the task had finished (node drain, preemption or deletion)"
+            )
             outcome = self._failed(failures.system(Code.PREEMPTED, message))
         except StoreError as error:
             outcome = self._failed(failures.system(Code.STORE, str(error), retryable=True))
@@ -131,7 +133,9 @@ class Launch:
         task = code.load_task(self._pod.loader, self._code_root)
         from limosa.runtime.call import call_task
 
-        outputs = call_task(task, literals, self._store, self._prefix, self._pod, self._scratch, self._code_root)
+        outputs = call_task(
+            task, literals, self._store, self._prefix, self._pod, self._scratch, self._code_root
+        )
         for name, literal in outputs.literals.items():
             if not literal.HasField("provenance"):
                 literal.provenance.CopyFrom(self._provenance(name))
@@ -153,7 +157,11 @@ class Launch:
     def _provenance(self, output: str) -> Provenance:
         pod = self._pod
         return Provenance(
-            run_uid=pod.run_uid, node_path=pod.node_path, index=pod.index, launch_id=pod.launch_id, output=output
+            run_uid=pod.run_uid,
+            node_path=pod.node_path,
+            index=pod.index,
+            launch_id=pod.launch_id,
+            output=output,
         )
 
     def _failed(self, failure: Failure) -> Failed:

@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, Record, UnionValue
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import (
     Accessor,

@@ -1,4 +1,5 @@
 import pytest
+
 from limosa_idl.core.v1alpha1 import literal_pb2, types_pb2
 from limosa_model import types, values
 from limosa_model.plain import PlainError, from_plain

@@ -5,6 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal
 from limosa_model import values
 

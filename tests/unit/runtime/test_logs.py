@@ -3,6 +3,7 @@ import sys
 import textwrap
 
 import pytest
+
 from limosa.runtime import logs
 from limosa.runtime.logs import Segments
 

@@ -1,0 +1,145 @@
+"""The end of a failed run, on one screen; and failures and problems wherever they appear."""
+
+import dataclasses
+import datetime as dt
+from collections.abc import Iterable, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from limosa.render.remedies import REMEDIES
+from limosa.render.run_view import RunView
+from limosa.render.tree import summary, tree
+from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure, Frame
+from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+from limosa_model.problems import Problem
+from limosa_model.values import summarize
+
+LOG_LINES = 10
+INPUT_WIDTH = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class FailureDetails:
+    """What the end of a failed run shows beyond the run itself."""
+
+    inputs: LiteralMap | None
+    """Of the node that failed; None where they are not known."""
+    log_lines: Sequence[str]
+    """The last lines its launches printed."""
+
+
+def failed_run(view: RunView, details: FailureDetails, now: dt.datetime) -> RenderableType:
+    """Tree, error, source, inputs, log, and the commands to go on."""
+    parts: list[RenderableType] = [summary(view, now), tree(view, now, final=True), Text()]
+    failure = view.failure
+    if failure is not None:
+        parts += [failure_block(failure, attempts=_attempts(view, failure)), Text()]
+        if details.inputs is not None and details.inputs.literals:
+            parts += [Text("Inputs of the node", "bold"), _inputs(details.inputs), Text()]
+        if details.log_lines:
+            parts.append(Text("Last log lines", "bold"))
+            parts += [Text("  " + line, "dim") for line in details.log_lines[-LOG_LINES:]]
+            parts.append(Text())
+    parts += [Text("Go on", "bold"), *(Text("  " + line) for line in next_commands(view))]
+    return Group(*parts)
+
+
+def failure_block(failure: Failure, *, attempts: str = "") -> RenderableType:
+    """Type and message, where, the source around it, and what to do."""
+    exception = failure.exception
+    kind = exception.type if failure.HasField("exception") and exception.type else failure.code
+    message = exception.message if failure.HasField("exception") and exception.type else failure.message
+    if failure.code not in ("UserException", "") and failure.HasField("exception"):
+        kind, message = failure.code, failure.message
+    parts: list[RenderableType] = [Text.assemble((kind, "bold red"), f": {message}" if message else "")]
+    where = _where(failure, attempts)
+    if where:
+        parts.append(Text("  " + where, "dim"))
+    if exception.frames:
+        parts += [Text(), source_lines(_telling_frame(exception.frames))]
+    remedy = REMEDIES.get(failure.code)
+    if remedy:
+        parts.append(Text.assemble("  ", ("→ ", "green"), remedy))
+    elif failure.kind == FAILURE_KIND_SYSTEM:
+        parts.append(Text("  The platform failed, not your code; its retries were used up.", "dim"))
+    return Group(*parts)
+
+
+def source_lines(frame: Frame) -> RenderableType:
+    """File, line and function; then the source lines with the failing one marked."""
+    parts = [Text(f"  {frame.file}:{frame.line}, in {frame.function}")]
+    width = len(str(frame.source_start + len(frame.source)))
+    for offset, line in enumerate(frame.source):
+        number = frame.source_start + offset
+        failing = number == frame.line
+        sign = ">" if failing else " "
+        parts.append(Text(f"  {sign} {number:>{width}} │ {line}", "bold" if failing else "dim"))
+    return Group(*parts)
+
+
+def problem_lines(problems: Iterable[Problem]) -> RenderableType:
+    """Faults of a spec or request: place, what is wrong, what to do; one block each."""
+    parts: list[RenderableType] = []
+    for problem in problems:
+        parts.append(Text.assemble(("✗ ", "bold red"), (problem.place, "bold")))
+        parts.append(Text(f"  {problem.message}"))
+        if problem.remedy:
+            parts.append(Text.assemble("  ", ("→ ", "green"), problem.remedy))
+    return Group(*parts)
+
+
+def error_block(message: str, *, place: str = "", remedy: str = "") -> RenderableType:
+    """One error of ours in the same shape: cause, place, remedy."""
+    parts: list[RenderableType] = [Text.assemble(("Error: ", "bold red"), message)]
+    if place:
+        parts.append(Text(f"  at {place}", "dim"))
+    if remedy:
+        parts.append(Text.assemble("  ", ("→ ", "green"), remedy))
+    return Group(*parts)
+
+
+def next_commands(view: RunView) -> list[str]:
+    """The commands a person types next, with the names filled in."""
+    name, failure = view.run.name, view.failure
+    if failure is None or not failure.origin.node_path:
+        return [f"limosa get run {name}"]
+    item = failure.origin.node_path
+    if failure.origin.HasField("index"):
+        item += f" --index {failure.origin.index}"
+    return [f"limosa logs {name} {item}", f"limosa inputs {name} {item}", f"limosa get run {name}"]
+
+
+def _attempts(view: RunView, failure: Failure) -> str:
+    retries = view.retries(failure.origin.node_path)
+    if not retries and not failure.origin.launch:
+        return ""
+    return f"attempt {failure.origin.launch + 1}"
+
+
+def _where(failure: Failure, attempts: str) -> str:
+    origin = failure.origin
+    parts = []
+    if origin.task:
+        parts.append(f"in {origin.task}")
+    if origin.node_path:
+        parts.append(f"node {origin.node_path}")
+    if origin.HasField("index"):
+        parts.append(f"item {origin.index}")
+    if attempts:
+        parts.append(attempts)
+    return ", ".join(parts)
+
+
+def _telling_frame(frames: Sequence[Frame]) -> Frame:
+    """The innermost frame of the author's own code; paths outside the source root are absolute."""
+    own = [frame for frame in frames if not frame.file.startswith("/") and not frame.file.startswith("<")]
+    return own[-1] if own else frames[-1]
+
+
+def _inputs(inputs: LiteralMap) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for name, literal in sorted(inputs.literals.items()):
+        table.add_row(Text(f"  {name}"), Text(summarize(literal, INPUT_WIDTH), "dim"))
+    return table

@@ -1,0 +1,64 @@
+"""Results on standard output: for people, or as JSON or YAML for scripts."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+FORMATS = ("text", "json", "yaml")
+
+
+def render_data(data: Any, form: str) -> str:
+    """Plain data in one of `FORMATS`, ending in a newline.
+
+    As text, a mapping has one "name: value" line each, strings as they are, everything else as JSON.
+    """
+    if form == "json":
+        return json.dumps(data, ensure_ascii=False, indent=2) + "\n"
+    if form == "yaml":
+        return yaml_text(data)
+    if isinstance(data, Mapping):
+        return "".join(f"{name}: {_text(value)}\n" for name, value in data.items())
+    return _text(data) + "\n"
+
+
+def render_outputs(outputs: Mapping[str, Any], form: str) -> str:
+    """A run's outputs. As text, the one unnamed output "o0" is shown bare."""
+    if form == "text" and list(outputs) == ["o0"]:
+        return render_data(outputs["o0"], form)
+    return render_data(dict(outputs), form)
+
+
+def yaml_text(data: Any, indent: int = 0) -> str:
+    """Block-style YAML of JSON-like data; scalars are JSON, which YAML contains."""
+    pad = "  " * indent
+    if isinstance(data, Mapping) and data:
+        return "".join(f"{pad}{_key(key)}:{_nested(value, indent)}" for key, value in data.items())
+    if isinstance(data, list) and data:
+        return "".join(f"{pad}-{_nested(item, indent)}" for item in data)
+    return f"{pad}{json.dumps(data, ensure_ascii=False)}\n"
+
+
+def _nested(value: Any, indent: int) -> str:
+    if isinstance(value, (Mapping, list)) and value:
+        return "\n" + yaml_text(value, indent + 1)
+    return " " + yaml_text(value)
+
+
+def _key(key: Any) -> str:
+    text = str(key)
+    return (
+        text
+        if text.isidentifier() and text.lower() not in _YAML_WORDS
+        else json.dumps(text, ensure_ascii=False)
+    )
+
+
+_YAML_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping) and set(value) >= {"uri", "kind"}:
+        return str(value["uri"])
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,94 @@
+"""Following a run in a terminal: a live tree, or plain lines where there is none."""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
+
+from limosa.render.run_view import Row, RunView
+from limosa.render.tree import REASON_AFTER_S, RUN_WORDS, duration, live
+from limosa_idl.admin.v1alpha1.admin_pb2 import RunUpdate
+from limosa_idl.run.v1alpha1 import run_pb2 as pb
+
+_WORDS = {
+    pb.NODE_PHASE_QUEUED: "queued",
+    pb.NODE_PHASE_RUNNING: "running",
+    pb.NODE_PHASE_RETRYING: "retrying",
+    pb.NODE_PHASE_SUCCEEDED: "succeeded",
+    pb.NODE_PHASE_FAILED: "failed",
+    pb.NODE_PHASE_SKIPPED: "skipped",
+    pb.NODE_PHASE_ABORTED: "aborted",
+}
+
+
+def now_utc() -> dt.datetime:
+    """This machine's time."""
+    return dt.datetime.now(dt.timezone.utc)
+
+
+def follow(updates: Iterable[RunUpdate], view: RunView, console: Console) -> None:
+    """Shows a run until its updates end; `view` holds the last state afterwards.
+
+    Args:
+        updates: From the watch stream; blocks between them.
+        view: Takes the updates.
+        console: Standard error, as a rule. On a terminal the tree moves; else each change is one line.
+    """
+    if not console.is_terminal:
+        lines = _Lines(view, console)
+        for update in updates:
+            view.apply(update)
+            lines.print_changes()
+        return
+    with _live_tree(view, console):
+        for update in updates:
+            view.apply(update)
+
+
+@contextmanager
+def _live_tree(view: RunView, console: Console) -> Iterator[None]:
+    spinner = Spinner("dots", style="cyan")
+    shown = Live(
+        console=console,
+        refresh_per_second=8,
+        transient=True,
+        get_renderable=lambda: live(view, now_utc(), spinner),
+    )
+    with shown:
+        yield
+
+
+class _Lines:
+    """Prints what changed since the last time, one line a change."""
+
+    def __init__(self, view: RunView, console: Console) -> None:
+        self._view = view
+        self._console = console
+        self._run_phase = pb.RUN_PHASE_UNSPECIFIED
+        self._seen: dict[str, tuple[object, str]] = {}
+
+    def print_changes(self) -> None:
+        view = self._view
+        if view.phase != self._run_phase:
+            self._run_phase = view.phase
+            self._print(f"{view.run.name} {RUN_WORDS.get(view.phase, ('unknown', ''))[0]}")
+        for row in view.rows(now_utc()):
+            state = (row.phase, row.note if row.waiting_seconds >= REASON_AFTER_S else "")
+            if row.phase in _WORDS and self._seen.get(row.path) != state:
+                self._seen[row.path] = state
+                self._print(_line(row))
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _line(row: Row) -> str:
+    parts = [f"  {row.path} {row.name} {_WORDS[row.phase]}"]
+    if row.phase in (pb.NODE_PHASE_SUCCEEDED, pb.NODE_PHASE_FAILED) and row.seconds is not None:
+        parts.append(duration(row.seconds))
+    if row.note:
+        parts.append(f"({row.note})")
+    return " ".join(parts)

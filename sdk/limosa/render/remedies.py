@@ -1,0 +1,26 @@
+"""What to do about each failure code."""
+
+from limosa_model.failures import Code
+
+REMEDIES = {
+    Code.OOM_KILLED: 'Give the task more memory: @task(resources=Resources(mem="2Gi")), or .with_overrides(…) on this call.',
+    Code.TIMEOUT: "Raise the task's timeout, or make the work smaller (map_task over parts of it).",
+    Code.NODE_DEADLINE: "Raise the node's deadline, or lower its retries or timeout so that the attempts fit.",
+    Code.IMAGE_PULL: "Check the image's name and tag, and that the cluster may pull it.",
+    Code.IMAGE_INVALID: "Write container_image as registry/name:tag.",
+    Code.IMAGE_NOT_RUNNABLE: "The embedded cluster runs tasks in your own interpreter. Leave container_image out, or run on a cluster.",
+    Code.SECRET_MISSING: "Create the Secret in the run's namespace with the label limosa.dev/task-secret=true, or correct its name.",
+    Code.CONFIG_ERROR: "Create what the message names in the run's namespace, or correct its name.",
+    Code.UNSCHEDULABLE: "Ask for less (resources=…), or add capacity.",
+    Code.QUOTA: "Ask for less, wait for other runs, or have the namespace's quota raised.",
+    Code.POD_INVALID: "Correct the resources, labels or pod_template the message names.",
+    Code.POD_POLICY: "Remove the fields the message names from pod_template, or have the platform's policy changed.",
+    Code.NO_COMMIT: "The process ended without a result: look for os._exit(), a crash in native code, or a killed child.",
+    Code.BAD_OUTPUT: "Return a value of the annotated type, or correct the annotation.",
+    Code.BAD_INPUT: "Pass a value of the annotated type, or register the task again if its signature changed.",
+    Code.STORE: "Check the object store: limosa doctor.",
+    Code.EXITED: "The process ended by itself: look at its log.",
+    Code.PREEMPTED: "Nothing of yours: the platform will try again while its retries last.",
+    Code.SPEC_CHANGED: "Delete the WorkflowRun and apply it anew: a run's spec does not change.",
+}
+"""By failure code; a code whose message says what to do has no row."""

@@ -1,0 +1,167 @@
+"""A run as it is known so far: its graph joined with the latest snapshots."""
+
+import dataclasses
+import datetime as dt
+from collections.abc import Iterable, Iterator
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from limosa_idl.admin.v1alpha1.admin_pb2 import Run, RunUpdate
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure
+from limosa_idl.run.v1alpha1 import run_pb2 as pb
+from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
+from limosa_model.graph import Index, children_of
+
+TERMINAL_RUN_PHASES = frozenset({pb.RUN_PHASE_SUCCEEDED, pb.RUN_PHASE_FAILED, pb.RUN_PHASE_ABORTED})
+_WAITING = frozenset({pb.NODE_PHASE_QUEUED, pb.NODE_PHASE_RUNNING, pb.NODE_PHASE_RETRYING})
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One line of the tree."""
+
+    depth: int
+    path: str
+    name: str
+    phase: "pb.NodePhase.ValueType"
+    seconds: float | None
+    """From the first launch to the end, or to now; None before it began."""
+    note: str
+    """Counters of a map, attempts, or why it waits."""
+    waiting_seconds: float
+    """How long it has waited for the reason in `note`; 0 where it does not wait."""
+
+
+class RunView:
+    """Joins the updates of one run, in the order they came."""
+
+    def __init__(self) -> None:
+        self.run = Run()
+        self._closure = Closure()
+        self._index: Index | None = None
+        self._nodes: dict[str, pb.NodeState] = {}
+        self._versions: dict[bytes, tuple[int, int, int]] = {}
+        self._launches: dict[tuple[str, int | None, int], pb.LaunchState] = {}
+
+    def apply(self, update: RunUpdate) -> None:
+        """Takes one update; older snapshots than the known ones are dropped."""
+        if update.HasField("run"):
+            self.run.CopyFrom(update.run)
+        if update.HasField("closure") and update.closure.workflows:
+            self._closure.CopyFrom(update.closure)
+            self._index = Index(self._closure)
+        for snapshot in update.snapshots:
+            self._apply_snapshot(snapshot)
+
+    def _apply_snapshot(self, snapshot: pb.Snapshot) -> None:
+        key = snapshot.key
+        name = key.SerializeToString(deterministic=True)
+        version = (snapshot.epoch.generation, snapshot.epoch.number, snapshot.seq)
+        if self._versions.get(name, (-1, -1, -1)) >= version:
+            return
+        self._versions[name] = version
+        index = key.index if key.HasField("index") else None
+        state = snapshot.WhichOneof("state")
+        if state == "node" and index is None:
+            self._nodes[key.node_path] = snapshot.node
+        elif state == "launch":
+            self._launches[key.node_path, index, key.launch] = snapshot.launch
+        elif state == "run":
+            self.run.state.CopyFrom(snapshot.run)
+
+    @property
+    def phase(self) -> "pb.RunPhase.ValueType":
+        """Phase of the run."""
+        return self.run.state.phase
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will come."""
+        return self.phase in TERMINAL_RUN_PHASES
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why the run failed, where it did."""
+        return self.run.state.failure if self.run.state.HasField("failure") else None
+
+    def seconds(self, now: dt.datetime) -> float | None:
+        """How long the run took, or has taken so far; None before it began."""
+        return _span(self.run.state, now)
+
+    def node(self, path: str) -> pb.NodeState | None:
+        """Latest state of a node."""
+        return self._nodes.get(path)
+
+    def launches(self, path: str, index: int | None) -> int:
+        """How many launches of a node item are known."""
+        return sum(1 for node, item, _ in self._launches if (node, item) == (path, index))
+
+    def retries(self, path: str) -> int:
+        """Retries a node's task allows."""
+        task = self._task_of(path)
+        return task.retry.retries if task is not None else 0
+
+    def rows(self, now: dt.datetime) -> list[Row]:
+        """The tree, in the order of the author's code; children of branches only where taken."""
+        if self._index is None:
+            return []
+        return list(self._rows(self._index.entry.nodes, "", 0, now))
+
+    def _rows(self, nodes: Iterable[Node], prefix: str, depth: int, now: dt.datetime) -> Iterator[Row]:
+        assert self._index is not None
+        for node in nodes:
+            path = f"{prefix}{node.id}"
+            state = self._nodes.get(path, pb.NodeState(phase=pb.NODE_PHASE_WAITING))
+            note, waiting = self._note(path, node, state, now)
+            name = node.display_name or node.id
+            yield Row(depth, path, name, state.phase, _span(state, now), note, waiting)
+            children = list(children_of(self._index, node))
+            if node.WhichOneof("target") == "branch":
+                children = [child for child in children if child.id == state.branch_taken]
+            if state.phase not in (pb.NODE_PHASE_WAITING, pb.NODE_PHASE_SKIPPED):
+                yield from self._rows(children, path + "/", depth + 1, now)
+
+    def _note(self, path: str, node: Node, state: pb.NodeState, now: dt.datetime) -> tuple[str, float]:
+        parts = []
+        if node.WhichOneof("target") == "map" and state.items:
+            parts.append(f"{state.items_succeeded}/{state.items}")
+            if state.items_failed:
+                parts.append(f"{state.items_failed} failed")
+        if state.launches > 1:
+            parts.append(f"attempt {state.launches}")
+        reason = self._reason(path, state)
+        waiting = 0.0
+        if reason is not None:
+            waiting = (now - _utc(reason.since)).total_seconds() if reason.HasField("since") else 0.0
+            parts.append(f"{reason.code}: {reason.detail}" if reason.detail else reason.code)
+        return ", ".join(parts), waiting
+
+    def _reason(self, path: str, state: pb.NodeState) -> pb.Reason | None:
+        if state.phase not in _WAITING:
+            return None
+        if state.HasField("reason") and state.reason.code:
+            return state.reason
+        live = [
+            launch
+            for (node, _, _), launch in self._launches.items()
+            if node == path and launch.phase in (pb.LAUNCH_PHASE_CREATING, pb.LAUNCH_PHASE_PENDING)
+        ]
+        return next((launch.reason for launch in live if launch.reason.code), None)
+
+    def _task_of(self, path: str) -> TaskSpec | None:
+        state = self._nodes.get(path)
+        if self._index is None or state is None or not self._index.has_task(state.target):
+            return None
+        return self._index.task(state.target)
+
+
+def _utc(stamp: Timestamp) -> dt.datetime:
+    return dt.datetime.fromtimestamp(stamp.seconds + stamp.nanos / 1e9, dt.timezone.utc)
+
+
+def _span(state: pb.RunState | pb.NodeState, now: dt.datetime) -> float | None:
+    if not state.HasField("started_at"):
+        return None
+    end = _utc(state.finished_at) if state.HasField("finished_at") else now
+    return max(0.0, (end - _utc(state.started_at)).total_seconds())
