@@ -1,18 +1,25 @@
 """A node stand-in for measurements: every pod runs and succeeds at once, nothing is executed.
 
-A pod's end can be chosen by annotations: :data:`MESSAGE` becomes the termination message, :data:`EXIT_CODE` the exit code.
+A pod's end can be chosen by annotations: :data:`MESSAGE` becomes the termination message, :data:`EXIT_CODE` the exit
+code. :data:`OUTPUTS` (a serialised LiteralMap in base64) becomes the termination message of a launch that committed it.
 """
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
+from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+from limosa_idl.run.v1alpha1.run_pb2 import TerminationRecord
+from limosa_model.names import ANNOTATION_LAUNCH_ID
+from limosa_model.pod_contract import encode_termination
 from limosa_sandbox.cluster.errors import ApiError
 from limosa_sandbox.cluster.kinds import Object
 from limosa_sandbox.cluster.metadata import timestamp
 from limosa_sandbox.cluster.storage import Storage, utc_now
 
 MESSAGE = "limosa.dev/sandbox-termination-message"
+OUTPUTS = "limosa.dev/sandbox-outputs"
 EXIT_CODE = "limosa.dev/sandbox-exit-code"
 NODE = "instant"
 
@@ -60,6 +67,8 @@ def _status(pod: Object, phase: str, moment: str) -> dict[str, Any]:
         }  # fmt: skip
         if MESSAGE in annotations:
             terminated["message"] = annotations[MESSAGE]
+        elif OUTPUTS in annotations:
+            terminated["message"] = _committed(annotations)
         state = {"terminated": terminated, "running": None}
     containers = [
         {
@@ -71,3 +80,12 @@ def _status(pod: Object, phase: str, moment: str) -> dict[str, Any]:
     ]  # fmt: skip
     shown = ("Failed" if code else "Succeeded") if ended else "Running"
     return {"phase": shown, "startTime": moment, "containerStatuses": containers}
+
+
+def _committed(annotations: dict[str, str]) -> str:
+    record = TerminationRecord(
+        launch_id=annotations.get(ANNOTATION_LAUNCH_ID, ""),
+        outcome=TerminationRecord.OUTCOME_COMMITTED,
+        outputs=LiteralMap.FromString(base64.b64decode(annotations[OUTPUTS])),
+    )
+    return encode_termination(record)
