@@ -14,7 +14,6 @@ from fractions import Fraction
 from pathlib import Path
 
 from limosa_model.quantity import parse_quantity
-
 from limosa_sandbox.settings import SandboxSettings
 from limosa_sandbox.supervisor.home import Home, HomeInUse, HomeLock
 from limosa_sandbox.supervisor.sandbox import Sandbox

@@ -4,7 +4,7 @@ import importlib.util
 from pathlib import Path
 
 
-class PostgresMissing(RuntimeError):  # noqa: N818 - read by people: "Postgres missing: …"
+class PostgresMissing(RuntimeError):
     """There is no Postgres to run; the message says how to get it."""
 
 

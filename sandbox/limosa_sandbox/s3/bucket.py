@@ -8,9 +8,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from limosa_store.tree import ObjectTree, StoredFile
-
 from limosa_sandbox.s3.errors import S3Error, no_such_key
+from limosa_store.tree import ObjectTree, StoredFile
 
 _NAME = re.compile(r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
 _MAX_KEY_BYTES = 1024

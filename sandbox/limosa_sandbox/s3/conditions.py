@@ -3,15 +3,14 @@
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
-from limosa_store.tree import StoredFile
-
 from limosa_sandbox.s3.errors import S3Error, no_such_key
 from limosa_sandbox.s3.signature import SignedRequest
+from limosa_store.tree import StoredFile
 
 _PRECONDITION = (412, "PreconditionFailed", "At least one of the preconditions you specified did not hold.")
 
 
-class NotModified(Exception):  # noqa: N818 - an answer (304), not an error
+class NotModified(Exception):
     """The reader has this version already."""
 
 

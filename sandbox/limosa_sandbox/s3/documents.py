@@ -5,9 +5,8 @@ from datetime import datetime, timezone
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
-from limosa_store.tree import StoredFile
-
 from limosa_sandbox.s3.errors import S3Error
+from limosa_store.tree import StoredFile
 
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from limosa_store.tree import ObjectTree, StoredFile
-
 from limosa_sandbox.s3.documents import contents, document, element
 from limosa_sandbox.s3.errors import invalid_argument
+from limosa_store.tree import ObjectTree, StoredFile
 
 _MAX_KEYS = 1000
 # Greater than any character a key can have: skips all keys below a folded prefix.

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from os import urandom
 from pathlib import Path
 
-from limosa_store.tree import StoredFile
-
 from limosa_sandbox.s3.bucket import Bucket
 from limosa_sandbox.s3.documents import parse, texts
 from limosa_sandbox.s3.errors import S3Error, invalid_argument
+from limosa_store.tree import StoredFile
 
 _MIN_PART_BYTES = 5 << 20
 _MAX_PARTS = 10_000

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 from urllib.parse import unquote
 
-from limosa_store.tree import StoredFile
-
 from limosa_sandbox.s3.bucket import (
     DEFAULT_TYPE,
     Bucket,
@@ -26,6 +24,7 @@ from limosa_sandbox.s3.errors import S3Error, invalid_argument
 from limosa_sandbox.s3.multipart import Upload, parse_completion
 from limosa_sandbox.s3.payload import Reader, read_small, receive
 from limosa_sandbox.s3.signature import Identity, SignedRequest
+from limosa_store.tree import StoredFile
 
 _T = TypeVar("_T")
 _READ_BYTES = 1 << 20
@@ -43,13 +42,13 @@ _OVERRIDES = (
 
 @dataclass
 class Answer:
-    """An HTTP answer: status, headers, and a body as bytes or as a stream of `length` bytes."""
+    """An HTTP answer: status, headers, and a body as bytes, or `length` bytes as a stream or not at all."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     stream: AsyncIterator[bytes] | None = None
-    length: int = 0
+    length: int | None = None
 
 
 @dataclass(frozen=True)
@@ -80,9 +79,10 @@ class Objects:
         found = call.bucket.get(call.key)
         check_read(call.request, found.file)
         headers = _object_headers(found, call.query)
-        start, length = _range(call.request.header("range"), found.file.size)
+        part = _range(call.request.header("range"), found.file.size)
+        start, length = part or (0, found.file.size)
         answer = Answer(200, headers, length=length)
-        if call.request.header("range") and (start, length) != (0, found.file.size):
+        if part:
             answer.status = 206
             headers["content-range"] = f"bytes {start}-{start + length - 1}/{found.file.size}"
         if call.request.method == "GET":
@@ -216,7 +216,8 @@ class Objects:
 
     async def _copy_part(self, call: Call, upload: Upload, number: int) -> Answer:
         source = self._source(call)
-        start, length = _range(call.request.header("x-amz-copy-source-range"), source.file.size)
+        part = _range(call.request.header("x-amz-copy-source-range"), source.file.size)
+        start, length = part or (0, source.file.size)
         staged = call.bucket.tree.stage()
         etag = await _in_thread(lambda: _copy_range(source.file.path, staged, start, length))
         upload.add(number, staged, etag)
@@ -287,18 +288,22 @@ def _object_headers(found: StoredObject, query: Mapping[str, str]) -> dict[str, 
     return headers
 
 
-def _range(header: str, size: int) -> tuple[int, int]:
-    """Returns (start, length) of a Range header; the whole object for none or one we do not read."""
+def _range(header: str, size: int) -> tuple[int, int] | None:
+    """Returns (start, length) of a Range header; None without one, or for one that S3 ignores.
+
+    Raises:
+        S3Error: InvalidRange when it lies outside the object.
+    """
     match = _RANGE.match(header.strip())
     if not match or match[0] == "bytes=-":
-        return 0, size
+        return None
     first, last = match[1], match[2]
-    if first:
-        start, end = int(first), min(int(last), size - 1) if last else size - 1
-        if last and int(last) < start:
-            return 0, size
-    else:
+    if not first:
         start, end = max(0, size - int(last)), size - 1
+    elif last and int(last) < int(first):
+        return None
+    else:
+        start, end = int(first), min(int(last), size - 1) if last else size - 1
     if start >= size or end < start:
         raise S3Error(416, "InvalidRange", f"The range {header} is outside the object's {size} bytes.")
     return start, end - start + 1

@@ -256,8 +256,7 @@ def _check_origin(request: web.BaseRequest) -> None:
 
 async def _send(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
     headers = {"server": "limosa-sandbox", "x-amz-request-id": "0", **answer.headers}
-    if answer.stream is None and not (request.method == "HEAD" and answer.length):
-        # An error to HEAD has no body, but its length would be announced.
+    if answer.stream is None and (request.method != "HEAD" or answer.length is None):
         body = b"" if request.method == "HEAD" else answer.body
         return web.Response(status=answer.status, headers=headers, body=body)
     response = web.StreamResponse(status=answer.status, headers=headers)

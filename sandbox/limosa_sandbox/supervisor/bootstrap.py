@@ -10,11 +10,10 @@ from limosa_model.names import (
     namespace_of,
 )
 from limosa_propeller.crd import load_definition
-from limosa_store import StoreSettings
-
 from limosa_sandbox.cluster.errors import ApiError
 from limosa_sandbox.cluster.storage import Storage
 from limosa_sandbox.supervisor.credentials import STORAGE_URL, AccessKey, Credentials
+from limosa_store import StoreSettings
 
 _DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 _LEASES = "leases.coordination.k8s.io"

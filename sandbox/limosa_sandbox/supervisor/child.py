@@ -21,7 +21,7 @@ _BACKOFF_S = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
 _HEALTHY_AFTER_S = 30.0
 
 
-class PartFailed(RuntimeError):  # noqa: N818 - read by people: "part failed: …"
+class PartFailed(RuntimeError):
     """A part ended while it was starting; the message holds the end of its log."""
 
 
@@ -91,8 +91,7 @@ class Child:
 
     def failure(self) -> PartFailed:
         """Returns the error of a part that did not come up."""
-        code = self._process.poll() if self._process else None
-        how = "did not become ready in time" if code is None else f"ended with {describe_exit(code)}"
+        how = "did not become ready in time" if self.is_alive() else self._ended()
         said = tail(self.spec.log)
         return PartFailed(f"{self.spec.name} {how}; the end of {self.spec.log}:\n{said}")
 
@@ -107,20 +106,23 @@ class Child:
             began = time.monotonic()
             while self.is_alive():
                 await asyncio.sleep(_POLL_S)
-            assert self._process is not None
-            failures = 0 if time.monotonic() - began > _HEALTHY_AFTER_S else failures + 1
+            failures = 0 if time.monotonic() - began > _HEALTHY_AFTER_S else failures
             wait = _BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)]
-            _LOG.warning(
-                "%s ended with %s; starting it again in %g s",
-                self.spec.name,
-                describe_exit(self._process.returncode),
-                wait,
-            )
+            failures += 1
+            _LOG.warning("%s %s; starting it again in %g s", self.spec.name, self._ended(), wait)
             self._state.restarts += 1
             self._set("restarting")
             await asyncio.sleep(wait)
-            self.start()
+            try:
+                self.start()
+            except OSError as error:
+                _LOG.error("%s could not be started: %s", self.spec.name, error)
+                continue
             self._set("running")
+
+    def _ended(self) -> str:
+        code = self._process.poll() if self._process else None
+        return "does not run" if code is None else f"ended with {describe_exit(code)}"
 
     async def stop(self) -> None:
         """Asks the process to end, kills it when it does not, and waits until it is gone."""

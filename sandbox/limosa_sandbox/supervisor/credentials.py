@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from limosa_model import layout
-
 from limosa_sandbox.supervisor.home import Home
 from limosa_sandbox.supervisor.state import write_private
 

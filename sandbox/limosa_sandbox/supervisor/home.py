@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
-class HomeInUse(RuntimeError):  # noqa: N818 - read by people: "home in use: …"
+class HomeInUse(RuntimeError):
     """Another sandbox runs on this home; the message names its process."""
 
 

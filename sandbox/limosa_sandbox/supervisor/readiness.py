@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from urllib.parse import urlsplit
 
 
-class NotReady(RuntimeError):  # noqa: N818 - read by people
+class NotReady(RuntimeError):
     """A part ended, or time was up, before it answered as expected."""
 
 
