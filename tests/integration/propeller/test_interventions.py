@@ -1,0 +1,93 @@
+"""People meddling with runs, on a cluster where pods stay pending."""
+
+from pathlib import Path
+
+from limosa_model.values import integer
+from propeller_rig import (
+    PODS_PATH,
+    RUNS_PATH,
+    Cluster,
+    chain,
+    fan_out,
+    local_run,
+    numbers,
+    running_operator,
+    wait_for,
+    wait_for_phase,
+)
+
+
+def test_abort_ends_the_pods_then_the_run(still_cluster: Cluster, tmp_path: Path) -> None:
+    with running_operator(still_cluster, tmp_path / "operator") as operator:
+        still_cluster.call("POST", RUNS_PATH, local_run("long", fan_out(), {"xs": numbers(5)}))
+        wait_for(lambda: len(still_cluster.pods()) == 5, told=lambda: operator.log)
+        still_cluster.patch_run("long", {"spec": {"desired": "ABORT"}})
+        wait_for_phase(still_cluster, "long", "ABORTED", operator)
+        wait_for(lambda: not still_cluster.pods())
+
+
+def test_an_edited_spec_fails_the_run_and_says_what_to_do(still_cluster: Cluster, tmp_path: Path) -> None:
+    with running_operator(still_cluster, tmp_path / "operator") as operator:
+        still_cluster.call("POST", RUNS_PATH, local_run("edited", chain(2), {"x": integer(1)}))
+        wait_for(lambda: len(still_cluster.pods()) == 1, told=lambda: operator.log)
+        other = local_run("edited", chain(3), {"x": integer(1)})
+        still_cluster.patch_run("edited", {"spec": other["spec"]})
+        status = wait_for_phase(still_cluster, "edited", "FAILED", operator)
+        assert status["reason"] == "SpecChanged"
+        assert "delete this WorkflowRun" in status["failure"]["message"]
+        wait_for(lambda: not still_cluster.pods())
+
+
+def test_a_spec_edited_while_the_operator_is_down_is_noticed(still_cluster: Cluster, tmp_path: Path) -> None:
+    with running_operator(still_cluster, tmp_path / "operator") as operator:
+        still_cluster.call("POST", RUNS_PATH, local_run("edited", chain(2), {"x": integer(1)}))
+        wait_for(lambda: still_cluster.pods() and still_cluster.run("edited").get("status"))
+        operator.kill()
+        still_cluster.patch_run("edited", {"spec": local_run("edited", chain(3), {"x": integer(1)})["spec"]})
+        operator.start()
+        assert wait_for_phase(still_cluster, "edited", "FAILED", operator)["reason"] == "SpecChanged"
+
+
+def test_a_removed_pod_is_launched_again(still_cluster: Cluster, tmp_path: Path) -> None:
+    with running_operator(still_cluster, tmp_path / "operator") as operator:
+        still_cluster.call("POST", RUNS_PATH, local_run("robbed", chain(1), {"x": integer(1)}))
+        first = wait_for(still_cluster.pods, told=lambda: operator.log)[0]["metadata"]["name"]
+        still_cluster.call("DELETE", f"{PODS_PATH}/{first}")
+        second = wait_for(still_cluster.pods, told=lambda: operator.log)[0]["metadata"]
+        assert second["name"] != first
+        assert second["annotations"]["limosa.dev/launch"] == "1"
+
+
+def test_deleting_the_run_takes_its_pods_along(still_cluster: Cluster, tmp_path: Path) -> None:
+    with running_operator(still_cluster, tmp_path / "operator") as operator:
+        still_cluster.call("POST", RUNS_PATH, local_run("gone", fan_out(), {"xs": numbers(3)}))
+        wait_for(lambda: len(still_cluster.pods()) == 3, told=lambda: operator.log)
+        still_cluster.call("DELETE", f"{RUNS_PATH}/gone")
+        wait_for(lambda: not still_cluster.pods(), told=lambda: operator.log)
+
+
+def test_an_operator_that_returns_finds_its_pods(still_cluster: Cluster, tmp_path: Path) -> None:
+    with running_operator(still_cluster, tmp_path / "operator") as operator:
+        still_cluster.call("POST", RUNS_PATH, local_run("kept", fan_out(), {"xs": numbers(7)}))
+        wait_for(lambda: len(still_cluster.pods()) == 7, told=lambda: operator.log)
+        before = {pod["metadata"]["uid"] for pod in still_cluster.pods()}
+        operator.kill()
+        operator.start()
+        wait_for(lambda: operator.log.count("run is opened") == 2, told=lambda: operator.log)
+        still_cluster.patch_run("kept", {"spec": {"desired": "ABORT"}})
+        assert {pod["metadata"]["uid"] for pod in still_cluster.pods()} <= before
+        wait_for_phase(still_cluster, "kept", "ABORTED", operator)
+
+
+def test_a_second_operator_waits_and_takes_over(still_cluster: Cluster, tmp_path: Path) -> None:
+    with (
+        running_operator(still_cluster, tmp_path / "first") as first,
+        running_operator(still_cluster, tmp_path / "second") as second,
+    ):
+        wait_for(lambda: "operator works" in first.log + second.log)
+        leader, standby = (first, second) if "operator works" in first.log else (second, first)
+        wait_for(lambda: "waiting for leadership" in standby.log)
+        leader.kill()
+        still_cluster.call("POST", RUNS_PATH, local_run("late", chain(1), {"x": integer(1)}))
+        wait_for(still_cluster.pods, told=lambda: standby.log)
+        assert "operator works" in standby.log
