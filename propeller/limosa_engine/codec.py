@@ -11,13 +11,12 @@ phase says. Integers are varints; times are tenths of a second since the run's s
 import math
 import zlib
 
-from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
-
 from limosa_engine.bits import CodecError, Reader, Writer
 from limosa_engine.graph import Graph, NodePlan
 from limosa_engine.phases import NodePhase, RunPhase
 from limosa_engine.rebuild import rebuild
 from limosa_engine.state import ItemRecord, NodeRecord, State
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
 
 __all__ = ["CodecError", "decode", "encode"]
 

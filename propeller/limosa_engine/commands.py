@@ -7,10 +7,9 @@ step or a later one (the crash rule: what cannot be observed again is written be
 import dataclasses
 from typing import ClassVar
 
+from limosa_engine.graph import Item
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import Snapshot
-
-from limosa_engine.graph import Item
 
 
 @dataclasses.dataclass(frozen=True)

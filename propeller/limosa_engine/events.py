@@ -2,13 +2,12 @@
 
 import dataclasses
 
-from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_USER, FailureKind
-from limosa_idl.core.v1alpha1.literal_pb2 import Literal
-from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord
-
 from limosa_engine.commands import LoadValue, ReadCommit, ReadError
 from limosa_engine.graph import Item
 from limosa_engine.pods import PodView
+from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_USER, FailureKind
+from limosa_idl.core.v1alpha1.literal_pb2 import Literal
+from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord
 
 
 @dataclasses.dataclass(frozen=True)

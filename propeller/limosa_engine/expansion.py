@@ -1,12 +1,11 @@
 """From a ready node to its items."""
 
-from limosa_idl.core.v1alpha1.failure_pb2 import Failure
-
 from limosa_engine import endings, launches, scopes, slots
 from limosa_engine.graph import NodePlan
 from limosa_engine.phases import NodePhase
 from limosa_engine.state import Ending, ItemRecord, NodeRecord
 from limosa_engine.turn import Turn
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 
 
 def open_items(turn: Turn, plan: NodePlan, record: NodeRecord, count: int) -> None:

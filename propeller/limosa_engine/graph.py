@@ -4,14 +4,14 @@ import dataclasses
 from collections.abc import Mapping
 
 from google.protobuf.duration_pb2 import Duration
+
+from limosa_engine.settings import EngineSettings
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal
 from limosa_idl.run.v1alpha1.run_pb2 import Epoch
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, FailurePolicy, Node, WorkflowSpec
 from limosa_model.effective import effective_task
 from limosa_model.graph import branch_children, dependencies
-
-from limosa_engine.settings import EngineSettings
 
 MAX_NODES = 100_000
 """Most nodes a run may have once its sub-workflows are unfolded."""

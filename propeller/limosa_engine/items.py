@@ -1,12 +1,11 @@
 """Node items between launches: queued, retried, ended."""
 
-from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
-from limosa_model import failures
-
 from limosa_engine import slots
 from limosa_engine.phases import NodePhase
 from limosa_engine.state import Ending
 from limosa_engine.turn import Place, Turn
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
+from limosa_model import failures
 
 
 def set_phase(turn: Turn, place: Place, phase: NodePhase) -> None:

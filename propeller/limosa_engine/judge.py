@@ -4,17 +4,16 @@ A termination message is a copy of the first two. Before a failure without a val
 the commit is read once; `Launch.judging` says which answer the judgement waits for.
 """
 
-from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure
-from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
-from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord, TerminationRecord
-from limosa_model.failures import Code
-
 from limosa_engine import items, slots, verdicts
 from limosa_engine.commands import DeletePod, KeepLog, ReadCommit, ReadError
 from limosa_engine.phases import LaunchPhase, NodePhase
 from limosa_engine.retry import Budget, next_attempt
 from limosa_engine.state import Ending, Judging, Launch
 from limosa_engine.turn import Place, Turn
+from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure
+from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord, TerminationRecord
+from limosa_model.failures import Code
 
 _READS = (Judging.COMMIT, Judging.ERROR)
 

@@ -1,11 +1,5 @@
 """A launch from the pod's creation to its end."""
 
-from limosa_idl.core.v1alpha1.failure_pb2 import Failure
-from limosa_idl.run.v1alpha1.run_pb2 import Commit
-from limosa_model.digests import digest_of
-from limosa_model.failures import Code
-from limosa_model.names import launch_id
-
 from limosa_engine import items, judge, resolve, slots, verdicts
 from limosa_engine.commands import CreatePod, DeletePod, ReadCommit
 from limosa_engine.events import PodRejected
@@ -13,6 +7,11 @@ from limosa_engine.phases import LaunchPhase, NodePhase
 from limosa_engine.pods import PodView
 from limosa_engine.state import Ending, Judging, Launch
 from limosa_engine.turn import Place, Turn
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure
+from limosa_idl.run.v1alpha1.run_pb2 import Commit
+from limosa_model.digests import digest_of
+from limosa_model.failures import Code
+from limosa_model.names import launch_id
 
 
 def start(turn: Turn, place: Place) -> None:

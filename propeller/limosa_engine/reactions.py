@@ -3,18 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
-from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure, FailureOrigin
-from limosa_model import failures
-from limosa_model.failures import Code
-
 from limosa_engine import endings, expansion, items, judge, launches, restore, run
 from limosa_engine import events as ev
 from limosa_engine.commands import LoadValue, ReadCommit, ReadError
 from limosa_engine.graph import Item
-from limosa_engine.phases import NODE_TERMINAL, NodePhase
+from limosa_engine.phases import NODE_TERMINAL, NodePhase, RunPhase
 from limosa_engine.state import RUN_NODE, Ending, Launch
 from limosa_engine.turn import Place, Turn
 from limosa_engine.values import Key, Value
+from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure, FailureOrigin
+from limosa_model import failures
+from limosa_model.failures import Code
 
 
 def fire_due(turn: Turn) -> None:
@@ -34,7 +33,10 @@ def _run_started(turn: Turn, _: ev.RunStarted) -> None:
 
 
 def _run_restored(turn: Turn, _: ev.RunRestored) -> None:
-    restore.resume(turn)
+    if turn.state.phase is RunPhase.QUEUED:
+        run.start(turn)
+    else:
+        restore.resume(turn)
 
 
 def _pods_listed(turn: Turn, _: ev.PodsListed) -> None:

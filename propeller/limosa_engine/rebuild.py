@@ -1,10 +1,9 @@
 """What the codec leaves out because it follows from what it keeps."""
 
-from limosa_model.names import launch_id
-
 from limosa_engine.graph import Graph, NodePlan
 from limosa_engine.phases import NODE_TERMINAL, LaunchPhase, NodePhase, RunPhase
 from limosa_engine.state import ItemRecord, Launch, NodeRecord, State, Waiting
+from limosa_model.names import launch_id
 
 _NOT_BEGUN = (NodePhase.WAITING, NodePhase.QUEUED, NodePhase.SKIPPED)
 
@@ -28,6 +27,25 @@ def rebuild(graph: Graph, state: State, unseen: set[tuple[int, int]]) -> None:
             _item(graph, state, plan, position, (plan.number, position) in unseen)
         _count(state, plan, record)
     _scopes(graph, state)
+    _share_failures(graph, state)
+
+
+def _share_failures(graph: Graph, state: State) -> None:
+    """A branch or sub-workflow fails with the failure of a node inside it: the same object, as before."""
+    for plan in reversed(graph.nodes):
+        record = state.nodes[plan.number]
+        if record.phase is not NodePhase.FAILED or plan.task is not None:
+            continue
+        inside = list(plan.cases)
+        if plan.body is not None:
+            inside += graph.scopes[plan.body].by_id.values()
+        found = [state.nodes[number].failure for number in inside]
+        record.failure = next((failure for failure in found if failure is not None), record.failure)
+    for around, scope in zip(graph.scopes, state.scopes, strict=True):
+        found = [state.nodes[number].failure for number in around.by_id.values()]
+        scope.failure = next((failure for failure in found if failure is not None), None)
+    if state.phase in (RunPhase.FAILING, RunPhase.FAILED):
+        state.failure = state.scopes[0].failure or state.failure
 
 
 def _item(graph: Graph, state: State, plan: NodePlan, position: int, unseen: bool) -> None:
@@ -59,8 +77,8 @@ def _count(state: State, plan: NodePlan, record: NodeRecord) -> None:
     record.succeeded = phases.count(NodePhase.SUCCEEDED)
     record.failed = phases.count(NodePhase.FAILED)
     record.aborted = phases.count(NodePhase.ABORTED)
-    if record.failure is None:
-        record.failure = next((item.failure for item in record.items if item.phase is NodePhase.FAILED), None)
+    failed = (item.failure for item in record.items if item.phase is NodePhase.FAILED)
+    record.failure = next(failed, record.failure)
     if plan.is_map:
         state.items += len(record.items)
     if record.phase is NodePhase.SKIPPED:
@@ -76,10 +94,7 @@ def _scopes(graph: Graph, state: State) -> None:
         nodes = [state.nodes[number] for number in plan.by_id.values()]
         scope.open_nodes = sum(record.phase not in NODE_TERMINAL for record in nodes)
         scope.aborted = sum(record.phase is NodePhase.ABORTED for record in nodes)
-        scope.failure = next((record.failure for record in nodes if record.failure is not None), None)
         if plan.owner is None:
             scope.started = state.phase is not RunPhase.QUEUED
         else:
             scope.started = state.nodes[plan.owner].phase not in _NOT_BEGUN
-    if state.phase in (RunPhase.FAILING, RunPhase.FAILED):
-        state.failure = state.scopes[0].failure

@@ -2,6 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 
+from limosa_engine.commands import LoadValue, ReadCommit
+from limosa_engine.graph import NodePlan
+from limosa_engine.phases import NodePhase
+from limosa_engine.state import NodeRecord
+from limosa_engine.turn import Place, Turn
+from limosa_engine.values import Inputs, Key
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
@@ -9,22 +15,18 @@ from limosa_idl.workflow.v1alpha1.workflow_pb2 import BindingData, InputRef, Out
 from limosa_model import bindings, failures, values
 from limosa_model.failures import Code
 
-from limosa_engine.commands import LoadValue, ReadCommit
-from limosa_engine.graph import NodePlan
-from limosa_engine.phases import NodePhase
-from limosa_engine.state import NodeRecord
-from limosa_engine.turn import Place, Turn
-from limosa_engine.values import Inputs, Key
-
 Resolved = Inputs | Failure | None
 """The values; why there never will be any; or None: they are being read for the waiter."""
 
 
-class _Missing(Exception):  # noqa: N818 - not an error: it stops the walk over one binding
+_NOTHING: Inputs = {}
+
+
+class _Missing(Exception):
     """A value is being read."""
 
 
-class _Unreadable(Exception):  # noqa: N818 - carries a failure, which is a value
+class _Unreadable(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
         self.failure = failure
@@ -100,10 +102,12 @@ def _bindings(turn: Turn, scope: int, wanted: object, waiter: int, plan: NodePla
 
 def _binding(turn: Turn, scope: int, data: BindingData, waiter: int) -> Literal | None:
     """The value of one binding. Asks for everything it lacks, so that one round of reads is enough."""
-    lacking = False
+    lacking, inputs = False, _NOTHING
     for reference in _references(data):
         try:
             literal = _referred(turn, scope, reference, waiter)
+            if isinstance(reference, InputRef):
+                inputs = _scope_inputs(turn, scope, waiter)
         except _Missing:
             lacking = True
             continue
@@ -111,16 +115,16 @@ def _binding(turn: Turn, scope: int, data: BindingData, waiter: int) -> Literal 
             lacking = True
     if lacking:
         return None
+    kind = data.WhichOneof("value")
+    if kind in ("output", "input"):
+        # The common case; only a path needs what an offloaded value holds.
+        simple = data.output if kind == "output" else data.input
+        literal = _referred(turn, scope, simple, waiter)
+        return bindings.follow(_loaded(turn, literal), simple.path) if simple.path else literal
 
     def output(node: str, name: str) -> Literal:
-        literal = _referred(turn, scope, OutputRef(node=node, output=name), waiter)
-        return _loaded(turn, literal)
+        return _loaded(turn, _referred(turn, scope, OutputRef(node=node, output=name), waiter))
 
-    inputs = _scope_inputs(turn, scope, waiter)
-    if data.WhichOneof("value") == "output" and not data.output.path:
-        return _referred(turn, scope, data.output, waiter)
-    if data.WhichOneof("value") == "input" and data.input.path and data.input.name in inputs:
-        return bindings.follow(_loaded(turn, inputs[data.input.name]), data.input.path)
     return bindings.resolve(data, output, inputs)
 
 

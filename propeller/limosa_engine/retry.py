@@ -2,9 +2,8 @@
 
 import dataclasses
 
-from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure
-
 from limosa_engine.settings import EngineSettings
+from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure
 
 
 @dataclasses.dataclass(frozen=True)

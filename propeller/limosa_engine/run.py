@@ -1,16 +1,15 @@
 """The run itself: begun, aborted, over."""
 
-from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
-from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
-from limosa_model import failures
-from limosa_model.failures import Code
-
 from limosa_engine import endings, resolve, scopes
 from limosa_engine.commands import DeletePod
 from limosa_engine.phases import RUN_TERMINAL, RunPhase
 from limosa_engine.size import worst_case_size
 from limosa_engine.state import RUN_NODE
 from limosa_engine.turn import Turn
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
+from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+from limosa_model import failures
+from limosa_model.failures import Code
 
 
 def start(turn: Turn) -> None:
@@ -50,6 +49,10 @@ def abort(turn: Turn, reason: str) -> None:
 def advance(turn: Turn) -> None:
     """Ends when its last node has, and its outputs are at hand."""
     state, root = turn.state, turn.state.scopes[0]
+    if state.phase is RunPhase.SUCCEEDED and state.outputs is None:
+        # After a restart: admin may not have been told.
+        _give_outputs(turn)
+        return
     if state.phase in RUN_TERMINAL or state.phase is RunPhase.QUEUED or root.open_nodes:
         return
     if state.phase is RunPhase.ABORTING:
@@ -67,15 +70,18 @@ def advance(turn: Turn) -> None:
 
 
 def _give_outputs(turn: Turn) -> bool:
+    state = turn.state
     outputs = resolve.run_outputs(turn, RUN_NODE)
     if outputs is None:
         return False
-    turn.state.values.release(RUN_NODE)
-    if isinstance(outputs, Failure):
-        turn.state.failure = outputs
+    state.values.release(RUN_NODE)
+    if not isinstance(outputs, Failure):
+        state.outputs = LiteralMap(literals=outputs)
+        turn.run_touched = True
+        if state.phase is RunPhase.RUNNING:
+            turn.set_run(RunPhase.SUCCEEDED)
+    elif state.phase is RunPhase.RUNNING:
+        state.failure = outputs
         turn.set_run(RunPhase.FAILING)
         turn.set_run(RunPhase.FAILED)
-    else:
-        turn.state.outputs = LiteralMap(literals=outputs)
-        turn.set_run(RunPhase.SUCCEEDED)
     return True

@@ -1,12 +1,11 @@
 """What a node's end means for the nodes around it, its scope and the run."""
 
-from limosa_idl.core.v1alpha1.failure_pb2 import Failure
-
 from limosa_engine import endings
 from limosa_engine.graph import NodePlan
 from limosa_engine.phases import NodePhase, RunPhase
 from limosa_engine.state import RUN_NODE, NodeRecord
 from limosa_engine.turn import Turn
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 
 
 def start(turn: Turn, number: int) -> None:

@@ -3,8 +3,6 @@
 from typing import cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from limosa_idl.run.v1alpha1 import run_pb2 as pb
-from limosa_model.names import pod_name
 
 from limosa_engine.commands import Publish
 from limosa_engine.graph import Item, NodePlan
@@ -12,6 +10,9 @@ from limosa_engine.nodes import branch
 from limosa_engine.phases import NodePhase, RunPhase
 from limosa_engine.state import ItemRecord, Launch, State, Waiting
 from limosa_engine.turn import Turn
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure
+from limosa_idl.run.v1alpha1 import run_pb2 as pb
+from limosa_model.names import pod_name
 
 
 def publish(turn: Turn) -> None:
@@ -24,22 +25,33 @@ def publish(turn: Turn) -> None:
             turn.emit(Publish(_item(turn, number, position, item)))
     for number in turn.touched_nodes:
         turn.emit(Publish(_node(turn, number)))
-    if turn.run_touched:
+    if turn.run_touched and not _is_incomplete(turn.state):
         turn.emit(Publish(run_snapshot(turn.graph.run_uid, turn.state)))
 
 
 def everything(turn: Turn) -> None:
-    """Marks every key that a run has: what admin is told after a restart."""
+    """Marks every key that a run has: what admin is told after a restart. Failures follow with their messages."""
     turn.run_touched = True
     for number, record in enumerate(turn.state.nodes):
         if record.phase is NodePhase.WAITING:
             continue
-        turn.touched_nodes[number] = None
-        for position in range(len(record.items)):
-            place = turn.place(number, position)
-            turn.touch_item(place)
-            if place.item.launch is not None:
-                turn.touch_launch(place, place.item.launch)
+        if record.phase is not NodePhase.FAILED or not _comes_from_a_launch(turn, record.failure):
+            turn.touched_nodes[number] = None
+        for position, item in enumerate(record.items):
+            if item.launch is not None:
+                turn.touch_launch(turn.place(number, position), item.launch)
+            elif turn.graph.nodes[number].is_map and not (item.phase is NodePhase.FAILED and item.launches):
+                turn.touched_items[number, position] = None
+
+
+def _comes_from_a_launch(turn: Turn, failure: Failure | None) -> bool:
+    number = None if failure is None else turn.graph.by_path.get(failure.origin.node_path)
+    return number is not None and turn.state.nodes[number].failed > 0
+
+
+def _is_incomplete(state: State) -> bool:
+    """After a restart, until what the status does not hold is read: a terminal snapshot is sent once."""
+    return bool(state.refreshing) or (state.phase is RunPhase.SUCCEEDED and state.outputs is None)
 
 
 def run_snapshot(run_uid: str, state: State) -> pb.Snapshot:

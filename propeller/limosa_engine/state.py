@@ -7,14 +7,13 @@ import dataclasses
 import enum
 from collections import deque
 
-from limosa_idl.core.v1alpha1.failure_pb2 import Failure
-from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
-
 from limosa_engine.graph import Graph, Item
 from limosa_engine.phases import LaunchPhase, NodePhase, RunPhase
 from limosa_engine.pods import PodView
 from limosa_engine.timers import Timers
 from limosa_engine.values import Inputs, Values
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure
+from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 
 RUN_NODE = -1
 """Stands for the run itself where a node number is expected."""

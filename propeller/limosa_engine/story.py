@@ -29,7 +29,7 @@ def _name(graph: Graph, number: int, position: int | None) -> str:
     return path if position is None else f"{path}[{position}]"
 
 
-class InvalidTransition(Exception):  # noqa: N818 - it says what happened, as the design names it
+class InvalidTransition(Exception):
     """The engine tried a transition that its tables do not have: a bug. Prints the node's story."""
 
     def __init__(self, what: str, given: str, wanted: str, told: list[str]) -> None:

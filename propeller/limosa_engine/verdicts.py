@@ -5,13 +5,12 @@
 
 import dataclasses
 
-from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, FAILURE_KIND_USER, Failure, FailureKind
-from limosa_model.failures import Code
-from limosa_model.names import TASK_SECRET_LABEL
-
 from limosa_engine.graph import NodePlan
 from limosa_engine.pods import PodView
 from limosa_engine.settings import EngineSettings
+from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, FAILURE_KIND_USER, Failure, FailureKind
+from limosa_model.failures import Code
+from limosa_model.names import TASK_SECRET_LABEL
 
 _USER, _SYSTEM = FAILURE_KIND_USER, FAILURE_KIND_SYSTEM
 

@@ -1,16 +1,15 @@
 """Branch nodes: the first case whose condition holds."""
 
-from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
-from limosa_idl.core.v1alpha1.literal_pb2 import Literal
-from limosa_model import conditions, failures
-from limosa_model.failures import Code
-
 from limosa_engine import expansion, resolve, scopes
 from limosa_engine.graph import NodePlan
 from limosa_engine.phases import NODE_TERMINAL, NodePhase
 from limosa_engine.state import NodeRecord
 from limosa_engine.turn import Turn
 from limosa_engine.values import Inputs
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
+from limosa_idl.core.v1alpha1.literal_pb2 import Literal
+from limosa_model import conditions, failures
+from limosa_model.failures import Code
 
 
 def advance(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:

@@ -1,10 +1,5 @@
 """Map nodes: one item per element of the mapped inputs."""
 
-from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
-from limosa_idl.core.v1alpha1.literal_pb2 import Literal
-from limosa_model import failures
-from limosa_model.failures import Code
-
 from limosa_engine import endings, expansion, resolve, scopes
 from limosa_engine.graph import NodePlan
 from limosa_engine.phases import NodePhase
@@ -12,6 +7,10 @@ from limosa_engine.size import map_size, worst_case_size
 from limosa_engine.state import Ending, NodeRecord
 from limosa_engine.turn import Turn
 from limosa_engine.values import Inputs
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
+from limosa_idl.core.v1alpha1.literal_pb2 import Literal
+from limosa_model import failures
+from limosa_model.failures import Code
 
 
 def advance(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:

@@ -1,12 +1,11 @@
 """Task nodes: one item."""
 
-from limosa_idl.core.v1alpha1.failure_pb2 import Failure
-
 from limosa_engine import expansion, resolve, scopes
 from limosa_engine.graph import NodePlan
 from limosa_engine.phases import NODE_TERMINAL, NodePhase
 from limosa_engine.state import NodeRecord
 from limosa_engine.turn import Turn
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 
 
 def advance(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:

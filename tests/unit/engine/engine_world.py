@@ -1,0 +1,250 @@
+"""A cluster, a store and an operator that crashes, in memory: what the engine is tried against."""
+
+import copy
+import random
+from collections.abc import Callable
+from typing import Any
+
+import engine_graphs as graphs
+
+from limosa_engine import Graph, Item, State, decode, encode, new_state, step, story
+from limosa_engine import commands as cmd
+from limosa_engine import events as ev
+from limosa_engine.phases import RUN_TERMINAL, RunPhase
+from limosa_engine.pods import PodView
+from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord, TerminationRecord
+from limosa_model import failures
+
+Plan = Callable[[Item, int], str]
+"""How the n-th pod of an item that runs ends: "ok", "user", "oom", "evict", "silent", "exit0"."""
+
+
+class Pod:
+    """A pod: Pending, then Running, then ended."""
+
+    def __init__(self, command: cmd.CreatePod, uid: str) -> None:
+        self.command = command
+        self.view = PodView(uid, "Pending")
+
+
+class World:
+    """Runs one run. Every choice comes from `rng`, so a seed tells the whole story."""
+
+    def __init__(self, graph: Graph, plan: Plan, rng: random.Random, *, faults: bool = True) -> None:
+        self.graph, self.plan, self.rng, self.faults = graph, plan, rng, faults
+        self.now = 1000.0
+        self.pods: dict[tuple[Item, int], Pod] = {}
+        self.commits: dict[Item, Commit] = {}
+        self.errors: dict[str, ErrorRecord] = {}
+        self.attempts: dict[Item, int] = {}
+        self.user_failures: dict[Item, int] = {}
+        self.runs_after_commit: list[Item] = []
+        self.created: list[tuple[Item, int]] = []
+        self.status: bytes | None = None
+        self.crashes = 0
+        self.wake: float | None = None
+        self.state: State
+        self.inbox: list[ev.Event] = []
+        self.todo: list[cmd.Command] = []
+        self.begin()
+
+    def begin(self) -> None:
+        """The operator starts: from the status, from pods, from nothing."""
+        self.todo, self.wake = [], None
+        first: ev.Event
+        if self.status is None:
+            self.state, first = new_state(self.graph, self.now), ev.RunStarted()
+        else:
+            self.state, first = decode(self.graph, self.status, self.now), ev.RunRestored()
+        pods = [ev.PodObserved(item, launch, pod.view) for (item, launch), pod in self.pods.items()]
+        self.rng.shuffle(pods)
+        self.inbox = [first, *pods, ev.PodsListed()]
+
+    def step(self, *, check: bool = False) -> None:
+        """The engine takes what is in the inbox, or the first part of it."""
+        count = self.rng.randint(1, len(self.inbox)) if self.inbox else 0
+        events, self.inbox = self.inbox[:count], self.inbox[count:]
+        twin = copy.deepcopy(self.state) if check else None
+        commands = step(self.graph, self.state, events, self.now)
+        if twin is not None:
+            again = step(self.graph, twin, events, self.now)
+            assert [_frozen(command) for command in again] == [_frozen(command) for command in commands]
+            assert encode(twin) == encode(self.state)
+        self.todo += [command for command in commands if not isinstance(command, cmd.Publish)]
+
+    def act(self) -> None:
+        """The operator carries out one command, in any order."""
+        command = self.todo.pop(self.rng.randrange(len(self.todo)))
+        if command.needs_status:
+            self.status = encode(self.state)
+        if isinstance(command, cmd.WakeAt):
+            self.wake = command.when
+            return
+        self.inbox.append(self.answer(command))
+
+    def answer(self, command: cmd.Command) -> ev.Event:
+        """What a command comes to."""
+        if self.faults and self.rng.random() < 0.1:
+            failed = self.refuse(command)
+            if failed is not None:
+                return failed
+        if isinstance(command, cmd.CreatePod):
+            return self.create(command)
+        if isinstance(command, cmd.DeletePod):
+            pod = self.pods.pop((command.item, command.launch), None)
+            if pod is not None:
+                self.inbox.append(ev.PodGone(command.item, command.launch))
+            return ev.PodDeleted(command.item, command.launch, gone=pod is None)
+        if isinstance(command, cmd.ReadCommit):
+            return ev.CommitRead(command.item, self.commits.get(command.item), "sha256:00")
+        if isinstance(command, cmd.ReadError):
+            return ev.ErrorRead(command.item, command.launch, self.errors.get(command.launch_id))
+        assert isinstance(command, cmd.KeepLog)
+        return ev.LogKept(command.item, command.launch)
+
+    def refuse(self, command: cmd.Command) -> ev.Event | None:
+        """A passing fault."""
+        if isinstance(command, cmd.CreatePod):
+            return ev.PodRejected(command.item, command.launch, "Quota", "exceeded", True, 1.0)
+        if isinstance(command, cmd.ReadCommit | cmd.ReadError | cmd.LoadValue):
+            return ev.StoreFailed(command, "Store", "503", True)
+        return None
+
+    def create(self, command: cmd.CreatePod) -> ev.Event:
+        """A pod, or the one that is there."""
+        key = (command.item, command.launch)
+        if key not in self.pods:
+            self.created.append(key)
+            self.pods[key] = Pod(command, f"uid-{len(self.created)}")
+            self.observe(key)
+        assert self.pods[key].command.launch_id == command.launch_id
+        assert self.pods[key].command.input_digest == command.input_digest
+        return ev.PodCreated(command.item, command.launch, self.pods[key].view.uid)
+
+    def observe(self, key: tuple[Item, int]) -> None:
+        """A watch event."""
+        self.inbox.append(ev.PodObserved(*key, self.pods[key].view))
+
+    def live(self) -> list[tuple[Item, int]]:
+        """Pods that have not ended."""
+        return [key for key, pod in self.pods.items() if not pod.view.ended]
+
+    def play(self, key: tuple[Item, int]) -> None:
+        """A pod goes one step further."""
+        pod = self.pods[key]
+        if pod.view.phase == "Pending":
+            pod.view = PodView(pod.view.uid, "Running", started_at=self.now, cluster_node="n1")
+        else:
+            pod.view = self.end(pod)
+        self.observe(key)
+
+    def end(self, pod: Pod) -> PodView:
+        """The pod's runtime: start check, user code, commit, last word."""
+        command, uid = pod.command, pod.view.uid
+        item = command.item
+        record = TerminationRecord(launch_id=command.launch_id)
+        if item in self.commits:
+            record.outcome = TerminationRecord.OUTCOME_SUPERSEDED
+            return PodView(uid, "Succeeded", exit_code=0, record=record)
+        attempt = self.attempts.get(item, 0)
+        self.attempts[item] = attempt + 1
+        fate = self.plan(item, attempt)
+        if fate == "evict":
+            return PodView(uid, "Failed", reason="Evicted")
+        if fate == "oom":
+            self.user_failures[item] = self.user_failures.get(item, 0) + 1
+            return PodView(uid, "Failed", exit_code=137, terminated_reason="OOMKilled")
+        if fate == "exit0":
+            return PodView(uid, "Succeeded", exit_code=0)
+        if fate == "user":
+            return self.fail(uid, command, record)
+        outputs = compute(command.inputs)
+        self.commits[item] = Commit(run_uid="uid-1", launch_id=command.launch_id, inline=outputs)
+        if fate == "silent":
+            return PodView(uid, "Failed", exit_code=137)
+        record.outcome = TerminationRecord.OUTCOME_COMMITTED
+        if self.rng.random() < 0.7:
+            record.outputs.CopyFrom(outputs)
+        return PodView(uid, "Succeeded", exit_code=0, record=record)
+
+    def fail(self, uid: str, command: cmd.CreatePod, record: TerminationRecord) -> PodView:
+        """The author's code raised."""
+        self.user_failures[command.item] = self.user_failures.get(command.item, 0) + 1
+        failure = failures.user("UserException", "boom", retryable=True)
+        self.errors[command.launch_id] = ErrorRecord(launch_id=command.launch_id, failure=failure)
+        if self.rng.random() < 0.5:
+            return PodView(uid, "Failed", exit_code=1)
+        record.outcome = TerminationRecord.OUTCOME_FAILED
+        record.failure.CopyFrom(failure)
+        return PodView(uid, "Failed", exit_code=1, record=record)
+
+    def crash(self) -> None:
+        """kill -9: all but the last accepted status is lost."""
+        self.crashes += 1
+        self.begin()
+
+    def tick(self) -> None:
+        """Time passes to the next wake-up."""
+        if self.wake is not None:
+            self.now = max(self.now, self.wake)
+            self.wake = None
+            self.inbox.append(ev.TimerFired())
+
+    def random_move(self) -> None:
+        """One thing happens."""
+        self.now += self.rng.random() * 0.2
+        moves: list[tuple[float, Callable[[], None]]] = []
+        if self.inbox:
+            moves.append((4, lambda: self.step(check=self.rng.random() < 0.05)))
+        if self.todo:
+            moves.append((6, self.act))
+        if self.live():
+            moves.append((4, lambda: self.play(self.rng.choice(self.live()))))
+        if self.wake is not None:
+            moves.append((1, self.tick))
+        if self.faults and self.crashes < 6:
+            moves.append((0.3, self.crash))
+            moves.append((0.5, lambda: setattr(self, "status", encode(self.state))))
+        if not moves:
+            raise AssertionError(f"nothing can happen, and the run is not over\n{self.told()}")
+        weights = [weight for weight, _ in moves]
+        self.rng.choices([move for _, move in moves], weights)[0]()
+
+    def finish(self, limit: int = 20_000) -> None:
+        """Goes on until the run is over and all is answered."""
+        for _ in range(limit):
+            if self.state.phase in RUN_TERMINAL and not self.inbox and not self.todo and self.has_outputs():
+                return
+            self.random_move()
+        raise AssertionError(f"not over after {limit} moves\n{self.told()}")
+
+    def has_outputs(self) -> bool:
+        """False only after a restart, while they are read again."""
+        return self.state.phase is not RunPhase.SUCCEEDED or self.state.outputs is not None
+
+    def told(self) -> str:
+        """The run's story and where every node stands, for a failing test."""
+        phases = [
+            f"{plan.path}: {record.phase.name} {[item.phase.name for item in record.items]}"
+            for plan, record in zip(self.graph.nodes, self.state.nodes, strict=True)
+        ]
+        return "\n".join([*story(self.graph, self.state), *phases])
+
+
+def compute(inputs: LiteralMap) -> LiteralMap:
+    """What every task computes: one more than the sum of all integers it is given."""
+    return graphs.literals({"o0": 1 + total(graphs.plain(inputs))})
+
+
+def total(value: Any) -> int:
+    """The sum of all integers in plain data."""
+    if isinstance(value, dict):
+        return sum(total(item) for item in value.values())
+    if isinstance(value, list):
+        return sum(total(item) for item in value)
+    return int(value)
+
+
+def _frozen(command: cmd.Command) -> str:
+    return repr(command)

@@ -1,0 +1,267 @@
+"""Random graphs, random orders of events, random crashes: the same results, within budgets, and an end."""
+
+import random
+import zlib
+from typing import Any
+
+import engine_graphs as graphs
+import pytest
+from engine_world import World, total
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from limosa_engine import Item
+from limosa_engine import events as ev
+from limosa_engine.phases import NODE_TERMINAL, RunPhase
+
+
+class Failed(Exception):
+    """A node of the reference run failed."""
+
+
+def draw_graph(rng: random.Random, depth: int = 0) -> dict[str, Any]:
+    """A random graph in the notation of `graphs`."""
+    workflows: dict[str, Any] = {}
+    _draw_workflow(rng, "main", workflows, depth=0)
+    tasks = {f"t{retries}": {"inputs": {"x": ..., "y": 0}, "retries": retries} for retries in range(3)}
+    return {"tasks": tasks, "workflows": workflows}
+
+
+def _draw_workflow(rng: random.Random, name: str, workflows: dict[str, Any], depth: int) -> None:
+    nodes: dict[str, Any] = {}
+    shapes: dict[str, str] = {"$a": "int"}
+    for number in range(rng.randint(1, 5)):
+        node_id = f"n{number}"
+        body, shape = _draw_node(rng, node_id, shapes, name, workflows, depth)
+        nodes[node_id] = body
+        shapes[f"{node_id}.o0"] = shape
+    ints = [ref for ref, shape in shapes.items() if shape == "int"]
+    workflows[name] = {
+        "inputs": ["a"],
+        "nodes": nodes,
+        "outputs": {"o0": rng.choice(ints)} if depth else {f"r{i}": ref for i, ref in enumerate(shapes)},
+        "policy": rng.choice(["immediately", "after"]),
+    }
+
+
+def _draw_node(
+    rng: random.Random, node_id: str, shapes: dict[str, str], name: str, workflows: dict[str, Any], depth: int
+) -> tuple[dict[str, Any], str]:
+    ints = [ref for ref, shape in shapes.items() if shape == "int"]
+    lists = [ref for ref, shape in shapes.items() if shape == "list"]
+    task = f"t{rng.randint(0, 2)}"
+    kind = rng.choice(["task", "task", "map", "branch", "workflow"] if depth < 2 else ["task", "map"])
+    if kind == "map":
+        over: Any = rng.choice([*lists, [1, 2, 3], [5], []])
+        body = {"map": task, "over": ["x"], "with": {"x": over, "y": rng.choice(ints)}}
+        return {**body, "concurrency": rng.randint(0, 2)}, "list"
+    if kind == "branch":
+        cases = [
+            {"if": f"v > {rng.randint(0, 9)}", "then": _draw_child(rng, f"c{i}", ints)}
+            for i in range(rng.randint(1, 2))
+        ]
+        return {"branch": cases, "with": {"v": rng.choice(ints)}, "else": _draw_child(rng, "c9", ints)}, "int"
+    if kind == "workflow":
+        inner = f"{name}-{node_id}"
+        _draw_workflow(rng, inner, workflows, depth + 1)
+        return {"workflow": inner, "with": {"a": rng.choice(ints)}}, "int"
+    return {"task": task, "with": {"x": rng.choice([*ints, *lists]), "y": rng.choice(ints)}}, "int"
+
+
+def _draw_child(rng: random.Random, node_id: str, ints: list[str]) -> dict[str, Any]:
+    return {node_id: {"task": f"t{rng.randint(0, 2)}", "with": {"x": rng.choice(ints)}}}
+
+
+class Reference:
+    """What a run comes to when nothing goes wrong but what the plan says."""
+
+    def __init__(self, spec: dict[str, Any], plan: Any) -> None:
+        self.spec, self.plan = spec, plan
+        self.items: set[Item] = set()
+
+    def workflow(self, name: str, inputs: dict[str, Any], prefix: str) -> dict[str, Any]:
+        body = self.spec["workflows"][name]
+        known = {f"${key}": value for key, value in inputs.items()}
+        bad: set[str] = set()
+        for node_id, node in body["nodes"].items():
+            needed = {ref.split(".")[0] for ref in _refs(node)}
+            if needed & bad:
+                bad.add(node_id)
+                continue
+            try:
+                known[f"{node_id}.o0"] = self.node(node, known, prefix + node_id)
+            except Failed:
+                bad.add(node_id)
+        if bad:
+            raise Failed
+        return {key: known[ref] for key, ref in body["outputs"].items()}
+
+    def node(self, node: dict[str, Any], known: dict[str, Any], path: str) -> Any:
+        given = {
+            key: known.get(value, value) if isinstance(value, str) else value
+            for key, value in node["with"].items()
+        }
+        if "task" in node:
+            return self.item(node["task"], given, Item(path))
+        if "workflow" in node:
+            return self.workflow(node["workflow"], given, path + "/")["o0"]
+        if "map" in node:
+            items = []
+            for index, x in enumerate(given["x"]):
+                items.append(self.attempt(node["map"], {**given, "x": x}, Item(path, index)))
+            if None in items:
+                raise Failed
+            return items
+        for case in node["branch"]:
+            if given["v"] > int(case["if"].split()[-1]):
+                return self.child(case["then"], known, path)
+        return self.child(node["else"], known, path)
+
+    def child(self, then: dict[str, Any], known: dict[str, Any], path: str) -> Any:
+        ((child_id, child),) = then.items()
+        return self.node(child, known, f"{path}/{child_id}")
+
+    def item(self, task: str, given: dict[str, Any], item: Item) -> Any:
+        value = self.attempt(task, given, item)
+        if value is None:
+            raise Failed
+        return value
+
+    def attempt(self, task: str, given: dict[str, Any], item: Item) -> Any:
+        self.items.add(item)
+        user = system = 0
+        for attempt in range(100):
+            fate = self.plan(item, attempt)
+            user += fate in ("user", "oom")
+            system += fate in ("evict", "exit0")
+            if fate in ("ok", "silent"):
+                return 1 + total(given)
+            if user > int(task[1:]) or system > 3:
+                return None
+        raise AssertionError("a plan without an end")
+
+
+def _refs(node: Any) -> set[str]:
+    if isinstance(node, dict):
+        return {ref for value in node.values() for ref in _refs(value)}
+    if isinstance(node, list):
+        return {ref for value in node for ref in _refs(value)}
+    return {node} if isinstance(node, str) and "." in node else set()
+
+
+def make_plan(seed: int, trouble: float) -> Any:
+    """A plan that says the same for the same item and attempt, whatever the order of events."""
+
+    def plan(item: Item, attempt: int) -> str:
+        rng = random.Random(zlib.crc32(f"{seed}/{item}/{attempt}".encode()))
+        if rng.random() >= trouble:
+            return "ok"
+        return rng.choice(["user", "oom", "evict", "silent", "exit0"])
+
+    return plan
+
+
+def start(seed: int, trouble: float, **options: Any) -> tuple[World, Reference, dict[str, Any] | None]:
+    """A world for a seed, and what its run should come to (None: it fails)."""
+    rng = random.Random(seed)
+    spec = draw_graph(rng)
+    plan = make_plan(seed, trouble)
+    reference = Reference(spec, plan)
+    try:
+        expected = reference.workflow("main", {"a": 2}, "")
+    except Failed:
+        expected = None
+    graph = graphs.build(spec, inputs={"a": 2}, live_pods=rng.choice([1, 3, 100]), **options)
+    return World(graph, plan, rng), reference, expected
+
+
+many = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@many
+@given(seed=st.integers(0, 2**32), trouble=st.sampled_from([0.0, 0.2, 0.5]))
+def test_same_result_whatever_happens(seed: int, trouble: float) -> None:
+    world, reference, expected = start(seed, trouble)
+    world.finish()
+    state = world.state
+    if expected is None:
+        assert state.phase is RunPhase.FAILED
+        assert state.failure is not None
+        assert state.failure.code
+        assert state.failure.origin.node_path
+    else:
+        assert state.phase is RunPhase.SUCCEEDED
+        assert state.outputs is not None
+        assert graphs.plain(state.outputs) == expected
+        assert set(world.commits) == reference.items
+    assert all(record.phase in NODE_TERMINAL for record in state.nodes)
+    assert state.live == 0
+    assert not world.pods
+    _check_budgets(world)
+
+
+@many
+@given(seed=st.integers(0, 2**32), moves=st.integers(1, 60))
+def test_an_abort_ends_everything(seed: int, moves: int) -> None:
+    world, _, _ = start(seed, 0.2)
+    for _ in range(moves):
+        if world.state.phase in (RunPhase.SUCCEEDED, RunPhase.FAILED):
+            return
+        world.random_move()
+    world.inbox.append(ev.AbortRequested("enough"))
+    for _ in range(20_000):
+        if world.state.phase in (RunPhase.SUCCEEDED, RunPhase.FAILED, RunPhase.ABORTED) and not world.todo:
+            break
+        crashes = world.crashes
+        world.random_move()
+        if world.crashes > crashes:
+            # The wish stands in the run's object: the operator sends it again.
+            world.inbox.append(ev.AbortRequested("enough"))
+    world.finish()
+    assert world.state.phase in (RunPhase.SUCCEEDED, RunPhase.FAILED, RunPhase.ABORTED)
+    assert all(record.phase in NODE_TERMINAL for record in world.state.nodes)
+    assert not world.pods
+
+
+@many
+@given(seed=st.integers(0, 2**32))
+def test_another_claim_goes_on_from_the_commits(seed: int) -> None:
+    world, _, expected = start(seed, 0.0)
+    for _ in range(40):
+        if world.state.phase is RunPhase.SUCCEEDED:
+            break
+        world.random_move()
+    before = dict(world.commits)
+    rng = random.Random(seed)
+    graph = graphs.build(draw_graph(rng), inputs={"a": 2}, epoch=(1, 2))
+    other = World(graph, world.plan, rng)
+    other.commits.update(before)
+    other.finish()
+    assert other.state.outputs is not None
+    assert graphs.plain(other.state.outputs) == expected
+    assert not {item for item, _ in other.created} & set(before)
+
+
+def _check_budgets(world: World) -> None:
+    for item, count in world.user_failures.items():
+        plan = world.graph.nodes[world.graph.by_path[item.node_path]]
+        assert count <= plan.retries + 1
+    assert len(set(world.created)) == len(world.created), "an ordinal was used twice"
+
+
+def test_crashes_do_happen() -> None:
+    crashed = 0
+    for seed in range(30):
+        world, _, _ = start(seed, 0.2)
+        world.finish()
+        crashed += world.crashes
+    assert crashed > 30
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_without_faults_each_item_is_launched_once(seed: int) -> None:
+    rng = random.Random(seed)
+    graph = graphs.build(draw_graph(rng), inputs={"a": 2})
+    world = World(graph, lambda item, attempt: "ok", rng, faults=False)
+    world.finish()
+    assert sorted(world.created) == sorted((item, 0) for item in world.commits)
