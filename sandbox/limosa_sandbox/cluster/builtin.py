@@ -10,6 +10,7 @@ import orjson
 
 from limosa_sandbox.cluster.errors import ApiError
 from limosa_sandbox.cluster.kinds import Kind, Object
+from limosa_sandbox.cluster.quantities import parse_quantity
 from limosa_sandbox.cluster.structural import Schema, type_name
 
 
@@ -74,7 +75,7 @@ def _decode(schema: Schema, value: Any, path: str) -> Any:
     target = schema.target
     type_ = target.type
     if type_ is None:
-        return str(value) if _is_amount(target, value) else value
+        return _amount(value, path) if _is_quantity(target) else value
     if type_ == "object":
         if not isinstance(value, dict):
             raise _mismatch(value, path, type_)
@@ -105,10 +106,19 @@ def _decode_map(schema: Schema, value: dict[str, Any], path: str) -> dict[str, A
     return result
 
 
-def _is_amount(schema: Schema, value: Any) -> bool:
-    """Tell whether a number stands where a quantity is expected, which is kept as text."""
-    numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return numeric and {"type": "number"} in (schema.raw.get("oneOf") or ())
+def _is_quantity(schema: Schema) -> bool:
+    return {"type": "number"} in (schema.raw.get("oneOf") or ())
+
+
+def _amount(value: Any, path: str) -> str:
+    """Return a quantity as text, which is how it is kept even when it was written as a number."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise _mismatch(value, path, "string")
+    try:
+        parse_quantity(value)
+    except ValueError as error:
+        raise ApiError(400, f"unable to parse quantity's suffix: {path}: {error}") from None
+    return str(value)
 
 
 def _mismatch(value: Any, path: str, expected: str) -> ApiError:

@@ -190,10 +190,10 @@ def _check_key(key: str, field: str) -> list[Cause]:
 
 def _check_owners(owners: list[dict[str, Any]]) -> list[Cause]:
     causes: list[Cause] = []
-    for index, owner in enumerate(owners):
+    for owner in owners:
         for field in ("apiVersion", "kind", "name", "uid"):
             if not owner.get(field):
-                causes.append(invalid(f"metadata.ownerReferences[{index}].{field}", "", "must not be empty"))
+                causes.append(invalid(f"metadata.ownerReferences.{field}", "", "must not be empty"))
     controllers = [owner for owner in owners if owner.get("controller")]
     if len(controllers) > 1:
         causes.append(

@@ -11,7 +11,7 @@ from limosa_sandbox.cluster.kinds import Kind, Object
 from limosa_sandbox.cluster.quantities import parse_quantity
 
 _ENV_NAME = re.compile(r"^[\x20-\x3c\x3e-\x7e]+$")
-_CONTAINER_LISTS = ("initContainers", "containers", "ephemeralContainers")
+_CONTAINER_LISTS = ("containers", "initContainers", "ephemeralContainers")
 _QOS = ("cpu", "memory")
 _TERMINAL = ("Succeeded", "Failed")
 _TOLERATIONS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
@@ -23,7 +23,7 @@ def grace_period(pod: Object, seconds: int | None) -> int:
         return 0
     if seconds is None:
         seconds = pod["spec"].get("terminationGracePeriodSeconds", 30)
-    return max(int(seconds), 0)
+    return int(seconds) if seconds >= 0 else 1
 
 
 # -- defaults -----------------------------------------------------------------------------------------------------
@@ -154,10 +154,6 @@ def _check_policies(spec: dict[str, Any], causes: list[Cause]) -> None:
     dns = ["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"]
     if spec["dnsPolicy"] not in dns:
         causes.append(unsupported("spec.dnsPolicy", spec["dnsPolicy"], dns))
-    if spec["terminationGracePeriodSeconds"] < 0:
-        causes.append(
-            invalid("spec.terminationGracePeriodSeconds", spec["terminationGracePeriodSeconds"], "must be greater than or equal to 0")
-        )  # fmt: skip
     deadline = spec.get("activeDeadlineSeconds")
     if deadline is not None and not 1 <= deadline < 2**31:
         causes.append(

@@ -232,6 +232,8 @@ class _Handler:
         pod = self._storage.get("pods", target.namespace, target.name)
         if target.subresource == "log" and request.method == "GET":
             log = podlog.open_log(self._log_reader, pod, request.query)
+            if not pod["spec"].get("nodeName"):
+                return web.Response(status=204)
             return await self._stream(request, log, "text/plain")
         if target.subresource == "binding" and request.method == "POST":
             node = (decode_object(call.body).get("target") or {}).get("name")

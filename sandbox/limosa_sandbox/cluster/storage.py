@@ -25,6 +25,7 @@ from limosa_sandbox.cluster.errors import (
     already_exists,
     conflict,
     denied,
+    invalid,
     not_found,
     refused,
 )
@@ -249,6 +250,9 @@ class Storage:
         record = self.record(resource, namespace, name)
         served = self.kind(resource)
         patched = patching.apply(record.obj, patch, kind, served)
+        uid = patched["metadata"].get("uid")
+        if uid != record.obj["metadata"]["uid"]:
+            raise refused(served.kind, served.group, name, [invalid("metadata.uid", uid, "field is immutable")])
         return self._replace(record, served, review(patched) if review else patched, subresource, dry_run)
 
     def bind(self, namespace: str, name: str, node: str) -> Object:
@@ -350,15 +354,11 @@ class Storage:
     def _check_preconditions(self, kind: Kind, old: Object, obj: Object) -> None:
         meta = obj.get("metadata") or {}
         name = old["metadata"]["name"]
-        if meta.get("name", name) != name:
-            causes = [
-                Cause(
-                    "metadata.name",
-                    "FieldValueInvalid",
-                    f'Invalid value: "{meta["name"]}": field is immutable',
-                )
-            ]
-            raise refused(kind.kind, kind.group, name, causes)
+        for field in ("name", "deletionTimestamp"):
+            given = meta.get(field)
+            if given and given != old["metadata"].get(field):
+                cause = invalid(f"metadata.{field}", given, "field is immutable")
+                raise refused(kind.kind, kind.group, name, [cause])
         version = meta.get("resourceVersion")
         if version and version != old["metadata"]["resourceVersion"]:
             raise conflict(

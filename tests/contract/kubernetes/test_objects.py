@@ -51,7 +51,7 @@ def test_a_name_is_required(cluster, base):
         ({"labels": {"bad key": "x"}}, "metadata.labels"),
         ({"annotations": {"bad key": "x"}}, "metadata.annotations"),
         ({"finalizers": ["plain"]}, "metadata.finalizers[0]"),
-        ({"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "", "uid": "1"}]}, "metadata.ownerReferences[0].name"),
+        ({"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "", "uid": "1"}]}, "metadata.ownerReferences.name"),
     ],
 )
 def test_bad_metadata_is_invalid(cluster, base, config_map, new_name, meta, field):
