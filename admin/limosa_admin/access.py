@@ -53,14 +53,14 @@ HTTP_ROUTES: Mapping[str, Role] = {
 }
 
 
-class RegistryMismatch(Exception):
+class RegistryError(Exception):
     """What is served and what is registered differ, so nobody decided who may call it. The server does not start."""
 
 
 def check_registry(transport: str, registered: Iterable[str], served: Iterable[str]) -> None:
-    """Raises RegistryMismatch unless both name the same methods or routes."""
+    """Raises RegistryError unless both name the same methods or routes."""
     registered, served = set(registered), set(served)
     faults = [f"{name} is served without a role" for name in sorted(served - registered)]
     faults += [f"{name} has a role and is not served" for name in sorted(registered - served)]
     if faults:
-        raise RegistryMismatch(f"{transport}: {'; '.join(faults)}; see limosa_admin/access.py")
+        raise RegistryError(f"{transport}: {'; '.join(faults)}; see limosa_admin/access.py")

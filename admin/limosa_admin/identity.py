@@ -3,7 +3,7 @@
 import dataclasses
 import enum
 
-from limosa_admin.refusals import Reason, Refused
+from limosa_admin.request_errors import Reason, RequestError
 
 
 class Role(enum.Enum):
@@ -46,7 +46,7 @@ class Identity:
         """Refuses with FORBIDDEN unless `may_use`."""
         if not self.may_use(project):
             allowed = ", ".join(sorted(self.projects))
-            raise Refused(
+            raise RequestError(
                 Reason.FORBIDDEN,
                 f"{self.subject} may not use project '{project}': this token is limited to {allowed}",
             )

@@ -9,6 +9,7 @@ import select
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -74,7 +75,9 @@ class Changes:
                 self._listen()
             except (sa.exc.SQLAlchemyError, OSError) as error:
                 self._listening.clear()
-                _log.warning("lost the database's notifications; connecting again", extra={"error": str(error)})
+                _log.warning(
+                    "lost the database's notifications; connecting again", extra={"error": str(error)}
+                )
                 self._stopping.wait(1)
 
     def _listen(self) -> None:
@@ -82,9 +85,7 @@ class Changes:
             # The listener waits for as long as nothing happens, so it leaves the pool for good.
             connection.detach()
             connection.execute(sa.text(f"LISTEN {CHANNEL}"))
-            raw = connection.connection.dbapi_connection
-            if raw is None:
-                return
+            raw: Any = connection.connection.dbapi_connection
             self._listening.set()
             # What changed while nobody listened is unknown.
             self._wake_all()
@@ -92,11 +93,11 @@ class Changes:
                 if not select.select([raw], [], [], 0.5)[0]:
                     continue
                 try:
-                    raw.poll()  # type: ignore[attr-defined]
-                except raw.Error as error:  # type: ignore[attr-defined]
+                    raw.poll()
+                except raw.Error as error:
                     raise OSError(str(error)) from error
-                topics = {notice.payload for notice in raw.notifies}  # type: ignore[attr-defined]
-                raw.notifies.clear()  # type: ignore[attr-defined]
+                topics = {notice.payload for notice in raw.notifies}
+                raw.notifies.clear()
                 if any(topic.startswith("run ") for topic in topics):
                     topics.add(RUNS)
                 self._wake(topics)

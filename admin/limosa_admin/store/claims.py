@@ -5,16 +5,16 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
-from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
-from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
-from limosa_idl.run.v1alpha1.run_pb2 import Epoch, RunSpec
-from limosa_model.pod_contract import INLINE_CLOSURE_LIMIT
 from sqlalchemy.dialects.postgresql import insert
 
 from limosa_admin.store import runs as run_store
 from limosa_admin.store.changes import QUEUE, run_topic
 from limosa_admin.store.database import notify
 from limosa_admin.store.schema import clusters, runs, specs
+from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
+from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+from limosa_idl.run.v1alpha1.run_pb2 import Epoch, RunSpec
+from limosa_model.pod_contract import INLINE_CLOSURE_LIMIT
 
 _CLAIMING = 0x11305B
 """Advisory lock under which claims are made, so that the limit per project-domain holds."""
@@ -79,8 +79,8 @@ def claim(connection: sa.Connection, cluster_uid: str, slots: int, rules: ClaimR
     return len(chosen)
 
 
-def desired(connection: sa.Connection, request: pb.SyncRequest) -> tuple[list[pb.DesiredRun], bool]:
-    """What a cluster should have, and whether some specs had to be left for the next answer."""
+def desired(connection: sa.Connection, request: pb.SyncRequest) -> list[pb.DesiredRun]:
+    """What a cluster should have; runs whose spec does not fit are left for the next answer."""
     reported = {report.run_uid: report.epoch for report in request.runs}
     wanted = connection.execute(
         sa.select(
@@ -112,7 +112,7 @@ def desired(connection: sa.Connection, request: pb.SyncRequest) -> tuple[list[pb
     for uid, epoch in reported.items():
         if uid not in epochs:
             answer.append(pb.DesiredRun(run_uid=uid, epoch=epoch, desired=pb.DESIRED_FORGET))
-    return answer, len(found) < len(unknown)
+    return answer
 
 
 def read_specs(connection: sa.Connection, uids: Sequence[str]) -> Mapping[str, RunSpec]:
@@ -143,7 +143,9 @@ def lose(connection: sa.Connection, cluster_uids: Sequence[str]) -> int:
     """Releases the claims of clusters that will not come back; returns how many runs others may take now."""
     held = (runs.c.cluster_uid.in_(list(cluster_uids)), run_store.IS_ACTIVE)
     values = {"cluster_uid": None, "change": runs.c.change + 1}
-    released = connection.execute(sa.update(runs).where(*held).values(values).returning(runs.c.uid)).scalars().all()
+    released = (
+        connection.execute(sa.update(runs).where(*held).values(values).returning(runs.c.uid)).scalars().all()
+    )
     for uid in released:
         notify(connection, run_topic(uid))
     run_store.end_unclaimed(connection)
@@ -152,7 +154,7 @@ def lose(connection: sa.Connection, cluster_uids: Sequence[str]) -> int:
 
 
 def silent(connection: sa.Connection, after_s: int, now: dt.datetime | None = None) -> list[str]:
-    """uids of the clusters that hold active runs and were not heard of for `after_s` seconds."""
+    """Uids of the clusters that hold active runs and were not heard of for `after_s` seconds."""
     moment = sa.func.now() if now is None else sa.literal(now)
     query = sa.select(clusters.c.uid).where(clusters.c.last_seen < moment - dt.timedelta(seconds=after_s))
     holds = sa.select(runs.c.uid).where(runs.c.cluster_uid == clusters.c.uid, run_store.IS_ACTIVE)
@@ -160,7 +162,7 @@ def silent(connection: sa.Connection, after_s: int, now: dt.datetime | None = No
 
 
 def named(connection: sa.Connection, name: str) -> list[str]:
-    """uids of the clusters of a name, or of that very uid."""
+    """Uids of the clusters of a name, or of that very uid."""
     query = sa.select(clusters.c.uid).where(sa.or_(clusters.c.name == name, clusters.c.uid == name))
     return list(connection.execute(query).scalars())
 

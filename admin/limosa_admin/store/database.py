@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from limosa_admin.refusals import Reason, Refused
+from limosa_admin.request_errors import Reason, RequestError
 from limosa_admin.store.schema import HEAD, server
 
 CHANNEL = "limosa"
@@ -15,7 +15,7 @@ CHANNEL = "limosa"
 _OPTIONS = "-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000 -c timezone=UTC"
 
 
-class SchemaMismatch(Exception):
+class SchemaError(Exception):
     """The database is at another migration than this program; the message says what to do."""
 
 
@@ -52,11 +52,11 @@ class Database:
                 yield reader
 
     def check_schema(self) -> None:
-        """Raises SchemaMismatch unless the database is at this program's migration."""
+        """Raises SchemaError unless the database is at this program's migration."""
         found = self.revision()
         if found != HEAD:
             state = f"at migration {found}" if found else "empty"
-            raise SchemaMismatch(
+            raise SchemaError(
                 f"the database is {state} and this program needs {HEAD}: "
                 "run `python -m limosa_admin migrate`, or start with `serve --migrate`"
             )
@@ -69,7 +69,7 @@ class Database:
             return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
 
     def ping(self) -> None:
-        """Raises Refused(UNAVAILABLE) unless the database answers."""
+        """Raises RequestError(UNAVAILABLE) unless the database answers."""
         with self.transaction() as connection:
             connection.execute(sa.text("SELECT 1"))
 
@@ -99,9 +99,11 @@ def _refusals() -> Iterator[None]:
         yield
     except exc.TimeoutError as error:
         message = "all database connections of this server are busy; try again in a moment"
-        raise Refused(Reason.UNAVAILABLE, message) from error
+        raise RequestError(Reason.UNAVAILABLE, message) from error
     except (exc.OperationalError, exc.InterfaceError, exc.InternalError) as error:
-        raise Refused(Reason.UNAVAILABLE, f"the database does not answer: {_first_line(error)}") from error
+        raise RequestError(
+            Reason.UNAVAILABLE, f"the database does not answer: {_first_line(error)}"
+        ) from error
 
 
 def _first_line(error: exc.DBAPIError) -> str:

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 from google.protobuf.timestamp_pb2 import Timestamp
-from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
-from limosa_idl.core.v1alpha1.interface_pb2 import Interface
-from limosa_model.digests import sha256_hex
 from sqlalchemy.dialects.postgresql import insert
 
 from limosa_admin.store.schema import entities, specs
+from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
+from limosa_idl.core.v1alpha1.interface_pb2 import Interface
+from limosa_model.digests import sha256_hex
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,7 @@ class NewEntity:
     interface: Interface
 
 
-class VersionTaken(Exception):
+class VersionTakenError(Exception):
     """The version has another spec for this entity."""
 
     def __init__(self, entity: pb.EntityId) -> None:
@@ -41,7 +41,7 @@ class VersionTaken(Exception):
 def add(
     connection: sa.Connection, new: Sequence[NewEntity], created_by: str
 ) -> list[pb.RegisterResponse.Registered]:
-    """Registers all, or raises VersionTaken, upon which the caller's transaction must not be committed."""
+    """Registers all, or raises VersionTakenError, upon which the caller's transaction must not be committed."""
     registered = []
     # One order for everybody, so that two registrations of the same entities cannot lock each other out.
     for entity in sorted(new, key=lambda entity: (entity.id.kind, entity.id.name)):
@@ -62,7 +62,7 @@ def add(
         if not created:
             known = connection.execute(sa.select(entities).where(*_is(entity.id))).mappings().one()
             if known["meaning"] != entity.meaning:
-                raise VersionTaken(entity.id)
+                raise VersionTakenError(entity.id)
             digest = known["digest"]
         registered.append(pb.RegisterResponse.Registered(id=entity.id, digest=digest, created=created))
     return registered

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 from google.protobuf.timestamp_pb2 import Timestamp
-from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
-from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
-from limosa_idl.run.v1alpha1 import run_pb2
-from limosa_model.digests import serialize
 from sqlalchemy.dialects.postgresql import insert
 
 from limosa_admin.store.changes import QUEUE, run_topic
 from limosa_admin.store.database import notify
 from limosa_admin.store.schema import clusters, runs
+from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
+from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+from limosa_idl.run.v1alpha1 import run_pb2
+from limosa_model.digests import serialize
 
 TERMINAL = (run_pb2.RUN_PHASE_SUCCEEDED, run_pb2.RUN_PHASE_FAILED, run_pb2.RUN_PHASE_ABORTED)
 IS_ACTIVE = runs.c.phase < run_pb2.RUN_PHASE_SUCCEEDED

@@ -4,12 +4,12 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
-from limosa_idl.run.v1alpha1 import run_pb2
 
 from limosa_admin.store import runs as run_store
 from limosa_admin.store.changes import QUEUE, run_topic
 from limosa_admin.store.database import notify
 from limosa_admin.store.schema import runs, snapshots
+from limosa_idl.run.v1alpha1 import run_pb2
 
 _FINAL_NODE = {
     run_pb2.NODE_PHASE_SUCCEEDED,
@@ -116,7 +116,9 @@ def launches(
     if index is not None:
         query = query.where(snapshots.c.index == index)
     order = (snapshots.c.node_path, snapshots.c.index, snapshots.c.launch)
-    return [run_pb2.Snapshot.FromString(bytes(b)) for b in connection.execute(query.order_by(*order)).scalars()]
+    return [
+        run_pb2.Snapshot.FromString(bytes(b)) for b in connection.execute(query.order_by(*order)).scalars()
+    ]
 
 
 def _lock(connection: sa.Connection, uids: Iterable[str]) -> Mapping[str, sa.RowMapping]:

@@ -93,7 +93,11 @@ def open_login(connection: sa.Connection, kind: str, token_id: int) -> tuple[str
 def find_session(connection: sa.Connection, secret: str) -> Identity | None:
     """The identity behind a cookie, None when it ended."""
     joined = sa.select(tokens).join(logins, logins.c.token_id == tokens.c.id)
-    valid = (logins.c.sha256 == digest(secret), logins.c.kind == "session", logins.c.expires_at > sa.func.now())
+    valid = (
+        logins.c.sha256 == digest(secret),
+        logins.c.kind == "session",
+        logins.c.expires_at > sa.func.now(),
+    )
     return _identity(connection, joined.where(*valid))
 
 

@@ -5,7 +5,8 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from limosa_admin.store.database import Database, SchemaMismatch
+
+from limosa_admin.store.database import Database, SchemaError
 from limosa_admin.store.migrating import alembic_config, migrate
 from limosa_admin.store.schema import HEAD, metadata
 
@@ -23,7 +24,7 @@ def test_migrations_lead_to_the_metadata(empty_database_url: str) -> None:
 
 def test_an_unmigrated_database_is_refused_with_the_remedy(empty_database_url: str) -> None:
     database = Database(empty_database_url)
-    with pytest.raises(SchemaMismatch, match="limosa_admin migrate"):
+    with pytest.raises(SchemaError, match="limosa_admin migrate"):
         database.check_schema()
     database.close()
 

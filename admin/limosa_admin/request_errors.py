@@ -21,7 +21,7 @@ class Reason(enum.Enum):
     TOO_LATE = "too late"
 
 
-class Refused(Exception):
+class RequestError(Exception):
     """A request that is not carried out, with a message that names thing, place and remedy.
 
     Attributes:
@@ -37,21 +37,21 @@ class Refused(Exception):
         self.failure = failure
 
 
-def invalid(what: str, problems: Sequence[Problem]) -> Refused:
+def invalid(what: str, problems: Sequence[Problem]) -> RequestError:
     """A refusal that lists problems, one a line: "[Code] place: message; remedy"."""
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     shown = [f"  [{problem.code}] {problem}" for problem in problems[:50]]
     if len(problems) > len(shown):
         shown.append(f"  … and {len(problems) - len(shown)} more")
-    return Refused(Reason.INVALID, f"{what}: {count}\n" + "\n".join(shown))
+    return RequestError(Reason.INVALID, f"{what}: {count}\n" + "\n".join(shown))
 
 
-def not_found(what: str, remedy: str = "") -> Refused:
+def not_found(what: str, remedy: str = "") -> RequestError:
     """Nothing of that name exists."""
-    return Refused(Reason.NOT_FOUND, f"{what} does not exist" + (f"; {remedy}" if remedy else ""))
+    return RequestError(Reason.NOT_FOUND, f"{what} does not exist" + (f"; {remedy}" if remedy else ""))
 
 
 def check(problem: str | None) -> None:
     """Refuses a request with a problem's text; None passes."""
     if problem:
-        raise Refused(Reason.INVALID, problem)
+        raise RequestError(Reason.INVALID, problem)

@@ -1,0 +1,115 @@
+"""What operators call: which runs they should have, and how far those are."""
+
+import time
+from collections.abc import Callable
+
+from limosa_admin.request_errors import Reason, RequestError
+from limosa_admin.rpc.call import Call, wait
+from limosa_admin.store import claims, snapshots
+from limosa_admin.store.changes import QUEUE, Changes
+from limosa_admin.store.database import Database
+from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
+from limosa_idl.run.v1alpha1 import run_pb2
+
+LONGEST_WAIT_S = 20.0
+REPEAT_AFTER_S = 1.0
+"""An answer that asks for the same as the one before is held back for so long: the operator is busy with it."""
+MOST_SNAPSHOTS = 5000
+_ABORT_SHOWS = {run_pb2.RUN_PHASE_ABORTING, run_pb2.RUN_PHASE_ABORTED}
+_STATE_OF_KEY = {(False, False): "run", (True, False): "node", (True, True): "launch"}
+
+
+class OperatorService:
+    """Level-based: every answer of Sync is computed from the tables alone."""
+
+    def __init__(
+        self,
+        database: Database,
+        changes: Changes,
+        max_active_runs: int,
+        reclaim_after_s: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._changes = changes
+        self._max_active_runs = max_active_runs
+        self._reclaim_after_s = reclaim_after_s
+        self._clock = clock
+        # Per cluster, what it was last asked to do and when. Losing it costs one repeated answer.
+        self._asked: dict[str, tuple[frozenset[object], float]] = {}
+
+    def sync(self, request: pb.SyncRequest, call: Call) -> pb.SyncResponse:
+        """The whole desired set, at once when it asks for something, else when it does or the wait ends."""
+        if not request.cluster_uid:
+            raise RequestError(
+                Reason.INVALID, "cluster_uid is empty: send the uid of the namespace kube-system"
+            )
+        ends = self._clock() + min(request.wait_ms / 1000, LONGEST_WAIT_S)
+        woken = call.waker()
+        met = False
+        with self._changes.subscribe(QUEUE, woken.set):
+            while True:
+                response, asks = self._compute(request, call, meet=not met)
+                met = True
+                held = self._held_back(request.cluster_uid, asks)
+                remaining = ends - self._clock()
+                if (asks and held <= 0) or remaining <= 0 or not call.is_wanted():
+                    self._asked[request.cluster_uid] = (asks, self._clock())
+                    return response
+                wait(woken, min(remaining, held) if held > 0 else remaining)
+
+    def publish(self, request: pb.PublishRequest, call: Call) -> pb.PublishResponse:
+        """Takes snapshots that are newer than what is known."""
+        if len(request.snapshots) > MOST_SNAPSHOTS:
+            message = f"{len(request.snapshots)} snapshots in one call; send at most {MOST_SNAPSHOTS}"
+            raise RequestError(Reason.INVALID, message)
+        for snapshot in request.snapshots:
+            _check(snapshot)
+        with self._database.transaction() as connection:
+            stale = snapshots.publish(connection, request.cluster_uid, request.snapshots)
+        return pb.PublishResponse(stale_run_uids=stale)
+
+    def _compute(
+        self, request: pb.SyncRequest, call: Call, *, meet: bool
+    ) -> tuple[pb.SyncResponse, frozenset[object]]:
+        with self._database.transaction() as connection:
+            if meet:
+                claims.meet(connection, request)
+            if self._reclaim_after_s:
+                claims.lose(connection, claims.silent(connection, self._reclaim_after_s))
+            rules = claims.ClaimRules(
+                self._database.generation(),
+                self._max_active_runs,
+                tuple(request.namespaces),
+                tuple(call.identity.projects),
+            )
+            claims.claim(connection, request.cluster_uid, request.free_slots, rules)
+            wanted = claims.desired(connection, request)
+        return pb.SyncResponse(runs=wanted), _asks(request, wanted)
+
+    def _held_back(self, cluster_uid: str, asks: frozenset[object]) -> float:
+        last, at = self._asked.get(cluster_uid, (frozenset(), 0.0))
+        return at + REPEAT_AFTER_S - self._clock() if asks and asks == last else 0.0
+
+
+def _asks(request: pb.SyncRequest, wanted: list[pb.DesiredRun]) -> frozenset[object]:
+    """What of a desired set the report does not show yet."""
+    phases = {report.run_uid: report.phase for report in request.runs}
+    return frozenset(
+        (run.run_uid, run.epoch.generation, run.epoch.number, run.desired)
+        for run in wanted
+        if run.HasField("spec")
+        or run.desired == pb.DESIRED_FORGET
+        or (run.desired == pb.DESIRED_ABORT and phases.get(run.run_uid) not in _ABORT_SHOWS)
+    )
+
+
+def _check(snapshot: run_pb2.Snapshot) -> None:
+    key = snapshot.key
+    expected = _STATE_OF_KEY.get((bool(key.node_path), key.HasField("launch")))
+    if not key.run_uid or expected is None or snapshot.WhichOneof("state") != expected:
+        place = f"{key.run_uid or '(no run)'}/{key.node_path or '(run)'}"
+        found = snapshot.WhichOneof("state")
+        raise RequestError(
+            Reason.INVALID, f"snapshot of {place}: its state is '{found}', expected '{expected}'"
+        )

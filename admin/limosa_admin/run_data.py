@@ -1,0 +1,252 @@
+"""Inputs and outputs of a run's nodes, resolved from bindings and commits."""
+
+import concurrent.futures
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+
+from google.protobuf.message import DecodeError
+
+from limosa_admin.request_errors import Reason, RequestError, not_found
+from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
+from limosa_idl.core.v1alpha1.interface_pb2 import Interface, Variable
+from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap, Offloaded
+from limosa_idl.run.v1alpha1.run_pb2 import Commit, NodeState
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import Binding, Closure, Node, WorkflowSpec
+from limosa_model import bindings, layout, values
+from limosa_model.digests import sha256_hex
+from limosa_model.graph import Index, children_of
+from limosa_model.interfaces import node_interface
+from limosa_store import ErrorCode, Store, StoreError
+
+MOST_ITEMS = 1000
+"""Items of a map whose outputs are read for one answer."""
+MOST_BYTES = 8 * 1024 * 1024
+"""Largest object read into an answer."""
+_READERS = 16
+
+
+class NotKnown(Exception):
+    """A value that is not there (yet), with the reason for people."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Scope:
+    """The nodes that see each other: of the entry workflow or of one sub-workflow node.
+
+    Attributes:
+        workflow: Whose nodes they are.
+        prefix: Path of the sub-workflow node, "" for the entry.
+        inputs: Gives the inputs of the workflow; raises NotKnown.
+    """
+
+    workflow: WorkflowSpec
+    prefix: str
+    inputs: Callable[[], Mapping[str, Literal]]
+
+    def path(self, node_id: str) -> str:
+        return f"{self.prefix}/{node_id}" if self.prefix else node_id
+
+
+class RunData:
+    """Reads one run's values. Holds no more than what one answer needs; make a new one for each."""
+
+    def __init__(
+        self,
+        closure: Closure,
+        inputs: Mapping[str, Literal],
+        run_prefix: str,
+        store: Store,
+        node_state: Callable[[str], NodeState | None],
+    ) -> None:
+        """Reads nothing yet.
+
+        Args:
+            closure: The run's graph.
+            inputs: The run's inputs.
+            run_prefix: Key below which the run's objects lie.
+            store: The objects.
+            node_state: Gives the latest state published of a node path.
+        """
+        self._index = Index(closure)
+        self._inputs = inputs
+        self._prefix = run_prefix
+        self._store = store
+        self._node_state = node_state
+        self._commits: dict[tuple[str, int | None], Mapping[str, Literal]] = {}
+
+    def of_node(self, path: str, index: int | None) -> pb.GetRunDataResponse:
+        """Interface, inputs and outputs of a node or an item of a map, with a note where something is not known.
+
+        Raises:
+            RequestError: NOT_FOUND for a path that the graph lacks, INVALID for an index where there is no map.
+        """
+        scope, node, branch = self._locate(path)
+        interface = self._interface(node, path, index)
+        response = pb.GetRunDataResponse(interface=interface)
+        notes = []
+        try:
+            given = self._node_inputs(scope, node, interface, index)
+            response.inputs.CopyFrom(LiteralMap(literals=given))
+        except NotKnown as unknown:
+            notes.append(f"inputs: {unknown}")
+        try:
+            outputs = self._outputs(scope, node, branch, index)
+            response.outputs.CopyFrom(LiteralMap(literals=outputs))
+        except NotKnown as unknown:
+            notes.append(f"outputs: {unknown}")
+        response.note = "; ".join(notes)
+        return response
+
+    def _locate(self, path: str) -> tuple[_Scope, Node, str]:
+        """The scope whose values a node sees, the node, and the path of the branch node around it (or "")."""
+        scope = _Scope(self._index.entry, "", lambda: self._inputs)
+        nodes: Sequence[Node] = list(scope.workflow.nodes)
+        here, branch = "", ""
+        node: Node | None = None
+        for part in path.split("/"):
+            if node is not None:
+                scope, branch = self._step_into(scope, node, here, branch)
+                nodes = list(children_of(self._index, node))
+            node = next((candidate for candidate in nodes if candidate.id == part), None)
+            here = f"{here}/{part}" if here else part
+            if node is None:
+                raise not_found(f"node '{here}'", "`limosa get` shows the run's nodes")
+        if node is None:
+            raise not_found(f"node '{path}'")
+        return scope, node, branch
+
+    def _step_into(self, scope: _Scope, node: Node, path: str, branch: str) -> tuple[_Scope, str]:
+        if node.WhichOneof("target") != "sub_workflow":
+            return scope, path
+        workflow = self._index.workflow(node.sub_workflow.workflow)
+        inner = _Scope(workflow, path, lambda: self._node_inputs(scope, node, workflow.interface, None))
+        return inner, ""
+
+    def _interface(self, node: Node, path: str, index: int | None) -> Interface:
+        if index is None:
+            return node_interface(self._index, node) or Interface()
+        if node.WhichOneof("target") != "map":
+            raise RequestError(Reason.INVALID, f"node '{path}' is not a map; leave the index out")
+        return self._index.task(node.map.task).interface
+
+    def _node_inputs(
+        self, scope: _Scope, node: Node, interface: Interface, index: int | None
+    ) -> dict[str, Literal]:
+        """Values of a node's bindings, then the interface's defaults for what is not bound."""
+        found = {binding.name: self._resolve(scope, binding) for binding in node.inputs}
+        if index is not None:
+            for name in node.map.mapped_inputs:
+                found[name] = self._item(found[name], index)
+        for variable in interface.inputs:
+            if variable.name not in found and variable.HasField("default_value"):
+                found[variable.name] = variable.default_value
+        return found
+
+    def _resolve(self, scope: _Scope, binding: Binding) -> Literal:
+        try:
+            # A binding may step into a value that lies in the store.
+            return bindings.resolve(
+                binding.data,
+                lambda node_id, name: self._loaded_for(binding, self._output(scope, node_id, name)),
+                {key: self._loaded_for(binding, literal) for key, literal in scope.inputs().items()},
+            )
+        except bindings.BindingError as error:
+            raise NotKnown(f"{binding.name}: {error}") from error
+
+    def _loaded_for(self, binding: Binding, literal: Literal) -> Literal:
+        kind = binding.data.WhichOneof("value")
+        reference = binding.data.output if kind == "output" else binding.data.input
+        return self._loaded(literal) if kind in ("output", "input") and reference.path else literal
+
+    def _item(self, literal: Literal, index: int) -> Literal:
+        items = self._loaded(literal).collection.literals
+        if index >= len(items):
+            raise NotKnown(f"the map has {len(items)} items")
+        return items[index]
+
+    def _output(self, scope: _Scope, node_id: str, name: str) -> Literal:
+        node = next((node for node in scope.workflow.nodes if node.id == node_id), None)
+        if node is None:
+            raise NotKnown(f"there is no node '{node_id}'")
+        outputs = self._outputs_at(scope, node, scope.path(node_id))
+        if name not in outputs:
+            raise NotKnown(f"node {scope.path(node_id)} gave no '{name}'")
+        return outputs[name]
+
+    def _outputs(self, scope: _Scope, node: Node, branch: str, index: int | None) -> Mapping[str, Literal]:
+        path = f"{branch}/{node.id}" if branch else scope.path(node.id)
+        return self._outputs_at(scope, node, path) if index is None else self._commit(path, index)
+
+    def _outputs_at(self, scope: _Scope, node: Node, path: str) -> Mapping[str, Literal]:
+        kind = node.WhichOneof("target")
+        if kind == "map":
+            return self._map_outputs(node, path)
+        if kind == "branch":
+            taken = getattr(self._node_state(path), "branch_taken", "")
+            child = next((child for child in children_of(self._index, node) if child.id == taken), None)
+            if child is None:
+                raise NotKnown(f"branch {path} has not taken a case")
+            return self._outputs_at(scope, child, f"{path}/{child.id}")
+        if kind == "sub_workflow":
+            inner, _ = self._step_into(scope, node, path, "")
+            return {binding.name: self._resolve(inner, binding) for binding in inner.workflow.outputs}
+        return self._commit(path, None)
+
+    def _map_outputs(self, node: Node, path: str) -> Mapping[str, Literal]:
+        state = self._node_state(path)
+        if state is None or state.items_succeeded < state.items:
+            done = state.items_succeeded if state else 0
+            raise NotKnown(f"{done} of {state.items if state else '?'} items of {path} have succeeded")
+        if state.items > MOST_ITEMS:
+            raise NotKnown(f"{path} has {state.items} items; ask for one by its index")
+        with concurrent.futures.ThreadPoolExecutor(_READERS) as pool:
+            items = list(pool.map(lambda index: self._commit(path, index), range(state.items)))
+        outputs: Sequence[Variable] = self._index.task(node.map.task).interface.outputs
+        return {v.name: values.collection([item[v.name] for item in items]) for v in outputs}
+
+    def _commit(self, path: str, index: int | None) -> Mapping[str, Literal]:
+        if (path, index) not in self._commits:
+            self._commits[path, index] = self._read_commit(path, index)
+        return self._commits[path, index]
+
+    def _read_commit(self, path: str, index: int | None) -> Mapping[str, Literal]:
+        item = path if index is None else f"{path}[{index}]"
+        data = self._get(layout.commit_key(self._prefix, path, index), f"{item} has no result yet")
+        try:
+            commit = Commit.FromString(data)
+            if commit.WhichOneof("outputs") == "offloaded":
+                return LiteralMap.FromString(self._read(commit.offloaded)).literals
+        except DecodeError as error:
+            raise NotKnown(f"the commit of {item} is damaged") from error
+        return commit.inline.literals
+
+    def _loaded(self, literal: Literal) -> Literal:
+        if literal.WhichOneof("value") != "offloaded":
+            return literal
+        try:
+            return Literal.FromString(self._read(literal.offloaded))
+        except DecodeError as error:
+            raise NotKnown(f"{literal.offloaded.uri} is damaged") from error
+
+    def _read(self, reference: Offloaded) -> bytes:
+        key = layout.key_of(self._store.settings.url, reference.uri)
+        # Admin reads with its own rights, so a reference must not lead out of the run's project-domain.
+        if key is None or not key.startswith("/".join(self._prefix.split("/")[:2]) + "/"):
+            raise NotKnown(f"{reference.uri} lies outside of the run's project and domain")
+        if reference.size > MOST_BYTES:
+            raise NotKnown(f"{reference.uri} has {reference.size} bytes; download it")
+        data = self._get(key, f"{reference.uri} does not exist")
+        if reference.digest and reference.digest != f"sha256:{sha256_hex(data)}":
+            raise NotKnown(f"{reference.uri} is damaged: its digest differs")
+        return data
+
+    def _get(self, key: str, absent: str) -> bytes:
+        try:
+            data = self._store.get(key, limit=MOST_BYTES + 1)
+        except StoreError as error:
+            if error.code is ErrorCode.NOT_FOUND:
+                raise NotKnown(absent) from error
+            raise
+        if len(data) > MOST_BYTES:
+            raise NotKnown(f"{key} has more than {MOST_BYTES} bytes; download it")
+        return data

@@ -1,0 +1,166 @@
+"""Submission: from a request for a run to a queued run."""
+
+import dataclasses
+import secrets
+import uuid
+
+import sqlalchemy as sa
+
+from limosa_admin.identity import Identity
+from limosa_admin.request_errors import Reason, RequestError, check, invalid, not_found
+from limosa_admin.store import entities, runs
+from limosa_admin.store.database import Database
+from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
+from limosa_idl.core.v1alpha1.interface_pb2 import Interface
+from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, LaunchPlanSpec
+from limosa_model import failures
+from limosa_model.digests import serialize, sha256_hex
+from limosa_model.graph import Index, wrap_task
+from limosa_model.interfaces import complete_inputs, suggest
+from limosa_model.layout import closure_key
+from limosa_model.names import check_name, generate_run_name
+from limosa_model.pod_contract import INLINE_CLOSURE_LIMIT
+from limosa_store import Store
+
+INPUTS_LIMIT = 256 * 1024
+"""Bytes of a run's serialised inputs; they travel in a Kubernetes object."""
+_KIND_WORDS = {
+    pb.ENTITY_KIND_TASK: "task",
+    pb.ENTITY_KIND_WORKFLOW: "workflow",
+    pb.ENTITY_KIND_LAUNCH_PLAN: "launch plan",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """What a run runs."""
+
+    id: pb.EntityId
+    closure: bytes
+    interface: Interface
+    plan: LaunchPlanSpec
+
+
+def submit(
+    database: Database, store: Store, request: pb.CreateRunRequest, identity: Identity
+) -> sa.RowMapping:
+    """Queues a run, or finds the one that the same request made before; returns its row.
+
+    Raises:
+        RequestError: INVALID for bad names or inputs, NOT_FOUND for the target, EXISTS when another request has the name.
+    """
+    check(check_name("run", request.name) if request.name else None)
+    digest = sha256_hex(serialize(request))
+    with database.transaction() as connection:
+        known = _known(connection, request, digest)
+        target = None if known else find_target(connection, request)
+    if known is not None:
+        return known
+    if target is None:
+        raise not_found(f"the target of run '{request.name}'")
+    new = _new_run(request, target, digest, identity)
+    if len(target.closure) > INLINE_CLOSURE_LIMIT:
+        # Before the run is queued: whoever claims it must find its graph.
+        store.put_if_absent(closure_key(request.project, request.domain, new.closure_digest), target.closure)
+    with database.transaction() as connection:
+        entities.add_spec(connection, target.closure)
+        if not runs.create(connection, new):
+            known = _known(connection, request, digest)
+            if known is not None:
+                return known
+        row = runs.get(connection, new.uid)
+    if row is None:
+        raise RequestError(Reason.UNAVAILABLE, f"run '{request.name}' was deleted at this moment; try again")
+    return row
+
+
+def find_target(connection: sa.Connection, request: pb.CreateRunRequest) -> Target:
+    """The closure and interface of a request's target. Raises RequestError(NOT_FOUND)."""
+    wanted = pb.EntityId()
+    wanted.CopyFrom(request.target)
+    wanted.project, wanted.domain = request.project, request.domain
+    for key in ("project", "domain"):
+        given = getattr(request.target, key)
+        if given and given != getattr(request, key):
+            raise RequestError(
+                Reason.INVALID, f"the target is of {key} '{given}' and the run of another; make them equal"
+            )
+    kinds = [wanted.kind] if wanted.kind else list(_KIND_WORDS)
+    for kind in kinds:
+        wanted.kind = kind
+        found = entities.find(connection, wanted)
+        if found is not None:
+            return _target(connection, *found)
+    raise _unknown_target(
+        connection, wanted, _KIND_WORDS.get(kinds[0], "entity") if len(kinds) == 1 else "entity"
+    )
+
+
+def _target(connection: sa.Connection, entity: pb.Entity, body: bytes) -> Target:
+    plan = LaunchPlanSpec()
+    if entity.id.kind == pb.ENTITY_KIND_TASK:
+        task = TaskSpec.FromString(body)
+        return Target(entity.id, serialize(wrap_task(task)), task.interface, plan)
+    if entity.id.kind == pb.ENTITY_KIND_LAUNCH_PLAN:
+        plan.MergeFromString(body)
+        workflow = pb.EntityId()
+        workflow.CopyFrom(entity.id)
+        workflow.kind, workflow.name = pb.ENTITY_KIND_WORKFLOW, plan.workflow
+        found = entities.find(connection, workflow)
+        if found is None:
+            raise _unknown_target(connection, workflow, "workflow")
+        body = found[1]
+    interface = Index(Closure.FromString(body)).entry.interface
+    return Target(entity.id, body, interface, plan)
+
+
+def _known(connection: sa.Connection, request: pb.CreateRunRequest, digest: str) -> sa.RowMapping | None:
+    if not request.name:
+        return None
+    row = runs.find(connection, pb.RunId(project=request.project, domain=request.domain, name=request.name))
+    if row is not None and row["request_digest"] != digest:
+        raise RequestError(
+            Reason.EXISTS,
+            f"run '{request.name}' exists in {request.project}/{request.domain} and was asked for differently; "
+            "choose another name",
+        )
+    return row
+
+
+def _new_run(request: pb.CreateRunRequest, target: Target, digest: str, identity: Identity) -> runs.NewRun:
+    plan = target.plan
+    inputs, problems = complete_inputs(
+        target.interface, request.inputs.literals, plan.default_inputs.literals, plan.fixed_inputs.literals
+    )
+    if problems:
+        refusal = invalid(f"inputs of {target.id.name}", problems)
+        refusal.failure = failures.user(failures.Code.BAD_INPUT, refusal.message)
+        raise refusal
+    size = len(serialize(inputs))
+    if size > INPUTS_LIMIT:
+        message = (
+            f"the inputs are {size} bytes and a run takes at most {INPUTS_LIMIT}; pass large values as File"
+        )
+        raise RequestError(Reason.INVALID, message)
+    return runs.NewRun(
+        uid=str(uuid.uuid4()),
+        project=request.project,
+        domain=request.domain,
+        name=request.name or generate_run_name(secrets.token_bytes(4)),
+        request_digest=digest,
+        target=target.id,
+        closure_digest=sha256_hex(target.closure),
+        inputs=inputs,
+        labels={**plan.labels, **request.labels},
+        annotations={**plan.annotations, **request.annotations},
+        created_by=identity.subject,
+    )
+
+
+def _unknown_target(connection: sa.Connection, wanted: pb.EntityId, word: str) -> RequestError:
+    what = f"{word} '{wanted.name}'"
+    if wanted.version:
+        what += f" version {wanted.version}"
+    what += f" in {wanted.project}/{wanted.domain}"
+    return not_found(what, suggest(wanted.name, entities.names(connection, wanted)))
