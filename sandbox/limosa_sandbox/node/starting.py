@@ -1,0 +1,96 @@
+"""Starting one instance of a container: its folders, environment and process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from limosa_sandbox.node import resources, volumes
+from limosa_sandbox.node.containers import Instance
+from limosa_sandbox.node.environment import Place, environment, expand, mapped
+from limosa_sandbox.node.host import Host
+from limosa_sandbox.node.images import Program
+from limosa_sandbox.node.zygotes import InterpreterError, Start, ZygoteGoneError, plain_interpreter
+
+_START_FAILED = 128
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that one container needs to be started.
+
+    Attributes:
+        pod: Its pod.
+        container: Its specification.
+        program: What runs.
+        folders: The pod's volumes.
+        gpus: Devices it may see.
+    """
+
+    pod: Mapping[str, Any]
+    container: Mapping[str, Any]
+    program: Program
+    folders: Mapping[str, Path]
+    gpus: tuple[str, ...]
+
+
+async def start(recipe: Recipe, instance: Instance, host: Host) -> None:
+    """Start an instance; where its program cannot be started the instance has ended with ``StartError``.
+
+    Raises:
+        ContainerConfigError: Something its environment refers to is missing; nothing was started.
+    """
+    request = _request(recipe, instance, host)
+    try:
+        pid = await _spawn(request, recipe.program.interpreter, instance, host)
+    except InterpreterError as error:
+        instance.end_unstarted(_START_FAILED, "StartError", str(error))
+        return
+    if pid is None:
+        instance.adopt()
+    else:
+        instance.note_started(pid)
+    limit = resources.limit(recipe.container, resources.MEMORY)
+    if limit is not None:
+        host.memory.add(instance, int(limit))
+
+
+async def _spawn(request: Start, interpreter: str, instance: Instance, host: Host) -> int | None:
+    if request.module is not None:
+        zygote = await host.zygotes.get(interpreter, preload=True)
+        try:
+            return await zygote.start(request, instance.settle)
+        except ZygoteGoneError:
+            # It died under us. The plain way is slower and does not depend on it; the instance's record keeps it from
+            # being started twice.
+            request = replace(request, module=None)
+    zygote = await host.zygotes.get(plain_interpreter(), preload=False)
+    return await zygote.start(request, instance.settle)
+
+
+def _request(recipe: Recipe, instance: Instance, host: Host) -> Start:
+    pod, container = recipe.pod, recipe.container
+    root = host.directory(pod["metadata"]["uid"])
+    mounts = volumes.mounts(container, recipe.folders)
+    mounts[container.get("terminationMessagePath") or "/dev/termination-log"] = str(instance.termination)
+    home, tmp, cwd = root / "home", root / "tmp", _working_directory(container, mounts, root)
+    for folder in (instance.directory, home, tmp, cwd, *(Path(path).parent for path in mounts.values())):
+        os.makedirs(folder, exist_ok=True)
+    place = Place(
+        node=host.settings.name, interpreter=recipe.program.interpreter, home=str(home), tmp=str(tmp), mounts=mounts,
+        gpus=recipe.gpus, capacity=host.capacity,
+    )  # fmt: skip
+    env = environment(pod, container, host.objects(pod["metadata"]["namespace"]), place)
+    first, *rest = recipe.program.argv
+    argv = (first, *(mapped(expand(argument, env), mounts) for argument in rest))
+    key = f"{pod['metadata']['uid']}/{container['name']}/{instance.number}"
+    return Start(key, instance.directory, recipe.program.module, argv, env, str(cwd))
+
+
+def _working_directory(container: Mapping[str, Any], mounts: Mapping[str, str], root: Path) -> Path:
+    wanted = os.path.normpath(container.get("workingDir") or "/")
+    inside = mapped(wanted, mounts)
+    return Path(inside) if inside != wanted else root / "rootfs" / wanted.lstrip("/")
