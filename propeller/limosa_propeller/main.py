@@ -7,13 +7,13 @@ import sys
 from collections.abc import Sequence
 
 import uvloop
-from limosa_store.errors import StoreError
-from limosa_store.settings import StoreSettings
 
 from limosa_propeller.kube.credentials import CredentialsError
 from limosa_propeller.logs import configure_logging
 from limosa_propeller.settings import SettingsError, describe_settings, parse_settings
 from limosa_propeller.supervisor import LeadershipLostError, Supervisor, UnusableStoreError
+from limosa_store.errors import StoreError
+from limosa_store.settings import StoreSettings
 
 logger = logging.getLogger(__name__)
 

@@ -3,7 +3,6 @@
 import time
 
 from limosa_model import names
-
 from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.kube.verbs import NAMESPACES, Verbs
 

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterable
 
 from limosa_model.names import TASK_SECRET_LABEL
-
 from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.kube.verbs import SECRETS, Verbs
 

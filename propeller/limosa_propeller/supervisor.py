@@ -5,10 +5,6 @@ import logging
 import random
 
 from limosa_engine.settings import EngineSettings
-from limosa_store.errors import StoreError
-from limosa_store.settings import StoreSettings
-from limosa_store.store import open_store, probe_conditional_writes
-
 from limosa_propeller.admin_link.link import AdminLink
 from limosa_propeller.admin_link.outbox import Discard, Outbox
 from limosa_propeller.clock import Clock
@@ -27,6 +23,9 @@ from limosa_propeller.settings import OperatorSettings
 from limosa_propeller.store_access import StoreAccess
 from limosa_propeller.timers import Timers
 from limosa_propeller.watching import watch
+from limosa_store.errors import StoreError
+from limosa_store.settings import StoreSettings
+from limosa_store.store import open_store, probe_conditional_writes
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import kopf
-from limosa_model import names
 
+from limosa_model import names
 from limosa_propeller.kube.connection import Connection
 from limosa_propeller.settings import OperatorSettings
 

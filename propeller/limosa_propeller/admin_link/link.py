@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import grpc
 import grpc.aio
+
 from limosa_engine.phases import RunPhase
 from limosa_idl.admin.v1alpha1.admin_pb2 import (
     PublishRequest,
@@ -16,7 +17,6 @@ from limosa_idl.admin.v1alpha1.admin_pb2 import (
     SyncResponse,
 )
 from limosa_idl.admin.v1alpha1.admin_pb2_grpc import OperatorServiceStub
-
 from limosa_propeller.admin_link.channel import call_metadata, open_channel
 from limosa_propeller.admin_link.objects import RunObjects
 from limosa_propeller.admin_link.outbox import Outbox

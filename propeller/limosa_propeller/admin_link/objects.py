@@ -4,7 +4,6 @@ import logging
 
 from limosa_idl.run.v1alpha1.run_pb2 import Reason, RunPhase, RunState, Snapshot, SnapshotKey
 from limosa_model.manifest import ABORT, RUN, to_manifest
-
 from limosa_propeller.admin_link.plan import Abort, Create, Held
 from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.runs.claims import claim_of

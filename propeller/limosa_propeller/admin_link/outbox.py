@@ -4,7 +4,6 @@ import asyncio
 
 from limosa_engine.phases import RUN_TERMINAL
 from limosa_idl.run.v1alpha1.run_pb2 import Snapshot
-
 from limosa_propeller.clock import Clock
 
 _ENDS = frozenset(map(int, RUN_TERMINAL))

@@ -4,7 +4,6 @@ import dataclasses
 
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, FAILURE_KIND_USER, FailureKind
 from limosa_model.failures import Code
-
 from limosa_propeller.kube.errors import ApiError
 
 

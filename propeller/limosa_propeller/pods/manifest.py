@@ -16,7 +16,6 @@ from limosa_model.pod_contract import (
     TERMINATION_PATH,
     PodEnvironment,
 )
-
 from limosa_propeller.pods.policy import violations
 from limosa_propeller.pods.resources import container_resources, node_constraints
 from limosa_propeller.pods.strategic_merge import strategic_merge

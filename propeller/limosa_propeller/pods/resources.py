@@ -4,7 +4,6 @@ from typing import Any
 
 from limosa_idl.task.v1alpha1.task_pb2 import ResourceList, TaskSpec
 from limosa_model.quantity import parse_quantity
-
 from limosa_propeller.settings import PodSettings
 
 _FIELDS = (("cpu", "cpu"), ("memory", "memory"), ("ephemeral_storage", "ephemeral-storage"))

@@ -14,8 +14,6 @@ from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_model.digests import serialize
 from limosa_model.failures import Code
 from limosa_model.quantity import QuantityError
-from limosa_store.errors import StoreError
-
 from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.kube.rejections import rejection_of
 from limosa_propeller.kube.verbs import PODS, Object
@@ -25,6 +23,7 @@ from limosa_propeller.pods.view import identity_of
 from limosa_propeller.runs import kept_logs, reads
 from limosa_propeller.runs.opening import OpenedRun
 from limosa_propeller.runs.services import Services
+from limosa_store.errors import StoreError
 
 CAPACITY_RETRY_SECONDS = 2.0
 GONE_RETRY_SECONDS = 1.0

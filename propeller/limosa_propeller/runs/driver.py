@@ -26,7 +26,6 @@ from limosa_idl.run.v1alpha1.run_pb2 import RunState, Snapshot, SnapshotKey
 from limosa_model import failures
 from limosa_model.failures import Code
 from limosa_model.manifest import ABORT
-
 from limosa_propeller.kube.errors import ApiError, NotLeaderError
 from limosa_propeller.runs.actions import ACTIONS, PodConflictError, RunContext, remove_pod
 from limosa_propeller.runs.claims import Claim, claim_of

@@ -4,7 +4,6 @@ import logging
 from typing import Any
 
 from limosa_model import names
-
 from limosa_propeller.kube.verbs import PODS
 from limosa_propeller.runs.driver import RunDriver
 from limosa_propeller.runs.pod_index import PodEntry, PodIndex

@@ -4,11 +4,10 @@ import logging
 
 from limosa_model import layout
 from limosa_model.pod_contract import CONTAINER_NAME
-from limosa_store.errors import StoreError
-from limosa_store.store import Store
-
 from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.runs.services import Services
+from limosa_store.errors import StoreError
+from limosa_store.store import Store
 
 logger = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ import random
 from typing import Any
 
 from google.protobuf.message import DecodeError
+
 from limosa_engine import codec
 from limosa_engine.graph import Graph, GraphError
 from limosa_engine.state import State
@@ -25,12 +26,11 @@ from limosa_model.interfaces import complete_inputs
 from limosa_model.manifest import ManifestError, from_manifest, is_local
 from limosa_model.names import check_name
 from limosa_model.problems import Problem
-from limosa_store.errors import ErrorCode, StoreError
-
 from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.pods.manifest import PodFactory
 from limosa_propeller.runs.services import Services
 from limosa_propeller.runs.spec_digest import spec_digest
+from limosa_store.errors import ErrorCode, StoreError
 
 logger = logging.getLogger(__name__)
 

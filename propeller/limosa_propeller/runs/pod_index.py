@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from limosa_engine.pods import PodView
-
 from limosa_propeller.pods.view import PodIdentity, identity_of, view_of
 
 TOMBSTONES = 10_000

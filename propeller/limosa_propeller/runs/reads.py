@@ -3,17 +3,17 @@
 import hashlib
 
 from google.protobuf.message import DecodeError
+
 from limosa_engine.commands import LoadValue, ReadCommit, ReadError
 from limosa_engine.events import CommitRead, ErrorRead, Event, StoreFailed, ValueLoaded
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord
 from limosa_model import layout
 from limosa_model.failures import Code
-from limosa_store.errors import ErrorCode, StoreError
-from limosa_store.store import Store
-
 from limosa_propeller.runs.opening import OpenedRun
 from limosa_propeller.store_access import StoreAccess
+from limosa_store.errors import ErrorCode, StoreError
+from limosa_store.store import Store
 
 
 class _CorruptError(Exception):

@@ -7,7 +7,6 @@ from typing import Protocol
 from limosa_engine.settings import EngineSettings
 from limosa_idl.run.v1alpha1.run_pb2 import Snapshot
 from limosa_model import names
-
 from limosa_propeller.clock import Clock
 from limosa_propeller.kube.verbs import Resource, Verbs
 from limosa_propeller.namespaces import Namespaces

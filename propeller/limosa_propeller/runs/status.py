@@ -5,6 +5,7 @@ import datetime
 from typing import Any
 
 import orjson
+
 from limosa_engine import codec
 from limosa_engine.phases import RUN_TERMINAL, RunPhase
 from limosa_engine.state import State

@@ -18,7 +18,7 @@ import yaml
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface, Variable
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
 from limosa_idl.core.v1alpha1.types_pb2 import SIMPLE_TYPE_INTEGER, LiteralType
-from limosa_idl.run.v1alpha1.run_pb2 import RunSpec
+from limosa_idl.run.v1alpha1.run_pb2 import Commit, Epoch, RunSpec
 from limosa_idl.task.v1alpha1.task_pb2 import PythonTask, RetryPolicy, TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import (
     Binding,
@@ -32,7 +32,9 @@ from limosa_idl.workflow.v1alpha1.workflow_pb2 import (
     WorkflowSpec,
 )
 from limosa_model.digests import serialize, sha256_hex
+from limosa_model.layout import commit_key, run_prefix
 from limosa_model.manifest import to_local_manifest
+from limosa_model.names import launch_id
 from limosa_model.values import collection, integer
 from limosa_propeller.crd import load_definition
 
@@ -267,3 +269,15 @@ def local_run(
         annotations={OUTPUTS_ANNOTATION: base64.b64encode(committed).decode(), **(annotations or {})},
     )
     return to_local_manifest(spec)
+
+
+def write_commits(operator: Operator, run: dict[str, Any], items: list[tuple[str, int | None]]) -> None:
+    """What the runtimes of instant pods would have left: one commit an item, of its first launch."""
+    uid = run["metadata"]["uid"]
+    prefix = run_prefix("demo", "development", run["metadata"]["name"], uid)
+    for node_path, index in items:
+        commit = Commit(run_uid=uid, launch_id=launch_id(uid, node_path, index, Epoch(), 0))
+        commit.inline.literals["o0"].CopyFrom(integer(42))
+        path = operator.folder / "store" / commit_key(prefix, node_path, index)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(serialize(commit))

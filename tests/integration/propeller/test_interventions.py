@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from limosa_model.values import integer
 from propeller_rig import (
     PODS_PATH,
     RUNS_PATH,
@@ -15,6 +14,8 @@ from propeller_rig import (
     wait_for,
     wait_for_phase,
 )
+
+from limosa_model.values import integer
 
 
 def test_abort_ends_the_pods_then_the_run(still_cluster: Cluster, tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 import base64
 
-from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
-from limosa_model.values import collection, integer, string
 from propeller_rig import (
     OUTPUTS_ANNOTATION,
     RUNS_PATH,
@@ -17,6 +15,9 @@ from propeller_rig import (
     wait_for,
     wait_for_phase,
 )
+
+from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+from limosa_model.values import collection, integer, string
 
 
 def outputs_of(status: dict) -> LiteralMap:
@@ -41,7 +42,9 @@ def test_a_map_runs_an_item_for_each_element(cluster: Cluster, operator: Operato
     assert outputs_of(status) == LiteralMap(literals={"o0": collection([integer(42)] * 250)})
 
 
-def test_pods_that_leave_no_commit_are_tried_again_and_then_fail_the_run(cluster: Cluster, operator: Operator) -> None:
+def test_pods_that_leave_no_commit_are_tried_again_and_then_fail_the_run(
+    cluster: Cluster, operator: Operator
+) -> None:
     annotations = {OUTPUTS_ANNOTATION: "", "limosa.dev/sandbox-termination-message": "not ours"}
     cluster.call("POST", RUNS_PATH, local_run("mute", chain(1), {"x": integer(1)}, annotations))
     status = wait_for_phase(cluster, "mute", "FAILED", operator)

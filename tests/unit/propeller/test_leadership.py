@@ -1,0 +1,124 @@
+import copy
+from typing import Any
+
+import pytest
+
+from limosa_propeller.kube.errors import ApiError
+from limosa_propeller.leadership import Attempt, Leadership
+from limosa_propeller.process_identity import is_dead, own_identity
+
+
+class LeaseServer:
+    """One Lease, with the resourceVersion check of an API server."""
+
+    def __init__(self) -> None:
+        self.lease: dict[str, Any] | None = None
+        self.down = False
+
+    async def get(self, resource: object, namespace: str, name: str) -> dict[str, Any]:
+        if self.down:
+            raise ApiError(0, "Unreachable", "no")
+        if self.lease is None:
+            raise ApiError(404, "NotFound", "no lease")
+        return copy.deepcopy(self.lease)
+
+    async def create(self, resource: object, namespace: str, body: dict[str, Any]) -> None:
+        if self.lease is not None:
+            raise ApiError(409, "AlreadyExists", "taken")
+        self.lease = {**body, "metadata": {**body["metadata"], "resourceVersion": "1"}}
+
+    async def replace(self, resource: object, namespace: str, name: str, body: dict[str, Any]) -> None:
+        assert self.lease is not None
+        if body["metadata"]["resourceVersion"] != self.lease["metadata"]["resourceVersion"]:
+            raise ApiError(409, "Conflict", "stale")
+        self.lease = copy.deepcopy(body)
+        self.lease["metadata"]["resourceVersion"] += "1"
+
+
+class Watch:
+    def __init__(self) -> None:
+        self.time = 100.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+@pytest.fixture
+def server() -> LeaseServer:
+    return LeaseServer()
+
+
+@pytest.fixture
+def clock() -> Watch:
+    return Watch()
+
+
+def leadership(server: LeaseServer, clock: Watch, identity: str) -> Leadership:
+    return Leadership(server, "ns", "lease", 15, identity, clock)  # type: ignore[arg-type]
+
+
+async def test_the_first_leads_and_the_second_does_not(server: LeaseServer, clock: Watch) -> None:
+    a, b = leadership(server, clock, "a"), leadership(server, clock, "b")
+    assert await a.attempt() is Attempt.HELD
+    assert await b.attempt() is Attempt.TAKEN
+    assert (a.may_write(), b.may_write()) == (True, False)
+
+
+async def test_a_leader_stops_writing_before_another_can_start(server: LeaseServer, clock: Watch) -> None:
+    a, b = leadership(server, clock, "a"), leadership(server, clock, "b")
+    await a.attempt()
+    await b.attempt()
+    clock.time += 10.1
+    assert not a.may_write()
+    assert await b.attempt() is Attempt.TAKEN
+    clock.time += 5.1
+    assert await b.attempt() is Attempt.HELD
+    assert await a.attempt() is Attempt.TAKEN
+
+
+async def test_renewing_keeps_it(server: LeaseServer, clock: Watch) -> None:
+    a, b = leadership(server, clock, "a"), leadership(server, clock, "b")
+    for _ in range(5):
+        assert await a.attempt() is Attempt.HELD
+        assert await b.attempt() is Attempt.TAKEN
+        clock.time += 9
+    assert a.may_write()
+
+
+async def test_an_unreachable_server_takes_nothing_away_before_the_deadline(
+    server: LeaseServer, clock: Watch
+) -> None:
+    a = leadership(server, clock, "a")
+    await a.attempt()
+    server.down = True
+    clock.time += 9
+    assert await a.attempt() is Attempt.UNKNOWN
+    assert a.may_write()
+    clock.time += 2
+    assert not a.may_write()
+
+
+async def test_a_released_lease_is_free_at_once(server: LeaseServer, clock: Watch) -> None:
+    a, b = leadership(server, clock, "a"), leadership(server, clock, "b")
+    await a.attempt()
+    await a.release()
+    assert not a.may_write()
+    assert await b.attempt() is Attempt.HELD
+    assert server.lease is not None
+    assert server.lease["spec"]["leaseTransitions"] == 2
+
+
+async def test_a_dead_process_of_this_host_holds_nothing(server: LeaseServer, clock: Watch) -> None:
+    dead = own_identity().rsplit("_", 1)[0] + "_1"
+    a, b = leadership(server, clock, dead), leadership(server, clock, own_identity())
+    await a.attempt()
+    assert await b.attempt() is Attempt.HELD
+
+
+def test_only_what_is_known_to_be_dead_is_dead() -> None:
+    host, boot, namespace, pid, _ = own_identity().rsplit("_", 4)
+    assert not is_dead(own_identity())
+    assert is_dead("_".join((host, boot, namespace, pid, "1")))
+    assert not is_dead("_".join(("elsewhere", boot, namespace, pid, "1")))
+    assert not is_dead("_".join((host, boot, "0", pid, "1")))
+    assert not is_dead("somebody")

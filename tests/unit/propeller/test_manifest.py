@@ -1,0 +1,249 @@
+import json
+
+import pytest
+
+from limosa_engine.commands import CreatePod
+from limosa_engine.graph import Item
+from limosa_idl.core.v1alpha1.interface_pb2 import Interface, Variable
+from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+from limosa_idl.run.v1alpha1.run_pb2 import Epoch, RunSpec
+from limosa_idl.task.v1alpha1.task_pb2 import PythonTask, ResourceList, Resources, SecretRef, TaskSpec
+from limosa_model.pod_contract import PodEnvironment
+from limosa_model.values import integer, string
+from limosa_propeller.pods.manifest import PodFactory, PodPolicyError
+from limosa_propeller.settings import PodSettings
+
+SPEC = RunSpec(
+    run_uid="u-1",
+    name="calm-heron-4f2a",
+    project="demo",
+    domain="development",
+    labels={"team": "blue", "limosa.dev/run": "forged"},
+    annotations={"limosa.dev/sandbox-python": "/venv/bin/python"},
+)
+
+
+def task(**fields: object) -> TaskSpec:
+    python = PythonTask(loader="house:train", bundle_digest="ab" * 32, python_version="3.11")
+    return TaskSpec(name="house.train", python=python, **fields)
+
+
+def command(inputs: dict | None = None, index: int | None = None, timeout: float | None = None) -> CreatePod:
+    literals = LiteralMap(literals=inputs or {"x": integer(3)})
+    return CreatePod(Item("n0/n3", index), 2, "abcdefghij", "house.train", literals, "sha256:1", timeout)
+
+
+def factory(settings: PodSettings | None = None) -> PodFactory:
+    settings = settings or PodSettings()
+    return PodFactory(
+        SPEC, Epoch(generation=1, number=2), "demo-development", "cr-uid", "s3://b/root", settings
+    )
+
+
+def environment(pod: dict) -> dict[str, str]:
+    return {e["name"]: e.get("value", "") for e in pod["spec"]["containers"][0]["env"]}
+
+
+def test_every_pod_is_locked_down() -> None:
+    spec = factory().make(command(), task())["spec"]
+    assert spec["restartPolicy"] == "Never"
+    assert spec["enableServiceLinks"] is False
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 65532,
+        "runAsGroup": 65532,
+        "fsGroup": 65532,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    container = spec["containers"][0]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert container["command"] == ["python", "-m", "limosa.runtime"]
+    assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/home/limosa", "/tmp"}
+    assert "activeDeadlineSeconds" not in spec
+
+
+def test_names_say_which_launch_it_is_and_cannot_be_forged() -> None:
+    metadata = factory().make(command(index=7), task(labels={"limosa.dev/node": "x", "own": "y"}))["metadata"]
+    assert metadata["name"] == "calm-heron-4f2a-abcdefghij"
+    assert metadata["labels"] == {
+        "team": "blue",
+        "own": "y",
+        "limosa.dev/run": "calm-heron-4f2a",
+        "limosa.dev/node": "n0.n3",
+        "limosa.dev/project": "demo",
+        "limosa.dev/domain": "development",
+    }
+    assert metadata["annotations"]["limosa.dev/sandbox-python"] == "/venv/bin/python"
+    assert metadata["annotations"]["limosa.dev/index"] == "7"
+    assert metadata["annotations"]["limosa.dev/epoch"] == "1.2"
+    owner = metadata["ownerReferences"][0]
+    assert (owner["kind"], owner["uid"], owner["controller"]) == ("WorkflowRun", "cr-uid", True)
+
+
+def test_the_runtime_reads_back_what_the_operator_wrote() -> None:
+    contract = PodEnvironment.from_environ(environment(factory().make(command(index=0), task())))
+    assert contract.inputs == command().inputs
+    assert (contract.node_path, contract.index, contract.launch) == ("n0/n3", 0, 2)
+    assert (contract.loader, contract.bundle, contract.storage_root) == (
+        "house:train",
+        "ab" * 32,
+        "s3://b/root",
+    )
+
+
+def test_large_inputs_travel_by_uri() -> None:
+    large = command({"x": string("y" * 9000)})
+    contract = PodEnvironment.from_environ(environment(factory().make(large, task())))
+    assert contract.inputs is None
+    assert contract.inputs_uri == (
+        "s3://b/root/demo/development/runs/calm-heron-4f2a.u-1/launches/abcdefghij/inputs.pb"
+    )
+
+
+def test_sensitive_inputs_never_stand_in_the_pod() -> None:
+    interface = Interface(inputs=[Variable(name="x", sensitive=True)])
+    pod = factory().make(command({"x": string("hunter2")}), task(interface=interface))
+    assert "hunter2" not in json.dumps(pod)
+    assert PodEnvironment.from_environ(environment(pod)).inputs is None
+
+
+def test_an_author_cannot_change_the_contract_nor_trigger_expansion() -> None:
+    pod = factory().make(command(), task(environment={"LIMOSA_POD_LAUNCH_ID": "mine", "A": "$(HOME)"}))
+    assert environment(pod)["LIMOSA_POD_LAUNCH_ID"] == "abcdefghij"
+    assert environment(pod)["A"] == "$$(HOME)"
+
+
+def test_secrets_come_by_reference() -> None:
+    pod = factory().make(command(), task(secrets=[SecretRef(name="db", key="password", env="DB_PASSWORD")]))
+    entry = next(e for e in pod["spec"]["containers"][0]["env"] if e["name"] == "DB_PASSWORD")
+    assert entry["valueFrom"] == {"secretKeyRef": {"name": "db", "key": "password"}}
+
+
+def test_the_timeout_is_the_kubelets_too() -> None:
+    assert factory().make(command(timeout=1.2), task())["spec"]["activeDeadlineSeconds"] == 2
+
+
+@pytest.mark.parametrize(
+    ("requests", "limits", "expected"),
+    [
+        ({}, {}, {"requests": {"cpu": "250m", "memory": "512Mi"}, "limits": {"memory": "512Mi"}}),
+        (
+            {"cpu": "2", "memory": "1Gi"},
+            {"memory": "1Gi"},
+            {"requests": {"cpu": "2", "memory": "1Gi"}, "limits": {"memory": "1Gi"}},
+        ),
+        (
+            {},
+            {"cpu": "100m", "memory": "64Mi"},
+            {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"cpu": "100m", "memory": "64Mi"}},
+        ),
+        (
+            {"gpu": 2},
+            {},
+            {
+                "requests": {"cpu": "250m", "memory": "512Mi", "nvidia.com/gpu": "2"},
+                "limits": {"memory": "512Mi", "nvidia.com/gpu": "2"},
+            },
+        ),
+        ({"memory": "1Gi"}, {}, {"requests": {"cpu": "250m", "memory": "1Gi"}}),
+    ],
+)
+def test_resources(requests: dict, limits: dict, expected: dict) -> None:
+    resources = Resources(requests=ResourceList(**requests), limits=ResourceList(**limits))
+    assert (
+        factory().make(command(), task(resources=resources))["spec"]["containers"][0]["resources"] == expected
+    )
+
+
+def test_accelerators_and_interruptible_nodes() -> None:
+    resources = Resources(requests=ResourceList(gpu=1), accelerator="nvidia-tesla-t4")
+    spec = factory().make(command(), task(resources=resources, interruptible=True))["spec"]
+    assert spec["nodeSelector"] == {"limosa.dev/accelerator": "nvidia-tesla-t4"}
+    assert [t["key"] for t in spec["tolerations"]] == ["nvidia.com/gpu", "limosa.dev/interruptible"]
+
+
+def test_a_template_is_merged_over_the_pod() -> None:
+    template = {
+        "spec": {
+            "tolerations": [{"key": "mine", "operator": "Exists"}],
+            "containers": [
+                {"name": "task", "env": [{"name": "A", "value": "b"}]},
+                {"name": "side", "image": "x"},
+            ],
+        }
+    }
+    pod = factory().make(command(), task(pod_template=json.dumps(template)))
+    assert [c["name"] for c in pod["spec"]["containers"]] == ["task", "side"]
+    assert environment(pod)["A"] == "b"
+    assert environment(pod)["LIMOSA_POD_TASK"] == "house.train"
+    assert pod["spec"]["tolerations"] == [{"key": "mine", "operator": "Exists"}]
+
+
+@pytest.mark.parametrize(
+    ("template", "field"),
+    [
+        ({"spec": {"hostNetwork": True}}, "spec.hostNetwork"),
+        ({"spec": {"hostPID": True}}, "spec.hostPID"),
+        ({"spec": {"automountServiceAccountToken": True}}, "spec.automountServiceAccountToken"),
+        ({"spec": {"serviceAccountName": "admin"}}, "spec.serviceAccountName"),
+        ({"spec": {"nodeName": "n1"}}, "spec.nodeName"),
+        ({"spec": {"restartPolicy": "Always"}}, "spec.restartPolicy"),
+        ({"spec": {"securityContext": {"runAsUser": 0}}}, "spec.securityContext"),
+        ({"spec": {"volumes": [{"name": "h", "hostPath": {"path": "/"}}]}}, "spec.volumes[h].hostPath"),
+        (
+            {"spec": {"volumes": [{"name": "t", "projected": {"sources": [{"serviceAccountToken": {}}]}}]}},
+            "spec.volumes[t].projected.serviceAccountToken",
+        ),
+        (
+            {"spec": {"volumes": [{"name": "s", "secret": {"secretName": "limosa-storage"}}]}},
+            "spec.volumes[s].secret",
+        ),
+        (
+            {"spec": {"containers": [{"name": "task", "securityContext": {"privileged": True}}]}},
+            "spec.containers[task].securityContext.privileged",
+        ),
+        (
+            {
+                "spec": {
+                    "initContainers": [
+                        {"name": "i", "securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}
+                    ]
+                }
+            },
+            "spec.initContainers[i].securityContext.capabilities.add",
+        ),
+        (
+            {"spec": {"containers": [{"name": "x", "envFrom": [{"secretRef": {"name": "limosa-storage"}}]}]}},
+            "limosa-storage",
+        ),
+        (
+            {
+                "spec": {
+                    "containers": [{"name": "task", "env": [{"name": "LIMOSA_POD_LAUNCH", "value": "9"}]}]
+                }
+            },
+            "LIMOSA_POD_",
+        ),
+        (
+            {"spec": {"containers": [{"name": "task", "$patch": "delete"}]}},
+            "spec.containers must keep 'task'",
+        ),
+        (
+            {"spec": {"containers": [{"name": "task", "ports": [{"containerPort": 1, "hostPort": 1}]}]}},
+            "hostPort",
+        ),
+        ({"metadata": {"annotations": {"limosa.dev/launch-id": "forged"}}}, "metadata.annotations"),
+        ({"metadata": {"name": "other"}}, "metadata.name"),
+        ({"spec": []}, "shape of a pod"),
+        ({"kind": "Pod", "status": {}}, "'metadata' and 'spec'"),
+    ],
+)
+def test_what_a_template_may_not_ask_for(template: dict, field: str) -> None:
+    with pytest.raises(PodPolicyError) as refused:
+        factory().make(command(), task(pod_template=json.dumps(template)))
+    assert field in str(refused.value)

@@ -1,0 +1,93 @@
+import asyncio
+from collections.abc import Callable
+
+from limosa_propeller.clock import Clock
+from limosa_propeller.timers import Timers
+
+
+class Loop:
+    """The part of an event loop that timers use, with a clock that a test turns."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.handles: list[tuple[float, Callable[[], None], Handle]] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> "Handle":
+        handle = Handle(when)
+        self.handles.append((when, callback, handle))
+        return handle
+
+    def turn_to(self, now: float) -> None:
+        while due := [h for h in self.handles if h[0] <= now and not h[2].is_cancelled]:
+            entry = min(due, key=lambda h: h[0])
+            self.handles.remove(entry)
+            self.now = max(self.now, entry[0])
+            entry[1]()
+        self.now = now
+
+
+class Handle:
+    def __init__(self, when: float) -> None:
+        self._when, self.is_cancelled = when, False
+
+    def when(self) -> float:
+        return self._when
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+    def cancelled(self) -> bool:
+        return self.is_cancelled
+
+
+def make() -> tuple[Loop, Timers, list[str]]:
+    loop = Loop()
+    return loop, Timers(loop), []  # type: ignore[arg-type]
+
+
+def test_each_fires_at_its_time_with_one_handle_standing() -> None:
+    loop, timers, fired = make()
+    for key, delay in (("b", 2.0), ("a", 1.0), ("c", 3.0)):
+        timers.wake_in(key, delay, lambda key=key: fired.append(key))
+    assert len([h for h in loop.handles if not h[2].is_cancelled]) == 1
+    loop.turn_to(2.5)
+    assert fired == ["a", "b"]
+    loop.turn_to(4)
+    assert fired == ["a", "b", "c"]
+
+
+def test_a_new_time_replaces_the_old() -> None:
+    loop, timers, fired = make()
+    timers.wake_in("a", 1, lambda: fired.append("old"))
+    timers.wake_in("a", 5, lambda: fired.append("new"))
+    loop.turn_to(4)
+    assert fired == []
+    loop.turn_to(6)
+    assert fired == ["new"]
+
+
+def test_cancelled_and_closed_timers_are_silent() -> None:
+    loop, timers, fired = make()
+    timers.wake_in("a", 1, lambda: fired.append("a"))
+    timers.wake_in("b", 2, lambda: fired.append("b"))
+    timers.cancel("a")
+    timers.cancel("never")
+    loop.turn_to(1.5)
+    timers.close()
+    loop.turn_to(9)
+    assert fired == []
+
+
+async def test_on_a_real_loop() -> None:
+    timers, done = Timers(asyncio.get_running_loop()), asyncio.Event()
+    timers.wake_in("a", 0.0, done.set)
+    await done.wait()
+
+
+def test_the_clock_never_goes_back() -> None:
+    readings = iter([5.0, 3.0, 6.0])
+    clock = Clock(lambda: next(readings))
+    assert [clock.now(), clock.now(), clock.now()] == [5.0, 5.0, 6.0]
