@@ -3,6 +3,7 @@
 from limosa_engine import items, judge, resolve, slots, verdicts
 from limosa_engine.commands import CreatePod, DeletePod, ReadCommit
 from limosa_engine.events import PodRejected
+from limosa_engine.graph import Item
 from limosa_engine.phases import LaunchPhase, NodePhase
 from limosa_engine.pods import PodView
 from limosa_engine.state import Ending, Judging, Launch
@@ -46,7 +47,7 @@ def adopt(turn: Turn, place: Place) -> bool:
         return False
     ordinal, view = known
     if ordinal < place.item.launches:
-        delete(turn, place, ordinal)
+        delete(turn, place.key, ordinal)
         return False
     item = place.item
     if item.checking:
@@ -165,9 +166,8 @@ def woken(turn: Turn, place: Place, launch: Launch) -> None:
         _hold(turn, place, launch, launch.view)
 
 
-def delete(turn: Turn, place: Place, ordinal: int) -> None:
+def delete(turn: Turn, key: Item, ordinal: int) -> None:
     """Removes the pod of a launch that is over."""
-    key = place.key
     if (key, ordinal) not in turn.state.deleting:
         turn.state.deleting.add((key, ordinal))
         turn.emit(DeletePod(key, ordinal, "stale"))

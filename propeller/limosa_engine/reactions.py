@@ -53,7 +53,7 @@ def _pod_observed(turn: Turn, event: ev.PodObserved) -> None:
         launches.observe(turn, place, launch, event.view)
     elif item.phase in NODE_TERMINAL or event.launch < item.launches:
         if not event.view.deleting:
-            launches.delete(turn, place, event.launch)
+            launches.delete(turn, event.item, event.launch)
     else:
         turn.state.unclaimed[event.item] = (event.launch, event.view)
         if launch is None:
@@ -64,6 +64,8 @@ def _keep_unclaimed(turn: Turn, event: ev.PodObserved) -> None:
     """The pod of an item that the state does not have yet: its node's turn has not come."""
     number = turn.graph.by_path.get(event.item.node_path)
     if number is None or turn.state.nodes[number].phase in NODE_TERMINAL:
+        if not event.view.deleting:
+            launches.delete(turn, event.item, event.launch)
         return
     known = turn.state.unclaimed.get(event.item)
     if known is None or known[0] <= event.launch:
