@@ -70,9 +70,10 @@ def test_an_operator_killed_over_and_over_completes_its_runs(
     cluster.call("POST", RUNS_PATH, local_run(names[1], chain(LENGTH), {"x": integer(1)}))
     write_commits(operator, cluster.run(names[0]), [("n0", index) for index in range(ITEMS)])
     write_commits(operator, cluster.run(names[1]), [(f"n{n}", None) for n in range(LENGTH)])
-    for _ in range(7):
+    for life in range(7):
         operator.start()
-        time.sleep(chance.uniform(0.25, 0.7))
+        wait_for(lambda life=life: operator.log.count("operator works") > life, told=lambda: operator.log)
+        time.sleep(chance.uniform(0.0, 0.15))
         operator.kill()
     operator.start()
     try:
