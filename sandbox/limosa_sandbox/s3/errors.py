@@ -45,8 +45,10 @@ def not_implemented(what: str) -> S3Error:
 
 def from_os_error(error: OSError) -> S3Error:
     """Returns the error for a file system that refused."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return S3Error(507, "InsufficientStorage", "The disk under the sandbox's object store is full.")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return S3Error(
+            507, "InsufficientStorage", "The disk under the sandbox's object store is full, or a limit on it."
+        )
     if error.errno == errno.ENAMETOOLONG:
         return S3Error(400, "KeyTooLongError", "A part of the key is too long for a file name.")
     return S3Error(500, "InternalError", f"The file system answered: {error.strerror}")

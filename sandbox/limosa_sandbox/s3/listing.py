@@ -94,7 +94,7 @@ def _version_two(query: Mapping[str, str], page: Page, encode: type[str] | objec
 def _after(token: str, start_after: str, second: bool, delimiter: str) -> str:
     if token and second:
         try:
-            token = base64.urlsafe_b64decode(token).decode()
+            token = base64.b64decode(token, altchars=b"-_", validate=True).decode()
         except ValueError:
             raise invalid_argument("The continuation token is not one given here.") from None
     after = token or start_after

@@ -140,6 +140,7 @@ class Endpoint:
         creates = request.method == "PUT" and not key
         if not creates and not bucket.exists():
             raise S3Error(404, "NoSuchBucket", f"The specified bucket does not exist: {name}")
+        await _continue(request)
         return await handler(call)
 
     def _route(self, call: Call) -> _Handler:
@@ -254,16 +255,28 @@ def _check_origin(request: web.BaseRequest) -> None:
         raise S3Error(403, "AccessDenied", "Requests from other sites are refused.")
 
 
+async def _continue(request: web.BaseRequest) -> None:
+    """Tells a client that waits for it that its body is welcome; botocore waits a second otherwise."""
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        writer = request.writer
+        await writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        writer.output_size = 0
+
+
 async def _send(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
     headers = {"server": "limosa-sandbox", "x-amz-request-id": "0", **answer.headers}
     if answer.stream is None and (request.method != "HEAD" or answer.length is None):
         body = b"" if request.method == "HEAD" else answer.body
-        return web.Response(status=answer.status, headers=headers, body=body)
-    response = web.StreamResponse(status=answer.status, headers=headers)
-    response.content_length = answer.length
-    await response.prepare(request)
+        response = web.Response(status=answer.status, headers=headers, body=body)
+        if answer.status >= 400 and "Expect" in request.headers:
+            # The client may still send the body it announced, or not: only closing is unambiguous.
+            response.force_close()
+        return response
+    streamed = web.StreamResponse(status=answer.status, headers=headers)
+    streamed.content_length = answer.length
+    await streamed.prepare(request)
     if answer.stream is not None:
         async for piece in answer.stream:
-            await response.write(piece)
-    await response.write_eof()
-    return response
+            await streamed.write(piece)
+    await streamed.write_eof()
+    return streamed

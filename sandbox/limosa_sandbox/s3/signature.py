@@ -89,6 +89,10 @@ def _authenticate_header(
     max_skew_s: float,
 ) -> Identity:
     authorization = request.header("authorization")
+    if any(name == "AWSAccessKeyId" for name, _ in query):
+        raise S3Error(
+            400, "InvalidRequest", "Signature Version 2 is not accepted; sign with version 4 (s3v4)."
+        )
     if not authorization:
         raise S3Error(403, "AccessDenied", "The request is not signed.")
     match = _AUTHORIZATION.match(authorization)
