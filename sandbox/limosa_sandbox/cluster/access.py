@@ -42,7 +42,9 @@ class Gate:
             if hmac.compare_digest(token.encode(), self._token.encode()):
                 return "/" + rest
         given = headers.get("Authorization")
-        if given is not None and (given == self._header or hmac.compare_digest(given.encode(), self._header.encode())):
+        if given is not None and (
+            given == self._header or hmac.compare_digest(given.encode(), self._header.encode())
+        ):
             return path
         if path in _OPEN:
             return path

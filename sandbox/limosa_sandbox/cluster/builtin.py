@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import re
 from functools import lru_cache
 from importlib import resources
 from typing import Any
@@ -12,6 +15,10 @@ from limosa_sandbox.cluster.errors import ApiError
 from limosa_sandbox.cluster.kinds import Kind, Object
 from limosa_sandbox.cluster.quantities import parse_quantity
 from limosa_sandbox.cluster.structural import Schema, type_name
+
+_MICRO_TIME = "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime"
+_STAMP = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$")
+_MICRO_STAMP = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d)$")
 
 
 @lru_cache(maxsize=1)
@@ -85,8 +92,8 @@ def _decode(schema: Schema, value: Any, path: str) -> Any:
             raise _mismatch(value, path, type_)
         items = target.items
         return [_decode(items, entry, path) for entry in value] if items is not None else value
-    if type_ == "string" and not isinstance(value, str) and target.raw.get("format") != "int-or-string":
-        raise _mismatch(value, path, type_)
+    if type_ == "string":
+        return _text(target, value, path)
     if type_ == "boolean" and not isinstance(value, bool):
         raise _mismatch(value, path, type_)
     if type_ == "integer" and (isinstance(value, (bool, float, str)) or not isinstance(value, int)):
@@ -119,6 +126,25 @@ def _amount(value: Any, path: str) -> str:
     except ValueError as error:
         raise ApiError(400, f"unable to parse quantity's suffix: {path}: {error}") from None
     return str(value)
+
+
+def _text(schema: Schema, value: Any, path: str) -> Any:
+    format_ = schema.raw.get("format")
+    if format_ == "int-or-string":
+        return value
+    if not isinstance(value, str):
+        raise _mismatch(value, path, "string")
+    if format_ == "byte":
+        try:
+            base64.b64decode(value, validate=True)
+        except (binascii.Error, ValueError):
+            raise ApiError(400, f"illegal base64 data in field {path}") from None
+    elif format_ == "date-time":
+        micro = schema is _schemas()[_MICRO_TIME]
+        if not (_MICRO_STAMP if micro else _STAMP).match(value):
+            layout = "2006-01-02T15:04:05.000000Z07:00" if micro else "2006-01-02T15:04:05Z07:00"
+            raise ApiError(400, f'parsing time "{value}" as "{layout}": cannot parse field {path}')
+    return value
 
 
 def _mismatch(value: Any, path: str, expected: str) -> ApiError:

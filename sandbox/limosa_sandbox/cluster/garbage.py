@@ -54,14 +54,13 @@ class Collector:
                 self._enqueue(dependent)
         return bool(self._queue)
 
-    def resume(self) -> None:
-        """Index and check every object: after a restart nothing is known of what was under way."""
-        for kind in self._storage.kinds:
-            for record in self._storage.collection(kind.key).records():
-                self.observe(kind.key, Change("ADDED", record, None))
+    @property
+    def pending(self) -> bool:
+        """Whether objects are queued for a check."""
+        return bool(self._queue)
 
-    def work(self) -> bool:
-        """Check queued objects for a few milliseconds; True when more is queued."""
+    def work(self) -> None:
+        """Check queued objects, for a few milliseconds at most."""
         until = time.perf_counter() + _SLICE_SECONDS
         while self._queue:
             uid = self._queue.popleft()
@@ -69,7 +68,6 @@ class Collector:
             self._check(uid)
             if time.perf_counter() > until:
                 break
-        return bool(self._queue)
 
     # -- what deserves a check ----------------------------------------------------------------------------------
 

@@ -152,7 +152,11 @@ def _check_common(meta: dict[str, Any], kind: Kind) -> list[Cause]:
         )
     for index, name in enumerate(meta.get("finalizers") or []):
         causes += _check_key(name, f"metadata.finalizers[{index}]")
-        if kind.group == "" and "/" not in name and name not in ("orphan", "foregroundDeletion", "kubernetes"):
+        if (
+            kind.group == ""
+            and "/" not in name
+            and name not in ("orphan", "foregroundDeletion", "kubernetes")
+        ):
             causes.append(
                 invalid(
                     f"metadata.finalizers[{index}]",

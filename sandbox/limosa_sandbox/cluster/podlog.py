@@ -25,8 +25,8 @@ def open_log(reader: LogReader, pod: Object, query: Mapping[str, str]) -> AsyncI
         tail_lines=integer(query, "tailLines"),
         previous=flag(query, "previous"),
         timestamps=flag(query, "timestamps"),
-        since_seconds=integer(query, "sinceSeconds"),
-        limit_bytes=integer(query, "limitBytes"),
+        since_seconds=integer(query, "sinceSeconds", least=1),
+        limit_bytes=integer(query, "limitBytes", least=1),
     )
 
 

@@ -96,17 +96,17 @@ def parse_accept(accept: str | None, query: Mapping[str, str]) -> Form:
     raise ApiError(406, "only the following media types are accepted: application/json")
 
 
-def integer(query: Mapping[str, str], name: str) -> int | None:
+def integer(query: Mapping[str, str], name: str, least: int = 0) -> int | None:
     """Return a whole-number parameter, None when it is not given.
 
     Raises:
-        ApiError: 400 when it is no whole number of at least 0.
+        ApiError: 400 when it is no whole number of at least ``least``.
     """
     text = query.get(name)
     if not text:
         return None
-    if not text.isdecimal():
-        raise ApiError(400, f'{name}: Invalid value: "{text}": must be a whole number of at least 0')
+    if not text.isdecimal() or int(text) < least:
+        raise ApiError(400, f'{name}: Invalid value: "{text}": must be a whole number of at least {least}')
     return int(text)
 
 

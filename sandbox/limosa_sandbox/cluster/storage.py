@@ -32,8 +32,9 @@ from limosa_sandbox.cluster.errors import (
 from limosa_sandbox.cluster.garbage import Collector
 from limosa_sandbox.cluster.journal import Journal
 from limosa_sandbox.cluster.kinds import Kind, Object, Registry
-from limosa_sandbox.cluster.quotas import check_quota
+from limosa_sandbox.cluster.quotas import Quotas
 from limosa_sandbox.cluster.records import Change, Collection, Record, Watch, encode
+from limosa_sandbox.cluster.retention import EventRetention
 from limosa_sandbox.cluster.selectors import Matcher, field_matcher, parse_fields, parse_labels
 
 Records = list[Record]
@@ -63,6 +64,8 @@ class Storage:
         self._collections: dict[str, Collection] = {}
         self._uids: dict[str, tuple[str, str, str]] = {}
         self._collector = Collector(self)
+        self._quotas = Quotas(self)
+        self._retention = EventRetention(self)
         self._work_scheduled = False
         self._closed = False
         self._journal = Journal(directory) if directory is not None else None
@@ -207,7 +210,7 @@ class Storage:
         if kind.namespaced:
             self._check_namespace(resource, space, meta["name"])
         if resource == "pods":
-            check_quota(self, space, obj)
+            self._quotas.check(space, obj)
         if dry_run:
             return obj
         return self._commit("ADDED", kind, obj, None).obj
@@ -252,7 +255,9 @@ class Storage:
         patched = patching.apply(record.obj, patch, kind, served)
         uid = patched["metadata"].get("uid")
         if uid != record.obj["metadata"]["uid"]:
-            raise refused(served.kind, served.group, name, [invalid("metadata.uid", uid, "field is immutable")])
+            raise refused(
+                served.kind, served.group, name, [invalid("metadata.uid", uid, "field is immutable")]
+            )
         return self._replace(record, served, review(patched) if review else patched, subresource, dry_run)
 
     def bind(self, namespace: str, name: str, node: str) -> Object:
@@ -410,10 +415,18 @@ class Storage:
         elif kind.key == "namespaces" and change.type == "ADDED":
             account = {"metadata": {"name": "default"}}
             self.create("serviceaccounts", obj["metadata"]["name"], account)
-        if self._collector.observe(kind.key, change):
+        if self._observe(kind.key, change):
             self._schedule()
         if self._journal is not None and self._journal.wants_compaction():
             self.compact()
+
+    def _observe(self, resource: str, change: Change) -> bool:
+        due = self._collector.observe(resource, change)
+        if resource in ("pods", "resourcequotas"):
+            due = self._quotas.observe(resource, change) or due
+        elif resource == "events":
+            due = self._retention.observe(change, self._clock()) or due
+        return due
 
     def _define(self, definition: Object, type_: str) -> None:
         kind = kind_of(definition)
@@ -433,14 +446,20 @@ class Storage:
             asyncio.get_running_loop().call_soon(self._work)
         except RuntimeError:
             # Without a loop (at start, in plain tests) what follows a write is done before anything else is.
-            while self._collector.work():
+            while self._work_once():
                 pass
             self._work_scheduled = False
 
     def _work(self) -> None:
         self._work_scheduled = False
-        if not self._closed and self._collector.work():
+        if not self._closed and self._work_once():
             self._schedule()
+
+    def _work_once(self) -> bool:
+        self._collector.work()
+        self._quotas.work()
+        self._retention.work(self._clock())
+        return self._collector.pending
 
     # -- persistence --------------------------------------------------------------------------------------------
 
@@ -462,7 +481,9 @@ class Storage:
         for name in _SYSTEM_NAMESPACES:
             if self.collection("namespaces").get("", name) is None:
                 self.create("namespaces", None, {"metadata": {"name": name}})
-        self._collector.resume()
+        for key, collection in list(self._collections.items()):
+            for record in sorted(collection.records(), key=lambda record: record.version):
+                self._observe(key, Change("ADDED", record, None))
         self._schedule()
         if self._journal is not None:
             self.compact()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -181,9 +180,7 @@ def _update_namespace(kind: Kind, new: Object, old: Object, subresource: str | N
 
 def _validate_config_map(kind: Kind, obj: Object) -> list[Cause]:
     data, binary = obj.get("data") or {}, obj.get("binaryData") or {}
-    causes = (
-        _check_keys(data, "data") + _check_keys(binary, "binaryData") + _check_base64(binary, "binaryData")
-    )
+    causes = _check_keys(data, "data") + _check_keys(binary, "binaryData")
     causes += [
         invalid(f"data[{key}]", key, "duplicate of key present in binaryData")
         for key in data
@@ -215,7 +212,7 @@ def _update_secret(kind: Kind, new: Object, old: Object, subresource: str | None
 
 def _validate_secret(kind: Kind, obj: Object) -> list[Cause]:
     data = obj.get("data") or {}
-    return _check_keys(data, "data") + _check_base64(data, "data") + _check_size(list(data.values()))
+    return _check_keys(data, "data") + _check_size(list(data.values()))
 
 
 def _validate_secret_update(kind: Kind, new: Object, old: Object, subresource: str | None) -> list[Cause]:
@@ -236,16 +233,6 @@ def _check_keys(data: dict[str, Any], field: str) -> list[Cause]:
         plain = key.replace("-", "").replace("_", "").replace(".", "")
         if not (plain.isascii() and plain.isalnum()) or len(key) > 253 or key in (".", ".."):
             causes.append(invalid(f"{field}[{key}]", key, valid))
-    return causes
-
-
-def _check_base64(data: dict[str, Any], field: str) -> list[Cause]:
-    causes: list[Cause] = []
-    for key, value in data.items():
-        try:
-            base64.b64decode(value or "", validate=True)
-        except (binascii.Error, ValueError, TypeError):
-            causes.append(invalid(f"{field}[{key}]", value, "must be base64"))
     return causes
 
 

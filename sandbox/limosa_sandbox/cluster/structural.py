@@ -126,7 +126,7 @@ class Schema:
                 else:
                     changed = True
                 continue
-            if entry is None and not child.raw.get("nullable") and "default" in child.raw:
+            if entry is None and not child.raw.get("nullable"):
                 changed = True
                 continue
             fitted = child.completed(entry)

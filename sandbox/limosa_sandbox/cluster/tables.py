@@ -149,8 +149,6 @@ def _event(obj: Object, now: datetime) -> list[Any]:
     last = series.get("lastObservedTime") or obj.get("lastTimestamp") or first
     count = series.get("count") or obj.get("count") or 1
     seen = age(last, now)
-    if series or (obj.get("count") or 0) > 1:
-        seen = f"{seen} (x{count} over {age(first, now)})"
     source = obj.get("source") or {}
     origin = ", ".join(
         text

@@ -89,7 +89,9 @@ class Cluster:
         self.client = kubernetes.config.new_client_from_config(kubeconfig)
         configuration = self.client.configuration
         self.address = configuration.host.rstrip("/")
-        token = configuration.get_api_key_with_prefix("authorization") or configuration.get_api_key_with_prefix("BearerToken")
+        token = configuration.get_api_key_with_prefix(
+            "authorization"
+        ) or configuration.get_api_key_with_prefix("BearerToken")
         self._headers = {"authorization": token} if token else {}
         self._pool = self.client.rest_client.pool_manager
 
@@ -100,7 +102,9 @@ class Cluster:
         response = self._request(method, path, body, media, accept, headers or {}, query, TIMEOUT)
         return Answer(response.status, dict(response.headers), response.data)
 
-    def watch(self, path: str, *, accept: str = "application/json", timeout: int = 10, **query: Any) -> Stream:
+    def watch(
+        self, path: str, *, accept: str = "application/json", timeout: int = 10, **query: Any
+    ) -> Stream:
         query = {"watch": "true", "timeoutSeconds": timeout, **query}
         response = self._request("GET", path, None, "", accept, {}, query, TIMEOUT + timeout, stream=True)
         assert response.status == 200, response.read()
@@ -116,7 +120,13 @@ class Cluster:
             headers["content-type"] = media
         address = self.address + path + (f"?{urlencode(query)}" if query else "")
         return self._pool.request(
-            method, address, body=payload, headers=headers, timeout=timeout, preload_content=not stream, retries=False
+            method,
+            address,
+            body=payload,
+            headers=headers,
+            timeout=timeout,
+            preload_content=not stream,
+            retries=False,
         )
 
     def get(self, path: str, **query: Any) -> Any:
@@ -143,7 +153,15 @@ class Cluster:
 
 
 def _sandbox(folder: Path) -> tuple[subprocess.Popen[str], str]:
-    command = [sys.executable, "-m", "limosa_sandbox.cluster", "--data", str(folder / "data"), "--kubeconfig", str(folder / "kubeconfig")]
+    command = [
+        sys.executable,
+        "-m",
+        "limosa_sandbox.cluster",
+        "--data",
+        str(folder / "data"),
+        "--kubeconfig",
+        str(folder / "kubeconfig"),
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     line = process.stdout.readline()
@@ -203,7 +221,7 @@ def namespace(cluster: Cluster, eventually: Any) -> Iterator[str]:
     _drop_namespace(cluster, name)
 
 
-@pytest.fixture()
+@pytest.fixture
 def own_namespace(cluster: Cluster, eventually: Any) -> Iterator[str]:
     name = _new_namespace(cluster, eventually)
     yield name
@@ -215,7 +233,7 @@ def base(namespace: str) -> str:
     return f"/api/v1/namespaces/{namespace}"
 
 
-@pytest.fixture()
+@pytest.fixture
 def new_name() -> Callable[[], str]:
     return lambda: f"n{uuid.uuid4().hex[:8]}"
 
@@ -266,9 +284,21 @@ def _definition(group: str) -> dict[str, Any]:
             {"name": "Phase", "type": "string", "jsonPath": ".status.phase", "priority": 1},
             {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
         ],
-        "schema": {"openAPIV3Schema": {"type": "object", "required": ["spec"], "properties": {"spec": spec, "status": status}}},
+        "schema": {
+            "openAPIV3Schema": {
+                "type": "object",
+                "required": ["spec"],
+                "properties": {"spec": spec, "status": status},
+            }
+        },
     }
-    names = {"plural": "widgets", "singular": "widget", "kind": "Widget", "listKind": "WidgetList", "shortNames": ["wd"]}
+    names = {
+        "plural": "widgets",
+        "singular": "widget",
+        "kind": "Widget",
+        "listKind": "WidgetList",
+        "shortNames": ["wd"],
+    }
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -288,7 +318,9 @@ def new_definition() -> Callable[[], dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def establish(cluster: Cluster, definitions: str, eventually: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
+def establish(
+    cluster: Cluster, definitions: str, eventually: Any
+) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """Create a definition, wait until it is served, and return it."""
 
     def create(definition: dict[str, Any]) -> dict[str, Any]:
@@ -296,7 +328,9 @@ def establish(cluster: Cluster, definitions: str, eventually: Any) -> Callable[[
 
         def established() -> Any:
             found = cluster.get(f"{definitions}/{name}")
-            conditions = {entry["type"]: entry["status"] for entry in found.get("status", {}).get("conditions") or []}
+            conditions = {
+                entry["type"]: entry["status"] for entry in found.get("status", {}).get("conditions") or []
+            }
             return found if conditions.get("Established") == "True" else None
 
         made = eventually(established)
@@ -319,7 +353,7 @@ def widgets(widget_group: str, namespace: str) -> str:
     return f"/apis/{widget_group}/v1alpha1/namespaces/{namespace}/widgets"
 
 
-@pytest.fixture()
+@pytest.fixture
 def widget(widget_group: str) -> Callable[..., dict[str, Any]]:
     def build(name: str, **spec: Any) -> dict[str, Any]:
         return {
@@ -332,9 +366,14 @@ def widget(widget_group: str) -> Callable[..., dict[str, Any]]:
     return build
 
 
-@pytest.fixture()
+@pytest.fixture
 def config_map() -> Callable[..., dict[str, Any]]:
     def build(name: str, data: dict[str, str] | None = None, **meta: Any) -> dict[str, Any]:
-        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, **meta}, "data": data or {"a": "b"}}
+        return {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": name, **meta},
+            "data": data or {"a": "b"},
+        }
 
     return build

@@ -10,9 +10,17 @@ def test_a_definition_is_established_and_served(cluster, establish, new_definiti
     name = made["metadata"]["name"]
     assert made["status"]["acceptedNames"]["plural"] == "widgets"
     assert made["status"]["storedVersions"] == ["v1alpha1"]
-    assert {entry["type"]: entry["status"] for entry in made["status"]["conditions"]} == {"NamesAccepted": "True", "Established": "True"}
+    assert {entry["type"]: entry["status"] for entry in made["status"]["conditions"]} == {
+        "NamesAccepted": "True",
+        "Established": "True",
+    }
     path = f"/apis/{made['spec']['group']}/v1alpha1/namespaces/default/widgets"
-    body = {"apiVersion": f"{made['spec']['group']}/v1alpha1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {"size": 1}}
+    body = {
+        "apiVersion": f"{made['spec']['group']}/v1alpha1",
+        "kind": "Widget",
+        "metadata": {"name": "w"},
+        "spec": {"size": 1},
+    }
     cluster.create(path, body)
     cluster.delete(f"{definitions}/{name}")
     eventually(lambda: cluster.gone(f"{definitions}/{name}"))
@@ -60,7 +68,7 @@ def test_bad_definitions_are_invalid(cluster, definitions, new_definition, path,
         ({"size": 11}, "spec.size", "FieldValueInvalid"),
         ({"size": "big"}, "spec.size", "FieldValueTypeInvalid"),
         ({"size": 1.5}, "spec.size", "FieldValueTypeInvalid"),
-        ({"size": None}, "spec.size", "FieldValueTypeInvalid"),
+        ({"size": None}, "spec.size", "FieldValueRequired"),
         ({"color": "blue"}, "spec.color", "FieldValueNotSupported"),
         ({"tag": "bcd"}, "spec.tag", "FieldValueInvalid"),
         ({"tag": "aaaaaaa"}, "spec.tag", "FieldValueTooLong"),
@@ -81,16 +89,27 @@ def test_required_fields(cluster, widgets, widget, new_name):
     body = widget(new_name())
     del body["spec"]["size"]
     status = cluster.call("POST", widgets, body).refused(422, "Invalid")
-    assert status["details"]["causes"] == [{"reason": "FieldValueRequired", "message": "Required value", "field": "spec.size"}]
+    assert status["details"]["causes"] == [
+        {"reason": "FieldValueRequired", "message": "Required value", "field": "spec.size"}
+    ]
     assert status["message"].endswith("is invalid: spec.size: Required value")
 
 
 def test_defaults_and_pruning(cluster, widgets, widget, new_name):
-    spec = {"surprise": 1, "parts": [{"name": "a", "extra": 2}], "free": {"any": {"thing": [1]}}, "maybe": None, "either": "5"}
+    spec = {
+        "surprise": 1,
+        "parts": [{"name": "a", "extra": 2}],
+        "free": {"any": {"thing": [1]}},
+        "maybe": None,
+        "either": "5",
+        "tag": None,
+        "labels": {"a": None},
+    }
     made = cluster.create(widgets, {**widget(new_name(), **spec), "top": 1})
     assert "top" not in made
     assert made["spec"] == {
         "size": 3, "color": "red", "parts": [{"name": "a", "on": True}], "free": {"any": {"thing": [1]}}, "maybe": None, "either": "5",
+        "labels": {},
     }  # fmt: skip
 
 
@@ -99,7 +118,9 @@ def test_changes_are_validated_too(cluster, widgets, widget, new_name):
     cluster.create(widgets, widget(name))
     cluster.try_patch(f"{widgets}/{name}", {"spec": {"size": 99}}).refused(422, "Invalid")
     cluster.try_patch(f"{widgets}/{name}/status", {"status": {"seen": "many"}}).refused(422, "Invalid")
-    assert cluster.patch(f"{widgets}/{name}/status", {"status": {"seen": 1, "other": 2}})["status"] == {"seen": 1}
+    assert cluster.patch(f"{widgets}/{name}/status", {"status": {"seen": 1, "other": 2}})["status"] == {
+        "seen": 1
+    }
 
 
 @pytest.mark.parametrize(("mode", "code"), [("Strict", 400), ("Warn", 201)])
@@ -123,7 +144,12 @@ def test_new_columns_and_rules_apply_at_once(cluster, establish, new_definition,
     size = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/size/maximum"
     cluster.patch(f"{definitions}/{name}", [{"op": "replace", "path": size, "value": 20}], "json")
     path = f"/apis/{group}/v1alpha1/namespaces/default/widgets"
-    body = {"apiVersion": f"{group}/v1alpha1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {"size": 15}}
+    body = {
+        "apiVersion": f"{group}/v1alpha1",
+        "kind": "Widget",
+        "metadata": {"name": "w"},
+        "spec": {"size": 15},
+    }
     eventually(lambda: cluster.call("POST", path, body, dryRun="All").code == 201)
     cluster.delete(f"{definitions}/{name}")
 
@@ -135,7 +161,10 @@ def test_a_second_served_version(cluster, establish, new_definition, definitions
     made = establish(definition)
     group = made["spec"]["group"]
     old, new = (f"/apis/{group}/{name}/namespaces/default/widgets" for name in ("v1alpha1", "v1beta1"))
-    cluster.create(old, {"apiVersion": f"{group}/v1alpha1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {"size": 1}})
+    cluster.create(
+        old,
+        {"apiVersion": f"{group}/v1alpha1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {"size": 1}},
+    )
     assert cluster.get(f"{new}/w")["apiVersion"] == f"{group}/v1beta1"
     assert cluster.get(new)["items"][0]["apiVersion"] == f"{group}/v1beta1"
     assert cluster.patch(f"{new}/w", {"spec": {"size": 2}})["apiVersion"] == f"{group}/v1beta1"
@@ -143,12 +172,16 @@ def test_a_second_served_version(cluster, establish, new_definition, definitions
     cluster.delete(f"{definitions}/{made['metadata']['name']}")
 
 
-def test_a_deleted_definition_waits_for_its_objects(cluster, establish, new_definition, definitions, eventually):
+def test_a_deleted_definition_waits_for_its_objects(
+    cluster, establish, new_definition, definitions, eventually
+):
     made = establish(new_definition())
     name, group = made["metadata"]["name"], made["spec"]["group"]
     path = f"/apis/{group}/v1alpha1/namespaces/default/widgets"
     meta = {"name": "w", "finalizers": ["limosa.test/hold"]}
-    cluster.create(path, {"apiVersion": f"{group}/v1alpha1", "kind": "Widget", "metadata": meta, "spec": {"size": 1}})
+    cluster.create(
+        path, {"apiVersion": f"{group}/v1alpha1", "kind": "Widget", "metadata": meta, "spec": {"size": 1}}
+    )
     cluster.delete(f"{definitions}/{name}")
     eventually(lambda: "deletionTimestamp" in cluster.get(f"{path}/w")["metadata"])
     assert not cluster.gone(f"{definitions}/{name}")

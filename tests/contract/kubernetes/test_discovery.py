@@ -41,7 +41,13 @@ def test_groups_name_their_preferred_versions(cluster):
         ("/api/v1", "resourcequotas", "ResourceQuota", True, ["quota"]),
         ("/apis/coordination.k8s.io/v1", "leases", "Lease", True, None),
         ("/apis/events.k8s.io/v1", "events", "Event", True, ["ev"]),
-        ("/apis/apiextensions.k8s.io/v1", "customresourcedefinitions", "CustomResourceDefinition", False, ["crd", "crds"]),
+        (
+            "/apis/apiextensions.k8s.io/v1",
+            "customresourcedefinitions",
+            "CustomResourceDefinition",
+            False,
+            ["crd", "crds"],
+        ),
     ],
 )
 def test_resources_are_described(cluster, path, name, kind, namespaced, short):
@@ -64,14 +70,21 @@ def test_custom_resources_are_described(cluster, widget_group):
     assert set(resources["widgets/status"]["verbs"]) == {"get", "patch", "update"}
 
 
-@pytest.mark.parametrize("path", ["/apis/none.example.com", "/apis/none.example.com/v1", "/api/v1/unicorns", "/nowhere"])
+@pytest.mark.parametrize(
+    "path", ["/apis/none.example.com", "/apis/none.example.com/v1", "/api/v1/unicorns", "/nowhere"]
+)
 def test_what_is_not_served_is_not_found(cluster, path):
     assert cluster.call("GET", path).code == 404
 
 
 def test_openapi_lists_documents_with_hashes(cluster):
     paths = cluster.get("/openapi/v3")["paths"]
-    for place in ("api/v1", "apis/coordination.k8s.io/v1", "apis/apiextensions.k8s.io/v1", "apis/events.k8s.io/v1"):
+    for place in (
+        "api/v1",
+        "apis/coordination.k8s.io/v1",
+        "apis/apiextensions.k8s.io/v1",
+        "apis/events.k8s.io/v1",
+    ):
         assert paths[place]["serverRelativeURL"].startswith(f"/openapi/v3/{place}?hash=")
 
 
@@ -92,7 +105,9 @@ def test_openapi_describes_custom_resources(cluster, widget_group, eventually):
     document = cluster.get(f"/openapi/v3/{place}")
     gvk = {"group": widget_group, "version": "v1alpha1", "kind": "Widget"}
     schema = next(
-        found for found in document["components"]["schemas"].values() if gvk in found.get("x-kubernetes-group-version-kind", [])
+        found
+        for found in document["components"]["schemas"].values()
+        if gvk in found.get("x-kubernetes-group-version-kind", [])
     )
     assert schema["properties"]["spec"]["properties"]["size"]["maximum"] == 10
     path = document["paths"][f"/apis/{widget_group}/v1alpha1/namespaces/{{namespace}}/widgets/{{name}}"]

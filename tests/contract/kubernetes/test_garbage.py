@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 
-@pytest.fixture()
+@pytest.fixture
 def place(base):
     return f"{base}/configmaps"
 
 
-@pytest.fixture()
+@pytest.fixture
 def family(cluster, place, config_map, new_name):
     """Create an owner, a dependent and a dependent of the dependent."""
 
@@ -20,7 +20,13 @@ def family(cluster, place, config_map, new_name):
             meta = {}
             if made:
                 owner = made[-1]["metadata"]
-                reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": owner["name"], "uid": owner["uid"], "blockOwnerDeletion": block}
+                reference = {
+                    "apiVersion": "v1",
+                    "kind": "ConfigMap",
+                    "name": owner["name"],
+                    "uid": owner["uid"],
+                    "blockOwnerDeletion": block,
+                }
                 meta["ownerReferences"] = [reference]
             made.append(cluster.create(place, config_map(new_name(), **meta)))
         return [entry["metadata"]["name"] for entry in made]
@@ -66,7 +72,12 @@ def test_an_unknown_propagation_is_refused(cluster, place, family):
 
 
 def test_a_dependent_of_nobody_is_collected(cluster, place, config_map, new_name, eventually):
-    reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "none", "uid": "00000000-0000-0000-0000-000000000000"}
+    reference = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "name": "none",
+        "uid": "00000000-0000-0000-0000-000000000000",
+    }
     name = new_name()
     cluster.create(place, config_map(name, ownerReferences=[reference]))
     eventually(lambda: cluster.gone(f"{place}/{name}"))
@@ -74,7 +85,10 @@ def test_a_dependent_of_nobody_is_collected(cluster, place, config_map, new_name
 
 def test_one_living_owner_is_enough(cluster, place, config_map, new_name, eventually):
     owners = [cluster.create(place, config_map(new_name()))["metadata"] for _ in range(2)]
-    references = [{"apiVersion": "v1", "kind": "ConfigMap", "name": owner["name"], "uid": owner["uid"]} for owner in owners]
+    references = [
+        {"apiVersion": "v1", "kind": "ConfigMap", "name": owner["name"], "uid": owner["uid"]}
+        for owner in owners
+    ]
     name = new_name()
     cluster.create(place, config_map(name, ownerReferences=references))
     cluster.delete(f"{place}/{owners[0]['name']}", {"propagationPolicy": "Background"})
@@ -84,9 +98,17 @@ def test_one_living_owner_is_enough(cluster, place, config_map, new_name, eventu
     eventually(lambda: cluster.gone(f"{place}/{name}"))
 
 
-def test_pods_follow_a_custom_resource(cluster, base, widgets, widget, widget_group, pod, new_name, eventually):
+def test_pods_follow_a_custom_resource(
+    cluster, base, widgets, widget, widget_group, pod, new_name, eventually
+):
     owner = cluster.create(widgets, widget(new_name()))["metadata"]
-    reference = {"apiVersion": f"{widget_group}/v1alpha1", "kind": "Widget", "name": owner["name"], "uid": owner["uid"], "controller": True}
+    reference = {
+        "apiVersion": f"{widget_group}/v1alpha1",
+        "kind": "Widget",
+        "name": owner["name"],
+        "uid": owner["uid"],
+        "controller": True,
+    }
     names = [new_name() for _ in range(3)]
     for name in names:
         body = pod(name)
@@ -121,7 +143,9 @@ def test_a_watch_sees_marking_and_removal(cluster, place, config_map, new_name):
     assert types[-1] == "DELETED"
 
 
-def test_a_namespace_takes_its_contents_along(cluster, own_namespace, config_map, pod, widget, widget_group, eventually):
+def test_a_namespace_takes_its_contents_along(
+    cluster, own_namespace, config_map, pod, widget, widget_group, eventually
+):
     base = f"/api/v1/namespaces/{own_namespace}"
     cluster.create(f"{base}/configmaps", config_map("a"))
     cluster.create(f"{base}/pods", pod("p"))

@@ -51,11 +51,16 @@ def test_a_name_is_required(cluster, base):
         ({"labels": {"bad key": "x"}}, "metadata.labels"),
         ({"annotations": {"bad key": "x"}}, "metadata.annotations"),
         ({"finalizers": ["plain"]}, "metadata.finalizers[0]"),
-        ({"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "", "uid": "1"}]}, "metadata.ownerReferences.name"),
+        (
+            {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "", "uid": "1"}]},
+            "metadata.ownerReferences.name",
+        ),
     ],
 )
 def test_bad_metadata_is_invalid(cluster, base, config_map, new_name, meta, field):
-    status = cluster.call("POST", f"{base}/configmaps", config_map(new_name(), **meta)).refused(422, "Invalid")
+    status = cluster.call("POST", f"{base}/configmaps", config_map(new_name(), **meta)).refused(
+        422, "Invalid"
+    )
     assert field in [cause["field"] for cause in status["details"]["causes"]]
 
 
@@ -71,12 +76,16 @@ def test_missing_objects_are_not_found(cluster, base):
 
 
 def test_missing_namespaces_are_not_found(cluster, config_map):
-    status = cluster.call("POST", "/api/v1/namespaces/contract-none/configmaps", config_map("a")).refused(404, "NotFound")
+    status = cluster.call("POST", "/api/v1/namespaces/contract-none/configmaps", config_map("a")).refused(
+        404, "NotFound"
+    )
     assert status["message"] == 'namespaces "contract-none" not found'
 
 
 def test_another_namespace_in_the_body_is_refused(cluster, base, config_map, new_name):
-    cluster.call("POST", f"{base}/configmaps", config_map(new_name(), namespace="other")).refused(400, "BadRequest")
+    cluster.call("POST", f"{base}/configmaps", config_map(new_name(), namespace="other")).refused(
+        400, "BadRequest"
+    )
 
 
 def test_another_kind_in_the_body_is_refused(cluster, base, new_name):
@@ -84,7 +93,10 @@ def test_another_kind_in_the_body_is_refused(cluster, base, new_name):
     cluster.call("POST", f"{base}/configmaps", body).refused(400, "BadRequest")
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b'{"metadata": []}', b'{"metadata": {"name": 1}}', b'{"metadata":{"labels":{"a":1}}}'])
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b"[]", b'{"metadata": []}', b'{"metadata": {"name": 1}}', b'{"metadata":{"labels":{"a":1}}}'],
+)
 def test_bodies_that_are_no_objects_are_refused(cluster, base, body):
     cluster.call("POST", f"{base}/configmaps", body).refused(400, "BadRequest")
 
@@ -168,7 +180,11 @@ def test_delete_preconditions(cluster, base, config_map, new_name, precondition)
     place = f"{base}/configmaps/{made['metadata']['name']}"
     wrong = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {precondition: "1"}}
     cluster.call("DELETE", place, wrong).refused(409, "Conflict")
-    right = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {precondition: made["metadata"][precondition]}}
+    right = {
+        "kind": "DeleteOptions",
+        "apiVersion": "v1",
+        "preconditions": {precondition: made["metadata"][precondition]},
+    }
     cluster.delete(place, right)
     assert cluster.gone(place)
 

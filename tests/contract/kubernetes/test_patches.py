@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 
-@pytest.fixture()
+@pytest.fixture
 def place(cluster, base, config_map, new_name):
     body = config_map(new_name(), {"a": "1", "b": "2"}, labels={"x": "1"})
     cluster.create(f"{base}/configmaps", body)
@@ -33,7 +33,10 @@ def test_json_patch_operations(cluster, place):
 
 
 def test_a_failed_json_patch_test_changes_nothing(cluster, place):
-    operations = [{"op": "replace", "path": "/data/a", "value": "9"}, {"op": "test", "path": "/data/b", "value": "nope"}]
+    operations = [
+        {"op": "replace", "path": "/data/a", "value": "9"},
+        {"op": "test", "path": "/data/b", "value": "nope"},
+    ]
     assert cluster.try_patch(place, operations, "json").code == 422
     assert cluster.get(place)["data"] == {"a": "1", "b": "2"}
 
@@ -58,7 +61,9 @@ def test_malformed_merge_patches(cluster, place, body):
 def test_a_patch_with_a_stale_version_conflicts(cluster, place):
     version = cluster.get(place)["metadata"]["resourceVersion"]
     cluster.patch(place, {"data": {"a": "2"}})
-    cluster.try_patch(place, {"metadata": {"resourceVersion": version}, "data": {"a": "3"}}).refused(409, "Conflict")
+    cluster.try_patch(place, {"metadata": {"resourceVersion": version}, "data": {"a": "3"}}).refused(
+        409, "Conflict"
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,7 +96,9 @@ def test_strategic_patch_merges_containers_by_name(cluster, base, pod, new_name)
     body = pod(new_name(), containers=containers)
     cluster.create(f"{base}/pods", body)
     place = f"{base}/pods/{body['metadata']['name']}"
-    patched = cluster.patch(place, {"spec": {"containers": [{"name": "two", "image": "example/b:2"}]}}, "strategic")
+    patched = cluster.patch(
+        place, {"spec": {"containers": [{"name": "two", "image": "example/b:2"}]}}, "strategic"
+    )
     assert [entry["image"] for entry in patched["spec"]["containers"]] == ["example/a:1", "example/b:2"]
     assert patched["metadata"]["generation"] == 2
 
@@ -103,7 +110,11 @@ def test_strategic_patch_directives(cluster, base, pod, new_name):
     place = f"{base}/pods/{body['metadata']['name']}"
     added = cluster.patch(place, {"metadata": {"finalizers": ["limosa.test/c"]}}, "strategic")
     assert sorted(added["metadata"]["finalizers"]) == ["limosa.test/a", "limosa.test/b", "limosa.test/c"]
-    removal = {"metadata": {"$deleteFromPrimitiveList/finalizers": ["limosa.test/a", "limosa.test/b", "limosa.test/c"]}}
+    removal = {
+        "metadata": {
+            "$deleteFromPrimitiveList/finalizers": ["limosa.test/a", "limosa.test/b", "limosa.test/c"]
+        }
+    }
     assert "finalizers" not in cluster.patch(place, removal, "strategic")["metadata"]
     replaced = cluster.patch(place, {"metadata": {"labels": {"$patch": "replace", "c": "3"}}}, "strategic")
     assert replaced["metadata"]["labels"] == {"c": "3"}
@@ -124,7 +135,11 @@ def test_strategic_patch_keeps_to_set_element_order(cluster, base, pod, new_name
     body = pod(new_name())
     cluster.create(f"{base}/pods", body)
     place = f"{base}/pods/{body['metadata']['name']}/status"
-    cluster.patch(place, {"status": {"conditions": [{"type": "A", "status": "True"}, {"type": "B", "status": "True"}]}}, "strategic")
+    cluster.patch(
+        place,
+        {"status": {"conditions": [{"type": "A", "status": "True"}, {"type": "B", "status": "True"}]}},
+        "strategic",
+    )
     patch = {
         "$setElementOrder/conditions": [{"type": "B"}, {"type": "C"}, {"type": "A"}],
         "conditions": [{"type": "C", "status": "True"}],
@@ -136,7 +151,9 @@ def test_strategic_patch_keeps_to_set_element_order(cluster, base, pod, new_name
 def test_custom_resources_take_no_strategic_patch(cluster, widgets, widget, new_name):
     name = new_name()
     cluster.create(widgets, widget(name))
-    cluster.try_patch(f"{widgets}/{name}", {"spec": {"size": 4}}, "strategic").refused(415, "UnsupportedMediaType")
+    cluster.try_patch(f"{widgets}/{name}", {"spec": {"size": 4}}, "strategic").refused(
+        415, "UnsupportedMediaType"
+    )
 
 
 def test_status_is_written_only_through_its_subresource(cluster, widgets, widget, new_name):
@@ -147,7 +164,9 @@ def test_status_is_written_only_through_its_subresource(cluster, widgets, widget
     patched = cluster.patch(f"{widgets}/{name}/status", {"status": {"phase": "Up"}, "spec": {"size": 9}})
     assert patched["status"] == {"phase": "Up"}
     assert patched["spec"]["size"] == 3
-    replaced = cluster.replace(f"{widgets}/{name}", {**patched, "spec": {"size": 4}, "status": {"phase": "Down"}})
+    replaced = cluster.replace(
+        f"{widgets}/{name}", {**patched, "spec": {"size": 4}, "status": {"phase": "Down"}}
+    )
     assert (replaced["spec"]["size"], replaced["status"]) == (4, {"phase": "Up"})
     read = cluster.get(f"{widgets}/{name}/status")
     assert read["status"] == {"phase": "Up"}
@@ -158,15 +177,22 @@ def test_status_is_written_only_through_its_subresource(cluster, widgets, widget
 def test_generation_counts_changes_of_the_desired_state(cluster, widgets, widget, new_name):
     name = new_name()
     assert cluster.create(widgets, widget(name))["metadata"]["generation"] == 1
-    assert cluster.patch(f"{widgets}/{name}/status", {"status": {"phase": "Up"}})["metadata"]["generation"] == 1
-    assert cluster.patch(f"{widgets}/{name}", {"metadata": {"labels": {"a": "b"}}})["metadata"]["generation"] == 1
+    assert (
+        cluster.patch(f"{widgets}/{name}/status", {"status": {"phase": "Up"}})["metadata"]["generation"] == 1
+    )
+    assert (
+        cluster.patch(f"{widgets}/{name}", {"metadata": {"labels": {"a": "b"}}})["metadata"]["generation"]
+        == 1
+    )
     assert cluster.patch(f"{widgets}/{name}", {"spec": {"size": 5}})["metadata"]["generation"] == 2
 
 
 def test_status_writes_leave_metadata_of_custom_resources_alone(cluster, widgets, widget, new_name):
     name = new_name()
     cluster.create(widgets, widget(name))
-    patched = cluster.patch(f"{widgets}/{name}/status", {"metadata": {"labels": {"a": "b"}}, "status": {"phase": "Up"}})
+    patched = cluster.patch(
+        f"{widgets}/{name}/status", {"metadata": {"labels": {"a": "b"}}, "status": {"phase": "Up"}}
+    )
     assert "labels" not in patched["metadata"]
 
 

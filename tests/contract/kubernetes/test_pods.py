@@ -7,12 +7,12 @@ import pytest
 NODE = "contract-no-such-node"
 
 
-@pytest.fixture()
+@pytest.fixture
 def place(base):
     return f"{base}/pods"
 
 
-@pytest.fixture()
+@pytest.fixture
 def made(cluster, place, pod, new_name):
     """Create pods and take them away again."""
     names = []
@@ -28,7 +28,12 @@ def made(cluster, place, pod, new_name):
     yield create
     for name in names:
         if not cluster.gone(f"{place}/{name}"):
-            cluster.call("PATCH", f"{place}/{name}", {"metadata": {"finalizers": None}}, media="application/merge-patch+json")
+            cluster.call(
+                "PATCH",
+                f"{place}/{name}",
+                {"metadata": {"finalizers": None}},
+                media="application/merge-patch+json",
+            )
             cluster.call("DELETE", f"{place}/{name}", gracePeriodSeconds=0)
 
 
@@ -56,7 +61,13 @@ def test_defaults(cluster, place, made):
 
 @pytest.mark.parametrize(
     ("image", "policy"),
-    [("a", "Always"), ("a:latest", "Always"), ("a:1", "IfNotPresent"), ("localhost:5000/a", "Always"), ("a@sha256:" + "0" * 64, "IfNotPresent")],
+    [
+        ("a", "Always"),
+        ("a:latest", "Always"),
+        ("a:1", "IfNotPresent"),
+        ("localhost:5000/a", "Always"),
+        ("a@sha256:" + "0" * 64, "IfNotPresent"),
+    ],
 )
 def test_image_pull_policy_follows_the_tag(made, image, policy):
     created = made(containers=[{"name": "main", "image": image}])
@@ -183,7 +194,12 @@ def test_an_unscheduled_pod_is_deleted_at_once(cluster, place, made):
 
 
 def bind(cluster, place, name, node=NODE):
-    body = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": name}, "target": {"apiVersion": "v1", "kind": "Node", "name": node}}
+    body = {
+        "apiVersion": "v1",
+        "kind": "Binding",
+        "metadata": {"name": name},
+        "target": {"apiVersion": "v1", "kind": "Node", "name": node},
+    }
     return cluster.call("POST", f"{place}/{name}/binding", body)
 
 
@@ -204,7 +220,10 @@ def test_a_scheduled_pod_is_first_marked_then_removed(cluster, place, made):
     marked = cluster.delete(f"{place}/{name}")
     assert marked["metadata"]["deletionTimestamp"] > marked["metadata"]["creationTimestamp"]
     assert marked["metadata"]["deletionGracePeriodSeconds"] == 600
-    assert cluster.get(f"{place}/{name}")["metadata"]["deletionTimestamp"] == marked["metadata"]["deletionTimestamp"]
+    assert (
+        cluster.get(f"{place}/{name}")["metadata"]["deletionTimestamp"]
+        == marked["metadata"]["deletionTimestamp"]
+    )
     shorter = cluster.delete(f"{place}/{name}", {"gracePeriodSeconds": 60})
     assert shorter["metadata"]["deletionGracePeriodSeconds"] == 60
     longer = cluster.delete(f"{place}/{name}", gracePeriodSeconds=90)
@@ -294,7 +313,9 @@ def test_eviction_deletes(cluster, place, made):
 
 def test_logs_need_a_pod_and_a_known_container(cluster, place, made):
     cluster.call("GET", f"{place}/none/log").refused(404, "NotFound")
-    two = made(containers=[{"name": "one", "image": "a:1"}, {"name": "two", "image": "a:1"}])["metadata"]["name"]
+    two = made(containers=[{"name": "one", "image": "a:1"}, {"name": "two", "image": "a:1"}])["metadata"][
+        "name"
+    ]
     status = cluster.call("GET", f"{place}/{two}/log").refused(400, "BadRequest")
     assert status["message"] == f"a container name must be specified for pod {two}, choose one of: [one two]"
     status = cluster.call("GET", f"{place}/{two}/log", container="three").refused(400, "BadRequest")
@@ -307,7 +328,9 @@ def test_logs_of_an_unscheduled_pod_are_empty(cluster, place, made):
     assert (answer.code, answer.body) == (204, b"")
 
 
-@pytest.mark.parametrize(("name", "value"), [("tailLines", "-1"), ("limitBytes", "0"), ("sinceSeconds", "0"), ("tailLines", "few")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("tailLines", "-1"), ("limitBytes", "0"), ("sinceSeconds", "0"), ("tailLines", "few")]
+)
 def test_bad_log_options_are_refused(cluster, place, made, name, value):
     pod_name = made()["metadata"]["name"]
     assert cluster.call("GET", f"{place}/{pod_name}/log", **{name: value}).code in (400, 422)

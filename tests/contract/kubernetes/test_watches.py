@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 
-@pytest.fixture()
+@pytest.fixture
 def place(base):
     return f"{base}/configmaps"
 
@@ -64,7 +64,11 @@ def test_objects_enter_and_leave_a_selection(cluster, place, config_map, new_nam
     cluster.patch(f"{place}/{name}", {"data": {"a": "3"}})
     stream = cluster.watch(place, resourceVersion=version, labelSelector=f"in={label}", timeout=2)
     events = stream.rest()
-    assert [(type_, obj["data"]["a"]) for type_, obj in events] == [("ADDED", "b"), ("MODIFIED", "2"), ("DELETED", "2")]
+    assert [(type_, obj["data"]["a"]) for type_, obj in events] == [
+        ("ADDED", "b"),
+        ("MODIFIED", "2"),
+        ("DELETED", "2"),
+    ]
 
 
 def test_a_watch_of_one_namespace_sees_no_other(cluster, place, own_namespace, config_map, new_name):
