@@ -29,7 +29,7 @@ def call_task(task: Any, literals: LiteralMap, transfer: LaunchTransfer, code_ro
     arguments = _inputs(task, literals, transfer, code_root)
     try:
         result = task.function(**arguments)
-    except (Preempted, StoreError):
+    except (Preempted, StoreError, LaunchFailed):
         raise
     except BaseException as error:
         details = exception_details(error, code_root)
@@ -51,7 +51,7 @@ def _inputs(task: Any, literals: LiteralMap, transfer: LaunchTransfer, code_root
             raise LaunchFailed(failures.user(Code.BAD_INPUT, message))
         try:
             arguments[name] = to_python(literals.literals[name], python_type, transfer)
-        except (Preempted, StoreError):
+        except (Preempted, StoreError, LaunchFailed):
             raise
         except Exception as error:
             message = f"{task.name}: input '{name}': {error}"
@@ -62,6 +62,7 @@ def _inputs(task: Any, literals: LiteralMap, transfer: LaunchTransfer, code_root
 
 def _outputs(task: Any, result: Any, transfer: LaunchTransfer, code_root: Path) -> LiteralMap:
     from limosa.types import to_literal
+    from limosa.types.offloaded import offload
 
     names = list(task.python_outputs)
     if not names:
@@ -77,8 +78,8 @@ def _outputs(task: Any, result: Any, transfer: LaunchTransfer, code_root: Path) 
     literals = {}
     for name, value in zip(names, results, strict=True):
         try:
-            literals[name] = to_literal(value, task.python_outputs[name], transfer.for_output(name))
-        except (Preempted, StoreError):
+            literals[name] = offload(to_literal(value, task.python_outputs[name], transfer), name, transfer)
+        except (Preempted, StoreError, LaunchFailed):
             raise
         except Exception as error:
             message = f"{task.name}: output '{name}': {error}"

@@ -59,7 +59,7 @@ def _author_part(tb: TracebackType | None) -> TracebackType | None:
 
 
 def _is_ours(filename: str) -> bool:
-    return filename.startswith(_LIMOSA) or filename.startswith("<frozen") or _IMPORTLIB in filename
+    return filename.startswith((_LIMOSA, "<frozen")) or _IMPORTLIB in filename
 
 
 def _type_name(kind: type) -> str:

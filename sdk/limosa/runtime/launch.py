@@ -15,9 +15,11 @@ from types import FrameType
 from google.protobuf.message import DecodeError
 
 from limosa.runtime import code
+from limosa.runtime.call import call_task
 from limosa.runtime.commit import CommitSlot
 from limosa.runtime.logs import LogCopy
 from limosa.runtime.outcome import Committed, Failed, LaunchFailed, Outcome, Preempted, Superseded
+from limosa.runtime.transfer import LaunchTransfer
 from limosa.version import VERSION
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_USER, Failure, FailureOrigin
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap, Provenance

@@ -1,0 +1,111 @@
+"""Conditions of a branch: comparisons of promises, joined by & and |."""
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from limosa.errors import LimosaError
+from limosa.origin import caller
+from limosa.promises import Promise
+
+if TYPE_CHECKING:
+    from limosa_idl.workflow.v1alpha1 import workflow_pb2
+
+
+class Condition:
+    """A condition and the promises it reads, by label."""
+
+    def __init__(self, message: "workflow_pb2.Condition", promises: dict[str, Promise]) -> None:
+        """Takes the condition on the wire and what its operands stand for."""
+        self.message = message
+        self.promises = promises
+
+    @classmethod
+    def truth(cls, promise: Promise) -> "Condition":
+        """That a boolean promise is true."""
+        from limosa_idl.workflow.v1alpha1 import workflow_pb2
+
+        operand = workflow_pb2.Operand(input=promise.label())
+        return cls(workflow_pb2.Condition(truth=operand), {promise.label(): promise})
+
+    @classmethod
+    def comparison(cls, operator: str, left: Any, right: Any) -> "Condition":
+        """A comparison; each side is a promise or a plain value."""
+        from limosa_idl.workflow.v1alpha1 import workflow_pb2
+
+        promises: dict[str, Promise] = {}
+        comparison = workflow_pb2.Comparison(
+            operator=workflow_pb2.Comparison.Operator.Value(f"OPERATOR_{operator}"),
+            left=_operand(left, promises),
+            right=_operand(right, promises),
+        )
+        return cls(workflow_pb2.Condition(comparison=comparison), promises)
+
+    def __and__(self, other: Any) -> "Condition":
+        return self._join("all_of", other)
+
+    def __or__(self, other: Any) -> "Condition":
+        return self._join("any_of", other)
+
+    def __invert__(self) -> "Condition":
+        from limosa_idl.workflow.v1alpha1 import workflow_pb2
+
+        return Condition(workflow_pb2.Condition(negation=self.message), self.promises)
+
+    def __bool__(self) -> NoReturn:
+        raise LimosaError(
+            "ConditionUsed",
+            "the truth of a condition is known only in the run",
+            str(caller()),
+            "join conditions with & and | in parentheses, not with 'and', 'or' or a chain such as a < b < c",
+        )
+
+    def _join(self, kind: str, other: Any) -> "Condition":
+        from limosa_idl.workflow.v1alpha1 import workflow_pb2
+
+        second = as_condition(other)
+        parts = workflow_pb2.Conjunction(conditions=[self.message, second.message])
+        joined = workflow_pb2.Condition(**{kind: parts})  # type: ignore[arg-type]
+        return Condition(joined, {**self.promises, **second.promises})
+
+
+def as_condition(value: Any) -> Condition:
+    """A condition from what an author passed to if_ or joined. Raises LimosaError on a plain value."""
+    if isinstance(value, Condition):
+        return value
+    if isinstance(value, Promise):
+        return Condition.truth(value)
+    raise LimosaError(
+        "ConditionValue",
+        f"{value!r} is known while the workflow is compiled, so there is nothing to decide in the run",
+        str(caller()),
+        "compare a promise, or use Python's own if",
+    )
+
+
+def _operand(value: Any, promises: dict[str, Promise]) -> "workflow_pb2.Operand":
+    import enum
+
+    from limosa.types import to_literal
+    from limosa.types.converter import TypeProblem
+    from limosa.types.dataclass_ import NoTransfer
+    from limosa_idl.workflow.v1alpha1 import workflow_pb2
+
+    if isinstance(value, Promise):
+        promises[value.label()] = value
+        return workflow_pb2.Operand(input=value.label())
+    if value is not None and not isinstance(value, (bool, int, float, str, enum.Enum)) and not _is_time(value):
+        raise LimosaError(
+            "ConditionOperand",
+            f"a condition cannot compare with {type(value).__name__} {value!r}",
+            str(caller()),
+            "compare with a bool, number, str, datetime, enum or None",
+        )
+    try:
+        return workflow_pb2.Operand(literal=to_literal(value, type(value), NoTransfer("an operand")))
+    except TypeProblem as error:
+        raise LimosaError("ConditionOperand", error.message, str(caller()), error.remedy) from error
+
+
+def _is_time(value: Any) -> bool:
+    import datetime as dt
+
+    return isinstance(value, (dt.datetime, dt.timedelta))

@@ -1,0 +1,146 @@
+"""A task's options: what its pods are to be like."""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from limosa.errors import LimosaError
+from limosa.origin import caller
+
+if TYPE_CHECKING:
+    from limosa.resources import Resources
+    from limosa.secret import Secret
+
+OPTION_NAMES = frozenset(
+    "resources requests limits accelerator retries timeout deadline interruptible cache container_image environment "
+    "secrets pod_template labels annotations".split()
+)
+
+
+class TaskOptions(NamedTuple):
+    """Checked options, as @task took them."""
+
+    resources: "Resources | None" = None
+    requests: "Resources | None" = None
+    limits: "Resources | None" = None
+    accelerator: str | None = None
+    retries: int = 0
+    timeout_s: float | None = None
+    deadline_s: float | None = None
+    interruptible: bool | None = None
+    cache: bool | str = False
+    container_image: str | None = None
+    environment: Mapping[str, str] = {}
+    secrets: "tuple[Secret, ...]" = ()
+    pod_template: str = ""
+    labels: Mapping[str, str] = {}
+    annotations: Mapping[str, str] = {}
+
+
+def task_options(given: Mapping[str, Any]) -> TaskOptions:
+    """Checks what @task was given. Raises LimosaError naming the option."""
+    for name in given:
+        if name not in OPTION_NAMES:
+            from limosa_model.interfaces import suggest
+
+            raise _error(f"@task has no option '{name}'", suggest(name, sorted(OPTION_NAMES)))
+    if given.get("resources") is not None and (given.get("requests") or given.get("limits")):
+        raise _error("@task got resources and requests or limits", "use resources=, or requests= and limits=")
+    for name in ("resources", "requests", "limits"):
+        check_resources(name, given.get(name))
+    return TaskOptions(
+        resources=given.get("resources"),
+        requests=given.get("requests"),
+        limits=given.get("limits"),
+        accelerator=given.get("accelerator"),
+        retries=check_retries(given.get("retries", 0)),
+        timeout_s=check_duration("timeout", given.get("timeout")),
+        deadline_s=check_duration("deadline", given.get("deadline")),
+        interruptible=given.get("interruptible"),
+        cache=_check_cache(given.get("cache", False)),
+        container_image=given.get("container_image"),
+        environment=check_mapping("environment", given.get("environment")),
+        secrets=_check_secrets(given.get("secrets", ())),
+        pod_template=_check_template(given.get("pod_template")),
+        labels=check_mapping("labels", given.get("labels")),
+        annotations=check_mapping("annotations", given.get("annotations")),
+    )
+
+
+def check_resources(name: str, value: Any) -> None:
+    """Refuses anything but Resources."""
+    if value is None:
+        return
+    from limosa.resources import Resources
+
+    if not isinstance(value, Resources):
+        raise _error(f"{name}={value!r} is not Resources", f'write {name}=Resources(cpu="500m", mem="1Gi")')
+
+
+def check_retries(value: Any) -> int:
+    """A number of further attempts, from 0."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1000:
+        raise _error(f"retries={value!r} is not a number from 0 to 1000", "retries=3 means at most four attempts")
+    return value
+
+
+def check_duration(name: str, value: Any) -> float | None:
+    """Seconds of a timedelta, a number, or text such as "10m"."""
+    import datetime as dt
+
+    if value is None:
+        return None
+    try:
+        if isinstance(value, str):
+            from limosa_model.plain import parse_duration
+
+            value = parse_duration(value)
+        seconds = value.total_seconds() if isinstance(value, dt.timedelta) else float(value)
+    except (TypeError, ValueError):
+        raise _error(f"{name}={value!r} is no length of time", f'write {name}="10m", seconds, or a timedelta') from None
+    if isinstance(value, bool) or not seconds > 0:
+        raise _error(f"{name}={value!r} is not above zero", "leave it out for no limit")
+    return float(seconds)
+
+
+def check_mapping(name: str, value: Any) -> dict[str, str]:
+    """A dict of str to str."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not all(isinstance(part, str) for pair in value.items() for part in pair):
+        raise _error(f"{name}={value!r} is not a dict of str to str", f'write {name}={{"NAME": "value"}}')
+    return dict(value)
+
+
+def _check_cache(value: Any) -> bool | str:
+    if not isinstance(value, (bool, str)) or value == "":
+        raise _error(f"cache={value!r} is neither a bool nor a version", 'write cache=True or cache="v1"')
+    return value
+
+
+def _check_secrets(value: Any) -> "tuple[Secret, ...]":
+    from limosa.secret import Secret
+
+    if not isinstance(value, (list, tuple)) or isinstance(value, Secret):
+        raise _error(f"secrets={value!r} is not a list", 'write secrets=[Secret("name", "key")]')
+    for item in value:
+        if not isinstance(item, Secret):
+            raise _error(f"secrets has {item!r}, which is no Secret", 'write secrets=[Secret("name", "key")]')
+    return tuple(value)
+
+
+def _check_template(value: Any) -> str:
+    if value is None:
+        return ""
+    try:
+        parsed = json.loads(value) if isinstance(value, str) else value
+        text = json.dumps(parsed, sort_keys=True)
+    except (TypeError, ValueError) as error:
+        raise _error(f"pod_template is not JSON: {error}", 'write a dict such as {"spec": {"priorityClassName": "x"}}') from None
+    if not isinstance(parsed, Mapping):
+        raise _error("pod_template is not an object", 'write a dict such as {"spec": {"priorityClassName": "x"}}')
+    return text
+
+
+def _error(message: str, remedy: str) -> LimosaError:
+    return LimosaError("TaskOption", message, str(caller()), remedy)

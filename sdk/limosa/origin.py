@@ -1,0 +1,72 @@
+"""Where something was written, and what it is called."""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+SOURCE_ROOT_MARKS = ("limosa.toml", "pyproject.toml", ".git")
+"""A source root is the nearest folder upwards that holds one of these."""
+
+
+class Origin(NamedTuple):
+    """A line of the author's code."""
+
+    file: str
+    """Absolute path."""
+    line: int
+
+    def __str__(self) -> str:
+        try:
+            shown = os.path.relpath(self.file)
+        except ValueError:
+            shown = self.file
+        return f"{self.file if shown.startswith('..') else shown}:{self.line}"
+
+
+def origin_of(function: Callable[..., Any]) -> Origin:
+    """Where a function begins."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return Origin("<unknown>", 0)
+    return Origin(os.path.abspath(code.co_filename), code.co_firstlineno)
+
+
+def caller() -> Origin:
+    """The nearest line outside this package that led here."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and os.path.abspath(frame.f_code.co_filename).startswith(_PACKAGE):
+        frame = frame.f_back
+    return Origin(os.path.abspath(frame.f_code.co_filename), frame.f_lineno)
+
+
+def source_root(path: str) -> str:
+    """The nearest folder upwards with one of `SOURCE_ROOT_MARKS`; else the file's own folder."""
+    folder = os.path.dirname(os.path.abspath(path)) if not os.path.isdir(path) else os.path.abspath(path)
+    start = folder
+    while True:
+        if any(os.path.exists(os.path.join(folder, mark)) for mark in SOURCE_ROOT_MARKS):
+            return folder
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return start
+        folder = parent
+
+
+def module_name(path: str, root: str) -> str:
+    """The dotted name under which a file is imported from a root ("pkg.flow")."""
+    relative = os.path.relpath(os.path.abspath(path), root)
+    parts = relative[: -len(".py")].split(os.sep) if relative.endswith(".py") else relative.split(os.sep)
+    if parts[-1] == "__init__":
+        parts.pop()
+    return ".".join(parts)
+
+
+def qualified_name(function: Callable[..., Any]) -> str:
+    """Writes "<module from the source root>.<function>", also for a script that Python runs as __main__."""
+    module = function.__module__
+    if module == "__main__":
+        path = origin_of(function).file
+        module = module_name(path, source_root(path)) if os.path.exists(path) else "__main__"
+    return f"{module}.{function.__qualname__}"

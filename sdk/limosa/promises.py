@@ -1,0 +1,295 @@
+"""Promises: what a task's call returns while a workflow is traced."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from limosa.errors import LimosaError
+from limosa.origin import caller
+
+if TYPE_CHECKING:
+    from limosa.conditions import Condition
+    from limosa_idl.core.v1alpha1.types_pb2 import LiteralType
+    from limosa_idl.workflow.v1alpha1.workflow_pb2 import BindingData, Node
+
+_ARITHMETIC = "add radd sub rsub mul rmul truediv rtruediv floordiv mod pow neg abs matmul"
+
+
+class PromiseMisuse(LimosaError, TypeError):
+    """A promise was used as if it were the value, which only exists when the workflow runs."""
+
+
+class NodeHandle:
+    """What every result of a call inside a workflow can do."""
+
+    _node: "Node"
+
+    def __rshift__(self, other: Any) -> Any:
+        """`a >> b`: b starts after a succeeded."""
+        target = node_of(other)
+        if target is None or self._node is None:
+            raise PromiseMisuse("Ordering", ">> orders calls of this workflow", str(caller()), "write a() >> b()")
+        if self._node.id not in target.upstream:
+            target.upstream.append(self._node.id)
+        return other
+
+    def with_overrides(self, **options: Any) -> Any:
+        """Changes options of this call only; the same names as @task takes, and node_name."""
+        from limosa.overrides import apply_overrides
+
+        apply_overrides(self._node, options)
+        return self
+
+
+class Promise(NodeHandle):
+    """One value that a node will give, or an input of the workflow."""
+
+    def __init__(
+        self,
+        node: "Node | None",
+        output: str,
+        path: tuple[str | int, ...],
+        type_: "LiteralType | None",
+        unnamed: bool = False,
+    ) -> None:
+        """Takes the node (None: the workflow's inputs), the output or input, the way into it, and its type."""
+        self._node = node  # type: ignore[assignment]
+        self._output = output
+        self._path = path
+        self.type_ = type_
+        self._unnamed = unnamed
+
+    def to_binding(self) -> "BindingData":
+        """The binding that stands for this promise."""
+        from limosa_idl.workflow.v1alpha1.workflow_pb2 import Accessor, BindingData, InputRef, OutputRef
+
+        path = [Accessor(position=step) if isinstance(step, int) else Accessor(key=step) for step in self._path]
+        if self._node is None:
+            return BindingData(input=InputRef(name=self._output, path=path))
+        return BindingData(output=OutputRef(node=self._node.id, output=self._output, path=path))
+
+    def label(self) -> str:
+        """What conditions call it ("n2.score", "rate")."""
+        steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self._path)
+        if self._node is None:
+            return self._output + steps
+        return f"{self._node.id}{'' if self._unnamed else '.' + self._output}{steps}"
+
+    def __getattr__(self, name: str) -> "Promise":
+        if name.startswith("__"):
+            raise AttributeError(name)
+        record = self.type_.record if self.type_ is not None else None
+        if record is None or self.type_ is None or self.type_.WhichOneof("kind") != "record":
+            what = self._described()
+            raise PromiseMisuse(
+                "PromiseAttribute",
+                f"'.{name}' on the promise of {what}: the value exists only when the workflow runs",
+                str(caller()),
+                "use it inside a task",
+            )
+        for field in record.fields:
+            if field.name == name:
+                return Promise(self._node, self._output, (*self._path, name), field.type, self._unnamed)
+        from limosa_model.interfaces import suggest
+
+        known = [field.name for field in record.fields]
+        message = f"{record.name.rpartition('.')[2]} has no field '{name}'"
+        raise PromiseMisuse("UnknownField", message, str(caller()), suggest(name, known))
+
+    def __getitem__(self, key: str | int) -> "Promise":
+        kind = self.type_.WhichOneof("kind") if self.type_ is not None else None
+        inner: LiteralType | None = None
+        if kind == "collection" and isinstance(key, int):
+            inner = self.type_.collection  # type: ignore[union-attr]
+        elif kind == "map_value" and isinstance(key, str):
+            inner = self.type_.map_value  # type: ignore[union-attr]
+        elif kind not in (None, "simple") or not isinstance(key, (str, int)):
+            message = f"[{key!r}] on the promise of {self._described()}"
+            raise PromiseMisuse("PromiseIndex", message, str(caller()), "index lists by number and dicts by name")
+        elif kind == "simple" and not self._is_struct():
+            message = f"[{key!r}] on the promise of {self._described()}: it has no parts"
+            raise PromiseMisuse("PromiseIndex", message, str(caller()), "use it inside a task")
+        return Promise(self._node, self._output, (*self._path, key), inner, self._unnamed)
+
+    def _is_struct(self) -> bool:
+        from limosa_idl.core.v1alpha1.types_pb2 import SIMPLE_TYPE_STRUCT
+
+        return self.type_ is not None and self.type_.simple == SIMPLE_TYPE_STRUCT
+
+    def _described(self) -> str:
+        from limosa_model.types import describe
+
+        return describe(self.type_) if self.type_ is not None else "a value"
+
+    def is_true(self) -> "Condition":
+        """The condition that this boolean is true."""
+        from limosa.conditions import Condition
+
+        return Condition.truth(self)
+
+    def is_false(self) -> "Condition":
+        """The condition that this boolean is false."""
+        return ~self.is_true()
+
+    def is_none(self) -> "Condition":
+        """The condition that this value is None."""
+        return self._compare("EQ", None)
+
+    def _compare(self, operator: str, other: Any) -> "Condition":
+        from limosa.conditions import Condition
+
+        return Condition.comparison(operator, self, other)
+
+    def __eq__(self, other: object) -> "Condition":  # type: ignore[override]
+        return self._compare("EQ", other)
+
+    def __ne__(self, other: object) -> "Condition":  # type: ignore[override]
+        return self._compare("NE", other)
+
+    def __lt__(self, other: Any) -> "Condition":
+        return self._compare("LT", other)
+
+    def __le__(self, other: Any) -> "Condition":
+        return self._compare("LE", other)
+
+    def __gt__(self, other: Any) -> "Condition":
+        return self._compare("GT", other)
+
+    def __ge__(self, other: Any) -> "Condition":
+        return self._compare("GE", other)
+
+    def __invert__(self) -> "Condition":
+        return self.is_false()
+
+    def __and__(self, other: Any) -> "Condition":
+        return self.is_true() & other
+
+    def __or__(self, other: Any) -> "Condition":
+        return self.is_true() | other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __bool__(self) -> NoReturn:
+        self._misused("its truth", 'branch with conditional("name").if_(…).then(…).else_().then(…)')
+
+    def __iter__(self) -> Iterator[Any]:
+        self._misused("its items", "run a task for each of them with map_task, or loop inside a task")
+
+    def __len__(self) -> NoReturn:
+        self._misused("its length", "measure it inside a task")
+
+    def __int__(self) -> NoReturn:
+        self._misused("its number", "convert it inside a task")
+
+    def __float__(self) -> NoReturn:
+        self._misused("its number", "convert it inside a task")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        self._misused("calling it", "call it inside a task")
+
+    def _misused(self, what: str, remedy: str) -> NoReturn:
+        message = f"a workflow asked for {what}, but {self.label()} is a promise: its value exists only in the run"
+        raise PromiseMisuse("PromiseUsed", message, str(caller()), remedy)
+
+    def __repr__(self) -> str:
+        return f"<promise of {self._described()}: {self.label()}>"
+
+
+def _refuse_arithmetic(name: str) -> Any:
+    def refuse(self: Promise, *_others: Any) -> NoReturn:
+        self._misused(f"arithmetic (__{name}__)", "compute inside a task")
+
+    return refuse
+
+
+for _name in _ARITHMETIC.split():
+    setattr(Promise, f"__{_name}__", _refuse_arithmetic(_name))
+
+
+class Outputs:
+    """Several promises, or none, in the shape that the function's annotation has."""
+
+    @staticmethod
+    def nothing(node: "Node") -> "Nothing":
+        """The result of a task without outputs."""
+        return Nothing(node)
+
+    @staticmethod
+    def plain(promises: list[Promise], node: "Node") -> tuple[Promise, ...]:
+        """A tuple of promises that can also be ordered and overridden."""
+        kind = type("Outputs", (tuple, NodeHandle), {"_node": node})
+        made: tuple[Promise, ...] = kind(promises)
+        return made
+
+    @staticmethod
+    def named(output_class: type[tuple[Any, ...]], promises: list[Promise], node: "Node") -> tuple[Promise, ...]:
+        """The author's NamedTuple, its fields being promises."""
+        kind = type(output_class.__name__, (output_class, NodeHandle), {"_node": node})
+        made: tuple[Promise, ...] = kind(*promises)
+        return made
+
+
+class Nothing(NodeHandle):
+    """The result of a task that returns nothing; it can be ordered and overridden."""
+
+    def __init__(self, node: "Node") -> None:
+        """Takes the node."""
+        self._node = node
+
+
+def is_promise(value: Any) -> bool:
+    """Whether a value stands for one that the run will give."""
+    return isinstance(value, Promise)
+
+
+def node_of(value: Any) -> "Node | None":
+    """The node that a call's result belongs to."""
+    return value._node if isinstance(value, NodeHandle) else None
+
+
+def binding_of(value: Any, python_type: Any, place: str) -> "BindingData":
+    """The binding of an argument: a promise, a list or dict with promises inside, or a literal."""
+    from limosa_idl.workflow.v1alpha1.workflow_pb2 import BindingCollection, BindingData, BindingMap
+
+    if isinstance(value, Promise):
+        return value.to_binding()
+    if isinstance(value, (Nothing, tuple)) and node_of(value) is not None:
+        message = f"{place}: the call before it gives {'nothing' if isinstance(value, Nothing) else 'several outputs'}"
+        raise PromiseMisuse("OutputShape", message, str(caller()), "pass one of its outputs by name")
+    if isinstance(value, list) and any(_holds_promise(item) for item in value):
+        element = _argument(python_type, 0)
+        items = [binding_of(item, element, f"{place}[{position}]") for position, item in enumerate(value)]
+        return BindingData(collection=BindingCollection(items=items))
+    if isinstance(value, dict) and any(_holds_promise(item) for item in value.values()):
+        element = _argument(python_type, 1)
+        entries = {key: binding_of(item, element, f"{place}[{key!r}]") for key, item in value.items()}
+        return BindingData(map_value=BindingMap(items=entries))
+    return BindingData(literal=_literal(value, python_type, place))
+
+
+def _holds_promise(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(_holds_promise(item) for item in value)
+    if isinstance(value, dict):
+        return any(_holds_promise(item) for item in value.values())
+    return isinstance(value, Promise)
+
+
+def _argument(python_type: Any, position: int) -> Any:
+    import typing
+
+    arguments = typing.get_args(python_type)
+    return arguments[position] if position < len(arguments) else Any
+
+
+def _literal(value: Any, python_type: Any, place: str) -> Any:
+    from limosa.types import to_literal
+    from limosa.types.converter import TypeProblem, ValueProblem
+    from limosa.types.dataclass_ import NoTransfer
+
+    try:
+        return to_literal(value, python_type, NoTransfer(place))
+    except TypeProblem as error:
+        raise PromiseMisuse("ArgumentType", f"{place}: {error.message}", str(caller()), error.remedy) from error
+    except (ValueProblem, ValueError) as error:
+        raise PromiseMisuse("ArgumentType", f"{place}: {error}", str(caller())) from error

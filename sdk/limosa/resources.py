@@ -1,0 +1,134 @@
+"""Resources: what a task asks of the cluster, in a notation short enough to type."""
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from limosa.errors import CompileError
+
+if TYPE_CHECKING:
+    from limosa_idl.task.v1alpha1.task_pb2 import ResourceList
+    from limosa_idl.task.v1alpha1.task_pb2 import Resources as ResourcesSpec
+
+
+
+@dataclasses.dataclass(frozen=True)
+class Resources:
+    """What one pod of a task needs.
+
+    A single value is request and limit alike for memory, GPUs and disk, and the request only for CPU, so that idle cores
+    can be used. A pair is (request, limit).
+
+    Attributes:
+        cpu: Cores: 0.5, 2 or "500m".
+        mem: Memory with its unit: "512Mi", "2Gi".
+        gpu: Whole devices.
+        disk: Ephemeral storage with its unit: "10Gi".
+    """
+
+    cpu: "float | str | tuple[float | str, float | str] | None" = None
+    mem: "str | tuple[str, str] | None" = None
+    gpu: "int | tuple[int, int] | None" = None
+    disk: "str | tuple[str, str] | None" = None
+
+    def __post_init__(self) -> None:
+        self.sides()
+
+    def sides(self) -> "tuple[dict[str, str | int], dict[str, str | int]]":
+        """Requests and limits by the names of ResourceList's fields."""
+        requests: dict[str, str | int] = {}
+        limits: dict[str, str | int] = {}
+        for name, field in (("cpu", "cpu"), ("mem", "memory"), ("gpu", "gpu"), ("disk", "ephemeral_storage")):
+            given = getattr(self, name)
+            if given is None:
+                continue
+            if isinstance(given, tuple):
+                if len(given) != 2:
+                    raise _problem(f"{name}={given!r} has {len(given)} values", "write a pair (request, limit)")
+                requests[field], limits[field] = _amount(name, given[0]), _amount(name, given[1])
+                _check_order(name, requests[field], limits[field])
+            else:
+                requests[field] = _amount(name, given)
+                if name != "cpu":
+                    limits[field] = requests[field]
+        return requests, limits
+
+
+def resources_spec(
+    resources: Resources | None, requests: Resources | None, limits: Resources | None, accelerator: str | None
+) -> "ResourcesSpec":
+    """The spec of one task's or node's resources; `requests` and `limits` stand for one side each."""
+    from limosa_idl.task.v1alpha1.task_pb2 import Resources as ResourcesSpec
+
+    if resources is not None:
+        wanted, capped = resources.sides()
+    else:
+        wanted = _one_side("requests", requests)
+        capped = _one_side("limits", limits)
+        for field in wanted.keys() & capped.keys():
+            _check_order(field, wanted[field], capped[field])
+    spec = ResourcesSpec(accelerator=accelerator or "")
+    _fill(spec.requests, wanted)
+    _fill(spec.limits, capped)
+    return spec
+
+
+def _fill(target: "ResourceList", amounts: "dict[str, str | int]") -> None:
+    for field, amount in amounts.items():
+        setattr(target, field, amount)
+
+
+def _one_side(side: str, resources: Resources | None) -> "dict[str, str | int]":
+    if resources is None:
+        return {}
+    for name in ("cpu", "mem", "gpu", "disk"):
+        if isinstance(getattr(resources, name), tuple):
+            raise _problem(f"{side}=Resources({name}=…) has a pair", "give one value; or resources= with the pair")
+    return resources.sides()[0]
+
+
+def _amount(name: str, value: object) -> "str | int":
+    if name == "gpu":
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise _problem(f"gpu={value!r} is no number of devices", "write a whole number, such as gpu=1")
+        return value
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise _problem(f"{name}={value!r} is no quantity", _example(name))
+    if name == "cpu" and not isinstance(value, str):
+        if not 0 < value < 10**6:
+            raise _problem(f"cpu={value!r} is no number of cores", _example(name))
+        return str(int(value)) if value == int(value) else f"{round(value * 1000)}m"
+    if name != "cpu" and (not isinstance(value, str) or value.strip().isdigit()):
+        unit = "Gi" if str(value).strip() == "1024" else "Mi"
+        amount = "1" if unit == "Gi" else str(value).strip()
+        raise _problem(f"{name}={value!r} has no unit", f"{value} bytes? write '{amount}{unit}'")
+    return _quantity(name, str(value))
+
+
+def _quantity(name: str, text: str) -> str:
+    from limosa_model.quantity import QuantityError, parse_quantity
+
+    try:
+        if parse_quantity(text) <= 0:
+            raise _problem(f"{name}={text!r} is not above zero", _example(name))
+    except QuantityError as error:
+        raise _problem(f"{name}={text!r}: {error}", _example(name)) from None
+    return text.strip()
+
+
+def _check_order(name: str, request: "str | int", limit: "str | int") -> None:
+    from limosa_model.quantity import parse_quantity
+
+    if parse_quantity(str(request)) > parse_quantity(str(limit)):
+        raise _problem(f"{name}: the request {request} is above the limit {limit}", "a pair is (request, limit)")
+
+
+def _example(name: str) -> str:
+    return {
+        "cpu": "write cores, such as cpu=0.5, cpu=2 or cpu='500m'",
+        "mem": "write memory with its unit, such as mem='512Mi' or mem='2Gi'",
+        "disk": "write disk with its unit, such as disk='10Gi'",
+    }[name]
+
+
+def _problem(message: str, remedy: str) -> CompileError:
+    return CompileError("BadResources", message, remedy=remedy)

@@ -1,0 +1,211 @@
+"""@task: a function that runs in a pod of its own."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+
+from limosa.origin import caller, origin_of, qualified_name, source_root
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from limosa.options import TaskOptions
+    from limosa.resources import Resources
+    from limosa.secret import Secret
+    from limosa.signature import Signature
+    from limosa_idl.core.v1alpha1.interface_pb2 import Interface
+    from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Task(Generic[P, R]):
+    """A task. Called inside a workflow it becomes a node; called elsewhere it runs here, with the literals of a pod.
+
+    Attributes:
+        function: The author's function.
+        options: How its pods are to run.
+    """
+
+    def __init__(self, function: Callable[P, R], options: "TaskOptions") -> None:
+        """Takes the function and its options; the signature is read when it is first needed."""
+        self.function = function
+        self.options = options
+        self.replacement: Callable[..., Any] | None = None
+        """What a local call runs instead; see `limosa.testing.patch`."""
+        self.__name__ = function.__name__
+        self.__qualname__ = function.__qualname__
+        self.__module__ = function.__module__
+        self.__doc__ = function.__doc__
+        self.__wrapped__ = function
+        self._name: str | None = None
+        self._signature: Signature | None = None
+        self._interface: Interface | None = None
+
+    @property
+    def name(self) -> str:
+        """The task's name: "<module from the source root>.<function>"."""
+        if self._name is None:
+            self._name = qualified_name(self.function)
+        return self._name
+
+    @property
+    def loader(self) -> str:
+        """How a pod finds it: "module:function"."""
+        module = self.name[: -len(self.__qualname__) - 1]
+        return f"{module}:{self.__qualname__}"
+
+    @property
+    def signature(self) -> "Signature":
+        """Inputs and outputs as Python types."""
+        if self._signature is None:
+            from limosa.signature import Signature
+
+            self._signature = Signature(self.function, "task")
+        return self._signature
+
+    @property
+    def interface(self) -> "Interface":
+        """Inputs and outputs on the wire."""
+        if self._interface is None:
+            self._interface = self.signature.interface()
+        return self._interface
+
+    @property
+    def python_inputs(self) -> dict[str, Any]:
+        """Input types by name."""
+        return self.signature.inputs
+
+    @property
+    def python_outputs(self) -> dict[str, Any]:
+        """Output types by name."""
+        return self.signature.outputs
+
+    @property
+    def outputs_are_tuple(self) -> bool:
+        """Whether the function returns a tuple, of which each item is an output."""
+        return self.signature.outputs_are_tuple
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Adds a node to the workflow being traced, or runs the function here."""
+        from limosa.tracing import call_arguments, current
+
+        trace = current()
+        arguments = call_arguments(self.name, self.signature, args, kwargs)
+        result: Any
+        if trace is None:
+            from limosa.local import call_task
+
+            result = call_task(self, arguments)
+        else:
+            result = self._add_node(trace, arguments, None)
+        return result  # type: ignore[no-any-return]
+
+    def _add_node(self, trace: Any, arguments: dict[str, Any], options: dict[str, Any] | None) -> Any:
+        from limosa.overrides import apply_overrides
+        from limosa.tracing import bind_arguments, promised
+
+        trace.add_target(self)
+        bindings = bind_arguments(self.name, self.interface, self.python_inputs, arguments)
+        node: Node = trace.new_node(self.__name__, caller())
+        node.task.task = self.name
+        node.inputs.extend(bindings)
+        if options:
+            apply_overrides(node, options)
+        return promised(node, self.interface, self.signature, trace)
+
+    def with_overrides(self, **options: Any) -> "Task[P, R]":
+        """This task with other options for the calls made through the result.
+
+        Takes the names of @task that concern the pod (resources, requests, limits, accelerator, retries, timeout, deadline,
+        interruptible, container_image, environment, labels, annotations, cache) and `node_name`.
+        """
+        return OverriddenTask(self, options)
+
+    def __repr__(self) -> str:
+        return f"<task {self.name}>"
+
+
+class OverriddenTask(Task[P, R]):
+    """A task seen through overrides; the same task otherwise."""
+
+    def __init__(self, task: Task[P, R], options: dict[str, Any]) -> None:
+        """Takes the task and what its calls change."""
+        super().__init__(task.function, task.options)
+        self._task = task
+        self.overrides = options
+
+    def _add_node(self, trace: Any, arguments: dict[str, Any], options: dict[str, Any] | None) -> Any:
+        return self._task._add_node(trace, arguments, {**self.overrides, **(options or {})})
+
+    def with_overrides(self, **options: Any) -> "Task[P, R]":
+        """Further overrides; the later ones win."""
+        return OverriddenTask(self._task, {**self.overrides, **options})
+
+
+@overload
+def task(function: Callable[P, R], /) -> Task[P, R]: ...
+
+
+@overload
+def task(
+    *,
+    resources: "Resources | None" = None,
+    requests: "Resources | None" = None,
+    limits: "Resources | None" = None,
+    accelerator: str | None = None,
+    retries: int = 0,
+    timeout: "dt.timedelta | int | float | str | None" = None,
+    deadline: "dt.timedelta | int | float | str | None" = None,
+    interruptible: bool | None = None,
+    cache: bool | str = False,
+    container_image: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    secrets: "Sequence[Secret]" = (),
+    pod_template: Mapping[str, Any] | str | None = None,
+    labels: Mapping[str, str] | None = None,
+    annotations: Mapping[str, str] | None = None,
+) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+
+
+def task(function: Callable[P, R] | None = None, /, **options: Any) -> Any:
+    """Makes a function a task.
+
+    Args:
+        function: The function, when used without parentheses.
+        **options: resources, or requests and limits: what the pod gets (see `Resources`).
+            accelerator: device class, such as "nvidia-tesla-t4".
+            retries: further attempts after the author's failures; 3 means at most four.
+            timeout: longest time one attempt may run ("10m", seconds, or a timedelta).
+            deadline: longest time the node may take over all its attempts.
+            interruptible: may run on capacity that can be taken away.
+            cache: True, or a version; results of equal inputs may be reused. True takes a digest of the source.
+            container_image: image of the pod; by default the platform's.
+            environment: plain variables. secrets: `Secret`s of the run's namespace.
+            pod_template: a strategic-merge patch over the pod, as a dict or JSON.
+            labels, annotations: of the pod.
+
+    Raises:
+        LimosaError: An option makes no sense.
+    """
+    from limosa.options import task_options
+
+    made = task_options(options)
+    if function is not None:
+        return _make(function, made)
+    return lambda decorated: _make(decorated, made)
+
+
+def _make(function: Callable[P, R], options: "TaskOptions") -> Task[P, R]:
+    if isinstance(function, Task) or not callable(function) or not hasattr(function, "__code__"):
+        from limosa.errors import LimosaError
+
+        message = f"@task decorates a function, not {type(function).__name__}"
+        raise LimosaError("TaskTarget", message, str(caller()), "write it directly above a def")
+    return Task(function, options)
+
+
+def source_root_of(function: Callable[..., Any]) -> str:
+    """The source root that a function's file lies below."""
+    return source_root(origin_of(function).file)
+

@@ -1,0 +1,27 @@
+"""bool: true or false; no number stands for one."""
+
+from typing import Any
+
+from limosa.types.converter import literal_mismatch, mismatch
+from limosa.types.transfer import TransferContext
+from limosa_idl.core.v1alpha1.literal_pb2 import Literal
+from limosa_idl.core.v1alpha1.types_pb2 import SIMPLE_TYPE_BOOLEAN, LiteralType
+from limosa_model import values
+
+
+class _Converter:
+    def literal_type(self, python_type: Any) -> LiteralType:
+        return LiteralType(simple=SIMPLE_TYPE_BOOLEAN)
+
+    def to_literal(self, value: Any, python_type: Any, transfer: TransferContext) -> Literal:
+        if not isinstance(value, bool):
+            raise mismatch("bool", value)
+        return values.boolean(value)
+
+    def to_python(self, literal: Literal, python_type: Any, transfer: TransferContext) -> Any:
+        if literal.primitive.WhichOneof("value") != "boolean":
+            raise literal_mismatch("bool", literal)
+        return literal.primitive.boolean
+
+
+CONVERTER = _Converter()

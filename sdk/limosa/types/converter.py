@@ -1,0 +1,66 @@
+"""What a converter is, and what it may complain of."""
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from limosa.errors import LimosaError
+
+if TYPE_CHECKING:
+    from limosa.types.transfer import TransferContext
+    from limosa_idl.core.v1alpha1.literal_pb2 import Literal
+    from limosa_idl.core.v1alpha1.types_pb2 import LiteralType
+
+
+class TypeProblem(LimosaError, TypeError):
+    """A Python type cannot be used; the remedy names one that can."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        """Takes what is wrong and what to use instead; the caller adds the place."""
+        super().__init__("UnsupportedType", message, remedy=remedy)
+
+
+class ValueProblem(LimosaError, TypeError):
+    """A value does not fit its type."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        """Takes what was expected and what was given; the caller adds the place."""
+        super().__init__("ValueType", message, remedy=remedy)
+
+
+class Converter(Protocol):
+    """Both ways between values of one family of Python types and literals."""
+
+    def literal_type(self, python_type: Any) -> "LiteralType":
+        """The type on the wire. Raises TypeProblem."""
+        ...
+
+    def to_literal(self, value: Any, python_type: Any, transfer: "TransferContext") -> "Literal":
+        """The literal of a value. Raises ValueProblem."""
+        ...
+
+    def to_python(self, literal: "Literal", python_type: Any, transfer: "TransferContext") -> Any:
+        """The value of a literal. Raises ValueProblem."""
+        ...
+
+
+def type_name(python_type: Any) -> str:
+    """A type as its author wrote it."""
+    if python_type is None or python_type is type(None):
+        return "None"
+    if isinstance(python_type, type) and not getattr(python_type, "__args__", None):
+        return python_type.__name__
+    return str(python_type).replace("typing.", "")
+
+
+def mismatch(expected: str, value: Any) -> ValueProblem:
+    """The usual complaint: "expected int, got str 'a'"."""
+    shown = repr(value)
+    if len(shown) > 80:
+        shown = shown[:77] + "…"
+    return ValueProblem(f"expected {expected}, got {type_name(type(value))} {shown}")
+
+
+def literal_mismatch(expected: str, literal: "Literal") -> ValueProblem:
+    """The complaint about a stored value: "expected int, got str"."""
+    from limosa_model.types import name_of
+
+    return ValueProblem(f"expected {expected}, got {name_of(literal)}")

@@ -1,0 +1,67 @@
+"""Dataclasses: records with named, typed fields, nested as the author likes."""
+
+import dataclasses
+import functools
+from typing import Any, get_type_hints
+
+from limosa.types.converter import TypeProblem, ValueProblem, literal_mismatch, mismatch, type_name
+from limosa.types.registry import literal_type, to_literal, to_python
+from limosa.types.transfer import NoTransfer, TransferContext
+from limosa_idl.core.v1alpha1.literal_pb2 import Literal, Record
+from limosa_idl.core.v1alpha1.types_pb2 import LiteralType, RecordType
+
+
+class _Converter:
+    def literal_type(self, python_type: type) -> LiteralType:
+        record = RecordType(name=f"{python_type.__module__}.{python_type.__qualname__}")
+        for field, field_type in fields_of(python_type):
+            place = f"{type_name(python_type)}.{field.name}"
+            try:
+                made = record.fields.add(name=field.name, type=literal_type(field_type))
+                default = _default(field)
+                if default is not dataclasses.MISSING:
+                    made.default_value.CopyFrom(to_literal(default, field_type, NoTransfer(f"the default of field {place}", "leave the field without a default")))
+            except TypeProblem as error:
+                raise TypeProblem(f"field {place}: {error.message}", error.remedy) from error
+            except (ValueProblem, ValueError) as error:
+                raise TypeProblem(f"the default of field {place}: {error}") from error
+        return LiteralType(record=record)
+
+    def to_literal(self, value: Any, python_type: type, transfer: TransferContext) -> Literal:
+        if not isinstance(value, python_type):
+            raise mismatch(type_name(python_type), value)
+        fields = {}
+        for field, field_type in fields_of(python_type):
+            try:
+                fields[field.name] = to_literal(getattr(value, field.name), field_type, transfer)
+            except (ValueProblem, ValueError) as error:
+                raise ValueProblem(f"field {type_name(python_type)}.{field.name}: {error}") from error
+        return Literal(record=Record(fields=fields))
+
+    def to_python(self, literal: Literal, python_type: type, transfer: TransferContext) -> Any:
+        if literal.WhichOneof("value") != "record":
+            raise literal_mismatch(type_name(python_type), literal)
+        given = literal.record.fields
+        arguments = {}
+        for field, field_type in fields_of(python_type):
+            if field.name in given:
+                arguments[field.name] = to_python(given[field.name], field_type, transfer)
+            elif _default(field) is dataclasses.MISSING:
+                raise ValueProblem(f"the record lacks the field '{field.name}' of {type_name(python_type)}")
+        return python_type(**arguments)
+
+
+@functools.cache
+def fields_of(python_type: type) -> list[tuple["dataclasses.Field[Any]", Any]]:
+    """The fields that `__init__` takes, each with its resolved type."""
+    hints = get_type_hints(python_type)
+    return [(field, hints[field.name]) for field in dataclasses.fields(python_type) if field.init]
+
+
+def _default(field: "dataclasses.Field[Any]") -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
+CONVERTER = _Converter()

@@ -1,0 +1,109 @@
+"""File: one object that travels by reference; its bytes move when they are read."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing import IO
+
+    from limosa.types.transfer import TransferContext
+    from limosa_idl.core.v1alpha1.literal_pb2 import Literal
+    from limosa_idl.core.v1alpha1.types_pb2 import LiteralType
+
+
+class File:
+    """A file that tasks hand to each other.
+
+    Made from a local path to give it away (`return File("model.json")`); received, it downloads when its `path` is first
+    asked for, or streams through `open`.
+    """
+
+    def __init__(self, path: "str | os.PathLike[str]") -> None:
+        """Takes the path of a local file."""
+        self._path: Path | None = Path(path)
+        self._literal: Literal | None = None
+        self._transfer: TransferContext | None = None
+
+    @classmethod
+    def from_literal(cls, literal: "Literal", transfer: "TransferContext") -> "File":
+        """A file that lies elsewhere."""
+        made = cls.__new__(cls)
+        made._path, made._literal, made._transfer = None, literal, transfer
+        return made
+
+    @property
+    def uri(self) -> str:
+        """Where the file lies: an object's URI, or the local path."""
+        return self._literal.blob.uri if self._literal is not None else str(self._path)
+
+    @property
+    def name(self) -> str:
+        """The file's own name, without folders."""
+        if self._literal is not None:
+            return self._literal.blob.name or self._literal.blob.uri.rpartition("/")[2]
+        assert self._path is not None
+        return self._path.name
+
+    @property
+    def path(self) -> str:
+        """Path of a local copy; downloads it the first time."""
+        if self._path is None:
+            assert self._transfer is not None
+            self._path = self._transfer.download_file(self.uri, self.name)
+        return str(self._path)
+
+    def open(self, mode: str = "r", encoding: str | None = None) -> "IO[Any]":
+        """Reads the file from its start, without a local copy where there is none yet; "r" or "rb"."""
+        if mode not in ("r", "rb", "rt"):
+            raise ValueError(f"a File is opened for reading, not with mode {mode!r}; to write, make a new local file")
+        if self._path is not None:
+            return open(self._path, mode, encoding=encoding)
+        assert self._transfer is not None
+        stream = self._transfer.open_file(self.uri)
+        if mode == "rb":
+            return stream
+        import io
+
+        return io.TextIOWrapper(stream, encoding=encoding or "utf-8")
+
+    def __fspath__(self) -> str:
+        return self.path
+
+    def __repr__(self) -> str:
+        return f"File({self.uri!r})"
+
+
+class _Converter:
+    def literal_type(self, python_type: Any) -> "LiteralType":
+        from limosa_idl.core.v1alpha1.types_pb2 import BlobType, LiteralType
+
+        return LiteralType(blob=BlobType(dimensionality=BlobType.DIMENSIONALITY_SINGLE))
+
+    def to_literal(self, value: Any, python_type: Any, transfer: "TransferContext") -> "Literal":
+        from limosa.types.converter import ValueProblem, mismatch
+        from limosa_idl.core.v1alpha1.literal_pb2 import Blob, Literal
+
+        if isinstance(value, (str, os.PathLike)):
+            value = File(value)
+        if not isinstance(value, File):
+            raise mismatch("File", value)
+        if value._literal is not None:
+            return value._literal
+        path = Path(value.path)
+        if not path.is_file():
+            what = "is a directory; use Directory" if path.is_dir() else "does not exist"
+            raise ValueProblem(f"the file {path} {what}")
+        stored = transfer.upload_file(path, path.name)
+        blob = Blob(uri=stored.uri, format=path.suffix.lstrip("."), size=stored.size, name=path.name)
+        return Literal(blob=blob, digest=stored.digest)
+
+    def to_python(self, literal: "Literal", python_type: Any, transfer: "TransferContext") -> File:
+        from limosa.types.converter import literal_mismatch
+
+        if literal.WhichOneof("value") != "blob" or literal.blob.multipart:
+            raise literal_mismatch("File", literal)
+        return File.from_literal(literal, transfer)
+
+
+CONVERTER = _Converter()

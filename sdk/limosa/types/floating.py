@@ -1,0 +1,28 @@
+"""float: doubles; an int is accepted and becomes one."""
+
+from typing import Any
+
+from limosa.types.converter import literal_mismatch, mismatch
+from limosa.types.transfer import TransferContext
+from limosa_idl.core.v1alpha1.literal_pb2 import Literal
+from limosa_idl.core.v1alpha1.types_pb2 import SIMPLE_TYPE_FLOAT, LiteralType
+from limosa_model import values
+
+
+class _Converter:
+    def literal_type(self, python_type: Any) -> LiteralType:
+        return LiteralType(simple=SIMPLE_TYPE_FLOAT)
+
+    def to_literal(self, value: Any, python_type: Any, transfer: TransferContext) -> Literal:
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            raise mismatch("float", value)
+        return values.float_(float(value))
+
+    def to_python(self, literal: Literal, python_type: Any, transfer: TransferContext) -> Any:
+        kind = literal.primitive.WhichOneof("value")
+        if kind not in ("float_value", "integer"):
+            raise literal_mismatch("float", literal)
+        return float(getattr(literal.primitive, kind))
+
+
+CONVERTER = _Converter()

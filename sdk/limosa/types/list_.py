@@ -1,0 +1,42 @@
+"""list[T]: elements in order, each of one type."""
+
+from typing import Any
+
+from limosa.types.converter import TypeProblem, ValueProblem, literal_mismatch, mismatch, type_name
+from limosa.types.registry import element_types, literal_type, to_literal, to_python
+from limosa.types.transfer import TransferContext
+from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralCollection
+from limosa_idl.core.v1alpha1.types_pb2 import LiteralType
+
+
+class _Converter:
+    def literal_type(self, python_type: Any) -> LiteralType:
+        return LiteralType(collection=literal_type(_element(python_type)))
+
+    def to_literal(self, value: Any, python_type: Any, transfer: TransferContext) -> Literal:
+        if not isinstance(value, list):
+            raise mismatch(type_name(python_type), value)
+        element = _element(python_type)
+        literals = []
+        for position, item in enumerate(value):
+            try:
+                literals.append(to_literal(item, element, transfer))
+            except (ValueProblem, ValueError) as error:
+                raise ValueProblem(f"[{position}]: {error}") from error
+        return Literal(collection=LiteralCollection(literals=literals))
+
+    def to_python(self, literal: Literal, python_type: Any, transfer: TransferContext) -> Any:
+        if literal.WhichOneof("value") != "collection":
+            raise literal_mismatch(type_name(python_type), literal)
+        element = _element(python_type)
+        return [to_python(item, element, transfer) for item in literal.collection.literals]
+
+
+def _element(python_type: Any) -> Any:
+    arguments = element_types(python_type)
+    if not arguments:
+        raise TypeProblem("a list needs the type of its elements", "write list[int], list[str], …")
+    return arguments[0]
+
+
+CONVERTER = _Converter()

@@ -1,0 +1,212 @@
+"""@workflow: a function that, called once with promises, describes a graph."""
+
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+
+from limosa.errors import LimosaError
+from limosa.origin import caller, origin_of, qualified_name, source_root
+
+if TYPE_CHECKING:
+    from limosa.signature import Signature
+    from limosa.tracing import Trace
+    from limosa_idl.core.v1alpha1.interface_pb2 import Interface
+    from limosa_idl.workflow.v1alpha1.workflow_pb2 import Binding, WorkflowSpec
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class FailurePolicy(Enum):
+    """What a run does when a node has failed for good."""
+
+    FAIL_IMMEDIATELY = 1
+    """The run ends; running nodes are aborted."""
+    FAIL_AFTER_EXECUTABLE_NODES_COMPLETE = 2
+    """What does not depend on the failed node still runs."""
+
+
+class Workflow(Generic[P, R]):
+    """A workflow. Called inside another it becomes a sub-workflow; called elsewhere it runs here.
+
+    Attributes:
+        function: The author's function.
+    """
+
+    def __init__(self, function: Callable[P, R], failure_policy: FailurePolicy) -> None:
+        """Takes the function; it is traced when the graph is first needed."""
+        self.function = function
+        self.failure_policy = failure_policy
+        self.__name__ = function.__name__
+        self.__qualname__ = function.__qualname__
+        self.__module__ = function.__module__
+        self.__doc__ = function.__doc__
+        self.__wrapped__ = function
+        self._name: str | None = None
+        self._signature: Signature | None = None
+        self._interface: Interface | None = None
+        self._traced: tuple[WorkflowSpec, dict[str, Any]] | None = None
+        self._under_way = False
+
+    @property
+    def name(self) -> str:
+        """The workflow's name: "<module from the source root>.<function>"."""
+        if self._name is None:
+            self._name = qualified_name(self.function)
+        return self._name
+
+    @property
+    def signature(self) -> "Signature":
+        """Inputs and outputs as Python types."""
+        if self._signature is None:
+            from limosa.signature import Signature
+
+            self._signature = Signature(self.function, "workflow")
+        return self._signature
+
+    @property
+    def interface(self) -> "Interface":
+        """Inputs and outputs on the wire."""
+        if self._interface is None:
+            self._interface = self.signature.interface()
+        return self._interface
+
+    @property
+    def python_inputs(self) -> dict[str, Any]:
+        """Input types by name."""
+        return self.signature.inputs
+
+    @property
+    def python_outputs(self) -> dict[str, Any]:
+        """Output types by name."""
+        return self.signature.outputs
+
+    @property
+    def spec(self) -> "WorkflowSpec":
+        """The graph on the wire. Raises LimosaError on what an author got wrong."""
+        return self._trace()[0]
+
+    @property
+    def targets(self) -> dict[str, Any]:
+        """Tasks and workflows that the graph's nodes name, by name."""
+        return self._trace()[1]
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Adds a sub-workflow to the workflow being traced, or runs here."""
+        from limosa.tracing import bind_arguments, call_arguments, current, promised
+
+        trace = current()
+        arguments = call_arguments(self.name, self.signature, args, kwargs)
+        result: Any
+        if trace is None:
+            from limosa.local import call_workflow
+
+            result = call_workflow(self, arguments)
+            return result  # type: ignore[no-any-return]
+        if self._under_way:
+            message = f"workflow {self.name} contains itself"
+            raise LimosaError("Recursion", message, str(caller()), "end the recursion with a branch inside one task")
+        self._trace()
+        trace.add_target(self)
+        bindings = bind_arguments(self.name, self.interface, self.python_inputs, arguments)
+        node = trace.new_node(self.__name__, caller())
+        node.sub_workflow.workflow = self.name
+        node.inputs.extend(bindings)
+        result = promised(node, self.interface, self.signature, trace)
+        return result  # type: ignore[no-any-return]
+
+    def _trace(self) -> "tuple[WorkflowSpec, dict[str, Any]]":
+        if self._traced is None:
+            from limosa.promises import Promise
+            from limosa.tracing import Trace, tracing
+
+            root = source_root(origin_of(self.function).file)
+            trace = Trace(self.name, root)
+            interface = self.interface
+            inputs: Any = {v.name: Promise(None, v.name, (), v.type) for v in interface.inputs}
+            self._under_way = True
+            try:
+                with tracing(trace):
+                    result = self.function(**inputs)
+                    outputs = self._bind_outputs(result)
+            finally:
+                self._under_way = False
+            self._traced = self._build(trace, outputs), trace.targets
+        return self._traced
+
+    def _build(self, trace: "Trace", outputs: "list[Binding]") -> "WorkflowSpec":
+        from limosa.docstring import summary
+        from limosa.tracing import relative_file
+        from limosa_idl.workflow.v1alpha1.workflow_pb2 import FailurePolicy as Policy
+        from limosa_idl.workflow.v1alpha1.workflow_pb2 import WorkflowSpec
+
+        origin = origin_of(self.function)
+        spec = WorkflowSpec(
+            name=self.name,
+            interface=self.interface,
+            description=summary(self.__doc__ or ""),
+            nodes=trace.nodes,
+            outputs=outputs,
+            failure_policy=Policy.Value(f"FAILURE_POLICY_{self.failure_policy.name}"),
+        )
+        spec.source.file, spec.source.line = relative_file(origin, trace.source_root), origin.line
+        return spec
+
+    def _bind_outputs(self, result: Any) -> "list[Binding]":
+        from limosa.promises import Nothing, binding_of, is_promise
+        from limosa_idl.workflow.v1alpha1.workflow_pb2 import Binding
+        from limosa_model.types import assignable
+
+        names = list(self.python_outputs)
+        place = f"{origin_of(self.function)}"
+        if not names:
+            if result is not None and not isinstance(result, Nothing):
+                message = f"workflow {self.__name__} is annotated to return nothing but returns something"
+                raise LimosaError("OutputShape", message, place, "annotate what it returns")
+            return []
+        values = list(result) if self.signature.outputs_are_tuple and isinstance(result, tuple) else [result]
+        if len(values) != len(names) or result is None:
+            got = "nothing" if result is None else f"{len(values)}"
+            message = f"workflow {self.__name__} is annotated to return {len(names)} outputs and returns {got}"
+            raise LimosaError("OutputShape", message, place, "return one value for each output")
+        bindings = []
+        for variable, value in zip(self.interface.outputs, values, strict=True):
+            if is_promise(value) and value.type_ is not None:
+                reason = assignable(value.type_, variable.type)
+                if reason:
+                    message = f"workflow {self.__name__}: output '{variable.name}': {reason}"
+                    raise LimosaError("OutputType", message, place, "correct the return annotation, or what is returned")
+            where = f"workflow {self.__name__}: output '{variable.name}'"
+            data = binding_of(value, self.python_outputs[variable.name], where)
+            bindings.append(Binding(name=variable.name, data=data))
+        return bindings
+
+    def __repr__(self) -> str:
+        return f"<workflow {self.name}>"
+
+
+@overload
+def workflow(function: Callable[P, R], /) -> Workflow[P, R]: ...
+
+
+@overload
+def workflow(*, failure_policy: FailurePolicy = ...) -> Callable[[Callable[P, R]], Workflow[P, R]]: ...
+
+
+def workflow(
+    function: Callable[P, R] | None = None,
+    /,
+    *,
+    failure_policy: FailurePolicy = FailurePolicy.FAIL_IMMEDIATELY,
+) -> Any:
+    """Makes a function a workflow: its calls of tasks become nodes of a graph.
+
+    Args:
+        function: The function, when used without parentheses.
+        failure_policy: What a run does when a node has failed for good.
+    """
+    if not isinstance(failure_policy, FailurePolicy):
+        raise LimosaError("WorkflowOption", f"failure_policy={failure_policy!r}", str(caller()), "use a FailurePolicy")
+    if function is not None:
+        return Workflow(function, failure_policy)
+    return lambda decorated: Workflow(decorated, failure_policy)
