@@ -26,6 +26,7 @@ NODE = "instant"
 
 async def run_instant_pods(storage: Storage) -> None:
     """Schedule, start and end every pod as it appears, and finish graceful deletions, until cancelled."""
+    _register(storage)
     watch = storage.watch("pods")
     try:
         async for type_, pod in watch:
@@ -39,6 +40,27 @@ async def run_instant_pods(storage: Storage) -> None:
                     raise
     finally:
         watch.close()
+
+
+def _register(storage: Storage) -> None:
+    moment = timestamp(utc_now())
+    amounts = {"cpu": "100000", "memory": "100Ti", "pods": "1000000"}
+    ready = {
+        "type": "Ready",
+        "status": "True",
+        "reason": "Instant",
+        "lastTransitionTime": moment,
+        "lastHeartbeatTime": moment,
+    }
+    node = {
+        "metadata": {"name": NODE, "labels": {"kubernetes.io/hostname": NODE}},
+        "status": {"capacity": amounts, "allocatable": amounts, "conditions": [ready]},
+    }
+    try:
+        storage.create("nodes", None, node)
+    except ApiError as error:
+        if error.reason != "AlreadyExists":
+            raise
 
 
 def _advance(storage: Storage, pod: Object) -> None:

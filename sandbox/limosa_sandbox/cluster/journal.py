@@ -54,7 +54,7 @@ class Journal:
             self._size = good
 
     def _parse(self, line: bytes, offset: int) -> tuple[str, str, bytes]:
-        head, _, raw = line.partition(b"\t")
+        head, _, raw = line[:-1].partition(b"\t")
         resource, _, type_ = head.decode("utf-8", "replace").partition(" ")
         if not raw or type_ not in ("ADDED", "MODIFIED", "DELETED", "FORMAT"):
             raise JournalError(

@@ -21,7 +21,7 @@ from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 
-from limosa_sandbox.cluster import discovery, openapi, podlog, watching
+from limosa_sandbox.cluster import discovery, openapi, podlog, protobuf, watching
 from limosa_sandbox.cluster.access import PATH_PREFIX, Gate, review
 from limosa_sandbox.cluster.errors import ApiError
 from limosa_sandbox.cluster.kinds import Object
@@ -183,8 +183,7 @@ class _Handler:
         if target.subresource and target.subresource not in view.kind.subresources:
             raise _unknown_path()
         self._check_scope(target, view, verb)
-        body = await request.read() if request.body_exists else b""
-        content_type = request.headers.get(hdrs.CONTENT_TYPE, "").partition(";")[0].strip().lower()
+        body, content_type = await _body(request)
         if body and verb != "patch" and content_type not in ("", _JSON):
             raise ApiError(
                 415,
@@ -256,7 +255,7 @@ class _Handler:
             raise _unknown_path()
         if request.method != "POST":
             raise ApiError(405, "the server does not allow this method on the requested resource")
-        return _json(Reply(201, encode(review(kind, decode_object(await request.read())))))
+        return _json(Reply(201, encode(review(kind, decode_object((await _body(request))[0])))))
 
     async def _stream(
         self, request: BaseRequest, pieces: AsyncIterator[bytes], content_type: str
@@ -330,6 +329,15 @@ class _Handler:
             labels = f'verb="{verb}",resource="{resource}",subresource="{subresource}",code="{code}",client="{_escaped(agent)}"'
             lines.append(f"apiserver_request_total{{{labels}}} {count}")
         return "\n".join(lines) + "\n"
+
+
+async def _body(request: BaseRequest) -> tuple[bytes, str]:
+    """Return a request's body and its media type; protobuf is turned into JSON here, once and for all."""
+    body = await request.read() if request.body_exists else b""
+    content_type = request.headers.get(hdrs.CONTENT_TYPE, "").partition(";")[0].strip().lower()
+    if body and content_type == protobuf.MEDIA_TYPE:
+        return encode(protobuf.decode_message(body)), _JSON
+    return body, content_type
 
 
 def _escaped(text: str) -> str:
