@@ -8,7 +8,6 @@ import tarfile
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 from limosa.bundle.errors import BundleError
 
@@ -42,7 +41,7 @@ class Bundle:
 class _DigestingWriter:
     """Hashes what passes through to another file."""
 
-    def __init__(self, sink: IO[bytes]) -> None:
+    def __init__(self, sink: gzip.GzipFile) -> None:
         self._sink = sink
         self.digest = hashlib.sha256()
 

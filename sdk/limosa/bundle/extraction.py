@@ -49,7 +49,7 @@ def unpack(
             the destination or is no plain file, TOO_LARGE beyond the caps.
     """
     destination.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY, dir=destination.parent) as spool:
+    with tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY, dir=str(destination.parent)) as spool:
         found = _inflate(stream, spool, max_bytes)
         if found != digest:
             raise _corrupt(f"its digest is {found}, expected {digest}")

@@ -1,0 +1,236 @@
+"""Admin's calls, one method each."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+import grpc
+
+from limosa.remote.connection import Connection, backoff
+from limosa.remote.endpoint import Target
+from limosa.remote.errors import RemoteError, is_transient
+from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
+from limosa_idl.admin.v1alpha1 import admin_pb2_grpc as stubs
+from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+from limosa_idl.run.v1alpha1 import run_pb2
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import LaunchPlanSpec
+
+PATIENCE_S = 120.0
+"""Seconds a watch tries to reach a server that was there before."""
+_PAGE = 100
+_TERMINAL = {run_pb2.RUN_PHASE_SUCCEEDED, run_pb2.RUN_PHASE_FAILED, run_pb2.RUN_PHASE_ABORTED}
+
+
+class Client:
+    """One project-domain of one server. Every method raises RemoteError where the server or the network refuses."""
+
+    def __init__(self, target: Target) -> None:
+        """Connects at the first call."""
+        self.target = target
+        self.connection = Connection(target)
+        channel = self.connection.channel
+        self._server = stubs.ServerServiceStub(channel)
+        self._registry = stubs.RegistryServiceStub(channel)
+        self._runs = stubs.RunServiceStub(channel)
+        self._transfers = stubs.TransferServiceStub(channel)
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self.connection.close()
+
+    def info(self) -> pb.GetInfoResponse:
+        """What the server is, and who we are to it."""
+        return self.connection.call(self._server.GetInfo, pb.GetInfoRequest())
+
+    def register(
+        self,
+        version: str,
+        closures: Sequence[bytes] = (),
+        tasks: Sequence[bytes] = (),
+        launch_plans: Sequence[LaunchPlanSpec] = (),
+    ) -> pb.RegisterResponse:
+        """Registers serialised specs under one version, all or nothing."""
+        request = pb.RegisterRequest(
+            project=self.target.project,
+            domain=self.target.domain,
+            version=version,
+            closures=closures,
+            tasks=tasks,
+            launch_plans=launch_plans,
+        )
+        return self.connection.call(self._registry.Register, request)
+
+    def get_entity(self, kind: "pb.EntityKind.ValueType", name: str, version: str = "") -> pb.Entity:
+        """A task, workflow or launch plan; the newest version unless one is named."""
+        request = pb.GetEntityRequest(id=self.entity_id(kind, name, version))
+        return self.connection.call(self._registry.GetEntity, request)
+
+    def entity_id(self, kind: "pb.EntityKind.ValueType", name: str, version: str = "") -> pb.EntityId:
+        """The id of an entity of the target's project-domain."""
+        target = self.target
+        return pb.EntityId(
+            kind=kind, project=target.project, domain=target.domain, name=name, version=version
+        )
+
+    def list_entities(self, kind: "pb.EntityKind.ValueType", name: str = "") -> Iterator[pb.Entity]:
+        """Entities of a kind, newest first, without their specs."""
+        request = pb.ListEntitiesRequest(
+            kind=kind, project=self.target.project, domain=self.target.domain, name=name, limit=_PAGE
+        )
+        while True:
+            page = self.connection.call(self._registry.ListEntities, request)
+            yield from page.entities
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def create_run(
+        self,
+        name: str,
+        entity: pb.EntityId,
+        inputs: LiteralMap,
+        *,
+        annotations: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> pb.Run:
+        """Starts a run; the same call again gives the same run."""
+        request = pb.CreateRunRequest(
+            project=self.target.project,
+            domain=self.target.domain,
+            name=name,
+            target=entity,
+            inputs=inputs,
+            annotations=annotations,
+            labels=labels,
+        )
+        return self.connection.call(self._runs.CreateRun, request)
+
+    def get_run(self, name: str) -> pb.RunDetail:
+        """A run with its graph and latest snapshots."""
+        return self.connection.call(self._runs.GetRun, pb.GetRunRequest(id=self.run_id(name)))
+
+    def list_runs(
+        self, *, phases: Iterable["run_pb2.RunPhase.ValueType"] = (), target: str = ""
+    ) -> Iterator[pb.Run]:
+        """Runs, newest first."""
+        request = pb.ListRunsRequest(
+            project=self.target.project, domain=self.target.domain, phases=phases, target=target, limit=_PAGE
+        )
+        while True:
+            page = self.connection.call(self._runs.ListRuns, request)
+            yield from page.runs
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def abort_run(self, name: str, reason: str) -> pb.Run:
+        """Asks for a run's end."""
+        return self.connection.call(
+            self._runs.AbortRun, pb.AbortRunRequest(id=self.run_id(name), reason=reason)
+        )
+
+    def delete_run(self, name: str) -> None:
+        """Deletes a finished run with everything it left."""
+        self.connection.call(self._runs.DeleteRun, pb.DeleteRunRequest(id=self.run_id(name)))
+
+    def run_data(self, name: str, node_path: str = "", index: int | None = None) -> pb.GetRunDataResponse:
+        """Inputs and outputs of a run or of one of its node items."""
+        request = pb.GetRunDataRequest(id=self.run_id(name), node_path=node_path, index=index)
+        return self.connection.call(self._runs.GetRunData, request)
+
+    def watch_run(
+        self,
+        name: str,
+        *,
+        timeout: float | None = None,
+        on_trouble: Callable[[RemoteError], None] = lambda error: None,
+    ) -> Iterator[pb.RunUpdate]:
+        """Updates of a run until it is terminal, across lost connections.
+
+        Args:
+            name: The run's.
+            timeout: Seconds after which RemoteError(TIMEOUT) is raised; None waits for ever.
+            on_trouble: Called when the connection was lost and is sought again.
+        """
+        request = pb.WatchRunRequest(id=self.run_id(name))
+        deadline = None if timeout is None else time.monotonic() + timeout
+        answered: float | None = None
+        pauses = backoff()
+        while True:
+            left = None if deadline is None else max(deadline - time.monotonic(), 0.001)
+            try:
+                for update in self.connection.stream(self._runs.WatchRun, request, left):
+                    yield update
+                    answered, pauses = time.monotonic(), backoff()
+                    if update.run.state.phase in _TERMINAL:
+                        return
+            except grpc.RpcError as error:
+                made = self.connection.error(error)
+                lost_for = float("inf") if answered is None else time.monotonic() - answered
+                if not isinstance(made, RemoteError) or not is_transient(error) or lost_for > PATIENCE_S:
+                    raise made from error
+                on_trouble(made)
+            pause = next(pauses)
+            time.sleep(pause if deadline is None else min(pause, max(deadline - time.monotonic(), 0)))
+
+    def logs(
+        self,
+        name: str,
+        *,
+        node_path: str = "",
+        index: int | None = None,
+        launch: int | None = None,
+        follow: bool = False,
+        tail_lines: int = 0,
+    ) -> Iterator[pb.LogChunk]:
+        """What node items printed; all nodes where `node_path` is empty, all lines where `tail_lines` is 0."""
+        request = pb.TailLogsRequest(
+            id=self.run_id(name),
+            node_path=node_path,
+            index=index,
+            launch=launch,
+            follow=follow,
+            tail_lines=tail_lines,
+        )
+        try:
+            yield from self.connection.stream(self._runs.TailLogs, request, None)
+        except grpc.RpcError as error:
+            raise self.connection.error(error) from error
+
+    def sign_bundle_upload(self, digest: str, size: int) -> pb.SignedTransfer:
+        """Where a code bundle of that digest goes."""
+        target = self.target
+        request = pb.SignUploadRequest(
+            project=target.project, domain=target.domain, code_bundle=digest, size=size
+        )
+        return self.connection.call(self._transfers.SignUpload, request)
+
+    def sign_upload(self, digest: str, name: str, size: int) -> pb.SignedTransfer:
+        """Where a file with that content digest and name goes."""
+        target = self.target
+        upload = pb.UploadName(digest=digest, name=name)
+        request = pb.SignUploadRequest(project=target.project, domain=target.domain, upload=upload, size=size)
+        return self.connection.call(self._transfers.SignUpload, request)
+
+    def sign_download(self, uri: str) -> pb.SignedTransfer:
+        """Where an object can be had."""
+        return self.connection.call(self._transfers.SignDownload, pb.SignDownloadRequest(uri=uri))
+
+    def list_objects(self, uri: str) -> Iterator[pb.ListObjectsResponse.Object]:
+        """The objects below a prefix."""
+        request = pb.ListObjectsRequest(uri=uri)
+        while True:
+            page = self.connection.call(self._transfers.ListObjects, request)
+            yield from page.objects
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def run_id(self, name: str) -> pb.RunId:
+        """The id of a run of the target's project-domain."""
+        return pb.RunId(project=self.target.project, domain=self.target.domain, name=name)

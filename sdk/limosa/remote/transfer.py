@@ -1,0 +1,189 @@
+"""A person's files: up to the store as inputs, down from it as outputs."""
+
+import hashlib
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from limosa.bundle import Bundle
+from limosa.errors import LimosaError
+from limosa.remote import http_transfer
+from limosa.remote.client import Client
+from limosa.remote.http_transfer import TransferFailed
+from limosa.types.transfer import Stored
+from limosa_idl.admin.v1alpha1.admin_pb2 import SignedTransfer
+
+_PAUSES_S = (0.5, 1.5, 4.0)
+
+
+class ClientTransfer:
+    """Moves bytes with addresses that admin signs; what the store has already is not sent again."""
+
+    def __init__(self, client: Client, scratch: Path | None = None) -> None:
+        """Takes a client, and a directory for local copies (a temporary one by default)."""
+        self._client = client
+        self._ca = client.target.ca_certificate
+        self._scratch = scratch
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._local: dict[str, Path] = {}
+        self._count = 0
+
+    def close(self) -> None:
+        """Removes the local copies."""
+        if self._temporary is not None:
+            self._temporary.cleanup()
+            self._temporary = None
+
+    def upload_bundle(self, bundle: Bundle) -> bool:
+        """Sends a code bundle; tells whether it was new to the store."""
+        size = bundle.compressed_size
+        return self._send(
+            lambda: self._client.sign_bundle_upload(bundle.digest, size), bundle.path, size, "the code bundle"
+        )[1]
+
+    def upload_file(self, path: Path, name: str) -> Stored:
+        """Sends a file as an input."""
+        size, digest = _measure(path)
+        signed, _ = self._send(lambda: self._client.sign_upload(digest, name, size), path, size, str(path))
+        return Stored(signed.uri, size, f"sha256:{digest}")
+
+    def upload_directory(self, path: Path, name: str) -> Stored:
+        """Sends every file below a directory; links are followed."""
+        files = sorted(entry for entry in path.rglob("*") if entry.is_file())
+        if not files:
+            raise LimosaError(
+                code="EmptyDirectory",
+                message="the directory has no files",
+                place=str(path),
+                remedy="put a file in it, or name another",
+            )
+        measured = {file.relative_to(path).as_posix(): (file, *_measure(file)) for file in files}
+        whole = hashlib.sha256()
+        for relative, (_, _, digest) in measured.items():
+            whole.update(f"{relative}\0sha256:{digest}\n".encode())
+        prefix = ""
+        for relative, (file, size, _) in measured.items():
+            member = f"{name}/{relative}"
+            signed, _ = self._send(
+                lambda member=member, size=size: self._client.sign_upload(whole.hexdigest(), member, size),  # type: ignore[misc]
+                file,
+                size,
+                str(file),
+            )
+            prefix = signed.uri[: -len(relative) - 1]
+        return Stored(prefix, sum(size for _, size, _ in measured.values()), "sha256:" + whole.hexdigest())
+
+    def download_file(self, uri: str, name: str) -> Path:
+        """A local copy of an object."""
+        if uri not in self._local:
+            self._local[uri] = self.fetch(uri, self.scratch(name))
+        return self._local[uri]
+
+    def download_directory(self, uri: str, name: str) -> Path:
+        """A local copy of everything below a prefix."""
+        if uri not in self._local:
+            self._local[uri] = self.fetch_directory(uri, self.scratch(name))
+        return self._local[uri]
+
+    def open_file(self, uri: str) -> BinaryIO:
+        """Reads an object from its start."""
+        signed = self._client.sign_download(uri)
+        try:
+            return cast(BinaryIO, http_transfer.open_stream(signed.url, signed.headers, self._ca))
+        except TransferFailed as failed:
+            raise http_transfer.final_error(f"reading {uri} failed", signed.url, failed) from failed
+
+    def scratch(self, name: str) -> Path:
+        """A new path in a temporary directory."""
+        if self._scratch is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="limosa-")
+            self._scratch = Path(self._temporary.name)
+        folder = self._scratch / f"data-{self._count}"
+        folder.mkdir(parents=True)
+        self._count += 1
+        return folder / name
+
+    def fetch(self, uri: str, target: Path) -> Path:
+        """Copies an object to a path, which appears only when it is complete."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{target.name}.part")
+        try:
+            for pause in (*_PAUSES_S, None):
+                signed = self._client.sign_download(uri)
+                try:
+                    with partial.open("wb") as sink:
+                        http_transfer.get(signed.url, signed.headers, sink, self._ca)
+                    return partial.replace(target)
+                except TransferFailed as failed:
+                    if pause is None or not failed.again:
+                        raise http_transfer.final_error(
+                            f"fetching {uri} failed", signed.url, failed
+                        ) from failed
+                time.sleep(pause)
+        except OSError as error:
+            raise _local_error(target, error) from error
+        finally:
+            partial.unlink(missing_ok=True)
+        raise AssertionError("the last attempt returns or raises")
+
+    def fetch_directory(self, uri: str, target: Path) -> Path:
+        """Copies everything below a prefix into a directory."""
+        prefix = uri.rstrip("/") + "/"
+        target.mkdir(parents=True, exist_ok=True)
+        base = target.resolve()
+        for found in self._client.list_objects(prefix):
+            if not found.uri.startswith(prefix):
+                continue  # a sibling whose name begins alike
+            file = (target / found.uri[len(prefix) :]).resolve()
+            if base not in file.parents:
+                raise LimosaError(
+                    code="HostilePath",
+                    message="an object's name leads out of the directory",
+                    place=found.uri,
+                    remedy="look at what wrote it; nothing was written outside",
+                )
+            self.fetch(found.uri, file)
+        return target
+
+    def _send(
+        self, sign: Callable[[], SignedTransfer], path: Path, size: int, what: str
+    ) -> tuple[SignedTransfer, bool]:
+        for pause in (*_PAUSES_S, None):
+            signed = sign()
+            if signed.exists:
+                return signed, False
+            try:
+                http_transfer.put(signed.url, signed.headers, path, size, self._ca)
+                return signed, True
+            except TransferFailed as failed:
+                if pause is None or not failed.again:
+                    raise http_transfer.final_error(
+                        f"uploading {what} failed", signed.url, failed
+                    ) from failed
+            except OSError as error:
+                raise _local_error(path, error) from error
+            time.sleep(pause)
+        raise AssertionError("the last attempt returns or raises")
+
+
+def _local_error(path: Path, error: OSError) -> LimosaError:
+    return LimosaError(
+        code="LocalFile",
+        message=f"cannot use the file: {error.strerror or error}",
+        place=str(path),
+        remedy="check its permissions and the space on this machine",
+    )
+
+
+def _measure(path: Path) -> tuple[int, str]:
+    digest, size = hashlib.sha256(), 0
+    try:
+        with path.open("rb") as stream:
+            while chunk := stream.read(http_transfer.CHUNK):
+                digest.update(chunk)
+                size += len(chunk)
+    except OSError as error:
+        raise _local_error(path, error) from error
+    return size, digest.hexdigest()
