@@ -13,6 +13,8 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 
+import uvloop
+
 from limosa_model.quantity import parse_quantity
 from limosa_sandbox.settings import SandboxSettings
 from limosa_sandbox.supervisor.home import Home, HomeInUse, HomeLock
@@ -37,7 +39,7 @@ def main() -> int:
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", handlers=handlers
     )
     try:
-        return asyncio.run(_run(settings))
+        return uvloop.run(_run(settings))
     finally:
         lock.release()
 

@@ -3,11 +3,9 @@
 from typing import Any
 
 from limosa_model.names import (
-    DOMAINS,
     LABEL_DOMAIN,
     LABEL_PROJECT,
     STORAGE_SECRET,
-    namespace_of,
 )
 from limosa_propeller.crd import load_definition
 from limosa_sandbox.cluster.errors import ApiError
@@ -18,11 +16,6 @@ from limosa_store import StoreSettings
 _DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 _LEASES = "leases.coordination.k8s.io"
 _Object = dict[str, Any]
-
-
-def default_projects(project: str) -> dict[str, tuple[str, str]]:
-    """Returns the namespaces of a project: their project and domain by namespace."""
-    return {namespace_of(project, domain): (project, domain) for domain in DOMAINS}
 
 
 def bootstrap(

@@ -131,7 +131,8 @@ class Child:
         process = self._process
         if process is None:
             return
-        limit = time.monotonic() + self.spec.stop_timeout_s
+        began = time.monotonic()
+        limit = began + self.spec.stop_timeout_s
         if process.poll() is None:
             process.send_signal(self.spec.stop_signal)
         while process.poll() is None:
@@ -142,6 +143,7 @@ class Child:
                 process.kill()
                 process.wait()
             await asyncio.sleep(0.02)
+        _LOG.info("%s stopped after %.1f s", self.spec.name, time.monotonic() - began)
         # What the part started itself and left behind is in its session.
         kill_group(process.pid)
         self._state.pid, self._state.started = 0, 0.0

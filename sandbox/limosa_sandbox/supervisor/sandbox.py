@@ -32,6 +32,7 @@ from limosa_sandbox.supervisor.home import Home
 from limosa_sandbox.supervisor.logs import cap_log
 from limosa_sandbox.supervisor.ports import choose_ports
 from limosa_sandbox.supervisor.processes import kill_leftover, started_at
+from limosa_sandbox.supervisor.projects import default_projects
 from limosa_sandbox.supervisor.readiness import NotReady, wait_http
 from limosa_sandbox.supervisor.state import (
     FAILED,
@@ -81,8 +82,6 @@ class Sandbox:
         Raises:
             PartFailed, PostgresError, PostgresMissing, OSError: a part did not come up; `stop` must follow.
         """
-        from limosa_sandbox.supervisor.bootstrap import default_projects
-
         began = time.monotonic()
         self._clear_leftovers()
         self._ports = choose_ports(self._home.ports)
@@ -152,8 +151,8 @@ class Sandbox:
         await self._ready(admin, f"{self.state.admin_url}/readyz")
 
     async def _start_cluster_and_operator(self) -> None:
-        # Lets the other parts fork first: what follows imports for a while, and they work meanwhile.
-        await asyncio.sleep(0)
+        # In a thread, so that the other parts go on meanwhile: the imports take most of a second.
+        await asyncio.to_thread(_import_cluster)
         cluster = await self._start_cluster()
         from limosa_sandbox.supervisor.bootstrap import bootstrap, forget_leader
 
@@ -236,3 +235,9 @@ class Sandbox:
 
     def _save(self) -> None:
         self.state.save(self._home.state)
+
+
+def _import_cluster() -> None:
+    import limosa_sandbox.cluster.server
+    import limosa_sandbox.node
+    import limosa_sandbox.supervisor.bootstrap  # noqa: F401
