@@ -86,6 +86,8 @@ def _request(recipe: Recipe, instance: Instance, host: Host) -> Start:
     env = environment(pod, container, host.objects(pod["metadata"]["namespace"]), place)
     first, *rest = recipe.program.argv
     argv = (first, *(mapped(expand(argument, env), mounts) for argument in rest))
+    # From here on the log can be read and followed, though nothing is in it yet.
+    instance.log.touch()
     key = f"{pod['metadata']['uid']}/{container['name']}/{instance.number}"
     return Start(key, instance.directory, recipe.program.module, argv, env, str(cwd))
 

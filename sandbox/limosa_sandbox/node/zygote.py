@@ -58,7 +58,7 @@ def boot_id() -> str:
 
 
 def preload(module: str) -> str | None:
-    """Import a package and its parts except ``__main__``; returns why the package itself cannot be imported."""
+    """Import a module, and a package's parts except ``__main__``; returns why the module itself cannot be imported."""
     try:
         package = importlib.import_module(module)
     except Exception as error:  # noqa: BLE001 - whatever a broken environment raises is told to the pod's owner
@@ -87,7 +87,7 @@ def watched_paths() -> list[str]:
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
         if file and (not file.startswith(library) or "site-packages" in file):
-            paths.add(file)
+            paths.update((file, os.path.dirname(file)))
     return sorted(paths)
 
 
@@ -308,13 +308,15 @@ def write_file(path: str, text: str) -> None:
 
 
 def main() -> None:
-    """Entry: ``zygote.py DESCRIPTOR [MODULE]``; without a module it only executes programs."""
-    module = sys.argv[2] if len(sys.argv) > 2 else ""
+    """Entry: ``zygote.py DESCRIPTOR [MODULE...]``; the first must load, the others help. Without one it only executes programs."""
+    module, *others = sys.argv[2:] or [""]
     del sys.path[0]
     # Elsewhere than on Linux orphans go to init, and are found by their process group only.
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
     error = preload(module) if module else None
+    for other in others if not error else ():
+        preload(other)
     zygote = Zygote(socket.socket(fileno=int(sys.argv[1])), bool(module) and not error and single_threaded())
     can_fork = zygote._can_fork
     zygote.tell({"hello": {"error": error, "forks": can_fork, "watch": watched_paths()}})

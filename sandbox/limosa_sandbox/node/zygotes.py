@@ -20,6 +20,11 @@ from limosa_model.pod_contract import POD_COMMAND
 
 _SCRIPT = Path(__file__).with_name("zygote.py")
 _MARKER = "LIMOSA_SANDBOX_CONTAINER"
+_PRELOADED = (
+    "limosa_store.s3", "limosa.bundle", "limosa.types", "limosa.task", "limosa.workflow", "limosa.map_task", "limosa.conditional",
+    "limosa.launch_plan", "limosa.resources", "limosa.secret",
+)  # fmt: skip
+"""What nearly every launch loads after the runtime itself: its store, its bundle, what authors import from the SDK."""
 _LINE_LIMIT = 8 * 1024 * 1024
 _STALE_CHECK = 0.5
 
@@ -266,7 +271,7 @@ class Zygotes:
         self._directory.mkdir(parents=True, exist_ok=True)
         command = [interpreter, str(_SCRIPT), str(connection.fileno())]
         if preload:
-            command.append(POD_COMMAND[2])
+            command += [POD_COMMAND[2], *_PRELOADED]
         with open(self._directory / "zygotes.log", "ab") as log:
             return subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", env=_own_environment(interpreter),
