@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import random
+from collections.abc import Coroutine
+from typing import Any
 
 from limosa_engine.settings import EngineSettings
 from limosa_propeller.admin_link.link import AdminLink
@@ -48,7 +50,6 @@ class Supervisor:
 
     def __init__(self, settings: OperatorSettings, store: StoreSettings) -> None:
         self._settings = settings
-        self._stopping = asyncio.Event()
         self._connection = Connection(settings.kubeconfig)
         self._leadership = Leadership(
             Verbs(self._connection, lambda: True, in_flight=4),
@@ -102,7 +103,6 @@ class Supervisor:
     async def _keep_leading(self) -> None:
         await self._leadership.keep()
         logger.critical("leadership is lost; this process ends")
-        self._stopping.set()
 
     async def _watch_for_ever(self, keeper: "asyncio.Task[None]") -> None:
         loop = asyncio.get_running_loop()
@@ -110,17 +110,18 @@ class Supervisor:
         while True:
             began = loop.time()
             attempt = Attempt(self._settings, self._connection, self._leadership, self._store, self._clock)
+            keeper.add_done_callback(attempt.leadership_ended)
             self._fleet = attempt.fleet
             try:
                 await watch(
                     self._settings,
                     self._connection,
                     on_run=attempt.fleet.observe_run,
-                    on_pod=attempt.fleet.observe_pod,
                     start=attempt.start,
                     stop=attempt.stop,
-                    stopping=self._stopping,
+                    stopping=attempt.stopping,
                 )
+                attempt.check()
             except Exception:
                 troubles = 0 if loop.time() - began > QUIET_SECONDS else troubles + 1
                 pause = REBUILD_SECONDS[min(troubles, len(REBUILD_SECONDS) - 1)]
@@ -168,16 +169,40 @@ class Attempt:
             snapshots=self._outbox if self._outbox is not None else Discard(),
         )
         self.fleet = Fleet(self._services)
+        self.stopping = asyncio.Event()
+        """Set when this attempt has to end."""
         self._tasks: list[asyncio.Task[None]] = []
+        self._error: BaseException | None = None
 
     async def start(self) -> None:
         """Reads the cluster and begins. Raises ApiError when it cannot be read."""
         await self.fleet.resync()
         logger.info("operator works", extra={"runs": len(self.fleet.drivers)})
-        self._tasks.append(asyncio.create_task(self._resync()))
+        for stream in self.fleet.pod_streams:
+            self._spawn(stream.watch())
+        self._spawn(self._resync())
         if self._settings.admin is not None and self._outbox is not None:
             link = AdminLink(self._settings, self._settings.admin, self._services, self.fleet, self._outbox)
-            self._tasks.append(asyncio.create_task(link.run()))
+            self._spawn(link.run())
+
+    def leadership_ended(self, _: "asyncio.Task[None]") -> None:
+        """Ends this attempt, and so the process."""
+        self.stopping.set()
+
+    def check(self) -> None:
+        """Raises what ended one of the tasks."""
+        if self._error is not None:
+            raise self._error
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.append(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._error = self._error or task.exception()
+            self.stopping.set()
 
     async def stop(self) -> None:
         """Ends every task; calling it again is harmless."""

@@ -1,4 +1,8 @@
-"""kopf, reduced to what it does best: watch streams, their authentication and their life cycle."""
+"""kopf, reduced to what it does best: the runs' watch stream, authentication, and the process's life cycle.
+
+Pods are not kopf's: each has five events in its short life, and each event would pass a worker of its own, a body,
+a patch and a handler's state, a third of a millisecond together (see docs/decisions/0021-pod-stream.md).
+"""
 
 import asyncio
 import itertools
@@ -65,7 +69,6 @@ async def watch(
     connection: Connection,
     *,
     on_run: Observe,
-    on_pod: Observe,
     start: Callable[[], Awaitable[None]],
     stop: Callable[[], Awaitable[None]],
     stopping: asyncio.Event,
@@ -76,7 +79,6 @@ async def watch(
         settings: Which namespaces.
         connection: The session for everything.
         on_run: Told of WorkflowRuns.
-        on_pod: Told of pods that carry our label.
         start: Awaited before the streams begin.
         stop: Awaited after they ended; must end every task that `start` began, because kopf cancels what is left.
         stopping: Set to end without a signal.
@@ -100,10 +102,6 @@ async def watch(
     async def _run(event: Any, **_: Any) -> None:
         on_run(event["type"], event["object"])
 
-    @kopf.on.event("", "v1", "pods", registry=registry)
-    async def _pod(event: Any, **_: Any) -> None:
-        on_pod(event["type"], event["object"])
-
     await kopf.operator(
         registry=registry,
         settings=_kopf_settings(),
@@ -125,9 +123,8 @@ def _kopf_settings() -> kopf.OperatorSettings:
     settings.persistence.progress_storage = NoProgress()
     settings.persistence.diffbase_storage = NoDiffBase()
     settings.persistence.consistency_timeout = 0
-    settings.watching.label_selectors["pods"] = names.LABEL_RUN
     settings.watching.reconnect_backoff = 0.05
-    # A worker an object: a pod that changes seldom should not hold one for long.
+    # A worker an object: a run that changes seldom should not hold one for long.
     settings.queueing.idle_timeout = 1.0
     settings.process.ultimate_exiting_timeout = 60
     return settings

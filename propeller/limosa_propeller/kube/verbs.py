@@ -2,7 +2,8 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Mapping
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -16,6 +17,8 @@ Object = dict[str, Any]
 REQUEST_SECONDS = 30.0
 LIST_SECONDS = 120.0
 LIST_CHUNK = 500
+WATCH_SECONDS = 240
+SILENCE_SECONDS = 90.0
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 ONLY_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
@@ -120,6 +123,38 @@ class Verbs:
         if grace_seconds is not None:
             options["gracePeriodSeconds"] = grace_seconds
         await self._write("DELETE", resource.path(namespace, name), orjson.dumps(options))
+
+    async def watch(
+        self, resource: Resource, namespace: str | None, labels: str, since: str
+    ) -> AsyncIterator[tuple[str, Object]]:
+        """Type and object of each event after version `since`, until the server ends the stream."""
+        params = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "labelSelector": labels,
+            "resourceVersion": since,
+            "timeoutSeconds": str(random.randint(WATCH_SECONDS, 2 * WATCH_SECONDS)),
+        }
+        path = resource.path(namespace)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=SILENCE_SECONDS)
+        try:
+            async with self._connection.session().get(
+                self._connection.server + path, params=params, timeout=timeout
+            ) as response:
+                if response.status >= 400:
+                    body = _document(await response.read())
+                    raise ApiError.from_response(response.status, body, response.headers.get("Retry-After"))
+                rest = b""
+                async for chunk in response.content.iter_any():
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    for line in lines:
+                        event = orjson.loads(line)
+                        yield event["type"], event["object"]
+        except asyncio.TimeoutError:
+            # Silence for longer than bookmarks come apart: the connection is dead, and nobody said so.
+            return
+        except (aiohttp.ClientError, OSError) as error:
+            raise ApiError(0, "Unreachable", f"watch {path}: {error or type(error).__name__}") from error
 
     async def log_tail(self, namespace: str, pod: str, container: str, lines: int) -> bytes:
         """The last lines a container printed."""

@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 from limosa_model import names
+from limosa_propeller.kube.reflector import Reflector
 from limosa_propeller.kube.verbs import PODS
 from limosa_propeller.runs.driver import RunDriver
 from limosa_propeller.runs.pod_index import PodEntry, PodIndex
@@ -21,34 +22,43 @@ class Fleet:
         self._versions: dict[str, int] = {}
         self._gone: dict[str, None] = {}
         self.drivers: dict[str, RunDriver] = {}
+        self.pod_streams = [
+            Reflector(services.verbs, PODS, namespace, names.LABEL_RUN, self.observe_pods, self.observe_pod)
+            for namespace in services.settings.namespaces or (None,)
+        ]
+        """To be watched for as long as the fleet lives."""
         self.synced = False
         """The cluster was read completely at least once."""
 
     async def resync(self) -> None:
         """Reads all pods, then all runs, and heals what events missed. Raises ApiError."""
+        for reflector in self.pod_streams:
+            await reflector.list()
         for namespace in self._services.settings.namespaces or (None,):
-            pods, pods_version = await self._services.verbs.list(PODS, namespace, names.LABEL_RUN)
-            for pod in pods:
-                self.observe_pod("MODIFIED", pod)
-            present = {pod["metadata"]["uid"] for pod in pods}
-            for entry in self._pods.missing_from(present, int(pods_version)):
-                if namespace is None or entry.namespace == namespace:
-                    self._pod_gone(entry.uid)
-            runs, runs_version = await self._services.verbs.list(RUNS, namespace)
+            runs, version = await self._services.verbs.list(RUNS, namespace)
             for run in runs:
                 self._observe_run("MODIFIED", run)
-            self._forget_missing({run["metadata"]["uid"] for run in runs}, int(runs_version), namespace)
+            self._forget_missing({run["metadata"]["uid"] for run in runs}, int(version), namespace)
         self.synced = True
         for driver in self.drivers.values():
             if driver.over:
                 driver.sweep()
+
+    def observe_pods(self, namespace: str | None, pods: list[dict[str, Any]], version: int) -> None:
+        """A complete list of pods, true at `version`."""
+        for pod in pods:
+            self.observe_pod("MODIFIED", pod)
+        present = {pod["metadata"]["uid"] for pod in pods}
+        for entry in self._pods.missing_from(present, version):
+            if namespace is None or entry.namespace == namespace:
+                self._pod_gone(entry.uid)
 
     def observe_run(self, kind: str | None, run: dict[str, Any]) -> None:
         """A WorkflowRun event; before the first resync there is nothing to compare it with, and that brings it."""
         if self.synced:
             self._observe_run(kind, run)
 
-    def observe_pod(self, kind: str | None, pod: dict[str, Any]) -> None:
+    def observe_pod(self, kind: str, pod: dict[str, Any]) -> None:
         """A pod event."""
         if kind == "DELETED":
             self._pod_gone(pod["metadata"]["uid"])
