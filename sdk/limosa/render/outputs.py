@@ -35,7 +35,7 @@ def yaml_text(data: Any, indent: int = 0) -> str:
         return "".join(f"{pad}{_key(key)}:{_nested(value, indent)}" for key, value in data.items())
     if isinstance(data, list) and data:
         return "".join(f"{pad}-{_nested(item, indent)}" for item in data)
-    return f"{pad}{json.dumps(data, ensure_ascii=False)}\n"
+    return f"{pad}{_scalar(data)}\n"
 
 
 def _nested(value: Any, indent: int) -> str:

@@ -125,7 +125,7 @@ class RunView:
     def _note(self, path: str, node: Node, state: pb.NodeState, now: dt.datetime) -> tuple[str, float]:
         parts = []
         if node.WhichOneof("target") == "map" and state.items:
-            parts.append(f"{state.items_succeeded}/{state.items}")
+            parts.append(f"{state.items_succeeded}/{state.items} items")
             if state.items_failed:
                 parts.append(f"{state.items_failed} failed")
         if state.launches > 1:

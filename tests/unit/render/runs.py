@@ -1,0 +1,131 @@
+"""Runs in every state a person meets, as updates from admin."""
+
+import datetime as dt
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from limosa_idl.admin.v1alpha1.admin_pb2 import Run, RunUpdate
+from limosa_idl.core.v1alpha1 import failure_pb2 as f
+from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+from limosa_idl.run.v1alpha1 import run_pb2 as pb
+from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, MapNode, Node, TaskNode, WorkflowSpec
+from limosa_model import values
+
+START = dt.datetime(2026, 3, 1, 12, 0, 0, tzinfo=dt.timezone.utc)
+NOW = START + dt.timedelta(seconds=12)
+
+
+def at(seconds):
+    stamp = Timestamp()
+    stamp.FromDatetime((START + dt.timedelta(seconds=seconds)).replace(tzinfo=None))
+    return stamp
+
+
+CLOSURE = Closure(
+    entry="house.train_all",
+    tasks=[TaskSpec(name="house.clean"), TaskSpec(name="house.try_penalty"), TaskSpec(name="house.choose")],
+    workflows=[
+        WorkflowSpec(
+            name="house.train_all",
+            nodes=[
+                Node(id="n0", display_name="clean", task=TaskNode(task="house.clean")),
+                Node(id="n1", display_name="try_penalty", map=MapNode(task="house.try_penalty")),
+                Node(id="n2", display_name="choose", task=TaskNode(task="house.choose")),
+            ],
+        )
+    ],
+)
+
+
+def node(path, phase, start=None, end=None, **more):
+    state = pb.NodeState(phase=phase, **more)
+    if start is not None:
+        state.started_at.CopyFrom(at(start))
+    if end is not None:
+        state.finished_at.CopyFrom(at(end))
+    return pb.Snapshot(key=pb.SnapshotKey(node_path=path), seq=1, node=state)
+
+
+def update(phase, *snapshots, failure=None, end=8.4):
+    state = pb.RunState(phase=phase, started_at=at(0), nodes_done=1, nodes_total=3, failure=failure)
+    if end is not None:
+        state.finished_at.CopyFrom(at(end))
+    run = Run(name="calm-heron-4f2a", project="demo", domain="development", state=state)
+    return RunUpdate(run=run, closure=CLOSURE, snapshots=snapshots)
+
+
+DONE = node("n0", pb.NODE_PHASE_SUCCEEDED, 0.1, 0.9, target="house.clean")
+SKIPPED = node("n2", pb.NODE_PHASE_SKIPPED)
+
+SUCCEEDED = update(
+    pb.RUN_PHASE_SUCCEEDED,
+    DONE,
+    node("n1", pb.NODE_PHASE_SUCCEEDED, 1, 7.2, items=4, items_succeeded=4),
+    node("n2", pb.NODE_PHASE_SUCCEEDED, 7.3, 8.3, launches=2),
+)
+
+FRAME = f.Frame(
+    file="house.py",
+    line=62,
+    function="try_penalty",
+    source_start=60,
+    source=[
+        "    folds = [train.iloc[start::5] for start in range(5)]",
+        "    if penalty < 0:",
+        '        raise ValueError(f"penalty is {penalty}")',
+        "    scores = []",
+        "",
+    ],
+)
+
+
+def failed(code, message, kind=f.FAILURE_KIND_USER, exception=None, index=2):
+    origin = f.FailureOrigin(node_path="n1", index=index, launch=1, task="house.try_penalty")
+    failure = f.Failure(kind=kind, code=code, message=message, origin=origin, exception=exception)
+    snapshot = node(
+        "n1", pb.NODE_PHASE_FAILED, 1, 8.3, items=4, items_succeeded=3, items_failed=1, failure=failure
+    )
+    return update(pb.RUN_PHASE_FAILED, DONE, snapshot, SKIPPED, failure=failure)
+
+
+INPUTS = LiteralMap(literals={"penalty": values.float_(-1.0), "label": values.string("a long text " * 20)})
+LOG = ["penalty 0.1: R² 0.66", "penalty 1: R² 0.67", *[f"line {number}" for number in range(20)]]
+
+USER_ERROR = failed(
+    "UserException",
+    "ValueError: penalty is -1.0",
+    exception=f.ExceptionDetails(type="ValueError", message="penalty is -1.0", frames=[FRAME]),
+)
+IMPORT_MISSING = failed(
+    "ImportFailed",
+    "no module named 'xgboost'. It is not installed where the task ran (/venv/bin/python): install it there, or give "
+    "the task a container_image that has it.",
+)
+OOM = failed("OOMKilled", "the container was killed at its memory limit of 512Mi")
+IMAGE_PULL = failed("ImagePull", "pulling image registry.example/house:9 failed: not found")
+SECRET = failed("SecretMissing", 'secret "warehouse" not found')
+TIMEOUT = failed("Timeout", "the attempt ran longer than its timeout of 60 s")
+PYTHON = failed(
+    "PythonMismatch",
+    "the task was registered from Python 3.12, the pod's image has Python 3.11. Register it from Python 3.11, or give "
+    "the task a container_image with Python 3.12.",
+)
+SYSTEM = failed("PodGone", "the pod disappeared before it ended", kind=f.FAILURE_KIND_SYSTEM)
+ABORTED = update(
+    pb.RUN_PHASE_ABORTED,
+    DONE,
+    node("n1", pb.NODE_PHASE_ABORTED, 1, 5),
+    node("n2", pb.NODE_PHASE_ABORTED),
+    failure=f.Failure(code="Aborted", message="aborted by ada: wrong input"),
+)
+
+
+def waiting(seconds):
+    reason = pb.Reason(
+        code="Unschedulable",
+        since=at(12 - seconds),
+        detail="0/1 nodes are available: 1 Insufficient nvidia.com/gpu.",
+    )
+    pending = node("n1", pb.NODE_PHASE_RUNNING, 1, items=4, items_succeeded=1, reason=reason)
+    return update(pb.RUN_PHASE_RUNNING, DONE, pending, end=None)

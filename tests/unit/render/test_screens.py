@@ -1,0 +1,75 @@
+import pytest
+import runs
+
+from limosa.render.failure import FailureDetails, failed_run
+from limosa.render.run_view import RunView
+from limosa.render.tree import duration, summary, tree
+
+
+def view_of(*updates):
+    view = RunView()
+    for update in updates:
+        view.apply(update)
+    return view
+
+
+FAILURES = {
+    "user-error": runs.USER_ERROR,
+    "import-missing": runs.IMPORT_MISSING,
+    "oom": runs.OOM,
+    "image-pull": runs.IMAGE_PULL,
+    "missing-secret": runs.SECRET,
+    "timeout": runs.TIMEOUT,
+    "wrong-python": runs.PYTHON,
+    "system-failure": runs.SYSTEM,
+    "aborted": runs.ABORTED,
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_the_end_of_a_failed_run_is_one_screen(name, screen, golden):
+    log = [] if name in ("aborted", "image-pull", "missing-secret") else runs.LOG
+    details = FailureDetails(runs.INPUTS if name != "aborted" else None, log)
+    text = screen(failed_run(view_of(FAILURES[name]), details, runs.NOW))
+    assert len(text.splitlines()) <= 40
+    golden(name, text)
+
+
+def test_success(screen, golden):
+    view = view_of(runs.SUCCEEDED)
+    golden("success", screen(summary(view, runs.NOW)) + screen(tree(view, runs.NOW, final=True)))
+
+
+def test_a_node_that_waits_says_why_after_five_seconds(screen, golden):
+    assert "Unschedulable" not in screen(tree(view_of(runs.waiting(3)), runs.NOW, final=False))
+    golden("unschedulable", screen(tree(view_of(runs.waiting(7)), runs.NOW, final=False)))
+
+
+def test_older_snapshots_do_not_replace_newer_ones():
+    view = view_of(runs.SUCCEEDED)
+    late = runs.waiting(7)
+    del late.snapshots[0]
+    late.snapshots[0].seq = 0
+    late.ClearField("run")
+    view.apply(late)
+    assert view.node("n1").items_succeeded == 4
+
+
+def test_long_graphs_show_what_is_under_way(screen):
+    from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node, TaskNode
+
+    update = runs.waiting(7)
+    nodes = update.closure.workflows[0].nodes
+    nodes.extend(Node(id=f"m{i}", display_name="more", task=TaskNode(task="house.clean")) for i in range(200))
+    text = screen(tree(view_of(update), runs.NOW, final=False))
+    assert "try_penalty" in text
+    assert "more nodes" in text
+    assert len(text.splitlines()) <= 42
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.04, "0.0 s"), (59.9, "59.9 s"), (60, "1 m 00 s"), (3599.6, "1 h 00 m"), (7380, "2 h 03 m")],
+)
+def test_durations_read_as_people_say_them(seconds, text):
+    assert duration(seconds) == text
