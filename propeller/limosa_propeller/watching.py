@@ -84,6 +84,9 @@ async def watch(
         stopping: Set to end without a signal.
     """
     registry = kopf.OperatorRegistry()
+    # kopf waits five seconds for its own waiter on the flag; so it gets one that is always set in the end.
+    flag = asyncio.Event()
+    relay = asyncio.create_task(_relay(stopping, flag))
 
     @kopf.on.startup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
     async def _start(**_: Any) -> None:
@@ -92,6 +95,7 @@ async def watch(
     @kopf.on.cleanup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
     async def _stop(**_: Any) -> None:
         await stop()
+        flag.set()
 
     @kopf.on.login(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
     async def _login(**_: Any) -> kopf.AiohttpSession:
@@ -102,14 +106,22 @@ async def watch(
     async def _run(event: Any, **_: Any) -> None:
         on_run(event["type"], event["object"])
 
-    await kopf.operator(
-        registry=registry,
-        settings=_kopf_settings(),
-        standalone=True,
-        clusterwide=not settings.namespaces,
-        namespaces=list(settings.namespaces),
-        stop_flag=stopping,
-    )
+    try:
+        await kopf.operator(
+            registry=registry,
+            settings=_kopf_settings(),
+            standalone=True,
+            clusterwide=not settings.namespaces,
+            namespaces=list(settings.namespaces),
+            stop_flag=flag,
+        )
+    finally:
+        relay.cancel()
+
+
+async def _relay(stopping: asyncio.Event, flag: asyncio.Event) -> None:
+    await stopping.wait()
+    flag.set()
 
 
 def _kopf_settings() -> kopf.OperatorSettings:
