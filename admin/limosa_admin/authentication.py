@@ -27,7 +27,7 @@ class Authenticator:
 
     def forget_on(self, changes: Changes) -> None:
         """Forgets what it remembers whenever tokens change, for as long as `changes` lives."""
-        changes.subscribe(TOKEN, self._forget).__enter__()
+        changes.add(TOKEN, self._forget)
 
     def bearer(self, header: str) -> Identity:
         """Who sent an Authorization header. Raises RequestError(UNAUTHENTICATED)."""

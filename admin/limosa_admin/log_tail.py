@@ -2,7 +2,7 @@
 
 import collections
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from limosa_idl.admin.v1alpha1.admin_pb2 import LogChunk
 from limosa_idl.run.v1alpha1 import run_pb2
@@ -111,7 +111,7 @@ class LogTail:
 
 
 def select(
-    launches: Sequence[run_pb2.Snapshot], ordinal: int | None, tail: LogTail
+    launches: Sequence[run_pb2.Snapshot], ordinal: int | None, tail: LogTail, most: int = 0
 ) -> list[run_pb2.Snapshot]:
     """The launches somebody asks for.
 
@@ -119,31 +119,14 @@ def select(
         launches: All that are known, ordered by node, index and ordinal.
         ordinal: Only launches of this ordinal; None: of each node item the latest.
         tail: Where reading has begun, it goes on when a later launch begins.
+        most: Of the latest ones, only so many that were created last; 0: all.
     """
     if ordinal is not None:
         return [snapshot for snapshot in launches if snapshot.key.launch == ordinal]
     newest = {(s.key.node_path, s.key.index if s.key.HasField("index") else -1): s for s in launches}
-    latest = {snapshot.launch.launch_id for snapshot in newest.values()}
-    return [s for s in launches if s.launch.launch_id in latest or tail.is_reading(s.launch.launch_id)]
-
-
-def follow(
-    tail: LogTail,
-    find: Callable[[], tuple[Sequence[run_pb2.Snapshot], bool]],
-    pause: Callable[[], bool],
-) -> Iterator[LogChunk]:
-    """Reads until no launch can print any more.
-
-    Args:
-        tail: What to read with.
-        find: Gives the launches now, and whether more launches or more output can follow.
-        pause: Waits a moment; False ends the reading.
-    """
-    while True:
-        launches, more = find()
-        yield from tail.read(launches)
-        if not more or not pause():
-            return
+    latest = sorted(newest.values(), key=lambda s: s.launch.created_at.ToNanoseconds())
+    chosen = {snapshot.launch.launch_id for snapshot in latest[-most:]}
+    return [s for s in launches if s.launch.launch_id in chosen or tail.is_reading(s.launch.launch_id)]
 
 
 def is_over(launches: Sequence[run_pb2.Snapshot]) -> bool:

@@ -1,7 +1,7 @@
 """One run as clients and pages see it: message, values, logs."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 
 import sqlalchemy as sa
 
@@ -55,45 +55,9 @@ class RunView:
         )
         return reader.of_node(node_path.strip("/"), index)
 
-    def log(
-        self, row: sa.RowMapping, request: pb.TailLogsRequest, pause: Callable[[], bool]
-    ) -> Iterator[pb.LogChunk]:
-        """What launches printed; while following, until the run or the node's launches have ended.
-
-        Args:
-            row: The run.
-            request: Which launches, and how much of them.
-            pause: Waits a moment; False ends the reading.
-        """
-        tail = log_tail.LogTail(self.store, run_prefix(row), request.tail_lines)
-        last_look = False
-
-        def find() -> tuple[Sequence[run_pb2.Snapshot], bool]:
-            nonlocal last_look
-            launches, over = self._launches(row["uid"], request, tail)
-            # Segments may arrive a moment after the word that the launch has ended.
-            more = request.follow and not last_look
-            last_look = over
-            return launches, more
-
-        yield from log_tail.follow(tail, find, pause)
-
-    def _launches(
-        self, uid: str, request: pb.TailLogsRequest, tail: log_tail.LogTail
-    ) -> tuple[list[run_pb2.Snapshot], bool]:
-        """The launches asked for, and whether nothing will be printed any more."""
-        node_path = request.node_path.strip("/") or None
-        index = request.index if request.HasField("index") else None
-        ordinal = request.launch if request.HasField("launch") else None
-        with self.database.snapshot() as connection:
-            known = snapshots.launches(connection, uid, node_path, index)
-            node = snapshots.of_node(connection, uid, node_path) if node_path else None
-            row = runs.get(connection, uid)
-        chosen = log_tail.select(known, ordinal, tail)
-        run_over = row is None or row["phase"] in runs.TERMINAL
-        node_over = node is not None and node.phase >= run_pb2.NODE_PHASE_SUCCEEDED
-        launch_over = ordinal is not None and bool(chosen) and log_tail.is_over(chosen)
-        return chosen, run_over or node_over or launch_over
+    def log(self, row: sa.RowMapping, request: pb.TailLogsRequest, most_launches: int = 0) -> "RunLog":
+        """What launches of a run printed; `most_launches` bounds them, the newest count (0: all)."""
+        return RunLog(self, row, request, most_launches)
 
     def _run_data(self, row: sa.RowMapping, closure: Closure, inputs: LiteralMap) -> pb.GetRunDataResponse:
         state = run_pb2.RunState.FromString(bytes(row["state"]))
@@ -119,6 +83,49 @@ class RunView:
     def _node_state(self, uid: str, path: str) -> run_pb2.NodeState | None:
         with self.database.transaction() as connection:
             return snapshots.of_node(connection, uid, path)
+
+
+class RunLog:
+    """Reads logs from where it stopped before.
+
+    Attributes:
+        more: Whether anything can follow what was read.
+    """
+
+    def __init__(
+        self, view: RunView, row: sa.RowMapping, request: pb.TailLogsRequest, most_launches: int
+    ) -> None:
+        self.more = True
+        self._view = view
+        self._uid = row["uid"]
+        self._request = request
+        self._most = most_launches
+        self._tail = log_tail.LogTail(view.store, run_prefix(row), request.tail_lines)
+        self._over_before = False
+
+    def read(self) -> Iterator[pb.LogChunk]:
+        """What was printed since the last call."""
+        launches, over = self._launches()
+        # Segments may arrive a moment after the word that the launch has ended, so it is read once more.
+        self.more = not self._over_before
+        self._over_before = over
+        yield from self._tail.read(launches)
+
+    def _launches(self) -> tuple[list[run_pb2.Snapshot], bool]:
+        """The launches asked for, and whether nothing will be printed any more."""
+        request = self._request
+        node_path = request.node_path.strip("/") or None
+        index = request.index if request.HasField("index") else None
+        ordinal = request.launch if request.HasField("launch") else None
+        with self._view.database.snapshot() as connection:
+            known = snapshots.launches(connection, self._uid, node_path, index)
+            node = snapshots.of_node(connection, self._uid, node_path) if node_path else None
+            row = runs.get(connection, self._uid)
+        chosen = log_tail.select(known, ordinal, self._tail, self._most)
+        run_over = row is None or row["phase"] in runs.TERMINAL
+        node_over = node is not None and node.phase >= run_pb2.NODE_PHASE_SUCCEEDED
+        launch_over = ordinal is not None and bool(chosen) and log_tail.is_over(chosen)
+        return chosen, run_over or node_over or launch_over
 
 
 def run_prefix(row: sa.RowMapping) -> str:

@@ -120,12 +120,12 @@ class RunService:
         """What launches printed, and while following, what they print until they end."""
         row = self._row(request.id, call)
         woken = call.waker()
-
-        def pause() -> bool:
+        log = self.view.log(row, request)
+        while call.is_wanted():
+            yield from log.read()
+            if not (request.follow and log.more):
+                return
             wait(woken, self.view.log_interval_s)
-            return call.is_wanted()
-
-        yield from self.view.log(row, request, pause)
         call.check_wanted()
 
     def _updates(self, delta: snapshots.Delta, closure: Closure | None) -> Iterator[pb.RunUpdate]:

@@ -53,14 +53,18 @@ class Changes:
         if self._thread.is_alive():
             self._thread.join(5)
 
+    def add(self, topic: str, wake: Callable[[], None]) -> None:
+        """Calls `wake` after each change of a topic for good; see `subscribe`."""
+        with self._lock:
+            self._subscribers[topic].add(wake)
+
     @contextlib.contextmanager
     def subscribe(self, topic: str, wake: Callable[[], None]) -> Iterator[None]:
         """Calls `wake`, from another thread, after each change of a topic while the block runs.
 
         It must return at once. It is called without a change too, for instance after a lost connection.
         """
-        with self._lock:
-            self._subscribers[topic].add(wake)
+        self.add(topic, wake)
         try:
             yield
         finally:

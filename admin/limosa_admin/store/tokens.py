@@ -68,9 +68,9 @@ def keep_bootstrap(connection: sa.Connection, kept: Sequence[int]) -> None:
     notify(connection, TOKEN)
 
 
-def list_all(connection: sa.Connection) -> Sequence[sa.Row[tuple[object, ...]]]:
+def list_all(connection: sa.Connection) -> Sequence[sa.RowMapping]:
     """Every token: id, subject, role, projects, created_at, expires_at; oldest first."""
-    return connection.execute(sa.select(tokens).order_by(tokens.c.id)).all()
+    return connection.execute(sa.select(tokens).order_by(tokens.c.id)).mappings().all()
 
 
 def open_login(connection: sa.Connection, kind: str, token_id: int) -> tuple[str, dt.datetime]:

@@ -1,0 +1,69 @@
+"""Phases and times as a person reads them."""
+
+import datetime as dt
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from limosa_admin.web.html import Markup, el
+from limosa_idl.run.v1alpha1 import run_pb2
+
+
+def run_phase(phase: "run_pb2.RunPhase.ValueType") -> str:
+    """Lower-case word, also the CSS class."""
+    return run_pb2.RunPhase.Name(phase).removeprefix("RUN_PHASE_").lower()
+
+
+def node_phase(phase: "run_pb2.NodePhase.ValueType") -> str:
+    """Lower-case word, also the CSS class; a node that nothing is known of waits."""
+    name = run_pb2.NodePhase.Name(phase).removeprefix("NODE_PHASE_").lower()
+    return "waiting" if name == "unspecified" else name
+
+
+def pill(phase: str) -> Markup:
+    """A phase as a coloured word."""
+    return el("span", phase, class_=f"pill {phase}")
+
+
+def moment(stamp: Timestamp) -> dt.datetime:
+    """A timestamp as an aware datetime."""
+    return stamp.ToDatetime(tzinfo=dt.timezone.utc)
+
+
+def lasted(seconds: float) -> str:
+    """Writes 0.4 as "0.4 s", 75 as "1m 15s", 7500 as "2h 05m"."""
+    if seconds < 0:
+        return ""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}m {rest:02d}s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h {minutes:02d}m" if hours < 48 else f"{hours // 24}d {hours % 24}h"
+
+
+def ago(when: dt.datetime, now: dt.datetime) -> Markup:
+    """How long ago, with the exact time in a tooltip."""
+    seconds = max((now - when).total_seconds(), 0)
+    text = "just now" if seconds < 5 else f"{_coarse(seconds)} ago"
+    exact = when.strftime("%Y-%m-%d %H:%M:%S UTC")
+    return el("time", text, datetime=when.isoformat(), title=exact)
+
+
+def size(count: int) -> str:
+    """Bytes as "1.2 MB"."""
+    amount = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" or amount >= 10 else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"
+
+
+def _coarse(seconds: float) -> str:
+    for length, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit}"
+    return f"{int(seconds)} s"

@@ -1,0 +1,233 @@
+"""One run: graph, timeline, inputs and outputs, error, log."""
+
+import dataclasses
+import datetime as dt
+from urllib.parse import urlencode
+
+import sqlalchemy as sa
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from limosa_admin.identity import Identity
+from limosa_admin.request_errors import Reason, RequestError, not_found
+from limosa_admin.run_view import RunLog, RunView
+from limosa_admin.store import entities, runs, snapshots
+from limosa_admin.transfers import Transfers, project_of
+from limosa_admin.web import failure_view, graph_view, items_view, phases, run_tree, timeline_view, value_view
+from limosa_admin.web.frame import page
+from limosa_admin.web.html import Markup, el
+from limosa_admin.web.run_tree import RunTree, TreeNode
+from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure
+
+LOG_LINES = 300
+LOG_LAUNCHES = 12
+"""Launches whose logs a page without a chosen node shows, the newest."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """What somebody looks at: a run, and within it a node or an item of a map."""
+
+    run: pb.RunId
+    node_path: str
+    index: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Seen:
+    """Everything read for one rendering."""
+
+    choice: Choice
+    row: sa.RowMapping
+    message: pb.Run
+    tree: RunTree
+    data: pb.GetRunDataResponse
+    now: dt.datetime
+
+    @property
+    def node(self) -> TreeNode | None:
+        return self.tree.find(self.choice.node_path) if self.choice.node_path else None
+
+
+class RunPage:
+    """Reads and renders one run; the chosen node is in the address: node, index."""
+
+    def __init__(self, view: RunView, transfers: Transfers) -> None:
+        self._view = view
+        self._transfers = transfers
+
+    async def show(self, request: Request) -> Response:
+        """The page. Without script it shows the state now."""
+        identity: Identity = request.state.identity
+        chosen = choice(request)
+        parts, _ = await run_in_threadpool(self.parts, identity, chosen)
+        log = await run_in_threadpool(self._log_text, identity, chosen)
+        base = f"/runs/{chosen.run.project}/{chosen.run.domain}/{chosen.run.name}"
+        query = "?" + urlencode(dict(request.query_params))
+        body = el(
+            "main",
+            el("div", parts["head"], id="head"),
+            el("div", parts["failure"], id="failure"),
+            el("section", el("h2", "Graph"), el("div", parts["graph"], id="graph", class_="scroll")),
+            el("section", el("h2", "Timeline"), el("div", parts["timeline"], id="timeline", class_="scroll")),
+            el("section", el("div", parts["data"], id="data"), class_="panel"),
+            el(
+                "section",
+                el("h2", "Log"),
+                el("pre", log, id="log", data_log=f"{base}/log{query}"),
+                class_="panel",
+            ),
+            data_events=f"{base}/events{query}",
+        )
+        place = f"{chosen.run.project}/{chosen.run.domain}"
+        query_place = urlencode({"project": chosen.run.project, "domain": chosen.run.domain})
+        trail = [(place, f"/?{query_place}"), (chosen.run.name, base)]
+        return HTMLResponse(page(chosen.run.name, trail, identity, body))
+
+    async def download(self, request: Request) -> Response:
+        """Leads to an object of a project the caller may read."""
+        identity: Identity = request.state.identity
+        key = self._transfers.key_of(request.query_params.get("uri", ""))
+        identity.require_project(project_of(key))
+        signed = await run_in_threadpool(self._transfers.sign_download, key)
+        return RedirectResponse(signed.url, 303)
+
+    def parts(self, identity: Identity, chosen: Choice) -> tuple[dict[str, Markup], bool]:
+        """What changes while somebody looks, by element id, and whether the run has ended."""
+        seen = self._read(identity, chosen)
+        parts = {
+            "head": _head(seen),
+            "failure": _failure(seen),
+            "graph": graph_view.render(seen.tree, _link, chosen.node_path, seen.now),
+            "timeline": timeline_view.render(seen.tree, _link, chosen.node_path, _window(seen)),
+            "data": _data(seen),
+        }
+        return parts, seen.row["phase"] in runs.TERMINAL
+
+    def log(self, identity: Identity, chosen: Choice) -> RunLog:
+        """The log of what is looked at, its last lines first."""
+        row = self.row(identity, chosen)
+        request = pb.TailLogsRequest(node_path=chosen.node_path, follow=True, tail_lines=LOG_LINES)
+        if chosen.index is not None:
+            request.index = chosen.index
+        return self._view.log(row, request, LOG_LAUNCHES)
+
+    def row(self, identity: Identity, chosen: Choice) -> sa.RowMapping:
+        """The run's row. Raises RequestError(FORBIDDEN or NOT_FOUND)."""
+        identity.require_project(chosen.run.project)
+        with self._view.database.transaction() as connection:
+            row = runs.find(connection, chosen.run)
+        if row is None:
+            raise not_found(f"run '{chosen.run.name}' in {chosen.run.project}/{chosen.run.domain}")
+        return row
+
+    def _read(self, identity: Identity, chosen: Choice) -> _Seen:
+        uid = self.row(identity, chosen)["uid"]
+        with self._view.database.snapshot() as connection:
+            delta = snapshots.read(connection, uid)
+            if delta is None:
+                raise not_found(f"run '{chosen.run.name}'")
+            closure = Closure.FromString(entities.spec(connection, delta.run["closure_digest"]))
+        data = self._view.data(delta.run, chosen.node_path, chosen.index)
+        tree = run_tree.build(closure, delta.snapshots)
+        now = dt.datetime.now(dt.timezone.utc)
+        return _Seen(chosen, delta.run, self._view.message(delta.run), tree, data, now)
+
+    def _log_text(self, identity: Identity, chosen: Choice) -> list[Markup]:
+        return [log_line(chunk, chosen) for chunk in self.log(identity, chosen).read()]
+
+
+def choice(request: Request) -> Choice:
+    """What an address is about. Raises RequestError(INVALID)."""
+    index = request.query_params.get("index", "")
+    if index and not (index.isdigit() and len(index) < 10):
+        raise RequestError(Reason.INVALID, f"index '{index[:20]}' is not a number")
+    run = pb.RunId(**{key: request.path_params[key] for key in ("project", "domain", "name")})
+    return Choice(run, request.query_params.get("node", "").strip("/"), int(index) if index else None)
+
+
+def log_line(chunk: pb.LogChunk, chosen: Choice) -> Markup:
+    """A chunk of a log, with its node before it where several nodes' are mixed."""
+    if chosen.node_path and chosen.index is not None:
+        return el("span", chunk.text)
+    place = chunk.node_path + (f"[{chunk.index}]" if chunk.HasField("index") else "")
+    if chosen.node_path and not chunk.HasField("index"):
+        return el("span", chunk.text)
+    return el("span", [[el("b", f"{place} "), line] for line in chunk.text.splitlines(keepends=True)])
+
+
+def _link(node: TreeNode) -> str:
+    return "?" + urlencode({"node": node.path}) + "#data"
+
+
+def _head(seen: _Seen) -> Markup:
+    run, state = seen.message, seen.message.state
+    phase = phases.run_phase(state.phase)
+    times = run_tree.span(state.started_at, state.finished_at, seen.now)
+    facts = [
+        ("Workflow", f"{run.target.name} {run.target.version}"),
+        ("Created", phases.ago(phases.moment(run.created_at), seen.now)),
+        ("By", run.created_by),
+        ("Time", phases.lasted((times[1] - times[0]).total_seconds()) if times else "–"),
+        ("Nodes", f"{state.nodes_done} of {state.nodes_total}" if state.nodes_total else "–"),
+        ("Cluster", run.cluster or "–"),
+    ]
+    shown = [el("div", el("dt", name), el("dd", value)) for name, value in facts]
+    notes = []
+    if run.abort_requested:
+        notes.append(el("p", f"Abort: {run.abort_reason}", class_="note"))
+    if state.reason.code and seen.row["phase"] not in runs.TERMINAL:
+        detail = f": {state.reason.detail}" if state.reason.detail else ""
+        notes.append(el("p", f"{state.reason.code}{detail}", class_="note"))
+    if phase == "queued" and not run.cluster:
+        notes.append(el("p", "No cluster has taken it yet.", class_="note"))
+    title = el("div", el("h1", run.name), phases.pill(phase), class_="title")
+    return el("div", title, notes, el("dl", shown, class_="facts"))
+
+
+def _failure(seen: _Seen) -> Markup:
+    failure = _failure_of(seen)
+    return el("section", el("h2", "Error"), failure_view.render(failure)) if failure else el("span")
+
+
+def _failure_of(seen: _Seen) -> Failure | None:
+    """The chosen node's, else the run's; the node that it came from usually knows more than the run does."""
+    node = seen.node
+    if node is not None:
+        item = node.items.get(seen.choice.index) if seen.choice.index is not None else None
+        state = item or node.state
+        return state.failure if state.HasField("failure") else None
+    run = seen.message.state
+    if not run.HasField("failure"):
+        return None
+    origin = seen.tree.find(run.failure.origin.node_path)
+    if origin is not None and not run.failure.HasField("exception"):
+        known = [state for state in (origin.state, *origin.items.values()) if state.HasField("failure")]
+        return next((s.failure for s in known if s.failure.HasField("exception")), run.failure)
+    return run.failure
+
+
+def _data(seen: _Seen) -> Markup:
+    node = seen.node
+    if node is None:
+        return el("div", el("h2", "Run"), value_view.render(seen.data))
+    index = seen.choice.index
+    item = "" if index is None else f"[{index}]"
+    everything = el("a", "show the run", href="?")
+    title = el("h2", f"{node.name}{item} ", el("code", node.path), " ", everything)
+    target = el("p", node.target, class_="quiet") if node.target else None
+    items = items_view.render(node, index, seen.now) if node.items else None
+    return el(
+        "div", title, target, value_view.render(seen.data), items, items_view.launches(node, index, seen.now)
+    )
+
+
+def _window(seen: _Seen) -> tuple[dt.datetime, dt.datetime]:
+    state = seen.message.state
+    times = run_tree.span(state.started_at, state.finished_at, seen.now)
+    if times is not None:
+        return times
+    return phases.moment(seen.message.created_at), seen.now

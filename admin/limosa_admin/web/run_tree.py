@@ -1,0 +1,144 @@
+"""A run's graph with what is known of each node: what pictures and tables are drawn from."""
+
+import dataclasses
+import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from limosa_admin.web import phases
+from limosa_idl.run.v1alpha1 import run_pb2
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
+from limosa_model import conditions
+from limosa_model.graph import Index, dependencies
+
+MOST_DEPTH = 12
+
+
+@dataclasses.dataclass
+class TreeNode:
+    """One node of the graph.
+
+    Attributes:
+        path: Its path within the run.
+        id: Its id within its scope.
+        name: For people.
+        kind: "task", "map", "branch" or "sub_workflow".
+        target: Task or workflow it runs; "" for a branch.
+        case: Within a branch, the condition under which it is taken; else "".
+        state: What was published of it; empty before.
+        children: Nodes of a sub-workflow, or the cases of a branch.
+        edges: Pairs of ids of `children`: the second waits for the first.
+        items: States of a map's items by index.
+        launches: Snapshots of its launches, items' included.
+    """
+
+    path: str
+    id: str
+    name: str
+    kind: str
+    target: str
+    case: str
+    state: run_pb2.NodeState
+    children: "list[TreeNode]" = dataclasses.field(default_factory=list)
+    edges: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    items: dict[int, run_pb2.NodeState] = dataclasses.field(default_factory=dict)
+    launches: list[run_pb2.Snapshot] = dataclasses.field(default_factory=list)
+
+    @property
+    def phase(self) -> str:
+        """Its phase as a word."""
+        return phases.node_phase(self.state.phase)
+
+    def walk(self) -> "Iterator[TreeNode]":
+        """This node and all below it, in the order of the graph."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+@dataclasses.dataclass
+class RunTree:
+    """The nodes of the entry workflow, and through them all others."""
+
+    nodes: list[TreeNode]
+    edges: list[tuple[str, str]]
+
+    def walk(self) -> Iterator[TreeNode]:
+        """All nodes, parents before children."""
+        for node in self.nodes:
+            yield from node.walk()
+
+    def find(self, path: str) -> TreeNode | None:
+        """The node at a path."""
+        return next((node for node in self.walk() if node.path == path), None)
+
+
+def build(closure: Closure, snapshots: Iterable[run_pb2.Snapshot]) -> RunTree:
+    """The tree of a run."""
+    index = Index(closure)
+    known: dict[str, TreeNode] = {}
+    nodes, edges = _scope(index, index.entry.nodes, "", 0, known)
+    for snapshot in snapshots:
+        node = known.get(snapshot.key.node_path)
+        if node is None:
+            continue
+        if snapshot.WhichOneof("state") == "launch":
+            node.launches.append(snapshot)
+        elif snapshot.key.HasField("index"):
+            node.items[snapshot.key.index] = snapshot.node
+        else:
+            node.state = snapshot.node
+    return RunTree(nodes, edges)
+
+
+def span(
+    started: Timestamp | None, finished: Timestamp | None, now: dt.datetime
+) -> tuple[dt.datetime, dt.datetime] | None:
+    """When something ran, until `now` where it has not ended; None before it began."""
+    if started is None or not started.ToNanoseconds():
+        return None
+    end = phases.moment(finished) if finished is not None and finished.ToNanoseconds() else now
+    begin = phases.moment(started)
+    return begin, max(begin, end)
+
+
+def duration(state: run_pb2.NodeState, now: dt.datetime) -> str:
+    """How long a node ran, "" before it began."""
+    times = span(state.started_at, state.finished_at, now)
+    return "" if times is None else phases.lasted((times[1] - times[0]).total_seconds())
+
+
+def _scope(
+    index: Index, nodes: Sequence[Node], prefix: str, depth: int, known: dict[str, TreeNode]
+) -> tuple[list[TreeNode], list[tuple[str, str]]]:
+    found = [_node(index, node, prefix, depth, known, "") for node in nodes]
+    ids = {node.id for node in nodes}
+    edges = [(other, node.id) for node in nodes for other in sorted(dependencies(node)) if other in ids]
+    return found, edges
+
+
+def _node(
+    index: Index, node: Node, prefix: str, depth: int, known: dict[str, TreeNode], case: str
+) -> TreeNode:
+    path = f"{prefix}/{node.id}" if prefix else node.id
+    kind = node.WhichOneof("target") or "task"
+    target = {
+        "task": node.task.task,
+        "map": node.map.task,
+        "sub_workflow": node.sub_workflow.workflow,
+    }.get(kind, "")
+    name = node.display_name or target.rpartition(".")[2] or node.id
+    made = TreeNode(path, node.id, name, kind, target, case, run_pb2.NodeState())
+    known[path] = made
+    if depth >= MOST_DEPTH:
+        return made
+    if kind == "branch":
+        for one in node.branch.cases:
+            text = f"if {conditions.describe(one.condition)}"
+            made.children.append(_node(index, one.then, path, depth + 1, known, text))
+        if node.branch.WhichOneof("otherwise") == "else_then":
+            made.children.append(_node(index, node.branch.else_then, path, depth + 1, known, "else"))
+    elif kind == "sub_workflow" and index.has_workflow(target):
+        made.children, made.edges = _scope(index, index.workflow(target).nodes, path, depth + 1, known)
+    return made
