@@ -55,6 +55,8 @@ class PodFactory:
             "blockOwnerDeletion": False,
         }
         self._user = settings.run_as_user
+        self._fixed: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+        """By node path: pod spec and container, without what differs between launches."""
         self.prefix = layout.run_prefix(spec.project, spec.domain, spec.name, spec.run_uid)
         """Where in the store the run's objects lie, relative to the root."""
 
@@ -131,6 +133,17 @@ class PodFactory:
         }
 
     def _pod_spec(self, command: CreatePod, task: TaskSpec) -> dict[str, Any]:
+        # All launches of a node differ in their environment alone.
+        fixed = self._fixed.get(command.item.node_path)
+        if fixed is None:
+            fixed = self._fixed[command.item.node_path] = self._fixed_part(task), self._fixed_container(task)
+        spec = dict(fixed[0])
+        spec["containers"] = [{**fixed[1], "env": self._environment(command, task)}]
+        if command.timeout is not None:
+            spec["activeDeadlineSeconds"] = max(1, math.ceil(command.timeout))
+        return spec
+
+    def _fixed_part(self, task: TaskSpec) -> dict[str, Any]:
         spec: dict[str, Any] = {
             "restartPolicy": "Never",
             "enableServiceLinks": False,
@@ -142,17 +155,14 @@ class PodFactory:
                 "fsGroup": self._user,
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
-            "containers": [self._container(command, task)],
             "volumes": [{"name": "home", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}],
         }
         if self._settings.service_account:
             spec["serviceAccountName"] = self._settings.service_account
-        if command.timeout is not None:
-            spec["activeDeadlineSeconds"] = max(1, math.ceil(command.timeout))
         spec.update(node_constraints(task, self._settings))
         return spec
 
-    def _container(self, command: CreatePod, task: TaskSpec) -> dict[str, Any]:
+    def _fixed_container(self, task: TaskSpec) -> dict[str, Any]:
         return {
             "name": CONTAINER_NAME,
             "image": task.container_image or self._settings.task_image,
@@ -160,7 +170,6 @@ class PodFactory:
             "command": list(POD_COMMAND),
             # The author's relative paths are to be writable; the code itself is found through the bundle.
             **({"workingDir": HOME_DIR} if task.python.bundle_digest else {}),
-            "env": self._environment(command, task),
             "envFrom": [{"secretRef": {"name": names.STORAGE_SECRET, "optional": True}}],
             "resources": container_resources(task, self._settings),
             "volumeMounts": [{"name": "home", "mountPath": HOME_DIR}, {"name": "tmp", "mountPath": TMP_DIR}],
