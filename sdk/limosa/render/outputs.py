@@ -46,13 +46,17 @@ def _nested(value: Any, indent: int) -> str:
 
 def _key(key: Any) -> str:
     text = str(key)
-    return (
-        text
-        if text.isidentifier() and text.lower() not in _YAML_WORDS
-        else json.dumps(text, ensure_ascii=False)
-    )
+    return text if text.isidentifier() and text.lower() not in _YAML_WORDS else _scalar(text)
 
 
+def _scalar(value: Any) -> str:
+    """JSON, with what YAML does not print escaped."""
+    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(value, ensure_ascii=False))
+
+
+_UNPRINTABLE = re.compile(
+    "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
 _YAML_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 
 
