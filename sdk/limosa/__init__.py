@@ -1,8 +1,9 @@
 """Limosa: write Python functions, get a workflow of pods.
 
-Belongs here: what an author imports: `task`, `workflow` and what stands beside
-them. Does not belong here: anything that loads before it is needed; names are
-looked up on first use, so that importing the package costs next to nothing.
+Belongs here: what an author imports: decorators, values that travel, resources.
+Does not belong here: anything a platform process needs, and anything that loads
+before it is used: names are looked up when they are first asked for, so that
+importing the package costs next to nothing.
 """
 
 from typing import TYPE_CHECKING
@@ -10,47 +11,61 @@ from typing import TYPE_CHECKING
 from limosa.version import VERSION as __version__
 
 if TYPE_CHECKING:
-    from limosa.conditional import conditional as conditional
-    from limosa.errors import LimosaError as LimosaError
-    from limosa.launch_plan import LaunchPlan as LaunchPlan
-    from limosa.map_task import map_task as map_task
-    from limosa.options import Secret as Secret
-    from limosa.promise import chain as chain
-    from limosa.promise import is_none as is_none
-    from limosa.resources import Resources as Resources
-    from limosa.signature import Sensitive as Sensitive
-    from limosa.task import task as task
-    from limosa.types.directory import Directory as Directory
-    from limosa.types.file import File as File
-    from limosa.workflow import workflow as workflow
+    from limosa.conditionals import conditional
+    from limosa.errors import LimosaError
+    from limosa.launch_plans import LaunchPlan
+    from limosa.map_tasks import map_task
+    from limosa.resources import Resources
+    from limosa.secret import Secret
+    from limosa.signature import Sensitive
+    from limosa.tasks import Task, task
+    from limosa.types.directory import Directory
+    from limosa.types.file import File
+    from limosa.workflows import FailurePolicy, Workflow, workflow
 
-_HOMES = {
+_WHERE = {
     "Directory": "limosa.types.directory",
+    "FailurePolicy": "limosa.workflows",
     "File": "limosa.types.file",
-    "LaunchPlan": "limosa.launch_plan",
+    "LaunchPlan": "limosa.launch_plans",
     "LimosaError": "limosa.errors",
     "Resources": "limosa.resources",
-    "Secret": "limosa.options",
+    "Secret": "limosa.secret",
     "Sensitive": "limosa.signature",
-    "chain": "limosa.promise",
-    "conditional": "limosa.conditional",
-    "is_none": "limosa.promise",
-    "map_task": "limosa.map_task",
-    "task": "limosa.task",
-    "workflow": "limosa.workflow",
+    "Task": "limosa.tasks",
+    "Workflow": "limosa.workflows",
+    "conditional": "limosa.conditionals",
+    "map_task": "limosa.map_tasks",
+    "task": "limosa.tasks",
+    "workflow": "limosa.workflows",
 }
 
-__all__ = [*_HOMES, "__version__"]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = [
+    "Directory",
+    "FailurePolicy",
+    "File",
+    "LaunchPlan",
+    "LimosaError",
+    "Resources",
+    "Secret",
+    "Sensitive",
+    "Task",
+    "Workflow",
+    "__version__",
+    "conditional",
+    "map_task",
+    "task",
+    "workflow",
+]
 
 
 def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
+    where = _WHERE.get(name)
+    if where is None:
         raise AttributeError(f"module 'limosa' has no attribute '{name}'")
     from importlib import import_module
 
-    found: object = getattr(import_module(home), name)
-    # Importing limosa.task sets the attribute `task` to the module; the author means the decorator.
+    found: object = getattr(import_module(where), name)
     globals()[name] = found
     return found
 

@@ -28,7 +28,10 @@ def conditional(name: str) -> "Conditional":
     trace = current()
     if trace is None:
         raise LimosaError(
-            "OutsideWorkflow", "conditional belongs inside a @workflow", str(caller()), "elsewhere use Python's own if"
+            "OutsideWorkflow",
+            "conditional belongs inside a @workflow",
+            str(caller()),
+            "elsewhere use Python's own if",
         )
     return Conditional(name, trace)
 

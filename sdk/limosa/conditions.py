@@ -92,7 +92,11 @@ def _operand(value: Any, promises: dict[str, Promise]) -> "workflow_pb2.Operand"
     if isinstance(value, Promise):
         promises[value.label()] = value
         return workflow_pb2.Operand(input=value.label())
-    if value is not None and not isinstance(value, (bool, int, float, str, enum.Enum)) and not _is_time(value):
+    if (
+        value is not None
+        and not isinstance(value, (bool, int, float, str, enum.Enum))
+        and not _is_time(value)
+    ):
         raise LimosaError(
             "ConditionOperand",
             f"a condition cannot compare with {type(value).__name__} {value!r}",

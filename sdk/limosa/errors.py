@@ -22,27 +22,3 @@ class LimosaError(Exception):
         """One line or more: "place: message; remedy"."""
         text = f"{self.place}: {self.message}" if self.place else self.message
         return f"{text}; {self.remedy}" if self.remedy else text
-
-
-class CompileError(LimosaError):
-    """A task, workflow or launch plan that cannot become a spec."""
-
-
-class LoadError(LimosaError):
-    """An author's file that cannot be imported.
-
-    Attributes:
-        traceback: The traceback as Python prints it, from the author's first frame; empty where nothing was run.
-    """
-
-    def __init__(self, code: str, message: str, place: str = "", remedy: str = "", traceback: str = "") -> None:
-        super().__init__(code, message, place, remedy)
-        self.traceback = traceback
-
-
-class InputError(LimosaError, TypeError):
-    """Inputs of a call, or outputs of a function, that are not what was declared."""
-
-
-class RunFailed(LimosaError):
-    """A local run that ended without an exception of the author's code: a branch without a way on, for instance."""

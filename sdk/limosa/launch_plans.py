@@ -47,7 +47,9 @@ class LaunchPlan:
         self._origin = caller()
         if not isinstance(workflow, Workflow):
             message = f"a launch plan launches a workflow, not {type(workflow).__name__}"
-            raise LimosaError("LaunchPlanTarget", message, str(self._origin), "pass a function decorated by @workflow")
+            raise LimosaError(
+                "LaunchPlanTarget", message, str(self._origin), "pass a function decorated by @workflow"
+            )
         self.workflow = workflow
         self.name = name or workflow.name
         self.default_inputs = dict(default_inputs or {})

@@ -52,7 +52,9 @@ class MapTask(Generic[R]):
 
     def _takes_list(self, expected: "LiteralType", value: list[Any]) -> bool:
         """Whether the task itself wants this list: its input is a list, and the elements are not lists themselves."""
-        return expected.WhichOneof("kind") == "collection" and not all(isinstance(item, list) for item in value)
+        return expected.WhichOneof("kind") == "collection" and not all(
+            isinstance(item, list) for item in value
+        )
 
     def _add_node(self, trace: Any, arguments: dict[str, Any], mapped: list[str]) -> Any:
         from limosa.overrides import apply_overrides
@@ -108,5 +110,7 @@ def map_task(task: "Task[P, R] | Callable[P, R]", concurrency: int = 0) -> MapTa
         message = f"map_task takes a task, not {type(task).__name__}"
         raise LimosaError("MapTarget", message, str(caller()), "decorate the function with @task")
     if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 0:
-        raise LimosaError("MapConcurrency", f"concurrency={concurrency!r}", str(caller()), "give a number of items")
+        raise LimosaError(
+            "MapConcurrency", f"concurrency={concurrency!r}", str(caller()), "give a number of items"
+        )
     return MapTask(task, concurrency)

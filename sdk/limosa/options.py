@@ -80,7 +80,9 @@ def check_resources(name: str, value: Any) -> None:
 def check_retries(value: Any) -> int:
     """A number of further attempts, from 0."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1000:
-        raise _error(f"retries={value!r} is not a number from 0 to 1000", "retries=3 means at most four attempts")
+        raise _error(
+            f"retries={value!r} is not a number from 0 to 1000", "retries=3 means at most four attempts"
+        )
     return value
 
 
@@ -97,7 +99,9 @@ def check_duration(name: str, value: Any) -> float | None:
             value = parse_duration(value)
         seconds = value.total_seconds() if isinstance(value, dt.timedelta) else float(value)
     except (TypeError, ValueError):
-        raise _error(f"{name}={value!r} is no length of time", f'write {name}="10m", seconds, or a timedelta') from None
+        raise _error(
+            f"{name}={value!r} is no length of time", f'write {name}="10m", seconds, or a timedelta'
+        ) from None
     if isinstance(value, bool) or not seconds > 0:
         raise _error(f"{name}={value!r} is not above zero", "leave it out for no limit")
     return float(seconds)
@@ -107,7 +111,9 @@ def check_mapping(name: str, value: Any) -> dict[str, str]:
     """A dict of str to str."""
     if value is None:
         return {}
-    if not isinstance(value, Mapping) or not all(isinstance(part, str) for pair in value.items() for part in pair):
+    if not isinstance(value, Mapping) or not all(
+        isinstance(part, str) for pair in value.items() for part in pair
+    ):
         raise _error(f"{name}={value!r} is not a dict of str to str", f'write {name}={{"NAME": "value"}}')
     return dict(value)
 
@@ -136,9 +142,13 @@ def _check_template(value: Any) -> str:
         parsed = json.loads(value) if isinstance(value, str) else value
         text = json.dumps(parsed, sort_keys=True)
     except (TypeError, ValueError) as error:
-        raise _error(f"pod_template is not JSON: {error}", 'write a dict such as {"spec": {"priorityClassName": "x"}}') from None
+        raise _error(
+            f"pod_template is not JSON: {error}", 'write a dict such as {"spec": {"priorityClassName": "x"}}'
+        ) from None
     if not isinstance(parsed, Mapping):
-        raise _error("pod_template is not an object", 'write a dict such as {"spec": {"priorityClassName": "x"}}')
+        raise _error(
+            "pod_template is not an object", 'write a dict such as {"spec": {"priorityClassName": "x"}}'
+        )
     return text
 
 

@@ -27,7 +27,9 @@ class NodeHandle:
         """`a >> b`: b starts after a succeeded."""
         target = node_of(other)
         if target is None or self._node is None:
-            raise PromiseMisuse("Ordering", ">> orders calls of this workflow", str(caller()), "write a() >> b()")
+            raise PromiseMisuse(
+                "Ordering", ">> orders calls of this workflow", str(caller()), "write a() >> b()"
+            )
         if self._node.id not in target.upstream:
             target.upstream.append(self._node.id)
         return other
@@ -62,7 +64,9 @@ class Promise(NodeHandle):
         """The binding that stands for this promise."""
         from limosa_idl.workflow.v1alpha1.workflow_pb2 import Accessor, BindingData, InputRef, OutputRef
 
-        path = [Accessor(position=step) if isinstance(step, int) else Accessor(key=step) for step in self._path]
+        path = [
+            Accessor(position=step) if isinstance(step, int) else Accessor(key=step) for step in self._path
+        ]
         if self._node is None:
             return BindingData(input=InputRef(name=self._output, path=path))
         return BindingData(output=OutputRef(node=self._node.id, output=self._output, path=path))
@@ -104,7 +108,9 @@ class Promise(NodeHandle):
             inner = self.type_.map_value  # type: ignore[union-attr]
         elif kind not in (None, "simple") or not isinstance(key, (str, int)):
             message = f"[{key!r}] on the promise of {self._described()}"
-            raise PromiseMisuse("PromiseIndex", message, str(caller()), "index lists by number and dicts by name")
+            raise PromiseMisuse(
+                "PromiseIndex", message, str(caller()), "index lists by number and dicts by name"
+            )
         elif kind == "simple" and not self._is_struct():
             message = f"[{key!r}] on the promise of {self._described()}: it has no parts"
             raise PromiseMisuse("PromiseIndex", message, str(caller()), "use it inside a task")
@@ -188,7 +194,9 @@ class Promise(NodeHandle):
         self._misused("calling it", "call it inside a task")
 
     def _misused(self, what: str, remedy: str) -> NoReturn:
-        message = f"a workflow asked for {what}, but {self.label()} is a promise: its value exists only in the run"
+        message = (
+            f"a workflow asked for {what}, but {self.label()} is a promise: its value exists only in the run"
+        )
         raise PromiseMisuse("PromiseUsed", message, str(caller()), remedy)
 
     def __repr__(self) -> str:
@@ -222,7 +230,9 @@ class Outputs:
         return made
 
     @staticmethod
-    def named(output_class: type[tuple[Any, ...]], promises: list[Promise], node: "Node") -> tuple[Promise, ...]:
+    def named(
+        output_class: type[tuple[Any, ...]], promises: list[Promise], node: "Node"
+    ) -> tuple[Promise, ...]:
         """The author's NamedTuple, its fields being promises."""
         kind = type(output_class.__name__, (output_class, NodeHandle), {"_node": node})
         made: tuple[Promise, ...] = kind(*promises)
@@ -290,6 +300,8 @@ def _literal(value: Any, python_type: Any, place: str) -> Any:
     try:
         return to_literal(value, python_type, NoTransfer(place))
     except TypeProblem as error:
-        raise PromiseMisuse("ArgumentType", f"{place}: {error.message}", str(caller()), error.remedy) from error
+        raise PromiseMisuse(
+            "ArgumentType", f"{place}: {error.message}", str(caller()), error.remedy
+        ) from error
     except (ValueProblem, ValueError) as error:
         raise PromiseMisuse("ArgumentType", f"{place}: {error}", str(caller())) from error

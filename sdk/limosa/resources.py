@@ -1,37 +1,54 @@
 """Resources: what a task asks of the cluster, in a notation short enough to type."""
 
-import dataclasses
 from typing import TYPE_CHECKING
 
-from limosa.errors import CompileError
+from limosa.errors import LimosaError
 
 if TYPE_CHECKING:
     from limosa_idl.task.v1alpha1.task_pb2 import ResourceList
     from limosa_idl.task.v1alpha1.task_pb2 import Resources as ResourcesSpec
 
 
-
-@dataclasses.dataclass(frozen=True)
 class Resources:
     """What one pod of a task needs.
 
     A single value is request and limit alike for memory, GPUs and disk, and the request only for CPU, so that idle cores
     can be used. A pair is (request, limit).
 
-    Attributes:
-        cpu: Cores: 0.5, 2 or "500m".
-        mem: Memory with its unit: "512Mi", "2Gi".
-        gpu: Whole devices.
-        disk: Ephemeral storage with its unit: "10Gi".
+    Examples:
+        Resources(cpu="500m", mem="2Gi")
+        Resources(cpu=(1, 4), mem=("1Gi", "2Gi"), gpu=1, disk="10Gi")
     """
 
-    cpu: "float | str | tuple[float | str, float | str] | None" = None
-    mem: "str | tuple[str, str] | None" = None
-    gpu: "int | tuple[int, int] | None" = None
-    disk: "str | tuple[str, str] | None" = None
+    __slots__ = ("cpu", "disk", "gpu", "mem")
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        cpu: "float | str | tuple[float | str, float | str] | None" = None,
+        mem: "str | tuple[str, str] | None" = None,
+        gpu: "int | tuple[int, int] | None" = None,
+        disk: "str | tuple[str, str] | None" = None,
+    ) -> None:
+        """Takes amounts; refuses what is none.
+
+        Args:
+            cpu: Cores: 2, 0.5 or "500m".
+            mem: Memory with its unit: "512Mi", "2Gi".
+            gpu: Whole devices.
+            disk: Ephemeral storage with its unit: "10Gi".
+
+        Raises:
+            LimosaError: An amount makes no sense; the remedy says how to write it.
+        """
+        self.cpu = cpu
+        self.mem = mem
+        self.gpu = gpu
+        self.disk = disk
         self.sides()
+
+    def __repr__(self) -> str:
+        given = [f"{name}={getattr(self, name)!r}" for name in ("cpu", "mem", "gpu", "disk")]
+        return f"Resources({', '.join(text for text in given if not text.endswith('=None'))})"
 
     def sides(self) -> "tuple[dict[str, str | int], dict[str, str | int]]":
         """Requests and limits by the names of ResourceList's fields."""
@@ -43,7 +60,9 @@ class Resources:
                 continue
             if isinstance(given, tuple):
                 if len(given) != 2:
-                    raise _problem(f"{name}={given!r} has {len(given)} values", "write a pair (request, limit)")
+                    raise _problem(
+                        f"{name}={given!r} has {len(given)} values", "write a pair (request, limit)"
+                    )
                 requests[field], limits[field] = _amount(name, given[0]), _amount(name, given[1])
                 _check_order(name, requests[field], limits[field])
             else:
@@ -82,7 +101,9 @@ def _one_side(side: str, resources: Resources | None) -> "dict[str, str | int]":
         return {}
     for name in ("cpu", "mem", "gpu", "disk"):
         if isinstance(getattr(resources, name), tuple):
-            raise _problem(f"{side}=Resources({name}=…) has a pair", "give one value; or resources= with the pair")
+            raise _problem(
+                f"{side}=Resources({name}=…) has a pair", "give one value; or resources= with the pair"
+            )
     return resources.sides()[0]
 
 
@@ -119,7 +140,9 @@ def _check_order(name: str, request: "str | int", limit: "str | int") -> None:
     from limosa_model.quantity import parse_quantity
 
     if parse_quantity(str(request)) > parse_quantity(str(limit)):
-        raise _problem(f"{name}: the request {request} is above the limit {limit}", "a pair is (request, limit)")
+        raise _problem(
+            f"{name}: the request {request} is above the limit {limit}", "a pair is (request, limit)"
+        )
 
 
 def _example(name: str) -> str:
@@ -130,5 +153,7 @@ def _example(name: str) -> str:
     }[name]
 
 
-def _problem(message: str, remedy: str) -> CompileError:
-    return CompileError("BadResources", message, remedy=remedy)
+def _problem(message: str, remedy: str) -> LimosaError:
+    from limosa.origin import caller
+
+    return LimosaError("BadResources", message, str(caller()), remedy)

@@ -208,4 +208,3 @@ def _make(function: Callable[P, R], options: "TaskOptions") -> Task[P, R]:
 def source_root_of(function: Callable[..., Any]) -> str:
     """The source root that a function's file lies below."""
     return source_root(origin_of(function).file)
-

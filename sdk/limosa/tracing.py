@@ -150,7 +150,8 @@ def bind_arguments(
 def promised(node: "Node", interface: "Interface", signature: "Signature", trace: Trace) -> Any:
     """What a call inside a workflow returns: one promise, several as the function's own tuple, or none."""
     promises = [
-        Promise(node, variable.name, (), variable.type, variable.name == "o0") for variable in interface.outputs
+        Promise(node, variable.name, (), variable.type, variable.name == "o0")
+        for variable in interface.outputs
     ]
     return shape(promises, signature, node)
 

@@ -105,7 +105,9 @@ class Workflow(Generic[P, R]):
             return result  # type: ignore[no-any-return]
         if self._under_way:
             message = f"workflow {self.name} contains itself"
-            raise LimosaError("Recursion", message, str(caller()), "end the recursion with a branch inside one task")
+            raise LimosaError(
+                "Recursion", message, str(caller()), "end the recursion with a branch inside one task"
+            )
         self._trace()
         trace.add_target(self)
         bindings = bind_arguments(self.name, self.interface, self.python_inputs, arguments)
@@ -167,7 +169,9 @@ class Workflow(Generic[P, R]):
         values = list(result) if self.signature.outputs_are_tuple and isinstance(result, tuple) else [result]
         if len(values) != len(names) or result is None:
             got = "nothing" if result is None else f"{len(values)}"
-            message = f"workflow {self.__name__} is annotated to return {len(names)} outputs and returns {got}"
+            message = (
+                f"workflow {self.__name__} is annotated to return {len(names)} outputs and returns {got}"
+            )
             raise LimosaError("OutputShape", message, place, "return one value for each output")
         bindings = []
         for variable, value in zip(self.interface.outputs, values, strict=True):
@@ -175,7 +179,9 @@ class Workflow(Generic[P, R]):
                 reason = assignable(value.type_, variable.type)
                 if reason:
                     message = f"workflow {self.__name__}: output '{variable.name}': {reason}"
-                    raise LimosaError("OutputType", message, place, "correct the return annotation, or what is returned")
+                    raise LimosaError(
+                        "OutputType", message, place, "correct the return annotation, or what is returned"
+                    )
             where = f"workflow {self.__name__}: output '{variable.name}'"
             data = binding_of(value, self.python_outputs[variable.name], where)
             bindings.append(Binding(name=variable.name, data=data))
@@ -206,7 +212,9 @@ def workflow(
         failure_policy: What a run does when a node has failed for good.
     """
     if not isinstance(failure_policy, FailurePolicy):
-        raise LimosaError("WorkflowOption", f"failure_policy={failure_policy!r}", str(caller()), "use a FailurePolicy")
+        raise LimosaError(
+            "WorkflowOption", f"failure_policy={failure_policy!r}", str(caller()), "use a FailurePolicy"
+        )
     if function is not None:
         return Workflow(function, failure_policy)
     return lambda decorated: Workflow(decorated, failure_policy)

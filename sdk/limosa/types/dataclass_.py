@@ -20,7 +20,13 @@ class _Converter:
                 made = record.fields.add(name=field.name, type=literal_type(field_type))
                 default = _default(field)
                 if default is not dataclasses.MISSING:
-                    made.default_value.CopyFrom(to_literal(default, field_type, NoTransfer(f"the default of field {place}", "leave the field without a default")))
+                    made.default_value.CopyFrom(
+                        to_literal(
+                            default,
+                            field_type,
+                            NoTransfer(f"the default of field {place}", "leave the field without a default"),
+                        )
+                    )
             except TypeProblem as error:
                 raise TypeProblem(f"field {place}: {error.message}", error.remedy) from error
             except (ValueProblem, ValueError) as error:

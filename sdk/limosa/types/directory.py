@@ -72,7 +72,9 @@ class _Converter:
             raise ValueProblem(f"the directory {path} {what}")
         name = path.resolve().name
         stored = transfer.upload_directory(path, name)
-        return Literal(blob=Blob(uri=stored.uri, multipart=True, size=stored.size, name=name), digest=stored.digest)
+        return Literal(
+            blob=Blob(uri=stored.uri, multipart=True, size=stored.size, name=name), digest=stored.digest
+        )
 
     def to_python(self, literal: "Literal", python_type: Any, transfer: "TransferContext") -> Directory:
         from limosa.types.converter import literal_mismatch

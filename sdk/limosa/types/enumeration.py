@@ -19,7 +19,9 @@ class _Converter:
                 return Literal(enum_value=text)
         raise mismatch(f"{type_name(python_type)} ({', '.join(_members(python_type))})", value)
 
-    def to_python(self, literal: Literal, python_type: type[enum.Enum], transfer: TransferContext) -> enum.Enum:
+    def to_python(
+        self, literal: Literal, python_type: type[enum.Enum], transfer: TransferContext
+    ) -> enum.Enum:
         if literal.WhichOneof("value") != "enum_value":
             raise literal_mismatch(type_name(python_type), literal)
         members = _members(python_type)

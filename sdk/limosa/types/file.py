@@ -56,7 +56,9 @@ class File:
     def open(self, mode: str = "r", encoding: str | None = None) -> "IO[Any]":
         """Reads the file from its start, without a local copy where there is none yet; "r" or "rb"."""
         if mode not in ("r", "rb", "rt"):
-            raise ValueError(f"a File is opened for reading, not with mode {mode!r}; to write, make a new local file")
+            raise ValueError(
+                f"a File is opened for reading, not with mode {mode!r}; to write, make a new local file"
+            )
         if self._path is not None:
             return open(self._path, mode, encoding=encoding)
         assert self._transfer is not None

@@ -30,7 +30,9 @@ def fetch(literal: Literal, transfer: TransferContext) -> Literal:
     with transfer.open_file(reference.uri) as stream:
         data = stream.read()
     if reference.digest != "sha256:" + sha256_hex(data):
-        raise ValueProblem(f"the stored value {reference.uri} is corrupt: its digest is not {reference.digest}")
+        raise ValueProblem(
+            f"the stored value {reference.uri} is corrupt: its digest is not {reference.digest}"
+        )
     try:
         return Literal.FromString(data)
     except DecodeError as error:

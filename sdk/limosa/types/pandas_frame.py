@@ -26,7 +26,9 @@ class _Converter:
         try:
             table = pa.Table.from_pandas(value)
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise ValueProblem(f"the frame does not fit Parquet: {error}", "give each column one type") from error
+            raise ValueProblem(
+                f"the frame does not fit Parquet: {error}", "give each column one type"
+            ) from error
         return write_table(table, transfer)
 
     def to_python(self, literal: Literal, python_type: Any, transfer: TransferContext) -> Any:

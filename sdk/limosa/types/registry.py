@@ -133,14 +133,17 @@ def _by_shape(origin: type) -> Converter | None:
 def _unsupported(python_type: Any, origin: Any) -> TypeProblem:
     if isinstance(origin, type) and issubclass(origin, tuple) and hasattr(origin, "_fields"):
         return TypeProblem(
-            f"{type_name(python_type)} is a NamedTuple, which only a return annotation may be", "use a dataclass"
+            f"{type_name(python_type)} is a NamedTuple, which only a return annotation may be",
+            "use a dataclass",
         )
     instead = _INSTEAD.get(_name(origin), "use a dataclass with typed fields")
     return TypeProblem(f"the type {type_name(python_type)} is not supported", instead)
 
 
 def _name(origin: Any) -> str:
-    return f"{getattr(origin, '__module__', '')}.{getattr(origin, '__qualname__', getattr(origin, '_name', ''))}"
+    return (
+        f"{getattr(origin, '__module__', '')}.{getattr(origin, '__qualname__', getattr(origin, '_name', ''))}"
+    )
 
 
 def _load(module: str) -> Converter:

@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from limosa.errors import CompileError
+from limosa.errors import LimosaError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,4 +60,6 @@ class NoTransfer:
         self._remedy = remedy
 
     def __getattr__(self, name: str) -> Any:
-        raise CompileError("FileInSpec", f"{self._place} is or holds a file, which a spec cannot", remedy=self._remedy)
+        raise LimosaError(
+            "FileInSpec", f"{self._place} is or holds a file, which a spec cannot", remedy=self._remedy
+        )
