@@ -1,6 +1,7 @@
 """Results on standard output: for people, or as JSON or YAML for scripts."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
