@@ -1,0 +1,292 @@
+"""Stories: what happened, and what the engine wanted then, in YAML.
+
+A file holds `graphs` by name and `stories`. A story has a graph (a name or a body, see `engine_graphs`), perhaps
+`inputs`, `settings`, `epoch`, `each` (values for `<name>` placeholders: one story per entry) and `steps`. A step:
+
+    at: 12.0                  time in seconds; one more than before if absent
+    crash: true               all is lost but the encoded state, before the events
+    when: [event, ...]        see `event`
+    then: [command, ...]      all commands but Publish, in order; "!" at the end: needs an accepted status
+    phases: {run: .., n0: .., "m[0]": ..}
+    launches: {n0#0: FAILED}  as published
+    reasons: {n0: Backoff}    as published ("" for none)
+    inputs: {n0#0: {x: 1}}    of the last CreatePod of that launch
+    failure: {code: .., kind: USER, at: n0, says: "part of the message"}
+    outputs: {y: 3}           of the run
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import engine_graphs as graphs
+import yaml
+from limosa_engine import Graph, Item, State, decode, encode, new_state, step
+from limosa_engine import commands as cmd
+from limosa_engine import events as ev
+from limosa_engine.phases import LaunchPhase, NodePhase
+from limosa_engine.pods import PodView
+from limosa_idl.core.v1alpha1.failure_pb2 import ExceptionDetails, Failure, FailureKind, Frame
+from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord, Snapshot, TerminationRecord
+from limosa_model.names import launch_id
+
+FOLDER = Path(__file__).parent / "stories"
+
+
+def load_all() -> list[tuple[str, dict[str, Any]]]:
+    """Every story, under "file: title"."""
+    found = []
+    for path in sorted(FOLDER.glob("*.yaml")):
+        document = yaml.safe_load(path.read_text())
+        for raw in document["stories"]:
+            for values in raw.get("each", [{}]):
+                story = fill(raw, values)
+                if isinstance(story["graph"], str):
+                    story["graph"] = document["graphs"][story["graph"]]
+                found.append((f"{path.stem}: {story['story']}", story))
+    return found
+
+
+def fill(value: Any, values: dict[str, Any]) -> Any:
+    """Puts the values in place of `<name>`."""
+    if isinstance(value, dict):
+        return {fill(key, values): fill(item, values) for key, item in value.items() if key != "each"}
+    if isinstance(value, list):
+        return [fill(item, values) for item in value]
+    if isinstance(value, str):
+        whole = re.fullmatch(r"<(\w+)>", value)
+        if whole and whole[1] in values:
+            return values[whole[1]]
+        return re.sub(r"<(\w+)>", lambda match: str(values.get(match[1], match[0])), value)
+    return value
+
+
+class Teller:
+    """Plays one story."""
+
+    def __init__(self, story: dict[str, Any]) -> None:
+        self.story = story
+        self.graph: Graph = graphs.build(
+            story["graph"],
+            inputs=story.get("inputs"),
+            epoch=tuple(story.get("epoch", (1, 1))),
+            **story.get("settings", {}),
+        )
+        self.state: State = new_state(self.graph, 0.0)
+        self.now = 0.0
+        self.created: dict[str, cmd.CreatePod] = {}
+        self.published: dict[str, Snapshot] = {}
+        self.seen: set[tuple[str, str, str]] = set()
+        """Transitions (level, from, to), for the coverage of the tables."""
+
+    def tell(self) -> None:
+        """Plays all steps and compares."""
+        for number, part in enumerate(self.story["steps"]):
+            self.now = float(part.get("at", self.now + 1))
+            if part.get("crash"):
+                self.state = decode(self.graph, encode(self.state), self.now)
+                self.published = {}
+            events = [event for text in part.get("when", []) for event in self.event(text)]
+            already = len(self.state.history)
+            commands = step(self.graph, self.state, events, self.now)
+            self.collect(already)
+            told = [self.shown(command) for command in commands if not isinstance(command, cmd.Publish)]
+            for command in commands:
+                self.remember(command)
+            if "then" in part:
+                assert told == part["then"], f"step {number}: commands"
+            self.compare(part, number)
+
+    def collect(self, already: int) -> None:
+        for _, _, _, what in list(self.state.history)[already:]:
+            match = re.fullmatch(r"(?:launch \d+ )?(\w+) → (\w+)", what)
+            if match:
+                level = "launch" if what.startswith("launch") else "phase"
+                self.seen.add((level, match[1], match[2]))
+
+    def remember(self, command: cmd.Command) -> None:
+        if isinstance(command, cmd.CreatePod):
+            self.created[f"{command.item}#{command.launch}"] = command
+        elif isinstance(command, cmd.Publish):
+            key = command.snapshot.key
+            index = key.index if key.HasField("index") else None
+            name = str(Item(key.node_path, index)) if key.node_path else "run"
+            self.published[f"{name}#{key.launch}" if key.HasField("launch") else name] = command.snapshot
+
+    def compare(self, part: dict[str, Any], number: int) -> None:
+        for name, phase in part.get("phases", {}).items():
+            assert self.phase(name) == phase, f"step {number}: phase of {name}"
+        for name, phase in part.get("launches", {}).items():
+            assert LaunchPhase(self.published[name].launch.phase).name == phase, f"step {number}: {name}"
+        for name, code in part.get("reasons", {}).items():
+            snapshot = self.published[name]
+            assert getattr(snapshot, snapshot.WhichOneof("state") or "").reason.code == code, f"step {number}: {name}"
+        for name, inputs in part.get("inputs", {}).items():
+            assert graphs.plain(self.created[name].inputs) == inputs, f"step {number}: inputs of {name}"
+        for name, fields in part.get("published", {}).items():
+            snapshot = self.published[name]
+            state = getattr(snapshot, snapshot.WhichOneof("state") or "")
+            for field, value in fields.items():
+                assert getattr(state, field) == value, f"step {number}: {field} of {name}"
+        if "failure" in part:
+            self.compare_failure(part["failure"], number)
+        if "outputs" in part:
+            assert self.state.outputs is not None, f"step {number}: outputs"
+            assert graphs.plain(self.state.outputs) == part["outputs"], f"step {number}: outputs"
+
+    def compare_failure(self, expected: dict[str, Any], number: int) -> None:
+        failure = self.state.failure
+        assert failure is not None, f"step {number}: failure"
+        kind = FailureKind.Name(failure.kind).removeprefix("FAILURE_KIND_")
+        assert failure.code == expected.get("code", failure.code), f"step {number}: {failure}"
+        assert kind == expected.get("kind", kind), f"step {number}: {failure}"
+        origin = failure.origin
+        index = origin.index if origin.HasField("index") else None
+        assert expected.get("at", "") in ("", str(Item(origin.node_path, index))), f"step {number}: {failure}"
+        assert expected.get("launch", origin.launch) == origin.launch, f"step {number}: {failure}"
+        assert expected.get("says", "") in failure.message, f"step {number}: {failure.message}"
+
+    def phase(self, name: str) -> str:
+        if name == "run":
+            return self.state.phase.name
+        item = parse_item(name)
+        record = self.state.nodes[self.graph.by_path[item.node_path]]
+        phase: NodePhase = record.phase if item.index is None else record.items[item.index].phase
+        return phase.name
+
+    def shown(self, command: cmd.Command) -> str:
+        """A command as stories write it."""
+        mark = " !" if command.needs_status else ""
+        if isinstance(command, cmd.CreatePod):
+            return f"create {command.item}#{command.launch}{mark}"
+        if isinstance(command, cmd.DeletePod):
+            return f"delete {command.item}#{command.launch} {command.reason}{mark}"
+        if isinstance(command, cmd.ReadCommit):
+            return f"read-commit {command.item}{mark}"
+        if isinstance(command, cmd.ReadError):
+            return f"read-error {command.item}#{command.launch}{mark}"
+        if isinstance(command, cmd.KeepLog):
+            return f"keep-log {command.item}#{command.launch}{mark}"
+        if isinstance(command, cmd.LoadValue):
+            return f"load {command.uri}{mark}"
+        assert isinstance(command, cmd.WakeAt)
+        return f"wake {command.when:g}{mark}"
+
+    def event(self, told: Any) -> list[ev.Event]:
+        """An event as stories write it."""
+        if isinstance(told, dict):
+            return [self.rich(told)]
+        verb, _, rest = told.partition(" ")
+        plain: dict[str, list[ev.Event]] = {
+            "start": [ev.RunStarted(), ev.PodsListed()],
+            "started": [ev.RunStarted()],
+            "restored": [ev.RunRestored()],
+            "listed": [ev.PodsListed()],
+            "timer": [ev.TimerFired()],
+            "abort": [ev.AbortRequested("enough")],
+        }
+        if verb in plain:
+            return plain[verb]
+        name, _, more = rest.partition(" ")
+        item, launch = parse_launch(name)
+        if verb == "created":
+            return [ev.PodCreated(item, launch, f"uid-{name}")]
+        if verb == "running":
+            view = PodView(f"uid-{name}", "Running", started_at=self.now, cluster_node="node-1")
+            return [ev.PodObserved(item, launch, view)]
+        if verb == "pending":
+            return [ev.PodObserved(item, launch, PodView(f"uid-{name}", "Pending"))]
+        if verb == "gone":
+            return [ev.PodGone(item, launch)]
+        if verb == "deleted":
+            return [ev.PodDeleted(item, launch, gone=more == "gone")]
+        if verb == "log-kept":
+            return [ev.LogKept(item, launch)]
+        if verb == "no-commit":
+            return [ev.CommitRead(item, None)]
+        if verb == "no-error":
+            return [ev.ErrorRead(item, launch, None)]
+        raise ValueError(f"no such event: {told}")
+
+    def rich(self, told: dict[str, Any]) -> ev.Event:
+        (verb, name), *_ = told.items()
+        rest = {key: value for key, value in told.items() if key != verb}
+        if verb == "loaded":
+            return ev.ValueLoaded(name, graphs.literal(rest["value"]))
+        item, launch = parse_launch(name)
+        if verb == "commit":
+            by = rest.get("by", 0)
+            name_of = by if isinstance(by, str) else self.launch_id(item, by)
+            return ev.CommitRead(item, Commit(launch_id=name_of, inline=graphs.literals(rest.get("outputs", {}))))
+        if verb == "error":
+            return ev.ErrorRead(
+                item, launch, ErrorRecord(launch_id=self.launch_id(item, launch), failure=failure_of(rest))
+            )
+        if verb == "rejected":
+            kind = FailureKind.Value(f"FAILURE_KIND_{rest.get('kind', 'USER')}")
+            retry = rest.get("retry", False)
+            after = rest.get("after")
+            return ev.PodRejected(item, launch, rest["code"], "no pod", retry, after, kind)
+        if verb == "store-failed":
+            commands: dict[str, Any] = {
+                "commit": cmd.ReadCommit(item),
+                "error": cmd.ReadError(item, launch, self.launch_id(item, launch)),
+                "value": cmd.LoadValue(name, ""),
+            }
+            return ev.StoreFailed(
+                commands[rest["read"]], rest.get("code", "Store"), "no answer", rest.get("retry", True)
+            )
+        assert verb == "pod", f"no such event: {told}"
+        return ev.PodObserved(item, launch, self.view(item, launch, rest))
+
+    def view(self, item: Item, launch: int, facts: dict[str, Any]) -> PodView:
+        record = None
+        if "committed" in facts or "superseded" in facts or "failed" in facts:
+            record = TerminationRecord(launch_id=facts.pop("by", self.launch_id(item, launch)))
+        if "committed" in facts and record is not None:
+            record.outcome = TerminationRecord.OUTCOME_COMMITTED
+            outputs = facts.pop("committed")
+            if outputs is not None:
+                record.outputs.CopyFrom(graphs.literals(outputs))
+            facts = {"phase": "Succeeded", "exit_code": 0, **facts}
+        elif "superseded" in facts and record is not None:
+            record.outcome = TerminationRecord.OUTCOME_SUPERSEDED
+            facts.pop("superseded")
+            facts = {"phase": "Succeeded", "exit_code": 0, **facts}
+        elif "failed" in facts and record is not None:
+            record.outcome = TerminationRecord.OUTCOME_FAILED
+            record.failure.CopyFrom(failure_of(facts.pop("failed")))
+            facts = {"phase": "Failed", "exit_code": 1, **facts}
+        return PodView(uid=f"uid-{item}#{launch}", record=record, **{"phase": "Pending", **facts})
+
+    def launch_id(self, item: Item, launch: int) -> str:
+        return launch_id("uid-1", item.node_path, item.index, self.graph.epoch, launch)
+
+
+def failure_of(facts: dict[str, Any]) -> Failure:
+    """A failure; a USER one has an exception with everything it needs unless `cut` is given."""
+    kind = FailureKind.Value(f"FAILURE_KIND_{facts.get('kind', 'USER')}")
+    failure = Failure(
+        kind=kind,
+        code=facts.get("code", "UserException"),
+        message=facts.get("message", "boom"),
+        retryable=facts.get("retryable", True),
+    )
+    if not facts.get("cut"):
+        frame = Frame(file="flow.py", line=3, source=["raise ValueError('boom')"], source_start=3)
+        failure.exception.CopyFrom(ExceptionDetails(type="ValueError", frames=[frame], traceback="Traceback …"))
+    return failure
+
+
+def parse_item(name: str) -> Item:
+    """An item such as n0/n1 or m[3]."""
+    match = re.fullmatch(r"([^\[\]#]+)(?:\[(\d+)\])?", name)
+    if match is None:
+        raise ValueError(f"no such item: {name}")
+    return Item(match[1], None if match[2] is None else int(match[2]))
+
+
+def parse_launch(name: str) -> tuple[Item, int]:
+    """An item and a launch's ordinal, such as n0#1; 0 where there is none."""
+    path, _, ordinal = name.partition("#")
+    return parse_item(path), int(ordinal or 0)
