@@ -1,0 +1,11 @@
+"""From Python objects to specs: loading an author's module, compiling what is in it.
+
+Belongs here: finding entities, putting a workflow and everything it names into one
+closure, the bytes that are registered. Does not belong here: tracing (the entities
+do it), packing code (`limosa.bundle`), sending anything (`limosa.remote`).
+"""
+
+from limosa.compiler.closure import Compiled, CompileSettings, compile_entity
+from limosa.compiler.loading import LoadedModule, load_module
+
+__all__ = ["CompileSettings", "Compiled", "LoadedModule", "compile_entity", "load_module"]

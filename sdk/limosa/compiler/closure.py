@@ -1,0 +1,125 @@
+"""Closures: a workflow and everything it names, as the bytes that are registered."""
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from limosa.compiler.task_spec import task_spec
+from limosa.errors import LimosaError
+from limosa.launch_plans import LaunchPlan
+from limosa.tasks import Task
+from limosa.workflows import Workflow
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, LaunchPlanSpec
+from limosa_model.admission import validate_closure
+from limosa_model.digests import serialize
+from limosa_model.graph import wrap_task
+
+if TYPE_CHECKING:
+    from limosa_idl.core.v1alpha1.interface_pb2 import Interface
+
+
+@dataclass(frozen=True)
+class CompileSettings:
+    """What specs need to know beyond the author's code.
+
+    Attributes:
+        bundle_digest: sha256 (hex) of the code bundle; empty where the image has the code.
+        default_image: Image for tasks that name none; empty: the platform's.
+        note: Takes lines a person should see ("cache version of … is …").
+    """
+
+    bundle_digest: str = ""
+    default_image: str = ""
+    note: Callable[[str], None] = field(default=lambda _: None)
+    python_version: str = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """One entity, ready to be registered and run.
+
+    Attributes:
+        name: Of the entity.
+        kind: "task", "workflow" or "launch_plan".
+        closure: What runs; for a task, its workflow of one node.
+        closure_bytes: `closure` as it is registered: same source, same bytes.
+        launch_plans: The launch plan itself, where it is one.
+        interface: What a caller gives and gets.
+        targets: Tasks of the closure as Python objects, by name; for local runs.
+    """
+
+    name: str
+    kind: str
+    closure: Closure
+    closure_bytes: bytes
+    launch_plans: list[LaunchPlanSpec]
+    interface: "Interface"
+    targets: dict[str, Any]
+
+
+def compile_entity(entity: Any, settings: CompileSettings | None = None) -> Compiled:
+    """Compiles a task, workflow or launch plan with all it needs.
+
+    Raises:
+        LimosaError: What the author wrote cannot run; code, place and remedy say why.
+    """
+    settings = settings or CompileSettings()
+    if isinstance(entity, LaunchPlan):
+        inner = compile_entity(entity.workflow, settings)
+        plans = [entity.spec]
+        return Compiled(
+            entity.name, "launch_plan", inner.closure, inner.closure_bytes, plans, entity.interface, inner.targets
+        )
+    if isinstance(entity, Task):
+        spec = task_spec(entity, settings)
+        closure, kind, targets = wrap_task(spec), "task", {entity.name: entity}
+    elif isinstance(entity, Workflow):
+        targets = _collect(entity)
+        closure, kind = _workflow_closure(entity, targets, settings), "workflow"
+    else:
+        message = f"{type(entity).__name__} cannot be compiled"
+        raise LimosaError("CompileTarget", message, remedy="pass a task, workflow or launch plan")
+    _check(closure)
+    return Compiled(entity.name, kind, closure, serialize(closure), [], entity.interface, targets)
+
+
+def _collect(workflow: Workflow[..., Any]) -> dict[str, Any]:
+    """Everything a workflow reaches, itself included, by name."""
+    found: dict[str, Any] = {}
+    waiting: list[Any] = [workflow]
+    while waiting:
+        entity = waiting.pop()
+        known = found.setdefault(entity.name, entity)
+        if known is not entity:
+            message = f"two different functions are called {entity.name}"
+            raise LimosaError("DuplicateName", message, remedy="rename one of them")
+        if isinstance(entity, Workflow):
+            waiting.extend(target for target in entity.targets.values() if found.get(target.name) is not target)
+    return found
+
+
+def _workflow_closure(workflow: Workflow[..., Any], targets: dict[str, Any], settings: CompileSettings) -> Closure:
+    closure = Closure(entry=workflow.name)
+    for name in sorted(targets):
+        entity = targets[name]
+        if isinstance(entity, Task):
+            closure.tasks.append(task_spec(entity, settings))
+        else:
+            closure.workflows.append(entity.spec)
+    return closure
+
+
+def _check(closure: Closure) -> None:
+    problems = list(validate_closure(closure))
+    if problems:
+        first = problems[0]
+        more = list(_rest(problems[1:]))
+        raise LimosaError(first.code, "\n".join([first.message, *more]), first.place, first.remedy)
+
+
+def _rest(problems: list[Any]) -> Iterator[str]:
+    for problem in problems[:9]:
+        yield str(problem)
+    if len(problems) > 9:
+        yield f"… and {len(problems) - 9} more"

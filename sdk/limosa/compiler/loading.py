@@ -1,0 +1,126 @@
+"""Loading an author's module, as a pod will."""
+
+import importlib
+import os
+import sys
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+from limosa.errors import LimosaError
+from limosa.origin import module_name, source_root
+
+
+@dataclass(frozen=True)
+class LoadedModule:
+    """A module and what of ours it defines.
+
+    Attributes:
+        module: The module, imported under its name from the source root.
+        source_root: The folder that module names and bundles start from.
+        entities: Tasks, workflows and launch plans defined in it, by attribute name, in order of definition.
+        imported_files: Python files below the source root that importing it loaded; absolute.
+    """
+
+    module: ModuleType
+    source_root: str
+    entities: dict[str, Any]
+    imported_files: list[str] = field(default_factory=list)
+
+
+def load_module(target: str) -> LoadedModule:
+    """Imports a file ("flows/train.py") or a module ("flows.train").
+
+    Args:
+        target: A path that ends in .py or exists, else a dotted name importable from the working directory.
+
+    Raises:
+        LimosaError: There is no such file or module, or importing it failed; the cause is the author's exception.
+    """
+    if target.endswith(".py") or os.path.exists(target):
+        path = os.path.abspath(target)
+        if os.path.isdir(path):
+            raise LimosaError("Load", f"{target} is a folder", remedy="name a .py file")
+        if not os.path.isfile(path):
+            raise LimosaError("Load", f"there is no file {target}", remedy=_nearby(path))
+        root = source_root(path)
+        name = module_name(path, root)
+        if not all(part.isidentifier() for part in name.split(".")):
+            message = f"{target} cannot be imported: '{name}' is no module name"
+            raise LimosaError("Load", message, remedy="use letters, digits and '_' in file and folder names")
+    else:
+        name, root = target, source_root(os.getcwd() + os.sep)
+    module = _import(name, root, target)
+    return LoadedModule(module, root, entities_of(module), imported_files(root))
+
+
+def entities_of(module: ModuleType) -> dict[str, Any]:
+    """Tasks, workflows and launch plans that a module defines itself, by attribute name."""
+    from limosa.launch_plans import LaunchPlan
+    from limosa.tasks import Task
+    from limosa.workflows import Workflow
+
+    found = {}
+    for name, value in vars(module).items():
+        own = getattr(value, "__module__", None) == module.__name__ or isinstance(value, LaunchPlan)
+        if isinstance(value, (Task, Workflow, LaunchPlan)) and own:
+            found[name] = value
+    return found
+
+
+def imported_files(root: str) -> list[str]:
+    """Files below a folder that loaded modules came from, sorted; environments inside it left out."""
+    prefix = root + os.sep
+    files = set()
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if not file or not file.endswith(".py"):
+            continue
+        path = os.path.abspath(file)
+        if path.startswith(prefix) and not _is_installed(path, root):
+            files.add(path)
+    return sorted(files)
+
+
+def _is_installed(path: str, root: str) -> bool:
+    inside = os.path.relpath(path, root).split(os.sep)
+    return "site-packages" in inside or "dist-packages" in inside or path.startswith(_OWN)
+
+
+_OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+def _import(name: str, root: str, target: str) -> ModuleType:
+    if root not in sys.path:
+        sys.path.insert(0, root)
+    known = sys.modules.get(name)
+    file = getattr(known, "__file__", None)
+    if known is not None and file and not os.path.abspath(file).startswith(root + os.sep):
+        message = f"{target} is called '{name}', which is also a loaded module ({file})"
+        raise LimosaError("Load", message, remedy="rename the file")
+    try:
+        return importlib.import_module(name)
+    except LimosaError:
+        raise
+    except ModuleNotFoundError as error:
+        if error.name == name:
+            message = f"there is no module {name}"
+            raise LimosaError("Load", message, remedy="run from the folder it is imported from") from error
+        message = f"importing {target} failed: no module named '{error.name}'"
+        raise LimosaError("Import", message, remedy=f"install it: pip install {error.name}") from error
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        message = f"importing {target} failed: {type(error).__name__}: {error}"
+        raise LimosaError("Import", message) from error
+
+
+def _nearby(path: str) -> str:
+    import difflib
+
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        return ""
+    names = [name for name in os.listdir(folder) if name.endswith(".py")]
+    close = difflib.get_close_matches(os.path.basename(path), names, n=1)
+    return f"did you mean {close[0]}?" if close else ""

@@ -1,0 +1,70 @@
+"""Tasks as specs."""
+
+import hashlib
+import inspect
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+from limosa.docstring import summary
+from limosa.errors import LimosaError
+from limosa.origin import origin_of, source_root
+from limosa.resources import resources_spec
+from limosa.tasks import Task
+from limosa.tracing import relative_file
+from limosa_idl.task.v1alpha1.task_pb2 import PythonTask, SecretRef, TaskSpec
+
+if TYPE_CHECKING:
+    from limosa.compiler.closure import CompileSettings
+
+
+def task_spec(task: Task[..., Any], settings: "CompileSettings") -> TaskSpec:
+    """A task on the wire. Raises LimosaError where pods could not find its function."""
+    origin = origin_of(task.function)
+    if "<locals>" in task.__qualname__:
+        raise LimosaError(
+            "LocalTask",
+            f"task {task.__name__} is defined inside a function, where a pod cannot find it",
+            str(origin),
+            "move it to the top level of its module",
+        )
+    options = task.options
+    spec = TaskSpec(
+        name=task.name,
+        interface=task.interface,
+        description=summary(task.__doc__ or ""),
+        python=PythonTask(
+            loader=task.loader, bundle_digest=settings.bundle_digest, python_version=settings.python_version
+        ),
+        resources=resources_spec(options.resources, options.requests, options.limits, options.accelerator),
+        container_image=options.container_image or settings.default_image,
+        environment=options.environment,
+        pod_template=options.pod_template,
+        labels=options.labels,
+        annotations=options.annotations,
+    )
+    root = source_root(origin.file)
+    spec.source.file, spec.source.line = relative_file(origin, root), origin.line
+    spec.retry.retries = options.retries
+    for name, seconds in (("timeout", options.timeout_s), ("deadline", options.deadline_s)):
+        if seconds is not None:
+            getattr(spec, name).FromMicroseconds(round(seconds * 1_000_000))
+    if options.interruptible is not None:
+        spec.interruptible = options.interruptible
+    for secret in options.secrets:
+        env = secret.env or secret.key.upper().replace("-", "_").replace(".", "_")
+        spec.secrets.append(SecretRef(name=secret.name, key=secret.key, env=env))
+    if options.cache:
+        spec.cache.enabled = True
+        spec.cache.version = options.cache if isinstance(options.cache, str) else _source_version(task, settings)
+    return spec
+
+
+def _source_version(task: Task[..., Any], settings: "CompileSettings") -> str:
+    try:
+        source = textwrap.dedent(inspect.getsource(task.function))
+    except (OSError, TypeError) as error:
+        message = f"cache=True needs the source of {task.name}, which cannot be read"
+        raise LimosaError("CacheVersion", message, remedy='give a version: cache="v1"') from error
+    version = hashlib.sha256(source.encode()).hexdigest()[:16]
+    settings.note(f"cache version of {task.name} is {version}, a digest of its source")
+    return version
