@@ -95,12 +95,8 @@ class Instance:
 
     def adopt(self) -> bool:
         """Take over what an earlier sandbox started; False when nothing was."""
-        try:
-            record = json.loads((self.directory / "started").read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        if not self._read_record():
             return False
-        self._pid, self._ticks, self._started = record["pid"], record["ticks"], record["started"]
-        self._same_boot = record["boot"] == boot_id()
         self.settle()
         return True
 
@@ -108,6 +104,8 @@ class Instance:
         """Look how it ended, or go on looking until it has."""
         if self.ended.done() or self._poller is not None:
             return
+        # Of two starts only one counts, and the record tells which.
+        self._read_record()
         found = self._read_exit()
         if found is not None:
             self.ended.set_result(found)
@@ -167,6 +165,15 @@ class Instance:
             "The container could not be located: its process vanished while nobody watched it",
         )  # fmt: skip
         self.ended.set_result(found or lost)
+
+    def _read_record(self) -> bool:
+        try:
+            record = json.loads((self.directory / "started").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return False
+        self._pid, self._ticks, self._started = record["pid"], record["ticks"], record["started"]
+        self._same_boot = record["boot"] == boot_id()
+        return True
 
     def _read_exit(self) -> Exit | None:
         try:

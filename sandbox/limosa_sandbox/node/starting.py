@@ -59,16 +59,20 @@ async def start(recipe: Recipe, instance: Instance, host: Host) -> None:
 
 
 async def _spawn(request: Start, interpreter: str, instance: Instance, host: Host) -> int | None:
+    ways = [(plain_interpreter(), False)] * 2
     if request.module is not None:
-        zygote = await host.zygotes.get(interpreter, preload=True)
+        ways.insert(0, (interpreter, True))
+    for path, preload in ways:
+        zygote = await host.zygotes.get(path, preload)
         try:
-            return await zygote.start(request, instance.settle)
+            return await zygote.start(request if preload else replace(request, module=None), instance.settle)
         except ZygoteGoneError:
-            # It died under us. The plain way is slower and does not depend on it; the instance's record keeps it from
-            # being started twice.
-            request = replace(request, module=None)
-    zygote = await host.zygotes.get(plain_interpreter(), preload=False)
-    return await zygote.start(request, instance.settle)
+            # It died under us. The plain way is slower and does not depend on it; the instance's record keeps the container
+            # from being started twice.
+            continue
+    raise InterpreterError(
+        f"{interpreter}: the process that starts containers died repeatedly; see zygotes.log"
+    )
 
 
 def _request(recipe: Recipe, instance: Instance, host: Host) -> Start:

@@ -30,7 +30,9 @@ class Bench:
             await self.node.close(kill_pods)
             self.node = None
 
-    def create(self, name: str, script: str = "", *, command=None, annotations=None, container=None, **spec) -> dict:
+    def create(
+        self, name: str, script: str = "", *, command=None, annotations=None, container=None, **spec
+    ) -> dict:
         """Create a pod that runs a shell script of this machine, or a command in the task image."""
         main = {
             "name": "main",
@@ -81,7 +83,9 @@ class Bench:
         await self.until(is_gone, f"the removal of {name}")
 
     async def log(self, name: str, **options) -> str:
-        return b"".join([part async for part in self.node.log_reader.read("default", name, "main", **options)]).decode()
+        return b"".join(
+            [part async for part in self.node.log_reader.read("default", name, "main", **options)]
+        ).decode()
 
 
 @pytest.fixture

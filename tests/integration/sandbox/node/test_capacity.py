@@ -4,16 +4,24 @@ from fractions import Fraction
 
 
 def _scheduled(pod: dict) -> dict:
-    return [entry for entry in pod["status"].get("conditions", []) if entry["type"] == "PodScheduled"][0]
+    return {entry["type"]: entry for entry in pod["status"].get("conditions", [])}["PodScheduled"]
 
 
 def _limits(**amounts) -> dict:
-    return {"resources": {"limits": {name.replace("gpu", "nvidia.com/gpu"): value for name, value in amounts.items()}}}
+    return {
+        "resources": {
+            "limits": {name.replace("gpu", "nvidia.com/gpu"): value for name, value in amounts.items()}
+        }
+    }
 
 
 async def test_a_full_node_keeps_pods_waiting_and_says_why(bench):
     await bench.start(cpu=Fraction(1))
-    bench.create("first", "until test -e go; do sleep 0.02; done", container={"resources": {"requests": {"cpu": "800m"}}})
+    bench.create(
+        "first",
+        "until test -e go; do sleep 0.02; done",
+        container={"resources": {"requests": {"cpu": "800m"}}},
+    )
     await bench.phase("first", "Running")
     bench.create("second", "true", container={"resources": {"requests": {"cpu": "500m"}}})
     await bench.until(lambda: _scheduled(bench.pod("second"))["status"] == "False")
@@ -54,7 +62,13 @@ async def test_pods_get_disjoint_gpus_and_others_none(bench):
     await bench.phase("one", "Running"), await bench.phase("two", "Running"), await bench.phase("none")
 
     async def devices(name: str) -> list[str]:
-        await bench.until(lambda: (bench.node.log_reader._path(bench.pod(name)["metadata"]["uid"], name, "main", False)).stat().st_size)
+        await bench.until(
+            lambda: (
+                (bench.node.log_reader._path(bench.pod(name)["metadata"]["uid"], name, "main", False))
+                .stat()
+                .st_size
+            )
+        )
         return (await bench.log(name)).strip("[]\n").split(",")
 
     one, two = await devices("one"), await devices("two")

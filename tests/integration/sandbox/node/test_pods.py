@@ -63,9 +63,13 @@ async def test_a_death_by_signal_is_128_and_its_number(bench):
 
 async def test_termination_messages_are_cut_and_fall_back_to_the_log(bench):
     await bench.start()
-    bench.create("long", "head -c 6000 /dev/zero | tr '\\0' x > $TERMINATION", container={"env": [_TERMINATION]})
     bench.create(
-        "fallback", "echo the last words; exit 1", container={"terminationMessagePolicy": "FallbackToLogsOnError"}
+        "long", "head -c 6000 /dev/zero | tr '\\0' x > $TERMINATION", container={"env": [_TERMINATION]}
+    )
+    bench.create(
+        "fallback",
+        "echo the last words; exit 1",
+        container={"terminationMessagePolicy": "FallbackToLogsOnError"},
     )
 
     await bench.phase("long"), await bench.phase("fallback")
@@ -77,8 +81,12 @@ async def test_termination_messages_are_cut_and_fall_back_to_the_log(bench):
 async def test_the_environment_is_the_specification_and_nothing_else(bench, monkeypatch):
     monkeypatch.setenv("SANDBOX_SECRET", "leak")
     await bench.start()
-    bench.storage.create("secrets", "default", {"metadata": {"name": "s"}, "stringData": {"key": "hidden", "B": "b"}})
-    bench.storage.create("configmaps", "default", {"metadata": {"name": "c"}, "data": {"A": "a", "0-no-name": "x"}})
+    bench.storage.create(
+        "secrets", "default", {"metadata": {"name": "s"}, "stringData": {"key": "hidden", "B": "b"}}
+    )
+    bench.storage.create(
+        "configmaps", "default", {"metadata": {"name": "c"}, "data": {"A": "a", "0-no-name": "x"}}
+    )
     env = [
         {"name": "PLAIN", "value": "$(A)-$$(A)-$(NOWHERE)"},
         {"name": "HIDDEN", "valueFrom": {"secretKeyRef": {"name": "s", "key": "key"}}},
@@ -109,7 +117,9 @@ async def test_the_environment_is_the_specification_and_nothing_else(bench, monk
 
 async def test_volumes_are_folders_and_paths_in_the_environment_lead_there(bench):
     await bench.start()
-    bench.storage.create("secrets", "default", {"metadata": {"name": "s"}, "stringData": {"password": "xyzzy"}})
+    bench.storage.create(
+        "secrets", "default", {"metadata": {"name": "s"}, "stringData": {"password": "xyzzy"}}
+    )
     spec = {
         "volumes": [
             {"name": "work", "emptyDir": {}},
@@ -147,7 +157,9 @@ async def test_a_missing_secret_holds_the_pod_until_it_appears(bench):
     assert bench.pod("waits")["status"]["phase"] == "Pending"
 
     bench.storage.create("secrets", "default", {"metadata": {"name": "later"}, "stringData": {"other": "x"}})
-    await bench.until(lambda: "couldn't find key k in Secret default/later" in bench.state("waits")["waiting"]["message"])
+    await bench.until(
+        lambda: "couldn't find key k in Secret default/later" in bench.state("waits")["waiting"]["message"]
+    )
     data = {"data": {"k": base64.b64encode(b"here").decode()}}
     bench.storage.patch("secrets", "default", "later", data)
 
@@ -166,11 +178,17 @@ async def test_a_missing_volume_source_holds_the_pod_too(bench):
 
 async def test_an_image_that_cannot_run_fails_with_the_remedies(bench):
     await bench.start()
-    bench.create("foreign", command=["python", "-m", "limosa.runtime"], container={"image": "pytorch/pytorch:2"})
+    bench.create(
+        "foreign", command=["python", "-m", "limosa.runtime"], container={"image": "pytorch/pytorch:2"}
+    )
     bench.create("shell", command=["sh", "-c", "true"])
     bench.create("no-leave", "true", annotations={"limosa.dev/sandbox-host-process": "false"})
 
-    for name, culprit in (("foreign", 'image "pytorch/pytorch:2"'), ("shell", 'command "sh -c true"'), ("no-leave", "/bin/sh")):
+    for name, culprit in (
+        ("foreign", 'image "pytorch/pytorch:2"'),
+        ("shell", 'command "sh -c true"'),
+        ("no-leave", "/bin/sh"),
+    ):
         pod = await bench.phase(name, "Failed")
         ended = bench.state(name)["terminated"]
         assert pod["status"]["reason"] == ended["reason"] == "ImageNotRunnable"
@@ -182,7 +200,9 @@ async def test_an_image_that_cannot_run_fails_with_the_remedies(bench):
 async def test_a_program_that_does_not_exist_is_a_start_error(bench):
     await bench.start()
     bench.create("absent", command=["/no/such/program"])
-    bench.create("python", command=["python", "-c", "1"], annotations={"limosa.dev/sandbox-python": "/gone/bin/python"})
+    bench.create(
+        "python", command=["python", "-c", "1"], annotations={"limosa.dev/sandbox-python": "/gone/bin/python"}
+    )
 
     await bench.phase("absent", "Failed"), await bench.phase("python", "Failed")
 
@@ -303,7 +323,10 @@ async def test_a_forced_deletion_kills_at_once(bench):
 
 async def test_what_a_container_leaves_behind_is_killed(bench):
     await bench.start()
-    bench.create("litter", "sleep 62 & echo $!; setsid sleep 63 & sleep 0.1; ps -o pid= -C sleep --sort=-start_time | head -1")
+    bench.create(
+        "litter",
+        "sleep 62 & echo $!; setsid sleep 63 & sleep 0.1; ps -o pid= -C sleep --sort=-start_time | head -1",
+    )
 
     await bench.phase("litter", "Succeeded")
 
@@ -314,8 +337,16 @@ async def test_what_a_container_leaves_behind_is_killed(bench):
 
 async def test_more_memory_than_the_limit_is_an_oom_kill(bench):
     await bench.start(memory_interval=0.02)
-    grow = ["python", "-c", "import time; x = bytearray(120 << 20); print('still here', flush=True); time.sleep(60)"]
-    child = ["python", "-c", "import subprocess, sys; subprocess.run([sys.executable, '-c', " + repr(grow[2]) + "])"]
+    grow = [
+        "python",
+        "-c",
+        "import time; x = bytearray(120 << 20); print('still here', flush=True); time.sleep(60)",
+    ]
+    child = [
+        "python",
+        "-c",
+        "import subprocess, sys; subprocess.run([sys.executable, '-c', " + repr(grow[2]) + "])",
+    ]
     limit = {"resources": {"limits": {"memory": "64Mi"}}}
     bench.create("greedy", command=grow, container=limit)
     bench.create("greedy-child", command=child, container=limit)
@@ -381,7 +412,9 @@ async def test_closing_the_node_ends_pods_and_leaves_nothing_running(bench):
     assert bench.pod("long")["status"]["phase"] == "Failed"
     assert bench.pod("long")["status"]["reason"] == "Terminated"
     assert not any(_alive(pid) for pid in pids)
-    zygotes = [entry for entry in os.listdir("/proc") if entry.isdigit() and _is_zygote_of(entry, os.getpid())]
+    zygotes = [
+        entry for entry in os.listdir("/proc") if entry.isdigit() and _is_zygote_of(entry, os.getpid())
+    ]
     assert zygotes == []
 
 
@@ -394,7 +427,11 @@ async def test_trouble_is_told_by_events(bench):
         return [event for event in events if event["count"] > 2]
 
     (event,) = await bench.until(told)
-    assert (event["type"], event["reason"], event["message"]) == ("Warning", "Failed", 'Error: secret "nope" not found')
+    assert (event["type"], event["reason"], event["message"]) == (
+        "Warning",
+        "Failed",
+        'Error: secret "nope" not found',
+    )
 
 
 async def test_the_happy_path_is_told_when_wanted(bench):
