@@ -291,6 +291,11 @@ class _Handler:
             return web.Response(text=self._metrics())
         if path.rstrip("/") == "/openapi/v3":
             return web.Response(body=self._openapi_index(), content_type=_JSON)
+        if path == "/openapi/v2":
+            # All is described by v3; clients that fall back to v2 are to find an empty document, not an error.
+            return web.Response(
+                body=b"", content_type="application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+            )
         answer = self._discover(path)
         if answer is None:
             raise _unknown_path()
