@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from limosa.runtime.transfer import LaunchTransfer
-
 from limosa.runtime.exceptions import exception_details
 from limosa.runtime.outcome import LaunchFailed, Preempted
+from limosa.runtime.transfer import LaunchTransfer
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_model import failures
 from limosa_model.failures import Code

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import tempfile
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
@@ -94,7 +95,11 @@ class Launch:
             )
             outcome = self._failed(failures.system(Code.PREEMPTED, message))
         except StoreError as error:
-            outcome = self._failed(failures.system(Code.STORE, str(error), retryable=True))
+            outcome = self._failed(failures.system(Code.STORE, str(error), retryable=error.retryable))
+        except Exception as error:  # noqa: BLE001 - a bug of ours: it is told, and another launch may do better
+            traceback.print_exc()
+            message = f"the runtime failed: {type(error).__name__}: {error}"
+            outcome = self._failed(failures.system(Code.INTERNAL, message))
         if isinstance(outcome, Failed):
             self._record(outcome.failure)
         if logs is not None:
@@ -133,11 +138,9 @@ class Launch:
         sys.argv = [self._pod.task]
         literals = self._read_inputs()
         task = code.load_task(self._pod.loader, self._code_root)
-        from limosa.runtime.call import call_task
-
-        outputs = call_task(
-            task, literals, self._store, self._prefix, self._pod, self._scratch, self._code_root
-        )
+        data_prefix = layout.data_prefix(self._prefix, self._pod.launch_id)
+        transfer = LaunchTransfer(self._store, data_prefix, self._scratch)
+        outputs = call_task(task, literals, transfer, self._code_root)
         for name, literal in outputs.literals.items():
             if not literal.HasField("provenance"):
                 literal.provenance.CopyFrom(self._provenance(name))
