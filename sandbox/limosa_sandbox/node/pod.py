@@ -25,6 +25,8 @@ _BACKOFF_LIMIT = 300.0
 _DEVICE_WAIT = 0.05
 _KILL_AGAIN = 1.0
 _REFUSED_CODE = 128
+_NOT_ITS_OWN = ("StartError", "ContainerStatusUnknown")
+"""Ends that a container could not speak about itself, so that the pod's message does."""
 _DEADLINE = Verdict(
     "Failed", "DeadlineExceeded", "Pod was active on the node longer than the specified deadline"
 )
@@ -147,7 +149,7 @@ class PodRunner:
         try:
             folders = await self._make_volumes()
         except volumes.VolumeNotSupportedError as error:
-            return Verdict("Failed", "VolumeNotSupported", str(error))
+            return self._refuse(self._states[-1], Refusal("StartError", str(error)))
         for name, recipe in self._recipes.items():
             self._recipes[name] = replace(recipe, folders=folders, gpus=devices.get(name, ()))
         await self._run_containers()
@@ -364,7 +366,12 @@ class PodRunner:
     def _verdict(self) -> Verdict:
         phase = phase_of(self._states, never_restarts=True)
         if self._ending is None:
-            return Verdict(phase)
+            untold = (
+                state.exit.message
+                for state in self._states
+                if state.exit and state.exit.reason in _NOT_ITS_OWN
+            )
+            return Verdict(phase, message=next(untold, ""))
         if phase not in ("Succeeded", "Failed"):
             phase = "Failed"
         if self._ending.verdict is None or (self._ending.spares_success and phase == "Succeeded"):

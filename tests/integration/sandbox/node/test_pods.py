@@ -208,7 +208,18 @@ async def test_a_program_that_does_not_exist_is_a_start_error(bench):
 
     assert bench.state("absent")["terminated"]["reason"] == "StartError"
     assert "/no/such/program" in bench.state("absent")["terminated"]["message"]
+    assert bench.pod("absent")["status"]["message"] == bench.state("absent")["terminated"]["message"]
     assert "/gone/bin/python" in bench.state("python")["terminated"]["message"]
+
+
+async def test_a_volume_that_the_sandbox_does_not_have_is_a_start_error(bench):
+    await bench.start()
+    bench.create("claims", "true", volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}])
+
+    pod = await bench.phase("claims", "Failed")
+
+    assert bench.state("claims")["terminated"]["reason"] == "StartError"
+    assert "persistentVolumeClaim" in pod["status"]["message"]
 
 
 async def test_init_containers_run_in_order_and_the_first_failure_ends_the_pod(bench):
