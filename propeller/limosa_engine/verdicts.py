@@ -75,6 +75,7 @@ ENDED: dict[tuple[str, str], Ended] = {
     ("terminated", "ContainerCannotRun"): Ended(
         _USER, Code.IMAGE_NOT_RUNNABLE, False, "{place}: the image cannot run: {detail}"
     ),
+    ("terminated", "ImageNotRunnable"): Ended(_USER, Code.IMAGE_NOT_RUNNABLE, False, "{place}: {detail}"),
     ("terminated", "StartError"): Ended(
         _USER, Code.IMAGE_NOT_RUNNABLE, False, "{place}: the container cannot start: {detail}"
     ),
