@@ -42,21 +42,17 @@ _OWN_PACKAGES = {
 }
 
 
-def imported_files(
-    root: Path, modules: Mapping[str, ModuleType], *, before: Iterable[str] = ()
-) -> set[PurePosixPath]:
+def imported_files(root: Path, modules: Mapping[str, ModuleType]) -> set[PurePosixPath]:
     """Source files below the root of loaded modules: what the author's file imported of its own project.
 
     Args:
         root: The source root.
         modules: Usually `sys.modules`.
-        before: Names of modules that were loaded before the author's file was; they are left out.
     """
     base = root.resolve()
-    known = set(before)
     found = set()
     for name, module in list(modules.items()):
-        if name in known or name.partition(".")[0] in _OWN_PACKAGES:
+        if name.partition(".")[0] in _OWN_PACKAGES:
             continue
         file = getattr(module, "__file__", None)
         relative = _below(base, file) if isinstance(file, str) else None

@@ -116,9 +116,8 @@ def test_imported_takes_the_projects_own_modules_only(project):
         "os": os,
         "limosa.task": module("limosa.task", project / "flow.py"),
         "namespace": module("namespace", None),
-        "loaded_earlier": module("loaded_earlier", project / "pkg" / "__init__.py"),
     }
-    found = imported_files(project, modules, before=["loaded_earlier"])
+    found = imported_files(project, modules)
     assert found == {PurePosixPath("flow.py"), PurePosixPath("pkg/steps.py")}
 
 

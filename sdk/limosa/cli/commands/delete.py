@@ -1,0 +1,24 @@
+"""`limosa delete`."""
+
+import click
+
+from limosa.cli.exit_codes import ExitCode
+from limosa.cli.options import TargetFlags, open_target, target_options
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@target_options
+def command(runs: tuple[str, ...], yes: bool, **target: str | None) -> int:
+    """Delete finished RUNs: their results, files and logs. This cannot be undone."""
+    from limosa.cli.console import say
+
+    with open_target(TargetFlags(**target)) as client:
+        if not yes:
+            what = runs[0] if len(runs) == 1 else f"{len(runs)} runs"
+            click.confirm(f"delete {what} with all data?", abort=True, err=True)
+        for run in runs:
+            client.delete_run(run)
+            say(f"deleted {run}")
+    return ExitCode.OK

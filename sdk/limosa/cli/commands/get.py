@@ -1,0 +1,155 @@
+"""`limosa get`."""
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from limosa.cli.exit_codes import ExitCode
+from limosa.cli.options import TargetFlags, open_target, output_option, target_options
+
+if TYPE_CHECKING:
+    from limosa_idl.admin.v1alpha1.admin_pb2 import Entity
+
+_PHASES = ["queued", "running", "failing", "aborting", "succeeded", "failed", "aborted"]
+
+
+@click.group()
+def command() -> None:
+    """List or show runs and what is registered."""
+
+
+@command.command()
+@click.option(
+    "--phase",
+    "phases",
+    multiple=True,
+    type=click.Choice(_PHASES),
+    help="Only runs in this phase; may be repeated.",
+)
+@click.option(
+    "--target", "entity", default="", metavar="NAME", help="Only runs of this workflow, task or launch plan."
+)
+@click.option("--limit", type=click.IntRange(min=1), default=30, show_default=True, help="Most runs shown.")
+@target_options
+@output_option
+def runs(phases: tuple[str, ...], entity: str, limit: int, output: str, **target: str | None) -> int:
+    """List runs, newest first."""
+    from limosa.cli.console import say, write_data
+    from limosa.cli.run_facts import run_facts
+    from limosa.cli.tables import age, write_table
+    from limosa.render.progress import now_utc
+    from limosa.render.run_view import RunView
+    from limosa.render.tree import duration
+    from limosa_idl.run.v1alpha1 import run_pb2
+
+    wanted = [run_pb2.RunPhase.Value(f"RUN_PHASE_{phase.upper()}") for phase in phases]
+    with open_target(TargetFlags(**target)) as client:
+        found = list(itertools.islice(client.list_runs(phases=wanted, target=entity), limit + 1))
+    shown, now = found[:limit], now_utc()
+    if output != "text":
+        write_data([run_facts(run) for run in shown], output)
+        return ExitCode.OK
+    rows = []
+    for run in shown:
+        view = RunView()
+        view.run.CopyFrom(run)
+        seconds = view.seconds(now)
+        took = "" if seconds is None else duration(seconds)
+        rows.append({**run_facts(run), "age": age(run.created_at, now), "took": took})
+    write_table(["name", "phase", "target", "nodes", "age", "took"], rows)
+    if len(found) > limit:
+        say("there are more: raise --limit", "dim")
+    return ExitCode.OK
+
+
+@command.command()
+@click.argument("name")
+@target_options
+@output_option
+def run(name: str, output: str, **target: str | None) -> int:
+    """Show a run: its tree, its failure, its values."""
+    from limosa.cli.console import write_data
+    from limosa.cli.following import failure_details
+    from limosa.cli.run_facts import node_facts, run_facts
+    from limosa.render.failure import failed_run
+    from limosa.render.progress import now_utc
+    from limosa.render.run_view import RunView
+    from limosa.render.tree import summary, tree
+    from limosa_idl.admin.v1alpha1.admin_pb2 import RunUpdate
+
+    with open_target(TargetFlags(**target)) as client:
+        detail = client.get_run(name)
+        view = RunView()
+        view.apply(RunUpdate(run=detail.run, closure=detail.closure, snapshots=detail.snapshots))
+        now = now_utc()
+        if output != "text":
+            write_data({**run_facts(view.run), "node_states": node_facts(view, now)}, output)
+            return ExitCode.OK
+        from rich.console import Console
+
+        console = Console(highlight=False)
+        if view.failure is not None:
+            console.print(failed_run(view, failure_details(client, view), now))
+        else:
+            console.print(summary(view, now))
+            console.print(tree(view, now, final=True))
+        facts = {key: value for key, value in run_facts(view.run).items() if value and key in _SHOWN}
+        console.print()
+        for key, value in facts.items():
+            console.print(f"{key.replace('_', ' '):>12}  {value}", markup=False, soft_wrap=True)
+    return ExitCode.OK
+
+
+_SHOWN = ("target", "version", "created_at", "created_by", "cluster", "url", "abort_reason")
+
+
+def _list_entities(kind: str, name: str, limit: int, output: str, target: dict[str, str | None]) -> int:
+    from limosa.cli.console import say, write_data
+    from limosa.cli.tables import age, write_table
+    from limosa.render.progress import now_utc
+    from limosa_idl.admin.v1alpha1 import admin_pb2
+
+    with open_target(TargetFlags(**target)) as client:
+        value = admin_pb2.EntityKind.Value(f"ENTITY_KIND_{kind}")
+        found = list(itertools.islice(client.list_entities(value, name), limit + 1))
+    now = now_utc()
+    rows = [{**_entity_facts(entity), "age": age(entity.created_at, now)} for entity in found[:limit]]
+    if output == "text":
+        write_table(["name", "version", "inputs", "age", "created_by"], rows)
+    else:
+        write_data([{k: v for k, v in row.items() if k != "age"} for row in rows], output)
+    if len(found) > limit:
+        say("there are more: raise --limit", "dim")
+    return ExitCode.OK
+
+
+def _entity_facts(entity: "Entity") -> dict[str, Any]:
+    from limosa.cli.tables import moment
+    from limosa_model.types import describe
+
+    inputs = [f"{one.name}: {describe(one.type)}" for one in entity.interface.inputs]
+    return {
+        "name": entity.id.name,
+        "version": entity.id.version,
+        "inputs": ", ".join(inputs),
+        "digest": entity.digest,
+        "created_at": moment(entity.created_at),
+        "created_by": entity.created_by,
+    }
+
+
+def _lister(kind: str, words: str) -> click.Command:
+    @click.argument("name", required=False, default="")
+    @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="Most shown.")
+    @target_options
+    @output_option
+    def listed(name: str, limit: int, output: str, **target: str | None) -> int:
+        return _list_entities(kind, name, limit, output, target)
+
+    return click.command(help=f"List {words}, newest first; all versions of one with NAME.")(listed)
+
+
+command.add_command(_lister("WORKFLOW", "workflows"), "workflows")
+command.add_command(_lister("TASK", "tasks"), "tasks")
+command.add_command(_lister("LAUNCH_PLAN", "launch plans"), "launch-plans")

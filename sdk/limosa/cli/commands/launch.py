@@ -1,0 +1,96 @@
+"""`limosa launch`."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from limosa.cli.options import TargetFlags, open_target, output_option, target_options
+
+if TYPE_CHECKING:
+    from limosa.remote import Client
+    from limosa_idl.admin.v1alpha1.admin_pb2 import Entity
+
+_KINDS = ("launch-plan", "workflow", "task")
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.option(
+    "--kind", type=click.Choice(_KINDS), help="What NAME is, where a launch plan, workflow and task share it."
+)
+@click.option("--version", default="", metavar="VERSION", help="Version; the newest by default.")
+@click.option("--wait", is_flag=True, help="Follow the run to its end (the default).")
+@click.option("--detach", is_flag=True, help="Start the run and return.")
+@click.option("--timeout", type=float, metavar="SECONDS", help="Stop waiting after this time (exit 5).")
+@click.option("--name", "run_name", metavar="NAME", help="Name of the run, in place of a generated one.")
+@target_options
+@output_option
+@click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="NAME [INPUTS]...")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    kind: str | None,
+    version: str,
+    wait: bool,
+    detach: bool,
+    timeout: float | None,
+    run_name: str | None,
+    words: tuple[str, ...],
+    output: str,
+    **target: str | None,
+) -> int:
+    """Run what is registered under NAME. Everything after NAME is an input."""
+    from limosa.cli.launching import Flags, check_run_name, create_run, short_name, stay
+    from limosa.cli.typed_command import read_arguments
+    from limosa.remote import ClientTransfer
+
+    if wait and detach:
+        raise click.UsageError("--wait and --detach exclude each other", ctx)
+    check_run_name(run_name)
+    name, *arguments = words
+    with open_target(TargetFlags(**target)) as client:
+        entity = find_entity(client, name, kind, version)
+        description = (entity.task.description or entity.workflow.entry) if not kind else ""
+        given = read_arguments(
+            entity.interface, arguments, name=short_name(entity.id.name), description=description, parent=ctx
+        )
+        transfer = ClientTransfer(client)
+        try:
+            inputs = given.literals(transfer)
+            sandbox = client.info().sandbox
+            run = create_run(client, entity.id, inputs, run_name, sandbox=sandbox)
+        finally:
+            transfer.close()
+        return stay(client, run, Flags(detach, timeout, run_name, output))
+
+
+def find_entity(client: "Client", name: str, kind: str | None, version: str) -> "Entity":
+    """The launch plan, workflow or task of a name, in this order unless a kind is given.
+
+    A workflow with a launch plan of the same name is reached through the launch plan. Raises RemoteError.
+    """
+    from limosa.remote import RemoteError
+    from limosa_idl.admin.v1alpha1 import admin_pb2
+    from limosa_model.interfaces import suggest
+
+    kinds = (kind,) if kind else _KINDS
+    for each in kinds:
+        value = admin_pb2.EntityKind.Value(f"ENTITY_KIND_{each.replace('-', '_').upper()}")
+        try:
+            return client.get_entity(value, name, version)
+        except RemoteError as error:
+            if error.code != RemoteError.NOT_FOUND:
+                raise
+    known = []
+    for each in kinds:
+        value = admin_pb2.EntityKind.Value(f"ENTITY_KIND_{each.replace('-', '_').upper()}")
+        known += [entity.id.name for entity in client.list_entities(value)]
+    what = f"{name} in version {version}" if version else name
+    short = [one for one in dict.fromkeys(known) if one.rpartition(".")[2] == name]
+    remedy = f"did you mean '{short[0]}'?" if short else suggest(name, list(dict.fromkeys(known))[:20])
+    raise RemoteError(
+        code=RemoteError.NOT_FOUND,
+        message=f"nothing is registered as {what}",
+        place=client.target.describe(),
+        remedy=remedy if known else "register it with `limosa register FILE`",
+    )

@@ -1,0 +1,74 @@
+"""`limosa run`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from limosa.cli.options import output_option, resolve_settings, target_options
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False},
+    options_metavar="[OPTIONS]",
+)
+@click.option("-m", "--module", metavar="MODULE", help="A module to take instead of FILE.")
+@click.option("--remote", is_flag=True, help="Run on the platform, not here.")
+@click.option("--wait", is_flag=True, help="Follow the run to its end (the default with --remote).")
+@click.option("--detach", is_flag=True, help="With --remote: start the run and return.")
+@click.option(
+    "--timeout", type=float, metavar="SECONDS", help="With --remote: stop waiting after this time (exit 5)."
+)
+@click.option("--name", metavar="NAME", help="With --remote: name of the run, in place of a generated one.")
+@click.option(
+    "--copy",
+    type=click.Choice(["imported", "all"]),
+    help="Which files travel: those imported, or all that git does not ignore.",
+)
+@click.option("--include", multiple=True, metavar="GLOB", help="Further files that travel.")
+@click.option("--image", metavar="IMAGE", help="Container image of tasks that name none.")
+@target_options
+@output_option
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="FILE [NAME] [INPUTS]...")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    module: str | None,
+    remote: bool,
+    wait: bool,
+    detach: bool,
+    timeout: float | None,
+    name: str | None,
+    copy: str | None,
+    include: tuple[str, ...],
+    image: str | None,
+    words: tuple[str, ...],
+    output: str,
+    **target: str | None,
+) -> int:
+    """Run a task, workflow or launch plan of FILE: here, or on the platform with --remote.
+
+    Our options stand before FILE; everything after NAME is an input, such as --learning-rate 0.1.
+    NAME may be left out where FILE has one workflow. Its inputs are shown by: limosa run FILE NAME --help
+    """
+    from limosa.cli.launching import Flags, run_here, run_remotely
+    from limosa.cli.submission import choose
+    from limosa.compiler import load_module
+
+    rest = list(words)
+    if module is None and not rest:
+        raise click.UsageError("name a FILE, or a module with -m", ctx)
+    if wait and detach:
+        raise click.UsageError("--wait and --detach exclude each other", ctx)
+    if not remote and (detach or timeout is not None or name):
+        raise click.UsageError("--detach, --timeout and --name need --remote", ctx)
+    source = module if module is not None else rest.pop(0)
+    entity_name = rest.pop(0) if rest and not rest[0].startswith("-") else None
+    loaded = load_module(source)
+    entity = choose(loaded, entity_name, source)
+    if not remote:
+        return run_here(ctx, entity, rest, form=output)
+    flags: dict[str, Any] = {**target, "copy": copy, "include": include, "container_image": image}
+    settings = resolve_settings(flags, Path(loaded.source_root))
+    return run_remotely(ctx, loaded, entity, rest, settings, Flags(detach, timeout, name, output))

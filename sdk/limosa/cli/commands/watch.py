@@ -1,0 +1,18 @@
+"""`limosa watch`."""
+
+import click
+
+from limosa.cli.options import TargetFlags, open_target, output_option, target_options
+
+
+@click.command()
+@click.argument("run")
+@click.option("--timeout", type=float, metavar="SECONDS", help="Stop waiting after this time (exit 5).")
+@target_options
+@output_option
+def command(run: str, timeout: float | None, output: str, **target: str | None) -> int:
+    """Follow RUN to its end; then show its outputs, or its failure."""
+    from limosa.cli.following import follow_to_end
+
+    with open_target(TargetFlags(**target)) as client:
+        return follow_to_end(client, run, form=output, timeout=timeout)

@@ -1,0 +1,98 @@
+"""Outputs as files of a directory."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from limosa.cli.following import fetched
+from limosa.errors import LimosaError
+from limosa.remote import ClientTransfer
+from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
+from limosa_model.values import to_plain
+
+VALUES_FILE = "outputs.json"
+
+
+class Downloads:
+    """Fetches what literals refer to; nothing that is there is overwritten with other content unasked."""
+
+    def __init__(self, transfer: ClientTransfer, directory: Path) -> None:
+        """Takes what fetches, and where files go."""
+        self._transfer = transfer
+        self._directory = directory
+        self._written: list[Path] = []
+
+    def fetch(self, outputs: LiteralMap, order: Sequence[str]) -> Iterator[Path]:
+        """Writes files, and `VALUES_FILE` with all outputs as plain data; gives each path written.
+
+        Raises:
+            LimosaError: Stored bytes are not those the run wrote, or the directory cannot be written.
+        """
+        self._directory.mkdir(parents=True, exist_ok=True)
+        plain = {}
+        for name in [*order, *sorted(set(outputs.literals) - set(order))]:
+            if name in outputs.literals:
+                plain[name] = self._value(fetched(outputs.literals[name], self._transfer), name)
+        yield from self._written
+        values = self._directory / VALUES_FILE
+        values.write_text(json.dumps(plain, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        yield values
+
+    def _value(self, literal: Literal, place: str) -> Any:
+        """Plain data, with local paths in place of references."""
+        kind = literal.WhichOneof("value")
+        if kind == "blob":
+            return self._blob(literal, place)
+        if kind == "structured_dataset":
+            return self._file(literal.structured_dataset.uri, f"{place}.parquet", literal.digest)
+        if kind == "union_value":
+            return self._value(literal.union_value.value, place)
+        if kind == "collection":
+            return [self._value(item, f"{place}/{i}") for i, item in enumerate(literal.collection.literals)]
+        if kind == "map_value":
+            items = sorted(literal.map_value.literals.items())
+            return {key: self._value(item, f"{place}/{_safe(key)}") for key, item in items}
+        if kind == "record":
+            fields = literal.record.fields.items()
+            return {key: self._value(item, f"{place}/{_safe(key)}") for key, item in fields}
+        return to_plain(literal)
+
+    def _blob(self, literal: Literal, place: str) -> str:
+        blob = literal.blob
+        if blob.multipart:
+            target = self._directory / place
+            self._transfer.fetch_directory(blob.uri, target)
+            self._written.append(target)
+            return str(target)
+        name = _safe(blob.name or blob.uri.rpartition("/")[2])
+        return self._file(blob.uri, f"{place}/{name}", literal.digest)
+
+    def _file(self, uri: str, name: str, digest: str) -> str:
+        target = self._directory / name
+        self._transfer.fetch(uri, target)
+        if digest.startswith("sha256:") and _digest(target) != digest:
+            target.unlink()
+            raise LimosaError(
+                code="CorruptData",
+                message="the stored bytes are not those the run wrote: their digest is another",
+                place=uri,
+                remedy="the object store changed them; run the workflow again",
+            )
+        self._written.append(target)
+        return str(target)
+
+
+def _safe(name: str) -> str:
+    cleaned = re.sub(r"[\x00-\x1f/\\]", "_", name)
+    return "_" if cleaned in ("", ".", "..") else cleaned
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return "sha256:" + digest.hexdigest()

@@ -1,0 +1,156 @@
+"""Staying with a run to its end, and saying how it ended."""
+
+from typing import TYPE_CHECKING, Any
+
+from limosa.cli.console import say, stderr_console, write_result
+from limosa.cli.exit_codes import ExitCode
+from limosa.errors import LimosaError
+from limosa.remote import Client, ClientTransfer, RemoteError
+from limosa.render.failure import LOG_LINES, FailureDetails, failed_run
+from limosa.render.outputs import render_outputs
+from limosa.render.progress import follow, now_utc
+from limosa.render.run_view import RunView
+from limosa.render.tree import summary, tree
+from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM
+from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
+from limosa_idl.run.v1alpha1 import run_pb2
+from limosa_model.values import to_plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LARGEST_SHOWN_BYTES = 64 * 1024 * 1024
+"""Larger offloaded values are shown as references."""
+
+
+def follow_to_end(client: Client, name: str, *, form: str, timeout: float | None) -> ExitCode:
+    """Shows a run until it ends, then its outputs or its failure.
+
+    Args:
+        client: Of the server that has the run.
+        name: The run's.
+        form: Of the outputs: text, json or yaml.
+        timeout: Seconds to wait; None waits for ever.
+    """
+    view = RunView()
+    console = stderr_console()
+
+    def on_trouble(error: RemoteError) -> None:
+        console.print(f"{error.message}; the run goes on, connecting again …", style="yellow", markup=False)
+
+    try:
+        follow(client.watch_run(name, timeout=timeout, on_trouble=on_trouble), view, console)
+    except KeyboardInterrupt:
+        say(f"\ndetached; {name} goes on\n{_ways_on(name)}")
+        return ExitCode.INTERRUPTED
+    except RemoteError as error:
+        if error.code == RemoteError.TIMEOUT and timeout is not None:
+            say(f"still going after {timeout:g} s; {name} goes on\n{_ways_on(name)}")
+            return ExitCode.WAIT_TIMEOUT
+        if error.code == RemoteError.UNREACHABLE:
+            error.remedy += f"; then return with `limosa watch {name}`"
+        raise
+    return show_end(client, view, form=form)
+
+
+def show_end(client: Client, view: RunView, *, form: str) -> ExitCode:
+    """Says how a run ended; writes the outputs of one that succeeded."""
+    now = now_utc()
+    if view.phase == run_pb2.RUN_PHASE_SUCCEEDED:
+        console = stderr_console()
+        say(summary(view, now))
+        if console.is_terminal:
+            say(tree(view, now, final=False))
+        write_result(render_outputs(plain_outputs(client, view.run.name, view.run.state.outputs), form))
+        return ExitCode.OK
+    if view.phase == run_pb2.RUN_PHASE_ABORTED:
+        say(summary(view, now))
+        say(tree(view, now, final=False))
+        if view.run.abort_reason:
+            say(f"  {view.run.abort_reason}", "dim")
+        return ExitCode.ABORTED
+    say(failed_run(view, failure_details(client, view), now))
+    system = view.failure is not None and view.failure.kind == FAILURE_KIND_SYSTEM
+    return ExitCode.SYSTEM if system else ExitCode.USER_FAILURE
+
+
+def failure_details(client: Client, view: RunView) -> FailureDetails:
+    """Inputs and last log lines of the node that failed; nothing where they cannot be had."""
+    failure = view.failure
+    if failure is None or not failure.origin.node_path:
+        return FailureDetails(None, [])
+    node = failure.origin.node_path
+    index = failure.origin.index if failure.origin.HasField("index") else None
+    inputs: LiteralMap | None = None
+    lines: list[str] = []
+    try:
+        data = client.run_data(view.run.name, node, index)
+        inputs = data.inputs if data.HasField("inputs") else None
+        for chunk in client.logs(view.run.name, node_path=node, index=index, tail_lines=LOG_LINES):
+            lines += chunk.text.splitlines()
+    except LimosaError as error:
+        lines.append(f"(not all could be read: {error.message})")
+    return FailureDetails(inputs, lines[-LOG_LINES:])
+
+
+def plain_outputs(client: Client, name: str, known: LiteralMap) -> dict[str, Any]:
+    """A run's outputs as plain data, in the order of its interface."""
+    data = client.run_data(name)
+    outputs = data.outputs if data.HasField("outputs") else known
+    order = [variable.name for variable in data.interface.outputs]
+    return plain_map(client, outputs.literals, order)
+
+
+def plain_map(client: Client, literals: "Mapping[str, Literal]", order: list[str]) -> dict[str, Any]:
+    """Literals as plain data; stored ones are fetched where they are not too large."""
+    transfer = ClientTransfer(client)
+    try:
+        names = [name for name in order if name in literals]
+        names += [name for name in sorted(literals) if name not in names]
+        return {name: to_plain(fetched(literals[name], transfer)) for name in names}
+    finally:
+        transfer.close()
+
+
+def fetched(literal: Literal, transfer: ClientTransfer) -> Literal:
+    """A literal with what is stored apart put back in."""
+    kind = literal.WhichOneof("value")
+    if kind == "offloaded":
+        if literal.offloaded.size > LARGEST_SHOWN_BYTES:
+            return literal
+        return fetched(_fetch(literal, transfer), transfer)
+    if kind == "collection" and _has_stored(literal):
+        items = [fetched(item, transfer) for item in literal.collection.literals]
+        made = Literal()
+        made.collection.literals.extend(items)
+        return made
+    if kind == "map_value" and _has_stored(literal):
+        made = Literal()
+        for key, item in literal.map_value.literals.items():
+            made.map_value.literals[key].CopyFrom(fetched(item, transfer))
+        return made
+    return literal
+
+
+def _fetch(literal: Literal, transfer: ClientTransfer) -> Literal:
+    from limosa.types.converter import ValueProblem
+    from limosa.types.offloaded import fetch
+
+    try:
+        return fetch(literal, transfer)
+    except ValueProblem as error:
+        remedy = "the object store changed it; run the workflow again"
+        raise LimosaError(code="CorruptData", message=str(error), remedy=remedy) from error
+
+
+def _has_stored(literal: Literal) -> bool:
+    kind = literal.WhichOneof("value")
+    if kind == "collection":
+        return any(_has_stored(item) for item in literal.collection.literals)
+    if kind == "map_value":
+        return any(_has_stored(item) for item in literal.map_value.literals.values())
+    return kind == "offloaded"
+
+
+def _ways_on(name: str) -> str:
+    return f"  limosa watch {name}    to return to it\n  limosa abort {name}    to end it"

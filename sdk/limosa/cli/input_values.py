@@ -1,0 +1,262 @@
+"""Inputs as a person writes them (text, JSON, files) into literals, by type."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from limosa.errors import LimosaError
+from limosa.types.transfer import TransferContext
+from limosa_idl.core.v1alpha1 import types_pb2
+from limosa_idl.core.v1alpha1.literal_pb2 import Literal, Record, UnionValue
+from limosa_idl.core.v1alpha1.types_pb2 import LiteralType
+from limosa_model import values
+from limosa_model.plain import PlainError, from_plain
+from limosa_model.types import describe
+
+_JSON_KINDS = {"collection", "map_value", "record"}
+_BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+class InputValues:
+    """Converts inputs; local files they name are uploaded by the transfer it was given."""
+
+    def __init__(self, transfer: TransferContext) -> None:
+        """Takes what uploads files."""
+        self._transfer = transfer
+
+    def from_text(self, text: str, type_: LiteralType, place: str) -> Literal:
+        """A value from one argument of the command line.
+
+        Lists, dicts and records are JSON, or "@path" of a file with it. Raises LimosaError naming the place.
+        """
+        try:
+            return self._from_text(text, type_, place)
+        except PlainError as error:
+            raise bad_input(place, error) from error
+
+    def from_data(self, data: Any, type_: LiteralType, place: str) -> Literal:
+        """A value from parsed JSON, YAML or TOML. Raises LimosaError naming the place."""
+        try:
+            return self._from_data(data, type_, "")
+        except PlainError as error:
+            raise bad_input(place, error) from error
+
+    def _from_text(self, text: str, type_: LiteralType, place: str) -> Literal:
+        kind = type_.WhichOneof("kind")
+        if kind == "union_type":
+            return self._union_from_text(text, type_, place)
+        if kind in ("blob", "structured_dataset"):
+            return self._reference(text, type_, "")
+        if kind == "simple" and type_.simple != types_pb2.SIMPLE_TYPE_STRUCT:
+            return from_plain(_scalar(text, type_), type_)
+        if kind in _JSON_KINDS or kind == "simple":
+            return self._from_data(_json_or_file(text, type_), type_, "")
+        return from_plain(text, type_)
+
+    def _union_from_text(self, text: str, type_: LiteralType, place: str) -> Literal:
+        def as_written(variant: types_pb2.UnionType.Variant) -> int:
+            # Every text is a str, so that other variants are tried first.
+            return variant.type.simple == types_pb2.SIMPLE_TYPE_STRING
+
+        for variant in sorted(type_.union_type.variants, key=as_written):
+            try:
+                value = self._from_text(text, variant.type, place)
+            except PlainError:
+                continue
+            return Literal(union_value=UnionValue(tag=variant.tag, value=value))
+        raise PlainError("", f"expected {describe(type_)}, got {text!r}")
+
+    def _from_data(self, data: Any, type_: LiteralType, place: str) -> Literal:
+        """As `from_plain`, but a path stands for the file or directory it names."""
+        if not _refers(type_):
+            return from_plain(data, type_, place)
+        kind = type_.WhichOneof("kind")
+        if kind in ("blob", "structured_dataset"):
+            return self._reference(data, type_, place)
+        if kind == "collection" and isinstance(data, list):
+            items = [self._from_data(x, type_.collection, f"{place}[{i}]") for i, x in enumerate(data)]
+            return values.collection(items)
+        if kind == "map_value" and isinstance(data, dict):
+            entries = {
+                str(key): self._from_data(x, type_.map_value, f"{place}[{key!r}]") for key, x in data.items()
+            }
+            return values.literal_map(entries)
+        if kind == "record" and isinstance(data, dict):
+            return self._record(data, type_, place)
+        if kind == "union_type":
+            for variant in type_.union_type.variants:
+                try:
+                    value = self._from_data(data, variant.type, place)
+                except PlainError:
+                    continue
+                return Literal(union_value=UnionValue(tag=variant.tag, value=value))
+        return from_plain(data, type_, place)
+
+    def _record(self, data: dict[str, Any], type_: LiteralType, place: str) -> Literal:
+        uploaded = {
+            field.name: self._from_data(data[field.name], field.type, f"{place}.{field.name}")
+            for field in type_.record.fields
+            if field.name in data and _refers(field.type)
+        }
+        plain = {name: value for name, value in data.items() if name not in uploaded}
+        rest = LiteralType()
+        rest.CopyFrom(type_)
+        del rest.record.fields[:]
+        rest.record.fields.extend(field for field in type_.record.fields if field.name not in uploaded)
+        fields = dict(from_plain(plain, rest, place).record.fields)
+        return Literal(record=Record(fields={**fields, **uploaded}))
+
+    def _reference(self, data: Any, type_: LiteralType, place: str) -> Literal:
+        if not isinstance(data, str) or "://" in data:
+            return from_plain(data, type_, place)
+        path = Path(data).expanduser()
+        if not path.exists():
+            raise PlainError(
+                place, f"expected the path or URI of a {describe(type_)}; there is no file {data}"
+            )
+        if type_.WhichOneof("kind") == "structured_dataset":
+            return self._dataset(path, place)
+        if type_.blob.dimensionality == types_pb2.BlobType.DIMENSIONALITY_MULTIPART:
+            return self._directory(path, place)
+        if path.is_dir():
+            raise PlainError(place, f"expected a File; {data} is a directory")
+        stored = self._transfer.upload_file(path, path.name)
+        literal = Literal(digest=stored.digest)
+        literal.blob.uri, literal.blob.size, literal.blob.name = stored.uri, stored.size, path.name
+        literal.blob.format = type_.blob.format or path.suffix.lstrip(".")
+        return literal
+
+    def _directory(self, path: Path, place: str) -> Literal:
+        if not path.is_dir():
+            raise PlainError(place, f"expected a Directory; {path} is a file")
+        name = path.resolve().name
+        stored = self._transfer.upload_directory(path, name)
+        literal = Literal(digest=stored.digest)
+        literal.blob.uri, literal.blob.size, literal.blob.name = stored.uri, stored.size, name
+        literal.blob.multipart = True
+        return literal
+
+    def _dataset(self, path: Path, place: str) -> Literal:
+        from limosa.types.converter import ValueProblem
+        from limosa.types.parquet import write_table
+
+        suffix = path.suffix.lower()
+        try:
+            if suffix in (".csv", ".tsv"):
+                from pyarrow import csv
+
+                options = csv.ParseOptions(delimiter="\t" if suffix == ".tsv" else ",")
+                return write_table(csv.read_csv(path, parse_options=options), self._transfer)
+            from pyarrow import parquet
+
+            return write_table(parquet.read_table(path), self._transfer)
+        except ModuleNotFoundError as error:
+            raise PlainError(place, "a frame from a file needs pyarrow: pip install pyarrow") from error
+        except (OSError, ValueError, ValueProblem) as error:
+            raise PlainError(place, f"{path} is not a readable Parquet or CSV file: {error}") from error
+
+
+def bad_input(place: str, error: PlainError) -> LimosaError:
+    """The error a person sees for a value that does not fit."""
+    return LimosaError(code="BadInput", message=str(error), place=place)
+
+
+def read_inputs_file(name: str) -> dict[str, Any]:
+    """The object in a JSON, YAML or TOML file of inputs; "-" is JSON on standard input. Raises LimosaError."""
+    if name == "-":
+        import sys
+
+        return _object(_parse_json(sys.stdin.read(), "standard input"), "standard input")
+    path = Path(name)
+    text = _read(path)
+    if path.suffix == ".toml":
+        from limosa.config.toml import read_toml
+
+        return read_toml(path)
+    if path.suffix in (".yaml", ".yml"):
+        return _object(_parse_yaml(text, name), name)
+    return _object(_parse_json(text, name), name)
+
+
+def _refers(type_: LiteralType) -> bool:
+    """Whether values of the type may be, or hold, files."""
+    kind = type_.WhichOneof("kind")
+    if kind in ("blob", "structured_dataset"):
+        return True
+    if kind == "collection":
+        return _refers(type_.collection)
+    if kind == "map_value":
+        return _refers(type_.map_value)
+    if kind == "record":
+        return any(_refers(field.type) for field in type_.record.fields)
+    return kind == "union_type" and any(_refers(variant.type) for variant in type_.union_type.variants)
+
+
+def _scalar(text: str, type_: LiteralType) -> Any:
+    simple = type_.simple
+    try:
+        if simple == types_pb2.SIMPLE_TYPE_INTEGER:
+            return int(text)
+        if simple == types_pb2.SIMPLE_TYPE_FLOAT:
+            return float(text)
+    except ValueError as error:
+        raise PlainError("", f"expected {describe(type_)}, got {text!r}") from error
+    if simple == types_pb2.SIMPLE_TYPE_BOOLEAN:
+        if text.lower() not in _BOOLEANS:
+            raise PlainError("", f"expected bool (true or false), got {text!r}")
+        return _BOOLEANS[text.lower()]
+    if simple == types_pb2.SIMPLE_TYPE_NONE:
+        if text.lower() not in ("none", "null"):
+            raise PlainError("", f"expected None, got {text!r}")
+        return None
+    return text
+
+
+def _json_or_file(text: str, type_: LiteralType) -> Any:
+    if text.startswith("@"):
+        name = text[1:]
+        content = _read(Path(name))
+        return _parse_yaml(content, name) if name.endswith((".yaml", ".yml")) else _parse_json(content, name)
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        example = "[1, 2]" if type_.WhichOneof("kind") == "collection" else '{"name": 1}'
+        raise PlainError(
+            "", f"expected {describe(type_)} as JSON, such as '{example}', or @file; got {text!r} ({error})"
+        ) from error
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise LimosaError(code="BadInput", message=f"cannot read it: {why}", place=str(path)) from error
+
+
+def _parse_json(text: str, place: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise LimosaError(code="BadInput", message=f"it is not JSON: {error}", place=place) from error
+
+
+def _parse_yaml(text: str, place: str) -> Any:
+    try:
+        import yaml
+    except ModuleNotFoundError as error:
+        remedy = "pip install pyyaml, or write it as JSON"
+        raise LimosaError(
+            code="BadInput", message="reading YAML needs PyYAML", place=place, remedy=remedy
+        ) from error
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise LimosaError(code="BadInput", message=f"it is not YAML: {error}", place=place) from error
+
+
+def _object(data: Any, place: str) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        message = f"inputs must be an object of names and values, not {type(data).__name__}"
+        raise LimosaError(code="BadInput", message=message, place=place)
+    return data

@@ -1,0 +1,122 @@
+"""Running an entity of a file: here, or on the platform."""
+
+import dataclasses
+import inspect
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from limosa.cli.console import say, write_data, write_result
+from limosa.cli.exit_codes import ExitCode
+from limosa.cli.options import open_client
+from limosa.cli.submission import new_run_name, prepare, register, run_annotations
+from limosa.cli.typed_command import GivenInputs, read_arguments
+
+if TYPE_CHECKING:
+    from limosa.compiler import Compiled, LoadedModule
+    from limosa.config import Settings
+    from limosa.remote import Client
+    from limosa_idl.admin.v1alpha1.admin_pb2 import EntityId, Run
+    from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+
+
+@dataclasses.dataclass(frozen=True)
+class Flags:
+    """How to go on once the run exists."""
+
+    detach: bool
+    timeout: float | None
+    """Seconds to wait; None waits for ever."""
+    name: str | None
+    """Of the run; None generates one."""
+    output: str
+    """Form of the result: text, json or yaml."""
+
+
+def run_remotely(
+    ctx: click.Context,
+    loaded: "LoadedModule",
+    entity: Any,
+    arguments: Sequence[str],
+    settings: "Settings",
+    flags: Flags,
+) -> int:
+    """Registers an entity and runs it on the platform; gives the exit status."""
+    from limosa.remote import ClientTransfer
+
+    check_run_name(flags.name)
+    given = read_inputs(ctx, entity, arguments)
+    submission = prepare([loaded], [entity], settings, version=None, note=noted)
+    try:
+        with open_client(settings) as client:
+            transfer = ClientTransfer(client)
+            try:
+                inputs = given.literals(transfer)
+                info = client.info()
+                register(client, transfer, submission, noted)
+                compiled = submission.compiled[0]
+                target = entity_id(client, compiled, submission.version)
+                run = create_run(client, target, inputs, flags.name, sandbox=info.sandbox)
+            finally:
+                transfer.close()
+            return stay(client, run, flags)
+    finally:
+        submission.bundle.discard()
+
+
+def create_run(
+    client: "Client", target: "EntityId", inputs: "LiteralMap", name: str | None, *, sandbox: bool
+) -> "Run":
+    """Starts a run under a name. Raises RemoteError."""
+    return client.create_run(name or new_run_name(), target, inputs, annotations=run_annotations(sandbox))
+
+
+def stay(client: "Client", run: "Run", flags: Flags) -> int:
+    """Says what was started, then follows it or leaves; gives the exit status."""
+    say(f"run {run.name}" + (f"  {run.url}" if run.url else ""))
+    if flags.detach:
+        if flags.output == "text":
+            write_result(run.name + "\n")
+        else:
+            write_data({"name": run.name, "uid": run.uid, "url": run.url}, flags.output)
+        return ExitCode.OK
+    from limosa.cli.following import follow_to_end
+
+    return follow_to_end(client, run.name, form=flags.output, timeout=flags.timeout)
+
+
+def entity_id(client: "Client", compiled: "Compiled", version: str) -> "EntityId":
+    """The id under which a compiled entity was registered."""
+    from limosa_idl.admin.v1alpha1 import admin_pb2
+
+    kind = admin_pb2.EntityKind.Value(f"ENTITY_KIND_{compiled.kind.upper()}")
+    return client.entity_id(kind, compiled.name, version)
+
+
+def check_run_name(name: str | None) -> None:
+    """Refuses a run name that is not legal. Raises click.UsageError."""
+    from limosa_model.names import check_name
+
+    problem = check_name("run", name) if name else None
+    if problem:
+        raise click.UsageError(problem)
+
+
+def short_name(name: str) -> str:
+    """The last part of an entity's name."""
+    return name.rpartition(".")[2]
+
+
+def read_inputs(ctx: click.Context, entity: Any, arguments: Sequence[str]) -> GivenInputs:
+    """What stands after the name of an entity of a file. Raises click.UsageError."""
+    documented = getattr(entity, "workflow", entity)  # a launch plan is described by its workflow
+    description = inspect.cleandoc(documented.__doc__ or "")
+    return read_arguments(
+        entity.interface, arguments, name=short_name(entity.name), description=description, parent=ctx
+    )
+
+
+def noted(text: str) -> None:
+    """Tells something on the way."""
+    say(text, "dim")

@@ -1,0 +1,107 @@
+"""Options that several verbs share."""
+
+import dataclasses
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from limosa.errors import LimosaError
+
+if TYPE_CHECKING:
+    from limosa.config import Settings
+    from limosa.remote import Client
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetFlags:
+    """The flags that choose a server and a project-domain; None: not given."""
+
+    context: str | None = None
+    endpoint: str | None = None
+    project: str | None = None
+    domain: str | None = None
+
+
+def target_options(function: _Function) -> _Function:
+    """Adds the flags of `TargetFlags`."""
+    for option in (
+        click.option("-d", "--domain", metavar="NAME", help="Domain: development, staging or production."),
+        click.option("-p", "--project", metavar="NAME", help="Project."),
+        click.option("--endpoint", metavar="URL", help="Address of admin, in place of the context's."),
+        click.option("--context", metavar="NAME", help="Context to use."),
+    ):
+        function = option(function)
+    return function
+
+
+def output_option(function: _Function) -> _Function:
+    """Adds -o."""
+    option = click.option(
+        "-o",
+        "--output",
+        type=click.Choice(["text", "json", "yaml"]),
+        default="text",
+        show_default=True,
+        help="Form of the result on standard output.",
+    )
+    return option(function)
+
+
+def resolve_settings(flags: dict[str, Any], start: Path | None = None) -> "Settings":
+    """Every setting, for a command given these flags.
+
+    Args:
+        flags: By setting name.
+        start: Directory whose project file counts; the working directory by default.
+    """
+    from limosa.config import resolve
+
+    return resolve(flags, os.environ, start or Path.cwd())
+
+
+def open_client(settings: "Settings") -> "Client":
+    """A client of the settings' target, which it names on standard error."""
+    from limosa.cli.console import say
+    from limosa.remote import Client, Endpoint, Target
+
+    if not settings["endpoint"]:
+        raise LimosaError(
+            code="NoEndpoint",
+            message="no platform is configured",
+            remedy="start one on this machine with `limosa demo start`, "
+            "or name yours with `limosa config add NAME --endpoint https://…`",
+        )
+    _check_names(settings)
+    certificate = settings["ca_certificate"]
+    # The context is named only where it is what chose the endpoint.
+    chose = settings.origin("endpoint") == f"context {settings['context']}"
+    target = Target(
+        endpoint=Endpoint.parse(settings["endpoint"]),
+        project=settings["project"],
+        domain=settings["domain"],
+        token=settings["token"],
+        context=settings["context"] if chose else "",
+        ca_certificate=Path(certificate).expanduser() if certificate else None,
+    )
+    say(target.describe(), "dim")
+    return Client(target)
+
+
+def open_target(flags: TargetFlags) -> "Client":
+    """A client of the target that the flags and everything below them choose."""
+    return open_client(resolve_settings(dataclasses.asdict(flags)))
+
+
+def _check_names(settings: "Settings") -> None:
+    from limosa_model.names import check_name
+
+    for kind in ("project", "domain"):
+        problem = check_name(kind, settings[kind])
+        if problem:
+            remedy = "correct it; `limosa config show` tells where values come from"
+            raise LimosaError(code="BadName", message=problem, place=settings.origin(kind), remedy=remedy)

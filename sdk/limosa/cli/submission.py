@@ -1,0 +1,153 @@
+"""From an author's file to registered specs: choose, pack, compile, upload, register."""
+
+import dataclasses
+import hashlib
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from limosa.bundle import Bundle, all_files, imported_files, included_files, pack
+from limosa.compiler import Compiled, CompileSettings, LoadedModule, compile_entity
+from limosa.config import Settings
+from limosa.errors import LimosaError
+from limosa_model.interfaces import suggest
+
+if TYPE_CHECKING:
+    from limosa.remote import Client, ClientTransfer
+    from limosa_idl.admin.v1alpha1.admin_pb2 import RegisterResponse
+
+
+@dataclasses.dataclass(frozen=True)
+class Submission:
+    """Specs that belong together, and the code they need."""
+
+    compiled: Sequence[Compiled]
+    bundle: Bundle
+    version: str
+    """As the person named it, else a digest of the specs: same source, same version."""
+
+
+def choose(loaded: LoadedModule, name: str | None, place: str) -> Any:
+    """The entity a person means: by name, or the only workflow there is.
+
+    Raises:
+        LimosaError: There is none of that name, or there are several.
+    """
+    entities = loaded.entities
+    if not entities:
+        message = "there is no task, workflow or launch plan in it"
+        remedy = "decorate a function with @task or @workflow from limosa"
+        raise LimosaError(code="NothingToRun", message=message, place=place, remedy=remedy)
+    if name is not None:
+        for attribute, entity in entities.items():
+            if name in (attribute, entity.name, attribute.replace("_", "-")):
+                return entity
+        message = f"there is no task, workflow or launch plan '{name}' in it"
+        raise LimosaError(code="UnknownEntity", message=message, place=place, remedy=suggest(name, entities))
+    from limosa.workflows import Workflow
+
+    workflows = {key: entity for key, entity in entities.items() if isinstance(entity, Workflow)}
+    chosen = workflows or entities
+    if len(chosen) > 1:
+        what = "workflows" if workflows else "tasks"
+        message = f"there are several {what} in it: {', '.join(chosen)}"
+        raise LimosaError(
+            code="AmbiguousEntity", message=message, place=place, remedy="name the one to run after the file"
+        )
+    return next(iter(chosen.values()))
+
+
+def check_one_root(loaded: Sequence[LoadedModule]) -> None:
+    """Refuses files of different projects in one registration. Raises LimosaError."""
+    roots = sorted({one.source_root for one in loaded})
+    if len(roots) > 1:
+        message = f"the files belong to different projects: {', '.join(roots)}"
+        raise LimosaError(code="SeveralRoots", message=message, remedy="register each project by itself")
+
+
+def prepare(
+    loaded: Sequence[LoadedModule],
+    entities: Iterable[Any],
+    settings: Settings,
+    *,
+    version: str | None,
+    note: Callable[[str], None],
+) -> Submission:
+    """Compiles entities against the packed code.
+
+    Raises:
+        LimosaError: What the author wrote cannot run, or cannot be packed.
+    """
+    entities = list(entities)
+    # Once without the code, because tracing may import more of the project that must be packed.
+    for entity in entities:
+        compile_entity(entity, CompileSettings(default_image=settings["container_image"]))
+    bundle = pack_code(loaded, settings)
+    compile_settings = CompileSettings(
+        bundle_digest=bundle.digest, default_image=settings["container_image"], note=note
+    )
+    compiled = [compile_entity(entity, compile_settings) for entity in entities]
+    return Submission(compiled, bundle, version or _version_of(compiled))
+
+
+def pack_code(loaded: Sequence[LoadedModule], settings: Settings) -> Bundle:
+    """Packs the files that travel, as the settings say. Raises BundleError."""
+    root = Path(loaded[0].source_root)
+    files: set[PurePosixPath] = set()
+    if settings["copy"] == "all":
+        files |= all_files(root)
+    else:
+        files |= imported_files(root, sys.modules)
+    files |= included_files(root, settings.include)
+    return pack(root, files, max_bytes=settings.bundle_max_bytes)
+
+
+def register(
+    client: "Client", transfer: "ClientTransfer", submission: Submission, note: Callable[[str], None]
+) -> "RegisterResponse":
+    """Uploads the code and registers the specs. Raises RemoteError."""
+    from limosa.bundle.archive import format_size
+
+    bundle = submission.bundle
+    if transfer.upload_bundle(bundle):
+        note(f"code: {len(bundle.files)} files, {format_size(bundle.compressed_size)} uploaded")
+    else:
+        note(f"code: {len(bundle.files)} files, unchanged since the last upload")
+    closures = dict.fromkeys(one.closure_bytes for one in submission.compiled if one.kind != "task")
+    tasks = dict.fromkeys(_task_bytes(one) for one in submission.compiled if one.kind == "task")
+    plans = [plan for one in submission.compiled for plan in one.launch_plans]
+    return client.register(submission.version, list(closures), list(tasks), plans)
+
+
+def run_annotations(sandbox: bool) -> Mapping[str, str]:
+    """What a run tells the platform about the person's machine: for the embedded cluster, its interpreter."""
+    from limosa_model.names import ANNOTATION_SANDBOX_PYTHON
+
+    return {ANNOTATION_SANDBOX_PYTHON: sys.executable} if sandbox else {}
+
+
+def new_run_name() -> str:
+    """A name nobody has used, as far as chance can tell."""
+    import secrets
+
+    from limosa_model.names import generate_run_name
+
+    return generate_run_name(secrets.token_bytes(4))
+
+
+def _task_bytes(compiled: Compiled) -> bytes:
+    from limosa_model.digests import serialize
+
+    return serialize(compiled.closure.tasks[0])
+
+
+def _version_of(compiled: Sequence[Compiled]) -> str:
+    from limosa_model.digests import serialize
+
+    digest = hashlib.sha256()
+    for one in sorted(compiled, key=lambda item: (item.kind, item.name)):
+        parts = [one.kind.encode(), one.closure_bytes, *(serialize(plan) for plan in one.launch_plans)]
+        for part in parts:
+            digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()[:16]
