@@ -24,6 +24,11 @@ def open_items(turn: Turn, plan: NodePlan, record: NodeRecord, count: int) -> No
     slots.offer(turn, plan.number)
 
 
+def all_launched(record: NodeRecord) -> bool:
+    """After a restart: the pods of all items exist, so that the inputs are not needed (yet)."""
+    return bool(record.items) and not record.ready
+
+
 def wait_for_values(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
     """A node's inputs are being read from the store."""
     record.waiting = turn.waiting(record.waiting, "Values")
@@ -41,3 +46,4 @@ def refuse(turn: Turn, plan: NodePlan, record: NodeRecord, failure: Failure) -> 
         endings.end_items(turn, plan, record, Ending.ABORT)
     else:
         scopes.finish_node(turn, plan, record, NodePhase.FAILED, failure)
+        scopes.skip_inside(turn, plan)

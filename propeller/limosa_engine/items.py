@@ -35,6 +35,7 @@ def wait(turn: Turn, place: Place, phase: NodePhase, reason: str, detail: str, d
     item.waiting = turn.waiting(item.waiting, reason, detail, item.wake_at)
     if item.phase is not phase:
         set_phase(turn, place, phase)
+    turn.touch_item(place)
     turn.state.timers.add(item.wake_at, place.plan.number, place.position)
 
 

@@ -70,12 +70,19 @@ def finish_node(
         turn.mark(RUN_NODE if owner is None else owner)
 
 
-def skip(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
-    """A node that will not run, and everything inside it."""
-    finish_node(turn, plan, record, NodePhase.SKIPPED)
-    for case in plan.cases:
-        skip(turn, turn.graph.nodes[case], turn.state.nodes[case])
+def skip(turn: Turn, number: int) -> None:
+    """A node will not run, nor will anything inside it."""
+    plan, record = turn.graph.nodes[number], turn.state.nodes[number]
+    if record.phase is NodePhase.WAITING:
+        finish_node(turn, plan, record, NodePhase.SKIPPED)
+        skip_inside(turn, plan)
+
+
+def skip_inside(turn: Turn, plan: NodePlan) -> None:
+    """Nothing inside a branch or sub-workflow will run."""
+    for number in plan.cases:
+        skip(turn, number)
     if plan.body is not None:
         turn.state.scopes[plan.body].ending = True
         for number in turn.graph.scopes[plan.body].by_id.values():
-            skip(turn, turn.graph.nodes[number], turn.state.nodes[number])
+            skip(turn, number)

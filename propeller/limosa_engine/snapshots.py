@@ -77,7 +77,6 @@ def _node(turn: Turn, number: int) -> pb.Snapshot:
         kind=plan.kind,
         target=plan.target,
         display_name=plan.node.display_name,
-        reason=None if record.waiting is None else _reason(record.waiting),
         failure=record.failure if record.phase is NodePhase.FAILED else None,
         queued_at=_time(record.queued_at),
         started_at=_time(record.started_at),
@@ -91,6 +90,8 @@ def _node(turn: Turn, number: int) -> pb.Snapshot:
     elif plan.cases:
         taken = branch.taken(turn, plan)
         node.branch_taken = "" if taken is None else turn.graph.nodes[taken].node.id
+    if record.waiting is not None:
+        node.reason.CopyFrom(_reason(record.waiting))
     return pb.Snapshot(key=_key(turn, plan.item), node=node)
 
 

@@ -83,7 +83,7 @@ def _look(turn: Turn, number: int) -> None:
         return
     if record.phase is NodePhase.WAITING:
         if record.doomed:
-            scopes.skip(turn, plan, record)
+            scopes.skip(turn, number)
             return
         if record.pending or not record.active or not turn.state.scopes[plan.scope].started:
             return

@@ -37,8 +37,6 @@ def _decide(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
     chosen = operands if isinstance(operands, Failure) else _choose(plan, operands)
     if isinstance(chosen, Failure):
         expansion.refuse(turn, plan, record, chosen)
-        for case in plan.cases:
-            scopes.skip(turn, turn.graph.nodes[case], turn.state.nodes[case])
         return
     turn.state.values.release(plan.number)
     record.waiting = None
@@ -50,7 +48,7 @@ def _decide(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
             turn.tell(plan.number, None, f"takes {turn.graph.nodes[case].path}")
             turn.mark(case)
         else:
-            scopes.skip(turn, turn.graph.nodes[case], child)
+            scopes.skip(turn, case)
 
 
 def _load(turn: Turn, plan: NodePlan, inputs: Inputs) -> Inputs | None:

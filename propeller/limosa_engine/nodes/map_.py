@@ -21,7 +21,7 @@ def advance(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
             endings.end_items(turn, plan, record, Ending.ABORT)
     if record.items and not record.open_items:
         _conclude(turn, plan, record)
-    elif record.inputs is None and record.ending is None:
+    elif record.inputs is None and record.ending is None and not expansion.all_launched(record):
         _expand(turn, plan, record)
 
 

@@ -13,7 +13,7 @@ def advance(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
     if record.items and record.items[0].phase in NODE_TERMINAL:
         _conclude(turn, plan, record)
         return
-    if record.inputs is not None or record.ending is not None:
+    if record.inputs is not None or record.ending is not None or expansion.all_launched(record):
         return
     found = resolve.node_inputs(turn, plan, plan.number)
     if found is None:

@@ -11,6 +11,8 @@ A file holds `graphs` by name and `stories`. A story has a graph (a name or a bo
     launches: {n0#0: FAILED}  as published
     reasons: {n0: Backoff}    as published ("" for none)
     inputs: {n0#0: {x: 1}}    of the last CreatePod of that launch
+    published: {m: {items: 3}}    fields as published
+    timeout: {n0#0: 60}       of that CreatePod, in seconds
     failure: {code: .., kind: USER, at: n0, says: "part of the message"}
     outputs: {y: 3}           of the run
 """
@@ -21,6 +23,7 @@ from typing import Any
 
 import engine_graphs as graphs
 import yaml
+
 from limosa_engine import Graph, Item, State, decode, encode, new_state, step
 from limosa_engine import commands as cmd
 from limosa_engine import events as ev
@@ -120,9 +123,13 @@ class Teller:
             assert LaunchPhase(self.published[name].launch.phase).name == phase, f"step {number}: {name}"
         for name, code in part.get("reasons", {}).items():
             snapshot = self.published[name]
-            assert getattr(snapshot, snapshot.WhichOneof("state") or "").reason.code == code, f"step {number}: {name}"
+            assert getattr(snapshot, snapshot.WhichOneof("state") or "").reason.code == code, (
+                f"step {number}: {name}"
+            )
         for name, inputs in part.get("inputs", {}).items():
             assert graphs.plain(self.created[name].inputs) == inputs, f"step {number}: inputs of {name}"
+        for name, seconds in part.get("timeout", {}).items():
+            assert self.created[name].timeout == seconds, f"step {number}: timeout of {name}"
         for name, fields in part.get("published", {}).items():
             snapshot = self.published[name]
             state = getattr(snapshot, snapshot.WhichOneof("state") or "")
@@ -217,7 +224,9 @@ class Teller:
         if verb == "commit":
             by = rest.get("by", 0)
             name_of = by if isinstance(by, str) else self.launch_id(item, by)
-            return ev.CommitRead(item, Commit(launch_id=name_of, inline=graphs.literals(rest.get("outputs", {}))))
+            return ev.CommitRead(
+                item, Commit(launch_id=name_of, inline=graphs.literals(rest.get("outputs", {})))
+            )
         if verb == "error":
             return ev.ErrorRead(
                 item, launch, ErrorRecord(launch_id=self.launch_id(item, launch), failure=failure_of(rest))
@@ -274,7 +283,9 @@ def failure_of(facts: dict[str, Any]) -> Failure:
     )
     if not facts.get("cut"):
         frame = Frame(file="flow.py", line=3, source=["raise ValueError('boom')"], source_start=3)
-        failure.exception.CopyFrom(ExceptionDetails(type="ValueError", frames=[frame], traceback="Traceback …"))
+        failure.exception.CopyFrom(
+            ExceptionDetails(type="ValueError", frames=[frame], traceback="Traceback …")
+        )
     return failure
 
 

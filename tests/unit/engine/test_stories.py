@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from engine_stories import Teller, load_all
+
 from limosa_engine.phases import LAUNCH_TRANSITIONS, NODE_TRANSITIONS, RUN_TRANSITIONS
 from limosa_engine.verdicts import ENDED, HELD
 
@@ -27,7 +28,11 @@ def test_every_transition_has_a_story() -> None:
         teller.tell()
         seen |= teller.seen
     legal = {("launch", a.name, b.name) for a, ends in LAUNCH_TRANSITIONS.items() for b in ends}
-    legal |= {("phase", a.name, b.name) for a, ends in (*RUN_TRANSITIONS.items(), *NODE_TRANSITIONS.items()) for b in ends}
+    legal |= {
+        ("phase", a.name, b.name)
+        for a, ends in (*RUN_TRANSITIONS.items(), *NODE_TRANSITIONS.items())
+        for b in ends
+    }
     assert legal - seen == set()
 
 
