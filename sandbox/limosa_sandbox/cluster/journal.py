@@ -35,20 +35,46 @@ class Journal:
         self._size = os.fstat(self._fd).st_size
         self._compacted_size = 0
 
-    def load(self) -> Iterator[tuple[str, str, bytes]]:
-        """Yield every ``(resource, type, object as JSON)``; a torn last line is cut off.
+    def load(self) -> tuple[int, list[tuple[str, bytes]]]:
+        """Return the last resource version and each present object as ``(resource, JSON)``.
 
         Raises:
             JournalError: A line before the last is unreadable.
         """
+        version = 0
+        present: dict[tuple[str, str, str], bytes] = {}
+        for resource, type_, raw in self._lines():
+            obj = orjson.loads(raw)
+            if type_ == "FORMAT":
+                version = int(obj["resourceVersion"])
+                self._check_format(obj["format"])
+                continue
+            meta = obj["metadata"]
+            version = max(version, int(meta["resourceVersion"]))
+            key = (resource, meta.get("namespace", ""), meta["name"])
+            if type_ == "DELETED":
+                present.pop(key, None)
+            else:
+                present[key] = raw
+        return version, [(key[0], raw) for key, raw in present.items()]
+
+    def _check_format(self, found: int) -> None:
+        if found != _FORMAT:
+            raise JournalError(
+                f"{self._path}: written in format {found}, this version reads format {_FORMAT}. "
+                "Use the version that wrote it, or move the file away to start with an empty cluster."
+            )
+
+    def _lines(self) -> Iterator[tuple[str, str, bytes]]:
+        """Yield every ``(resource, type, object as JSON)``; a torn last line is cut off."""
         good = 0
         with self._path.open("rb") as lines:
             for line in lines:
                 if not line.endswith(b"\n"):
                     break
-                resource, type_, raw = self._parse(line, good)
+                parsed = self._parse(line, good)
                 good += len(line)
-                yield resource, type_, raw
+                yield parsed
         if good != self._size:
             os.ftruncate(self._fd, good)
             self._size = good

@@ -35,6 +35,8 @@ from limosa_sandbox.cluster.views import View, find_view
 _LOG = logging.getLogger(__name__)
 _MAX_BODY = 3 * 1024 * 1024
 _JSON = "application/json"
+# Longer than any client keeps an idle connection, so that none is closed under a request on its way.
+_KEEPALIVE_SECONDS = 3600.0
 _NOT_SERVED = {
     "exec": "exec",
     "attach": "attach",
@@ -104,7 +106,11 @@ async def serve(
     token = token or secrets.token_urlsafe(32)
     handler = _Handler(storage, log_reader, Gate(token), f"{host}:{port}")
     server = web.Server(
-        handler.handle, request_factory=handler.request, handler_cancellation=True, access_log=None
+        handler.handle,
+        request_factory=handler.request,
+        handler_cancellation=True,
+        access_log=None,
+        keepalive_timeout=_KEEPALIVE_SECONDS,
     )
     runner = web.ServerRunner(server, shutdown_timeout=1.0)
     await runner.setup()

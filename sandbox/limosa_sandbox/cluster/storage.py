@@ -38,6 +38,7 @@ from limosa_sandbox.cluster.retention import EventRetention
 from limosa_sandbox.cluster.selectors import Matcher, field_matcher, parse_fields, parse_labels
 
 Records = list[Record]
+_DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 _SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
@@ -410,7 +411,7 @@ class Storage:
 
     def _after(self, kind: Kind, change: Change) -> None:
         obj = change.record.obj
-        if kind.key == "customresourcedefinitions.apiextensions.k8s.io":
+        if kind.key == _DEFINITIONS:
             self._define(obj, change.type)
         elif kind.key == "namespaces" and change.type == "ADDED":
             account = {"metadata": {"name": "default"}}
@@ -489,23 +490,15 @@ class Storage:
             self.compact()
 
     def _read_journal(self, journal: Journal) -> None:
-        last: dict[tuple[str, str, str], tuple[str, bytes]] = {}
-        for resource, type_, raw in journal.load():
+        self._version, rows = journal.load()
+        # Definitions first: they say which of the other objects are served.
+        rows.sort(key=lambda row: row[0] != _DEFINITIONS)
+        for resource, raw in rows:
             obj = orjson.loads(raw)
-            if type_ == "FORMAT":
-                self._version = int(obj["resourceVersion"])
-                continue
-            meta = obj["metadata"]
-            self._version = max(self._version, int(meta["resourceVersion"]))
-            last[(resource, meta.get("namespace", ""), meta["name"])] = (type_, raw)
-        rows = [(key, raw) for key, (type_, raw) in last.items() if type_ != "DELETED"]
-        rows.sort(key=lambda row: row[0][0] != "customresourcedefinitions.apiextensions.k8s.io")
-        for (resource, namespace, name), raw in rows:
-            obj = orjson.loads(raw)
-            if resource == "customresourcedefinitions.apiextensions.k8s.io":
+            if resource == _DEFINITIONS:
                 self.kinds.add(kind_of(obj))
             if self.kinds.get(resource) is None:
                 continue
             meta = obj["metadata"]
             self.collection(resource).restore(Record(obj, raw, int(meta["resourceVersion"])))
-            self._uids[meta["uid"]] = (resource, namespace, name)
+            self._uids[meta["uid"]] = (resource, meta.get("namespace", ""), meta["name"])

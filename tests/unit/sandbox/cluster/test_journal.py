@@ -110,6 +110,14 @@ def test_damage_in_the_middle_stops_the_start_and_names_the_file(tmp_path):
         Storage(tmp_path)
 
 
+def test_another_format_is_refused(tmp_path):
+    Storage(tmp_path).close()
+    file = tmp_path / "objects.jsonl"
+    file.write_bytes(file.read_bytes().replace(b'"format":1', b'"format":9', 1))
+    with pytest.raises(JournalError, match="written in format 9, this version reads format 1"):
+        Storage(tmp_path)
+
+
 def test_a_directory_has_one_user(tmp_path):
     storage = Storage(tmp_path)
     with pytest.raises(JournalError, match="in use by another cluster process"):
