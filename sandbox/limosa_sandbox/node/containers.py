@@ -134,6 +134,22 @@ class Instance:
             (self.directory / "oom").touch()
             processes.kill_family(self._pid)
 
+    def log_size(self) -> int:
+        """Return bytes of its log."""
+        try:
+            return self.log.stat().st_size
+        except OSError:
+            return 0
+
+    def cut_log(self, keep: int) -> None:
+        """Drop all but about the last ``keep`` bytes of its log; what is printed at the same moment may be lost with them."""
+        with self.log.open("r+b") as file:
+            file.seek(max(0, self.log_size() - keep))
+            kept = file.read(keep).partition(b"\n")[2]
+            file.seek(0)
+            file.truncate()
+            file.write(b"[the log grew too long; its older part was dropped]\n" + kept)
+
     def release(self) -> None:
         """Stop looking; it goes on without this sandbox."""
         if self._poller is not None:

@@ -18,7 +18,7 @@ from limosa_sandbox.node.zygote import boot_id
 
 _log = logging.getLogger(__name__)
 _TERMINAL = ("Succeeded", "Failed")
-_IDLE_CHECK = 1.0
+_TIDY_INTERVAL = 1.0
 _SHUTDOWN = Verdict(
     "Failed",
     "Terminated",
@@ -71,11 +71,16 @@ class Kubelet:
                 _kill_recorded(folder)
                 self._clean(folder.name)
 
-    async def retire_idle(self) -> None:
-        """End unused zygotes, until cancelled."""
+    async def tidy(self) -> None:
+        """End unused zygotes and cut logs that grew too long, until cancelled."""
+        limit = self._host.settings.log_limit
         while True:
-            await asyncio.sleep(_IDLE_CHECK)
+            await asyncio.sleep(_TIDY_INTERVAL)
             self._host.zygotes.retire_idle()
+            for runner in list(self._runners.values()):
+                for instance in runner.running.values():
+                    if instance.running and instance.log_size() > limit:
+                        await asyncio.to_thread(instance.cut_log, limit // 10)
 
     async def close(self, kill_pods: bool) -> None:
         """End all pods (they fail with ``Terminated``), or leave them running for the next sandbox to adopt."""

@@ -87,6 +87,8 @@ class PodLogs:
                     yield piece
                 if not follow or over:
                     return
+                if file.tell() > path.stat().st_size:
+                    file.seek(0)
                 await asyncio.sleep(_POLL)
 
     def _running(self, uid: str, container: str) -> Instance | None:

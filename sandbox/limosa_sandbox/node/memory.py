@@ -9,6 +9,8 @@ from limosa_sandbox.node import processes
 from limosa_sandbox.node.containers import Instance
 
 _SHARE = 0.1
+_FULL_LOOK = 10
+"""Every so many looks the whole process table is read, which finds members that left their parents."""
 
 
 class MemoryGuard:
@@ -22,6 +24,7 @@ class MemoryGuard:
         self._interval = interval
         self._limits: dict[Instance, int] = {}
         self._woken = asyncio.Event()
+        self._looks = 0
 
     def add(self, instance: Instance, limit: int) -> None:
         """Watch a running container; ``limit`` in bytes."""
@@ -45,7 +48,12 @@ class MemoryGuard:
     def look(self) -> None:
         """Take one sample and kill what exceeds its limit."""
         watched = {instance.pid: instance for instance in self._limits if instance.running}
-        for pid, family in processes.families(watched, processes.table()).items():
+        self._looks += 1
+        if self._looks % _FULL_LOOK:
+            families = {pid: processes.descendants(pid) for pid in watched}
+        else:
+            families = processes.families(watched, processes.table())
+        for pid, family in families.items():
             instance = watched[pid]
             limit = self._limits[instance]
             if processes.held(family, limit) > limit:

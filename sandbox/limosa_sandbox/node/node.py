@@ -84,7 +84,7 @@ async def run_node(storage: Storage, settings: NodeSettings) -> NodeHandle:
     kubelet = Kubelet(host)
     told = EventRecorder(storage, "default-scheduler", settings.name, settings.lifecycle_events)
     scheduler = Scheduler(storage, settings.name, capacity, labels, told)
-    work = (_watch(storage, scheduler, kubelet), host.memory.run(), kubelet.retire_idle())
+    work = (_watch(storage, scheduler, kubelet), host.memory.run(), kubelet.tidy())
     tasks = [asyncio.ensure_future(part) for part in work]
     for task in tasks:
         task.add_done_callback(_report)

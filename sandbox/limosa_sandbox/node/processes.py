@@ -57,6 +57,30 @@ def table() -> list[Process]:
     return [process for process in found if process is not None]
 
 
+def descendants(leader: int) -> list[Process]:
+    """Return a process and all below it, without those whose parents have ended; cheap where few belong to it."""
+    found: list[Process] = []
+    pending = [leader]
+    while pending:
+        pid = pending.pop()
+        process = read(pid)
+        if process is not None:
+            found.append(process)
+            pending += _children(pid)
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    result: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
+                result += map(int, file.read().split())
+    except OSError:
+        return result  # It ended while we looked, or the system does not list children: the next full look finds them.
+    return result
+
+
 def families(leaders: Iterable[int], processes: Iterable[Process]) -> dict[int, list[Process]]:
     """Return for each leader itself, its descendants, and whoever is in the session it leads."""
     everyone = list(processes)

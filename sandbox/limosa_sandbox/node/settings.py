@@ -29,6 +29,7 @@ class NodeSettings:
         config_interval: Between two looks for a missing secret or config map.
         restart_backoff: Before the first restart of a container that ended; doubles up to 300.
         shutdown_grace: From SIGTERM to SIGKILL when the node closes.
+        log_limit: Bytes of a container's log above which its older part is dropped (a tenth stays).
         zygote_idle: After which an unused pre-forked interpreter ends.
         zygote_start: Within which a pre-forked interpreter must be ready.
     """
@@ -47,6 +48,7 @@ class NodeSettings:
     config_interval: float = 0.5
     restart_backoff: float = 10.0
     shutdown_grace: float = 3.0
+    log_limit: int = 200 << 20
     zygote_idle: float = 300.0
     zygote_start: float = 60.0
 

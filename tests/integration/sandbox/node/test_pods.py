@@ -396,6 +396,19 @@ async def test_logs_can_be_followed_and_cut(bench):
     assert [line.split(" ", 1)[1] for line in stamped] == ["line 1", "line 2", "line 3"]
 
 
+async def test_a_log_that_grows_too_long_keeps_its_end(bench, monkeypatch):
+    monkeypatch.setattr("limosa_sandbox.node.kubelet._TIDY_INTERVAL", 0.02)
+    await bench.start(log_limit=20_000)
+    bench.create("chatty", "seq 100000 104999; sleep 0.5; echo end")
+
+    await bench.phase("chatty", "Succeeded")
+
+    lines = (await bench.log("chatty")).splitlines()
+    assert "older part was dropped" in lines[0]
+    assert lines[-2:] == ["104999", "end"]
+    assert len(lines) < 1000
+
+
 async def test_logs_of_a_container_that_waits_are_refused(bench):
     await bench.start(config_interval=0.05)
     bench.create("waits", "true", container={"envFrom": [{"secretRef": {"name": "nope"}}]})

@@ -179,7 +179,7 @@ async def test_variables_for_the_interpreter_take_effect(bench, environment, tmp
 
 
 async def test_an_idle_interpreter_ends(bench, environment, monkeypatch):
-    monkeypatch.setattr("limosa_sandbox.node.kubelet._IDLE_CHECK", 0.02)
+    monkeypatch.setattr("limosa_sandbox.node.kubelet._TIDY_INTERVAL", 0.02)
     environment.write("import os; print(os.getppid())")
     await bench.start(zygote_idle=0.05)
     _launch(bench, environment, "run")
