@@ -86,12 +86,12 @@ def write_bootstrap_tokens(home: Home, credentials: Credentials) -> Path:
         home,
         "bootstrap-tokens.json",
         [
-            {"token": credentials.person_token, "subject": "you", "role": "admin", "projects": ["*"]},
+            {"token": credentials.person_token, "subject": "you", "role": "admin", "projects": []},
             {
                 "token": credentials.operator_token,
                 "subject": "propeller",
                 "role": "operator",
-                "projects": ["*"],
+                "projects": [],
             },
         ],
     )
