@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"limosa_propeller: {error}", file=sys.stderr)
         return EXIT_SETTINGS
     configure_logging(settings.log_level, settings.log_format)
-    logger.info("operator starts", extra={"settings": describe_settings(settings)})
+    logger.info("operator starts", extra={"given": describe_settings(settings)})
 
     async def run() -> None:
         await Supervisor(settings, store).run()

@@ -60,7 +60,7 @@ class AdminLink:
             await asyncio.gather(self._sync_for_ever(stub), self._publish_for_ever(stub))
 
     async def _sync_for_ever(self, stub: "OperatorServiceAsyncStub") -> None:
-        failures = 0
+        failures, reached = 0, False
         while True:
             try:
                 if not self._cluster_uid:
@@ -69,7 +69,9 @@ class AdminLink:
                     self._report(), timeout=CALL_SECONDS, metadata=call_metadata(self._admin)
                 )
                 await self._apply(answer)
-                failures = 0
+                if failures or not reached:
+                    logger.info("admin is reached", extra={"endpoint": self._admin.endpoint})
+                failures, reached = 0, True
             except (grpc.aio.AioRpcError, ApiError, OSError) as error:
                 await self._back_off("sync", error, failures)
                 failures += 1

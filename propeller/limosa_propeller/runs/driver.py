@@ -234,6 +234,8 @@ class RunDriver:
 
     def _publish(self, snapshot: Snapshot) -> bool:
         snapshot.epoch.CopyFrom(self.claim.to_epoch())
+        if snapshot.WhichOneof("state") == "launch":
+            snapshot.launch.namespace = self.namespace
         if snapshot.WhichOneof("state") == "run" and RunPhase(snapshot.run.phase) in RUN_TERMINAL:
             # Admin takes a run's end as final: it must be written here first.
             self._held.append((self._version, Publish(snapshot)))
@@ -281,7 +283,7 @@ class RunDriver:
         if self._ended is None and self._context is not None:
             run = self._context.run
             try:
-                status = running_status(run.state, self.uid, self._digest)
+                status = running_status(run.graph, run.state, self.uid, self._digest)
                 return self._version, encode_status(status)
             except Exception as error:  # noqa: BLE001 - likewise
                 self._poisoned(error)

@@ -7,18 +7,20 @@ from typing import Any
 import orjson
 
 from limosa_engine import codec
-from limosa_engine.phases import RUN_TERMINAL, RunPhase
+from limosa_engine.graph import Graph
+from limosa_engine.phases import RUN_TERMINAL, NodePhase, RunPhase
 from limosa_engine.state import State
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_USER, Failure
 from limosa_model.digests import serialize
 from limosa_model.pod_contract import INLINE_OUTPUTS_LIMIT
 
 MESSAGE_LENGTH = 240
+_UNDER_WAY = frozenset({NodePhase.QUEUED, NodePhase.RUNNING, NodePhase.RETRYING})
 TERMINAL_PHASES = frozenset(phase.name for phase in RUN_TERMINAL)
 """`status.phase` of runs that are over."""
 
 
-def running_status(state: State, object_uid: str, digest: str) -> dict[str, Any]:
+def running_status(graph: Graph, state: State, object_uid: str, digest: str) -> dict[str, Any]:
     """Status of a run that the engine works on, or has finished."""
     status: dict[str, Any] = {
         "phase": state.phase.name,
@@ -29,7 +31,9 @@ def running_status(state: State, object_uid: str, digest: str) -> dict[str, Any]
         "startedAt": _iso(state.started_at),
         "finishedAt": _iso(state.finished_at),
     }
-    status.update(_failure(state.failure))
+    status.update(_failure(state.failure) if state.failure is not None else _waiting(graph, state))
+    if state.phase in (RunPhase.ABORTING, RunPhase.ABORTED):
+        status.update(reason="Aborted", message=_one_line(state.abort_reason))
     if state.outputs is not None and state.phase is RunPhase.SUCCEEDED:
         data = serialize(state.outputs)
         status["outputs"] = base64.b64encode(data).decode() if len(data) <= INLINE_OUTPUTS_LIMIT else None
@@ -55,19 +59,14 @@ def encode_status(status: dict[str, Any]) -> bytes:
     return orjson.dumps({key: value for key, value in status.items() if value is not None})
 
 
-def _failure(failure: Failure | None) -> dict[str, Any]:
-    if failure is None:
-        return {"failure": None, "message": None, "reason": None}
+def _failure(failure: Failure) -> dict[str, Any]:
     place = failure.origin.node_path
     if failure.origin.HasField("index"):
         place += f"[{failure.origin.index}]"
     text = f"{place}: {failure.message}" if place else failure.message
-    first_line = text.strip().split("\n", 1)[0]
     return {
         "reason": failure.code,
-        "message": first_line
-        if len(first_line) <= MESSAGE_LENGTH
-        else first_line[: MESSAGE_LENGTH - 1] + "…",
+        "message": _one_line(text),
         "failure": {
             "kind": "USER" if failure.kind == FAILURE_KIND_USER else "SYSTEM",
             "code": failure.code,
@@ -75,6 +74,23 @@ def _failure(failure: Failure | None) -> dict[str, Any]:
             "node": place,
         },
     }
+
+
+def _waiting(graph: Graph, state: State) -> dict[str, Any]:
+    """What the first node that waits for something waits for; nodes that merely run say nothing."""
+    for plan, record in zip(graph.nodes, state.nodes, strict=True):
+        if record.phase not in _UNDER_WAY:
+            continue
+        for item in record.items:
+            waiting = item.waiting if item.launch is None else item.launch.waiting
+            if waiting is not None and waiting.detail:
+                return {"reason": waiting.code, "message": _one_line(f"{plan.path}: {waiting.detail}")}
+    return {}
+
+
+def _one_line(text: str) -> str:
+    line = text.strip().split("\n", 1)[0]
+    return line if len(line) <= MESSAGE_LENGTH else line[: MESSAGE_LENGTH - 1] + "…"
 
 
 def _iso(moment: float | None) -> str | None:

@@ -156,6 +156,11 @@ def test_the_definition_serves_what_people_look_at() -> None:
     assert "status" in version["subresources"]
 
 
+def test_the_definition_that_is_deployed_is_the_same() -> None:
+    deployed = yaml.safe_load((Path(__file__).parents[3] / "deploy/base/crd.yaml").read_text())
+    assert deployed == load_definition()
+
+
 def test_a_log_line_is_one_json_object_with_its_ids() -> None:
     record = logging.LogRecord("x", logging.INFO, "f", 1, "run %s\nis", ("a",), None)
     record.run = "ns/a"
