@@ -8,7 +8,7 @@ importing the package costs next to nothing.
 
 from typing import TYPE_CHECKING
 
-from limosa.version import VERSION as __version__
+from limosa.version import VERSION as __version__  # noqa: N811 - the customary name
 
 if TYPE_CHECKING:
     from limosa.conditionals import conditional

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from limosa.conditions import Condition, as_condition
 from limosa.errors import LimosaError
 from limosa.origin import caller
-from limosa.promises import Nothing, Outputs, Promise, node_of
+from limosa.promises import Nothing, Promise, named_outputs, node_of
 
 if TYPE_CHECKING:
     from limosa.tracing import Trace
+    from limosa_idl.core.v1alpha1.types_pb2 import LiteralType
     from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
 
 R = TypeVar("R")
@@ -103,20 +104,25 @@ class Otherwise(Generic[R]):
         result: Any = self._branch.finish()
         return result  # type: ignore[no-any-return]
 
-    def fail(self, message: str) -> Any:
+    def fail(self, message: str) -> R:
         """Fails the run with a message when no case holds."""
-        return self._branch.finish(fail=message)
+        if not isinstance(message, str) or not message:
+            text = f"conditional '{self._branch.name}': fail({message!r})"
+            raise LimosaError("CaseValue", text, str(caller()), "say in words why the run fails")
+        result: Any = self._branch.finish(fail=message)
+        return result  # type: ignore[no-any-return]
 
 
 class _Branch:
     """Collects the cases of one branch while a workflow is traced."""
 
     def __init__(self, name: str, trace: "Trace") -> None:
-        self._name = name
+        self.name = name
         self._trace = trace
         self._cases: list[tuple[Condition | None, Node]] = []
         self._first: Any = None
         self._before: set[str] = set()
+        trace.open_branch(self, name)
 
     def open_case(self) -> None:
         self._before = {node.id for node in self._trace.nodes}
@@ -127,25 +133,42 @@ class _Branch:
         if node is None or node.id not in made or (isinstance(value, Promise) and value._path):
             raise LimosaError(
                 "CaseValue",
-                f"a case of conditional '{self._name}' is no call of a task or workflow",
+                f"a case of conditional '{self.name}' is no call of a task or workflow",
                 str(caller()),
                 "write .then(some_task(x=…))",
             )
         if len(made) > 1:
             raise LimosaError(
                 "CaseCalls",
-                f"a case of conditional '{self._name}' makes {len(made)} calls; only one would wait for the condition",
+                f"a case of conditional '{self.name}' makes {len(made)} calls; only one would wait for the condition",
                 str(caller()),
                 "put them into a @workflow and call that",
             )
         if not self._cases:
             self._first = value
+        self._check_outputs(value)
         self._cases.append((condition, self._trace.take_back(node.id)))
+
+    def _check_outputs(self, value: Any) -> None:
+        """Refuses a case whose outputs differ from the first one's: a reader could not rely on them."""
+        from limosa_model.types import assignable, describe
+
+        first, other = _types(self._first), _types(value)
+        if first.keys() == other.keys() and not any(assignable(other[name], first[name]) for name in first):
+            return
+        shown = [
+            ", ".join(describe(kind) for kind in kinds.values()) or "nothing" for kinds in (first, other)
+        ]
+        message = (
+            f"the cases of conditional '{self.name}' differ: the first gives {shown[0]}, this one {shown[1]}"
+        )
+        raise LimosaError("BranchOutputs", message, str(caller()), "let every case give the same")
 
     def finish(self, fail: str | None = None) -> Any:
         from limosa_idl.workflow.v1alpha1.workflow_pb2 import Binding, BranchNode
 
-        node = self._trace.new_node(self._name, caller())
+        self._trace.close_branch(self)
+        node = self._trace.new_node(self.name, caller())
         promises: dict[str, Promise] = {}
         for condition, child in self._cases:
             if condition is None:
@@ -160,6 +183,11 @@ class _Branch:
         return _moved(self._first, node)
 
 
+def _types(value: Any) -> "dict[str, LiteralType]":
+    promises = [value] if isinstance(value, Promise) else [] if isinstance(value, Nothing) else list(value)
+    return {promise._output: promise.type_ for promise in promises if promise.type_ is not None}
+
+
 def _moved(value: Any, node: "Node") -> Any:
     """The first case's outputs as outputs of the branch node."""
     if isinstance(value, Promise):
@@ -167,6 +195,4 @@ def _moved(value: Any, node: "Node") -> Any:
     if isinstance(value, Nothing):
         return Nothing(node)
     promises = [Promise(node, item._output, (), item.type_, item._unnamed) for item in value]
-    if hasattr(value, "_fields"):
-        return Outputs.named(type(value).__mro__[1], promises, node)
-    return Outputs.plain(promises, node)
+    return named_outputs(type(value).__mro__[1], promises, node)

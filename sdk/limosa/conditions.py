@@ -1,5 +1,6 @@
 """Conditions of a branch: comparisons of promises, joined by & and |."""
 
+import enum
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from limosa.errors import LimosaError
@@ -7,6 +8,7 @@ from limosa.origin import caller
 from limosa.promises import Promise
 
 if TYPE_CHECKING:
+    from limosa_idl.core.v1alpha1.types_pb2 import LiteralType
     from limosa_idl.workflow.v1alpha1 import workflow_pb2
 
 
@@ -22,7 +24,11 @@ class Condition:
     def truth(cls, promise: Promise) -> "Condition":
         """That a boolean promise is true."""
         from limosa_idl.workflow.v1alpha1 import workflow_pb2
+        from limosa_model.types import describe
 
+        if promise.type_ is not None and describe(promise.type_) not in ("bool", "dict"):
+            message = f"{promise.label()} is {describe(promise.type_)}, not bool"
+            raise LimosaError("ConditionOperand", message, str(caller()), "compare it: if_(value > 0)")
         operand = workflow_pb2.Operand(input=promise.label())
         return cls(workflow_pb2.Condition(truth=operand), {promise.label(): promise})
 
@@ -31,6 +37,7 @@ class Condition:
         """A comparison; each side is a promise or a plain value."""
         from limosa_idl.workflow.v1alpha1 import workflow_pb2
 
+        _check_comparable(operator, left, right)
         promises: dict[str, Promise] = {}
         comparison = workflow_pb2.Comparison(
             operator=workflow_pb2.Comparison.Operator.Value(f"OPERATOR_{operator}"),
@@ -82,11 +89,9 @@ def as_condition(value: Any) -> Condition:
 
 
 def _operand(value: Any, promises: dict[str, Promise]) -> "workflow_pb2.Operand":
-    import enum
-
     from limosa.types import to_literal
     from limosa.types.converter import TypeProblem
-    from limosa.types.dataclass_ import NoTransfer
+    from limosa.types.transfer import NoTransfer
     from limosa_idl.workflow.v1alpha1 import workflow_pb2
 
     if isinstance(value, Promise):
@@ -104,9 +109,57 @@ def _operand(value: Any, promises: dict[str, Promise]) -> "workflow_pb2.Operand"
             "compare with a bool, number, str, datetime, enum or None",
         )
     try:
-        return workflow_pb2.Operand(literal=to_literal(value, type(value), NoTransfer("an operand")))
+        return workflow_pb2.Operand(
+            literal=to_literal(value, type(value), NoTransfer("an operand", "compare inside a task"))
+        )
     except TypeProblem as error:
         raise LimosaError("ConditionOperand", error.message, str(caller()), error.remedy) from error
+
+
+_ORDERED = ("int", "float", "str", "datetime", "timedelta")
+
+
+def _check_comparable(operator: str, left: Any, right: Any) -> None:
+    """Refuses what the run could not decide, or would always decide the same way."""
+    kinds = [_kinds(left), _kinds(right)]
+    if not all(kinds):
+        return
+    equality = operator in ("EQ", "NE")
+    common = kinds[0] & kinds[1]
+    if not common or not (equality or common & {"number", *_ORDERED}):
+        symbol = {"EQ": "==", "NE": "!=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">="}[operator]
+        shown = [" | ".join(sorted(kind)).replace("number", "int or float") for kind in kinds]
+        message = f"a condition cannot decide {shown[0]} {symbol} {shown[1]}"
+        remedy = "compare values of one type" if not common else "only numbers, texts and times have an order"
+        raise LimosaError("ConditionOperand", message, str(caller()), remedy)
+
+
+def _kinds(value: Any) -> set[str]:
+    """What a side of a comparison can be; empty where only the run can tell."""
+    if isinstance(value, Promise):
+        return set() if value.type_ is None else _kinds_of_type(value.type_)
+    if isinstance(value, bool) or value is None:
+        return {"bool" if value is not None else "None"}
+    if isinstance(value, (int, float)) and not isinstance(value, enum.Enum):
+        return {"number"}
+    if isinstance(value, enum.Enum):
+        return {"enum"}
+    # A text is also how an enum's value may be written.
+    return {"str", "enum"} if isinstance(value, str) else {type(value).__name__}
+
+
+def _kinds_of_type(type_: "LiteralType") -> set[str]:
+    from limosa_model.types import describe
+
+    if type_.WhichOneof("kind") == "union_type":
+        parts = [_kinds_of_type(variant.type) for variant in type_.union_type.variants]
+        return set() if not all(parts) else set().union(*parts)
+    if type_.WhichOneof("kind") == "enum_type":
+        return {"enum"}
+    name = describe(type_)
+    if name == "dict":
+        return set()
+    return {"number"} if name in ("int", "float") else {name}
 
 
 def _is_time(value: Any) -> bool:

@@ -118,11 +118,11 @@ class LaunchPlan:
         return spec
 
     def _literals(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        from limosa.promises import binding_of
+        from limosa.bindings import literal_of
 
         types = self.workflow.python_inputs
         places = {name: f"launch plan {self.name}: input '{name}'" for name in given}
-        return {name: binding_of(value, types[name], places[name]).literal for name, value in given.items()}
+        return {name: literal_of(value, types[name], places[name]) for name, value in given.items()}
 
     def __call__(self, **kwargs: Any) -> Any:
         """Runs the workflow here with the inputs given in advance. Raises LimosaError inside a workflow."""

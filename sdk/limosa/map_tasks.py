@@ -34,10 +34,12 @@ class MapTask(Generic[R]):
             message = f"map_task({task.__name__}) got no list to map over"
             raise LimosaError("MapWithoutList", message, str(caller()), f"pass a list: {first}=[…]")
         trace = current()
+        result: list[R]
         if trace is None:
-            return self._run_here(arguments, mapped)
-        result: Any = self._add_node(trace, arguments, mapped)
-        return result  # type: ignore[no-any-return]
+            result = self._run_here(arguments, mapped)
+        else:
+            result = self._add_node(trace, arguments, mapped)
+        return result
 
     def _is_mapped(self, name: str, value: Any) -> bool:
         from limosa.promises import Promise
@@ -65,7 +67,9 @@ class MapTask(Generic[R]):
         task = self.task
         base = task._task if isinstance(task, OverriddenTask) else task
         interface = map_interface(task.interface, set(mapped))
-        types = {name: list[kind] if name in mapped else kind for name, kind in task.python_inputs.items()}
+        types = {
+            name: _list_of(kind) if name in mapped else kind for name, kind in task.python_inputs.items()
+        }
         bindings = bind_arguments(f"map_task.{task.__name__}", interface, types, arguments)
         trace.add_target(base)
         node = trace.new_node(task.__name__, caller())
@@ -93,7 +97,11 @@ class MapTask(Generic[R]):
         if not signature.outputs_are_tuple:
             return results
         columns = [list(column) for column in zip(*results, strict=True)] or [[] for _ in signature.outputs]
-        return signature.output_class(*columns) if signature.output_class else tuple(columns)
+        return signature.output_class(*columns) if signature.output_class else columns
+
+
+def _list_of(element: Any) -> Any:
+    return list.__class_getitem__(element)
 
 
 def map_task(task: "Task[P, R] | Callable[P, R]", concurrency: int = 0) -> MapTask[R]:

@@ -12,8 +12,23 @@ if TYPE_CHECKING:
     from limosa.secret import Secret
 
 OPTION_NAMES = frozenset(
-    "resources requests limits accelerator retries timeout deadline interruptible cache container_image environment "
-    "secrets pod_template labels annotations".split()
+    [
+        "resources",
+        "requests",
+        "limits",
+        "accelerator",
+        "retries",
+        "timeout",
+        "deadline",
+        "interruptible",
+        "cache",
+        "container_image",
+        "environment",
+        "secrets",
+        "pod_template",
+        "labels",
+        "annotations",
+    ]
 )
 
 
@@ -52,13 +67,13 @@ def task_options(given: Mapping[str, Any]) -> TaskOptions:
         resources=given.get("resources"),
         requests=given.get("requests"),
         limits=given.get("limits"),
-        accelerator=given.get("accelerator"),
+        accelerator=_check_kind("accelerator", given.get("accelerator"), str, '"nvidia-tesla-t4"'),
         retries=check_retries(given.get("retries", 0)),
         timeout_s=check_duration("timeout", given.get("timeout")),
         deadline_s=check_duration("deadline", given.get("deadline")),
-        interruptible=given.get("interruptible"),
+        interruptible=_check_kind("interruptible", given.get("interruptible"), bool, "True"),
         cache=_check_cache(given.get("cache", False)),
-        container_image=given.get("container_image"),
+        container_image=_check_kind("container_image", given.get("container_image"), str, '"team/image:1.0"'),
         environment=check_mapping("environment", given.get("environment")),
         secrets=_check_secrets(given.get("secrets", ())),
         pod_template=_check_template(given.get("pod_template")),
@@ -116,6 +131,12 @@ def check_mapping(name: str, value: Any) -> dict[str, str]:
     ):
         raise _error(f"{name}={value!r} is not a dict of str to str", f'write {name}={{"NAME": "value"}}')
     return dict(value)
+
+
+def _check_kind(name: str, value: Any, kind: type, example: str) -> Any:
+    if value is not None and (not isinstance(value, kind) or value == ""):
+        raise _error(f"{name}={value!r} is not a {kind.__name__}", f"write {name}={example}")
+    return value
 
 
 def _check_cache(value: Any) -> bool | str:

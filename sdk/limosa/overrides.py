@@ -8,10 +8,22 @@ from limosa.origin import caller
 if TYPE_CHECKING:
     from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
 
-_NAMES = (
-    "resources requests limits accelerator retries timeout deadline interruptible cache container_image environment "
-    "labels annotations node_name"
-).split()
+_NAMES = [
+    "resources",
+    "requests",
+    "limits",
+    "accelerator",
+    "retries",
+    "timeout",
+    "deadline",
+    "interruptible",
+    "cache",
+    "container_image",
+    "environment",
+    "labels",
+    "annotations",
+    "node_name",
+]
 
 
 def apply_overrides(node: "Node", options: dict[str, Any]) -> None:

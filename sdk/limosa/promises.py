@@ -11,7 +11,22 @@ if TYPE_CHECKING:
     from limosa_idl.core.v1alpha1.types_pb2 import LiteralType
     from limosa_idl.workflow.v1alpha1.workflow_pb2 import BindingData, Node
 
-_ARITHMETIC = "add radd sub rsub mul rmul truediv rtruediv floordiv mod pow neg abs matmul"
+_OPERATORS = {
+    "add": "+",
+    "radd": "+",
+    "sub": "-",
+    "rsub": "-",
+    "mul": "*",
+    "rmul": "*",
+    "truediv": "/",
+    "rtruediv": "/",
+    "floordiv": "//",
+    "mod": "%",
+    "pow": "**",
+    "neg": "-",
+    "abs": "abs()",
+    "matmul": "@",
+}
 
 
 class PromiseMisuse(LimosaError, TypeError):
@@ -167,10 +182,12 @@ class Promise(NodeHandle):
         return self.is_false()
 
     def __and__(self, other: Any) -> "Condition":
-        return self.is_true() & other
+        joined: Condition = self.is_true() & other
+        return joined
 
     def __or__(self, other: Any) -> "Condition":
-        return self.is_true() | other
+        joined: Condition = self.is_true() | other
+        return joined
 
     def __hash__(self) -> int:
         return id(self)
@@ -191,6 +208,7 @@ class Promise(NodeHandle):
         self._misused("its number", "convert it inside a task")
 
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuses: a promise cannot be called."""
         self._misused("calling it", "call it inside a task")
 
     def _misused(self, what: str, remedy: str) -> NoReturn:
@@ -199,44 +217,31 @@ class Promise(NodeHandle):
         )
         raise PromiseMisuse("PromiseUsed", message, str(caller()), remedy)
 
+    def __str__(self) -> str:
+        self._misused("its text", "format it inside a task")
+
+    def __format__(self, spec: str) -> str:
+        self._misused("its text", "format it inside a task")
+
     def __repr__(self) -> str:
         return f"<promise of {self._described()}: {self.label()}>"
 
 
-def _refuse_arithmetic(name: str) -> Any:
+def _refuse(symbol: str) -> Any:
     def refuse(self: Promise, *_others: Any) -> NoReturn:
-        self._misused(f"arithmetic (__{name}__)", "compute inside a task")
+        self._misused(f"the result of {symbol}", "compute inside a task")
 
     return refuse
 
 
-for _name in _ARITHMETIC.split():
-    setattr(Promise, f"__{_name}__", _refuse_arithmetic(_name))
+for _name, _symbol in _OPERATORS.items():
+    setattr(Promise, f"__{_name}__", _refuse(_symbol))
 
 
-class Outputs:
-    """Several promises, or none, in the shape that the function's annotation has."""
-
-    @staticmethod
-    def nothing(node: "Node") -> "Nothing":
-        """The result of a task without outputs."""
-        return Nothing(node)
-
-    @staticmethod
-    def plain(promises: list[Promise], node: "Node") -> tuple[Promise, ...]:
-        """A tuple of promises that can also be ordered and overridden."""
-        kind = type("Outputs", (tuple, NodeHandle), {"_node": node})
-        made: tuple[Promise, ...] = kind(promises)
-        return made
-
-    @staticmethod
-    def named(
-        output_class: type[tuple[Any, ...]], promises: list[Promise], node: "Node"
-    ) -> tuple[Promise, ...]:
-        """The author's NamedTuple, its fields being promises."""
-        kind = type(output_class.__name__, (output_class, NodeHandle), {"_node": node})
-        made: tuple[Promise, ...] = kind(*promises)
-        return made
+def named_outputs(output_class: type[Any], promises: list[Promise], node: "Node") -> Any:
+    """The author's NamedTuple, its fields being promises; it can also be ordered and overridden."""
+    kind = type(output_class.__name__, (output_class, NodeHandle), {"_node": node})
+    return kind(*promises)
 
 
 class Nothing(NodeHandle):
@@ -247,61 +252,6 @@ class Nothing(NodeHandle):
         self._node = node
 
 
-def is_promise(value: Any) -> bool:
-    """Whether a value stands for one that the run will give."""
-    return isinstance(value, Promise)
-
-
 def node_of(value: Any) -> "Node | None":
     """The node that a call's result belongs to."""
     return value._node if isinstance(value, NodeHandle) else None
-
-
-def binding_of(value: Any, python_type: Any, place: str) -> "BindingData":
-    """The binding of an argument: a promise, a list or dict with promises inside, or a literal."""
-    from limosa_idl.workflow.v1alpha1.workflow_pb2 import BindingCollection, BindingData, BindingMap
-
-    if isinstance(value, Promise):
-        return value.to_binding()
-    if isinstance(value, (Nothing, tuple)) and node_of(value) is not None:
-        message = f"{place}: the call before it gives {'nothing' if isinstance(value, Nothing) else 'several outputs'}"
-        raise PromiseMisuse("OutputShape", message, str(caller()), "pass one of its outputs by name")
-    if isinstance(value, list) and any(_holds_promise(item) for item in value):
-        element = _argument(python_type, 0)
-        items = [binding_of(item, element, f"{place}[{position}]") for position, item in enumerate(value)]
-        return BindingData(collection=BindingCollection(items=items))
-    if isinstance(value, dict) and any(_holds_promise(item) for item in value.values()):
-        element = _argument(python_type, 1)
-        entries = {key: binding_of(item, element, f"{place}[{key!r}]") for key, item in value.items()}
-        return BindingData(map_value=BindingMap(items=entries))
-    return BindingData(literal=_literal(value, python_type, place))
-
-
-def _holds_promise(value: Any) -> bool:
-    if isinstance(value, list):
-        return any(_holds_promise(item) for item in value)
-    if isinstance(value, dict):
-        return any(_holds_promise(item) for item in value.values())
-    return isinstance(value, Promise)
-
-
-def _argument(python_type: Any, position: int) -> Any:
-    import typing
-
-    arguments = typing.get_args(python_type)
-    return arguments[position] if position < len(arguments) else Any
-
-
-def _literal(value: Any, python_type: Any, place: str) -> Any:
-    from limosa.types import to_literal
-    from limosa.types.converter import TypeProblem, ValueProblem
-    from limosa.types.dataclass_ import NoTransfer
-
-    try:
-        return to_literal(value, python_type, NoTransfer(place))
-    except TypeProblem as error:
-        raise PromiseMisuse(
-            "ArgumentType", f"{place}: {error.message}", str(caller()), error.remedy
-        ) from error
-    except (ValueProblem, ValueError) as error:
-        raise PromiseMisuse("ArgumentType", f"{place}: {error}", str(caller())) from error

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+
 class Secret(NamedTuple):
     """One key of a Kubernetes Secret of the run's namespace, as an environment variable.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from limosa.errors import LimosaError
 from limosa.origin import Origin, caller
-from limosa.promises import Outputs, Promise, binding_of, is_promise
+from limosa.promises import Nothing, Promise, named_outputs
 
 if TYPE_CHECKING:
     from limosa.signature import Signature
@@ -31,23 +31,45 @@ class Trace:
         self.source_root = source_root
         self.nodes: list[Node] = []
         self.targets: dict[str, Any] = {}
-        self._count = 0
+        self._open_branches: dict[int, tuple[str, Origin]] = {}
+        self._created: dict[str, Node] = {}
 
     def new_node(self, display_name: str, origin: Origin) -> "Node":
         """Appends an empty node; ids count up in the order of the calls."""
         from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
 
-        node = Node(id=f"n{self._count}", display_name=display_name)
+        node = Node(id=f"n{len(self._created)}", display_name=display_name)
         node.source.file, node.source.line = relative_file(origin, self.source_root), origin.line
-        self._count += 1
+        self._created[node.id] = node
         self.nodes.append(node)
         return node
+
+    def owns(self, promise: Promise) -> bool:
+        """Whether a promise is of this workflow: an input of it, or an output of one of its nodes."""
+        node = promise._node
+        return node is None or self._created.get(node.id) is node
 
     def take_back(self, node_id: str) -> "Node":
         """Removes a node from the top level, to be put into a branch."""
         found = next(node for node in self.nodes if node.id == node_id)
         self.nodes.remove(found)
         return found
+
+    def open_branch(self, branch: object, name: str) -> None:
+        """Notes a conditional that has no end yet."""
+        self._open_branches[id(branch)] = (name, caller())
+
+    def close_branch(self, branch: object) -> None:
+        """Notes that a conditional has its end."""
+        del self._open_branches[id(branch)]
+
+    def check_ended(self) -> None:
+        """Refuses conditionals without an end: their cases would vanish from the graph."""
+        for name, origin in self._open_branches.values():
+            message = f"conditional '{name}' does not say what happens when no case holds"
+            raise LimosaError(
+                "OpenBranch", message, str(origin), "end it with .else_().then(…) or .else_().fail('…')"
+            )
 
     def add_target(self, target: Any) -> None:
         """Notes a task or workflow that a node names."""
@@ -101,7 +123,7 @@ def call_arguments(
     names = list(signature.inputs)
     short = name.rpartition(".")[2]
     if len(args) > len(names):
-        message = f"{short}() takes {len(names)} inputs, {len(args)} were given"
+        message = f"{short}() takes {len(names)} input{'s'[: len(names) != 1]}, {len(args)} were given"
         raise CallError("TooManyArguments", message, str(caller()))
     given = dict(zip(names, args, strict=False))
     for key, value in kwargs.items():
@@ -130,21 +152,15 @@ def bind_arguments(
     name: str, interface: "Interface", types: Mapping[str, Any], given: Mapping[str, Any]
 ) -> "list[Binding]":
     """Bindings of a call's arguments, their types checked. Raises CallError naming argument, expected and given."""
+    from limosa.bindings import binding_of
     from limosa_idl.workflow.v1alpha1.workflow_pb2 import Binding
-    from limosa_model.types import assignable, describe
 
     expected = {variable.name: variable.type for variable in interface.inputs}
-    bindings = []
-    for key, value in given.items():
-        if is_promise(value) and value.type_ is not None:
-            reason = assignable(value.type_, expected[key])
-            if reason:
-                message = f"{name.rpartition('.')[2]}(): input '{key}': {reason}"
-                remedy = f"pass a {describe(expected[key])}"
-                raise CallError("ArgumentType", message, str(caller()), remedy)
-        place = f"{name.rpartition('.')[2]}(): input '{key}'"
-        bindings.append(Binding(name=key, data=binding_of(value, types[key], place)))
-    return bindings
+    short = name.rpartition(".")[2]
+    return [
+        Binding(name=key, data=binding_of(value, types[key], expected[key], f"{short}(): input '{key}'"))
+        for key, value in given.items()
+    ]
 
 
 def promised(node: "Node", interface: "Interface", signature: "Signature", trace: Trace) -> Any:
@@ -159,7 +175,7 @@ def promised(node: "Node", interface: "Interface", signature: "Signature", trace
 def shape(promises: list[Promise], signature: "Signature", node: "Node") -> Any:
     """Promises in the shape of the function's return annotation."""
     if not promises:
-        return Outputs.nothing(node)
+        return Nothing(node)
     if signature.output_class is not None:
-        return Outputs.named(signature.output_class, promises, node)
-    return Outputs.plain(promises, node) if signature.outputs_are_tuple else promises[0]
+        return named_outputs(signature.output_class, promises, node)
+    return promises[0]

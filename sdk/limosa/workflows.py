@@ -129,7 +129,9 @@ class Workflow(Generic[P, R]):
             self._under_way = True
             try:
                 with tracing(trace):
-                    result = self.function(**inputs)
+                    function: Any = self.function
+                    result = function(**inputs)
+                    trace.check_ended()
                     outputs = self._bind_outputs(result)
             finally:
                 self._under_way = False
@@ -155,9 +157,9 @@ class Workflow(Generic[P, R]):
         return spec
 
     def _bind_outputs(self, result: Any) -> "list[Binding]":
-        from limosa.promises import Nothing, binding_of, is_promise
+        from limosa.bindings import binding_of
+        from limosa.promises import Nothing
         from limosa_idl.workflow.v1alpha1.workflow_pb2 import Binding
-        from limosa_model.types import assignable
 
         names = list(self.python_outputs)
         place = f"{origin_of(self.function)}"
@@ -175,15 +177,13 @@ class Workflow(Generic[P, R]):
             raise LimosaError("OutputShape", message, place, "return one value for each output")
         bindings = []
         for variable, value in zip(self.interface.outputs, values, strict=True):
-            if is_promise(value) and value.type_ is not None:
-                reason = assignable(value.type_, variable.type)
-                if reason:
-                    message = f"workflow {self.__name__}: output '{variable.name}': {reason}"
-                    raise LimosaError(
-                        "OutputType", message, place, "correct the return annotation, or what is returned"
-                    )
             where = f"workflow {self.__name__}: output '{variable.name}'"
-            data = binding_of(value, self.python_outputs[variable.name], where)
+            try:
+                data = binding_of(value, self.python_outputs[variable.name], variable.type, where)
+            except LimosaError as error:
+                # The function has returned: its own line is the nearest there is.
+                error.place = place
+                raise
             bindings.append(Binding(name=variable.name, data=data))
         return bindings
 

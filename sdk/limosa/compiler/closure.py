@@ -69,7 +69,13 @@ def compile_entity(entity: Any, settings: CompileSettings | None = None) -> Comp
         inner = compile_entity(entity.workflow, settings)
         plans = [entity.spec]
         return Compiled(
-            entity.name, "launch_plan", inner.closure, inner.closure_bytes, plans, entity.interface, inner.targets
+            entity.name,
+            "launch_plan",
+            inner.closure,
+            inner.closure_bytes,
+            plans,
+            entity.interface,
+            inner.targets,
         )
     if isinstance(entity, Task):
         spec = task_spec(entity, settings)
@@ -95,11 +101,15 @@ def _collect(workflow: Workflow[..., Any]) -> dict[str, Any]:
             message = f"two different functions are called {entity.name}"
             raise LimosaError("DuplicateName", message, remedy="rename one of them")
         if isinstance(entity, Workflow):
-            waiting.extend(target for target in entity.targets.values() if found.get(target.name) is not target)
+            waiting.extend(
+                target for target in entity.targets.values() if found.get(target.name) is not target
+            )
     return found
 
 
-def _workflow_closure(workflow: Workflow[..., Any], targets: dict[str, Any], settings: CompileSettings) -> Closure:
+def _workflow_closure(
+    workflow: Workflow[..., Any], targets: dict[str, Any], settings: CompileSettings
+) -> Closure:
     closure = Closure(entry=workflow.name)
     for name in sorted(targets):
         entity = targets[name]

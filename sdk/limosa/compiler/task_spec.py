@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import sys
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ def task_spec(task: Task[..., Any], settings: "CompileSettings") -> TaskSpec:
             str(origin),
             "move it to the top level of its module",
         )
+    _check_loadable(task, str(origin))
     options = task.options
     spec = TaskSpec(
         name=task.name,
@@ -55,8 +57,21 @@ def task_spec(task: Task[..., Any], settings: "CompileSettings") -> TaskSpec:
         spec.secrets.append(SecretRef(name=secret.name, key=secret.key, env=env))
     if options.cache:
         spec.cache.enabled = True
-        spec.cache.version = options.cache if isinstance(options.cache, str) else _source_version(task, settings)
+        spec.cache.version = (
+            options.cache if isinstance(options.cache, str) else _source_version(task, settings)
+        )
     return spec
+
+
+def _check_loadable(task: Task[..., Any], place: str) -> None:
+    """Refuses a task that its module has under another name than its function's: a pod looks for that one."""
+    module = sys.modules.get(task.__module__)
+    if module is None or getattr(module, task.__qualname__, None) is task or "." in task.__qualname__:
+        return
+    names = [name for name, value in vars(module).items() if value is task]
+    where = f"is called '{names[0]}' in its module" if names else "is not in its module"
+    message = f"task {task.__name__} {where}, where a pod looks for '{task.__name__}'"
+    raise LimosaError("TaskName", message, place, "call both the same")
 
 
 def _source_version(task: Task[..., Any], settings: "CompileSettings") -> str:

@@ -38,7 +38,8 @@ class Directory:
     def path(self) -> str:
         """Path of a local copy; downloads it the first time."""
         if self._path is None:
-            assert self._transfer is not None and self._literal is not None
+            assert self._transfer is not None
+            assert self._literal is not None
             name = self._literal.blob.name or self.uri.rpartition("/")[2]
             self._path = self._transfer.download_directory(self.uri, name)
         return str(self._path)

@@ -1,0 +1,391 @@
+"""What an author gets wrong in a workflow, and what they read: place, what is wrong, what to do."""
+
+import pytest
+
+TASKS = """
+    from dataclasses import dataclass
+    from enum import Enum
+    from typing import NamedTuple
+    from limosa import *
+
+    class Color(Enum):
+        RED = "red"
+        BLUE = "blue"
+
+    class Pair(NamedTuple):
+        low: int
+        high: float
+
+    @dataclass
+    class Config:
+        rate: float
+        steps: int = 3
+
+    @task
+    def number(x: int) -> int: return x
+
+    @task
+    def text(s: str) -> str: return s
+
+    @task
+    def half(x: float) -> float: return x / 2
+
+    @task
+    def pair() -> Pair: return Pair(1, 2.0)
+
+    @task
+    def nothing() -> None: ...
+
+    @task
+    def configure(c: Config) -> Config: return c
+
+    @task
+    def total(xs: list[int]) -> int: return sum(xs)
+
+    @task
+    def paint(c: Color) -> Color: return c
+
+    @task
+    def wait(f: File) -> int: return 1
+
+    @task
+    def flag(b: bool) -> bool: return b
+
+"""
+LINES = TASKS.lstrip("\n").count("\n") + 1
+
+CASES = {
+    "wrong type of a promise": (
+        "return number(x=text(s='a'))",
+        "-> int",
+        "flow.py:{body}: number(): input 'x': expected int, got str",
+    ),
+    "wrong type of a value": (
+        "return number(x='a')",
+        "-> int",
+        "flow.py:{body}: number(): input 'x': expected int, got str 'a'",
+    ),
+    "bool is no int": (
+        "return number(x=True)",
+        "-> int",
+        "flow.py:{body}: number(): input 'x': expected int, got bool True",
+    ),
+    "beyond 64 bits": (
+        "return number(x=2**63)",
+        "-> int",
+        "flow.py:{body}: number(): input 'x': 9223372036854775808 does not fit a signed 64-bit integer; pass it as str",
+    ),
+    "unknown argument": (
+        "return number(y=1)",
+        "-> int",
+        "flow.py:{body}: number() has no input 'y'; it has x",
+    ),
+    "misspelt argument": (
+        "return configure(cc=1)",
+        "-> Config",
+        "flow.py:{body}: configure() has no input 'cc'; did you mean 'c'?",
+    ),
+    "missing argument": (
+        "return number()",
+        "-> int",
+        "flow.py:{body}: number() misses its input 'x' (int); pass x=…",
+    ),
+    "too many arguments": (
+        "return number(1, 2)",
+        "-> int",
+        "flow.py:{body}: number() takes 1 input, 2 were given",
+    ),
+    "given twice": ("return number(1, x=2)", "-> int", "flow.py:{body}: number() got input 'x' twice"),
+    "truth of a promise": (
+        "return number(x=1) if number(x=2) else number(x=3)",
+        "-> int",
+        "flow.py:{body}: a workflow asked for its truth, but n0 is a promise: its value exists only in the run; "
+        'branch with conditional("name").if_(…).then(…).else_().then(…)',
+    ),
+    "loop over a promise": (
+        "return [number(x=x) for x in xs]",
+        "-> list[int]",
+        "flow.py:{body}: a workflow asked for its items, but xs is a promise: its value exists only in the run; "
+        "run a task for each of them with map_task, or loop inside a task",
+    ),
+    "arithmetic": (
+        "return number(x=1) + 1",
+        "-> int",
+        "flow.py:{body}: a workflow asked for the result of +, but n0 is a promise: its value exists only in the run; "
+        "compute inside a task",
+    ),
+    "text of a promise": (
+        "return text(s=f'{number(x=1)}')",
+        "-> str",
+        "flow.py:{body}: a workflow asked for its text, but n0 is a promise: its value exists only in the run; "
+        "format it inside a task",
+    ),
+    "and": (
+        "return conditional('c').if_((number(x=1) > 0) and (number(x=2) > 0)).then(number(x=1)).else_().fail('no')",
+        "-> int",
+        "flow.py:{body}: the truth of a condition is known only in the run; join conditions with & and | in parentheses, "
+        "not with 'and', 'or' or a chain such as a < b < c",
+    ),
+    "unknown field": (
+        "return half(x=configure(c=Config(1.0)).rat)",
+        "-> float",
+        "flow.py:{body}: Config has no field 'rat'; did you mean 'rate'?",
+    ),
+    "attribute of a number": (
+        "return half(x=number(x=1).real)",
+        "-> float",
+        "flow.py:{body}: '.real' on the promise of int: the value exists only when the workflow runs; "
+        "use it inside a task",
+    ),
+    "wrong type of a field": (
+        "return text(s=configure(c=Config(1.0)).rate)",
+        "-> str",
+        "flow.py:{body}: text(): input 's': expected str, got float",
+    ),
+    "record of promises": (
+        "return configure(c=Config(half(x=1.0)))",
+        "-> Config",
+        "flow.py:{body}: configure(): input 'c': a Config that holds promises cannot be made before the run; "
+        "pass the parts as inputs and make it inside a task",
+    ),
+    "list of wrong promises": (
+        "return total(xs=[1, text(s='a')])",
+        "-> int",
+        "flow.py:{body}: total(): input 'xs'[1]: expected int, got str",
+    ),
+    "several outputs for one": (
+        "return number(x=pair())",
+        "-> int",
+        "flow.py:{body}: number(): input 'x': the call before it gives several outputs (low, high); pass one of its outputs",
+    ),
+    "nothing for a value": (
+        "return number(x=nothing())",
+        "-> int",
+        "flow.py:{body}: number(): input 'x': the call before it gives nothing; pass one of its outputs",
+    ),
+    "condition as a value": (
+        "return flag(b=number(x=1) > 0)",
+        "-> bool",
+        "flow.py:{body}: flag(): input 'b': a comparison of promises is a condition, not a value; "
+        "compare inside a task, or branch with conditional",
+    ),
+    "file in the workflow's body": (
+        "return wait(f=File('flow.py'))",
+        "-> int",
+        "flow.py:{body}: wait(): input 'f' is or holds a file, which a spec cannot; make it an input of the workflow",
+    ),
+    "unknown enum value": (
+        "return paint(c='green')",
+        "-> Color",
+        "flow.py:{body}: paint(): input 'c': expected Color (red, blue), got str 'green'",
+    ),
+    "output of wrong type": (
+        "return text(s='a')",
+        "-> int",
+        "flow.py:{wf}: workflow wf: output 'o0': expected int, got str",
+    ),
+    "nothing returned": (
+        "number(x=1)",
+        "-> int",
+        "flow.py:{wf}: workflow wf is annotated to return 1 outputs and returns nothing; return one value for each output",
+    ),
+    "something returned": (
+        "return number(x=1)",
+        "-> None",
+        "flow.py:{wf}: workflow wf is annotated to return nothing but returns something; annotate what it returns",
+    ),
+    "conditional without end": (
+        "conditional('c').if_(number(x=1) > 0).then(number(x=1))",
+        "-> None",
+        "flow.py:{body}: conditional 'c' does not say what happens when no case holds; "
+        "end it with .else_().then(…) or .else_().fail('…')",
+    ),
+    "case is no call": (
+        "return conditional('c').if_(number(x=1) > 0).then(3).else_().fail('no')",
+        "-> int",
+        "flow.py:{body}: a case of conditional 'c' is no call of a task or workflow; write .then(some_task(x=…))",
+    ),
+    "call inside a case's call": (
+        "return conditional('c').if_(number(x=1) > 0).then(number(x=number(x=2))).else_().fail('no')",
+        "-> int",
+        "flow.py:{body}: a case of conditional 'c' makes 2 calls; only one would wait for the condition; "
+        "put them into a @workflow and call that",
+    ),
+    "cases of different types": (
+        "return conditional('c').if_(number(x=1) > 0).then(number(x=1)).else_().then(text(s='a'))",
+        "-> int",
+        "flow.py:{body}: the cases of conditional 'c' differ: the first gives int, this one str; let every case give the same",
+    ),
+    "condition on a plain value": (
+        "return conditional('c').if_(1 > 0).then(number(x=1)).else_().fail('no')",
+        "-> int",
+        "flow.py:{body}: True is known while the workflow is compiled, so there is nothing to decide in the run; "
+        "compare a promise, or use Python's own if",
+    ),
+    "condition on a number": (
+        "return conditional('c').if_(number(x=1)).then(number(x=1)).else_().fail('no')",
+        "-> int",
+        "flow.py:{body}: n0 is int, not bool; compare it: if_(value > 0)",
+    ),
+    "incomparable": (
+        "return conditional('c').if_(number(x=1) == 'a').then(number(x=1)).else_().fail('no')",
+        "-> int",
+        "flow.py:{body}: a condition cannot decide int or float == enum | str; compare values of one type",
+    ),
+    "order of colors": (
+        "return conditional('c').if_(paint(c=Color.RED) < Color.BLUE).then(number(x=1)).else_().fail('no')",
+        "-> int",
+        "flow.py:{body}: a condition cannot decide enum < enum; only numbers, texts and times have an order",
+    ),
+    "map without list": (
+        "return map_task(number)(x=1)",
+        "-> list[int]",
+        "flow.py:{body}: map_task(number) got no list to map over; pass a list: x=[…]",
+    ),
+    "map over wrong elements": (
+        "return map_task(number)(x=ss)",
+        "-> list[int]",
+        "flow.py:{body}: number(): input 'x': expected list[int], got list[str]",
+    ),
+    "unknown override": (
+        "return number.with_overrides(retrys=1)(x=1)",
+        "-> int",
+        "flow.py:{body}: with_overrides has no option 'retrys'; did you mean 'retries'?",
+    ),
+    "cycle": (
+        "a = number(x=1); b = number(x=a); b >> a; return b",
+        "-> int",
+        "workflow flow.wf (flow.py:{wf}): nodes wait for each other: n0 → n1 → n0; remove one of the orderings",
+    ),
+    "contains itself": (
+        "return wf(xs=xs, ss=ss)",
+        "-> int",
+        "flow.py:{body}: workflow flow.wf contains itself; end the recursion with a branch inside one task",
+    ),
+    "launch plan in a workflow": (
+        "return LaunchPlan(wf, name='plan')()",
+        "-> int",
+        "flow.py:{body}: launch plan plan is called inside a workflow, which is not supported yet; "
+        "call its workflow: it runs in place",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_says_what_is_wrong(author, case):
+    body, returns, expected = CASES[case]
+    source = f"{TASKS}    @workflow\n    def wf(xs: list[int], ss: list[str]) {returns}:\n        {body}\n"
+    # A function begins at its decorator; the body stands two lines below.
+    assert author.error(source) == expected.format(wf=LINES, body=LINES + 2)
+
+
+SIGNATURES = {
+    "(x) -> int": "task t (flow.py:2): argument 'x' has no type; write its type, such as x: int",
+    "(x: int)": "task t (flow.py:2): the return type is missing; write -> and the type; -> None where it returns nothing",
+    "(*xs: int) -> int": "task t (flow.py:2): *args and **kwargs have no types; "
+    "name every input; for a varying number take a list or a dict",
+    "(x: tuple[int, str]) -> int": "task t (flow.py:2): argument 'x': the type tuple[int, str] is not supported; "
+    "use list[T], or a NamedTuple for several outputs",
+    "(x: int) -> tuple[int, str]": "task t (flow.py:2): the return type: the type tuple[int, str] is not supported; "
+    "use list[T], or a NamedTuple for several outputs",
+    "(x: set[int]) -> int": "task t (flow.py:2): argument 'x': the type set[int] is not supported; use list[T]",
+    "(x: list) -> int": "task t (flow.py:2): argument 'x': a list needs the type of its elements; "
+    "write list[int], list[str], …",
+    "(x: object) -> int": "task t (flow.py:2): argument 'x': the type object is not supported; name the concrete type",
+    "(x: dict[int, str]) -> int": "task t (flow.py:2): argument 'x': dict[int, str] has int keys; use str keys",
+    "(x: bytes) -> int": "task t (flow.py:2): argument 'x': the type bytes is not supported; write the bytes to a File",
+    "(x: Plain) -> int": "task t (flow.py:2): argument 'x': the type Plain is not supported; "
+    "use a dataclass with typed fields",
+    "(x: int = 'a') -> int": "task t (flow.py:2): the default of argument 'x': expected int, got str 'a'",
+    "(x: 'Missing') -> int": "task t (flow.py:2): an annotation refers to 'Missing', which is not there when the module "
+    "runs; import or define Missing at the top of the module, outside `if TYPE_CHECKING`",
+}
+
+
+@pytest.mark.parametrize("signature", SIGNATURES)
+def test_says_what_a_signature_lacks(author, signature):
+    source = (
+        f"from limosa import *; Plain = type('Plain', (), {{}})\n@task\ndef t{signature}:\n    return 1\n"
+    )
+    assert author.error(source, "t") == SIGNATURES[signature]
+
+
+OPTIONS = {
+    "resources=Resources(mem=1024)": "flow.py:2: mem=1024 has no unit; 1024 bytes? write '1Gi'",
+    "resources=Resources(mem='512')": "flow.py:2: mem='512' has no unit; 512 bytes? write '512Mi'",
+    "resources=Resources(mem='1GiB')": "flow.py:2: mem='1GiB': '1GiB' is not a quantity: write a number with an optional "
+    "unit, such as '500m', '2' or '1Gi'; write memory with its unit, such as mem='512Mi' or mem='2Gi'",
+    "resources=Resources(cpu=0)": "flow.py:2: cpu=0 is no number of cores; write cores, such as cpu=0.5, cpu=2 or cpu='500m'",
+    "resources=Resources(cpu=(2, 1))": "flow.py:2: cpu: the request 2 is above the limit 1; a pair is (request, limit)",
+    "resources=Resources(gpu=0.5)": "flow.py:2: gpu=0.5 is no number of devices; write a whole number, such as gpu=1",
+    "resources='1Gi'": 'flow.py:2: resources=\'1Gi\' is not Resources; write resources=Resources(cpu="500m", mem="1Gi")',
+    "resources=Resources(cpu=1), limits=Resources(cpu=2)": "flow.py:2: @task got resources and requests or limits; "
+    "use resources=, or requests= and limits=",
+    "retries=-1": "flow.py:2: retries=-1 is not a number from 0 to 1000; retries=3 means at most four attempts",
+    "timeout='soon'": "flow.py:2: timeout='soon' is no length of time; write timeout=\"10m\", seconds, or a timedelta",
+    "timeout=0": "flow.py:2: timeout=0 is not above zero; leave it out for no limit",
+    "cache=3": 'flow.py:2: cache=3 is neither a bool nor a version; write cache=True or cache="v1"',
+    "environment={'A': 1}": 'flow.py:2: environment={\'A\': 1} is not a dict of str to str; write environment={"NAME": "value"}',
+    "secrets=['token']": 'flow.py:2: secrets has \'token\', which is no Secret; write secrets=[Secret("name", "key")]',
+    "pod_template='{'": "flow.py:2: pod_template is not JSON: Expecting property name enclosed in double quotes: "
+    'line 1 column 2 (char 1); write a dict such as {"spec": {"priorityClassName": "x"}}',
+    "interruptible='yes'": "flow.py:2: interruptible='yes' is not a bool; write interruptible=True",
+    "container_image=3": 'flow.py:2: container_image=3 is not a str; write container_image="team/image:1.0"',
+    "retry=3": "flow.py:2: @task has no option 'retry'; did you mean 'retries'?",
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_says_what_an_option_lacks(author, options):
+    source = f"from limosa import *\n@task({options})\ndef t() -> None: ...\n"
+    assert author.error(source, "t") == OPTIONS[options]
+
+
+def test_a_task_inside_a_function_cannot_be_found_by_a_pod(author):
+    source = """
+        from limosa import task
+        def make():
+            @task
+            def inner() -> int: return 1
+            return inner
+        t = make()
+    """
+    assert author.error(source, "t") == (
+        "flow.py:3: task inner is defined inside a function, where a pod cannot find it; "
+        "move it to the top level of its module"
+    )
+
+
+def test_a_task_under_another_name_cannot_be_found_by_a_pod(author):
+    source = """
+        from limosa import task
+        def f() -> int: return 1
+        t = task(f)
+    """
+    assert author.error(source, "t") == (
+        "flow.py:2: task f is called 't' in its module, where a pod looks for 'f'; call both the same"
+    )
+
+
+def test_two_functions_of_one_name(author):
+    source = """
+        from limosa import task, workflow
+        @task
+        def f() -> int: return 1
+        g = f
+        @task
+        def f() -> int: return 2
+        @workflow
+        def wf() -> int:
+            g()
+            return f()
+    """
+    assert author.error(source) == (
+        "flow.py:10: two different functions are called flow.f; rename one of them"
+    )
+
+
+def test_a_decorated_class_is_no_task(author):
+    assert author.error("from limosa import task\n@task\nclass T: ...\n", "T") == (
+        "flow.py:2: @task decorates a function, not type; write it directly above a def"
+    )
