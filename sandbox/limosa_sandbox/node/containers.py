@@ -1,6 +1,6 @@
 """Containers: one running instance of a container, its files, and how it ended. Survives restarts of the sandbox.
 
-Files of an instance (``<pod>/containers/<name>/<number>/``): ``started``, ``exit.<pid>``, ``start-error`` and ``log`` as the zygote
+Files of an instance (``<pod>/<name>.<number>/``): ``started``, ``exit.<pid>``, ``start-error`` and ``log`` as the zygote
 writes them, ``termination`` for the termination message, ``oom`` when memory was the reason for its end.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import time
 from dataclasses import dataclass
@@ -206,12 +207,24 @@ class Instance:
         return Exit(code, reason, self._started, outcome["finished"], message)
 
 
-def instances(directory: Path) -> list[int]:
-    """Return the numbers of a container's instances, oldest first."""
+def instances(pod: Path, container: str) -> list[int]:
+    """Return the numbers of a container's instances, oldest first; ``pod`` is the folder of the pod's files."""
+    prefix = f"{container}."
     try:
-        return sorted(int(entry.name) for entry in directory.iterdir() if entry.name.isdigit())
+        names = os.listdir(pod)
     except FileNotFoundError:
         return []
+    return sorted(
+        int(name[len(prefix) :])
+        for name in names
+        if name.startswith(prefix) and name[len(prefix) :].isdigit()
+    )
+
+
+def instance_directory(pod: Path, container: str, number: int) -> Path:
+    """Return the folder of one instance's files."""
+    # A container's name has no dot, so that this is no other's folder, nor the pod's volumes.
+    return pod / f"{container}.{number}"
 
 
 def _tail(path: Path, size: int) -> str:

@@ -137,7 +137,7 @@ class Kubelet:
 
 def _kill_recorded(folder: Path) -> None:
     """Kill what still runs of a pod that was removed while no sandbox watched."""
-    for record in folder.glob("containers/*/*/started"):
+    for record in folder.glob("*/started"):
         found = json.loads(record.read_text(encoding="utf-8"))
         if found["boot"] == boot_id() and processes.is_alive(found["pid"], found["ticks"]):
             processes.kill_family(found["pid"])

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from limosa_sandbox.cluster.errors import ApiError
-from limosa_sandbox.node.containers import Instance, instances
+from limosa_sandbox.node.containers import Instance, instance_directory, instances
 from limosa_sandbox.node.host import Host
 from limosa_sandbox.node.kubelet import Kubelet
 
@@ -54,17 +54,18 @@ class PodLogs:
                 return
 
     def _path(self, uid: str, pod: str, container: str, previous: bool) -> Path:
-        directory = self._host.directory(uid) / "containers" / container
-        numbers = instances(directory)
+        directory = self._host.directory(uid)
+        numbers = instances(directory, container)
         if previous:
             if len(numbers) < 2:
                 raise ApiError(400, f'previous terminated container "{container}" in pod "{pod}" not found')
-            return directory / str(numbers[-2]) / "log"
-        if not numbers or not (directory / str(numbers[-1]) / "log").exists():
+            return instance_directory(directory, container, numbers[-2]) / "log"
+        path = instance_directory(directory, container, numbers[-1]) / "log" if numbers else None
+        if path is None or not path.exists():
             raise ApiError(
                 400, f'container "{container}" in pod "{pod}" is waiting to start: ContainerCreating'
             )
-        return directory / str(numbers[-1]) / "log"
+        return path
 
     async def _pieces(
         self,

@@ -27,6 +27,8 @@ from limosa_sandbox.node.settings import NodeSettings
 from limosa_sandbox.node.zygotes import Zygotes
 
 _log = logging.getLogger(__name__)
+_LEASES = "leases.coordination.k8s.io"
+_LEASE_SECONDS = 40
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -84,7 +86,12 @@ async def run_node(storage: Storage, settings: NodeSettings) -> NodeHandle:
     kubelet = Kubelet(host)
     told = EventRecorder(storage, "default-scheduler", settings.name, settings.lifecycle_events)
     scheduler = Scheduler(storage, settings.name, capacity, labels, told)
-    work = (_watch(storage, scheduler, kubelet), host.memory.run(), kubelet.tidy())
+    work = (
+        _watch(storage, scheduler, kubelet),
+        host.memory.run(),
+        kubelet.tidy(),
+        _renew_lease(storage, settings.name),
+    )
     tasks = [asyncio.ensure_future(part) for part in work]
     for task in tasks:
         task.add_done_callback(_report)
@@ -110,6 +117,21 @@ async def _watch(storage: Storage, scheduler: Scheduler, kubelet: Kubelet) -> No
                 break
         if not watch.overflowed:
             return
+
+
+async def _renew_lease(storage: Storage, node: str) -> None:
+    """Show that the node is alive, as ``kubectl describe node`` reads it."""
+    while True:
+        spec = {
+            "holderIdentity": node,
+            "leaseDurationSeconds": _LEASE_SECONDS,
+            "renewTime": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        }
+        try:
+            storage.patch(_LEASES, "kube-node-lease", node, {"spec": spec})
+        except ApiError:
+            storage.create(_LEASES, "kube-node-lease", {"metadata": {"name": node}, "spec": spec})
+        await asyncio.sleep(_LEASE_SECONDS / 4)
 
 
 def _report(task: asyncio.Task[None]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from limosa_sandbox.cluster.errors import ApiError
 from limosa_sandbox.node import disk, resources, starting, volumes
-from limosa_sandbox.node.containers import Exit, Instance, instances
+from limosa_sandbox.node.containers import Exit, Instance, instance_directory, instances
 from limosa_sandbox.node.environment import ContainerConfigError
 from limosa_sandbox.node.host import Host
 from limosa_sandbox.node.images import Program, Refusal, program_of
@@ -248,11 +248,10 @@ class PodRunner:
 
     async def _run_container(self, state: ContainerState) -> None:
         """Run a container to its last end, with the restarts its policy asks for."""
-        directory = self._directory / "containers" / state.name
-        earlier = instances(directory)
+        earlier = instances(self._directory, state.name)
         number = earlier[-1] if earlier else 0
         while not self._is_ending(state):
-            instance = Instance(directory / str(number), number)
+            instance = Instance(instance_directory(self._directory, state.name, number), number)
             self._instances[state.name] = instance
             state.restarts = number
             exit_ = await self._run_instance(state, instance)

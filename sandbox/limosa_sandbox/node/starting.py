@@ -80,23 +80,24 @@ def _request(recipe: Recipe, instance: Instance, host: Host) -> Start:
     root = host.directory(pod["metadata"]["uid"])
     mounts = volumes.mounts(container, recipe.folders)
     mounts[container.get("terminationMessagePath") or "/dev/termination-log"] = str(instance.termination)
-    home, tmp, cwd = root / "home", root / "tmp", _working_directory(container, mounts, root)
-    for folder in (instance.directory, home, tmp, cwd, *(Path(path).parent for path in mounts.values())):
-        os.makedirs(folder, exist_ok=True)
+    home, tmp, cwd = str(root / "home"), str(root / "tmp"), _working_directory(container, mounts, root)
     place = Place(
-        node=host.settings.name, interpreter=recipe.program.interpreter, home=str(home), tmp=str(tmp), mounts=mounts,
+        node=host.settings.name, interpreter=recipe.program.interpreter, home=home, tmp=tmp, mounts=mounts,
         gpus=recipe.gpus, capacity=host.capacity,
     )  # fmt: skip
     env = environment(pod, container, host.objects(pod["metadata"]["namespace"]), place)
     first, *rest = recipe.program.argv
     argv = (first, *(mapped(expand(argument, env), mounts) for argument in rest))
+    for folder in (str(instance.directory), cwd, *{env["HOME"], env["TMPDIR"]}.intersection((home, tmp))):
+        if not os.path.isdir(folder):
+            os.makedirs(folder)
     # From here on the log can be read and followed, though nothing is in it yet.
     instance.log.touch()
     key = f"{pod['metadata']['uid']}/{container['name']}/{instance.number}"
-    return Start(key, instance.directory, recipe.program.module, argv, env, str(cwd))
+    return Start(key, instance.directory, recipe.program.module, argv, env, cwd)
 
 
-def _working_directory(container: Mapping[str, Any], mounts: Mapping[str, str], root: Path) -> Path:
+def _working_directory(container: Mapping[str, Any], mounts: Mapping[str, str], root: Path) -> str:
     wanted = os.path.normpath(container.get("workingDir") or "/")
     inside = mapped(wanted, mounts)
-    return Path(inside) if inside != wanted else root / "rootfs" / wanted.lstrip("/")
+    return inside if inside != wanted else str(root / "rootfs" / wanted.lstrip("/"))

@@ -45,7 +45,8 @@ def materialise(spec: Mapping[str, Any], directory: Path, objects: Objects) -> d
                 f'volume "{name}" is of kind {kind}, which the sandbox does not have: it has emptyDir, secret, configMap and '
                 "hostPath. Use one of these, or launch the run on a cluster"
             )
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.is_dir():
+            os.makedirs(folder)
         folders[name] = folder
     return folders
 
@@ -59,6 +60,8 @@ def mounts(container: Mapping[str, Any], folders: Mapping[str, Path]) -> dict[st
         if inside.startswith("..") or os.path.isabs(inside):
             continue
         target = folder if inside == "." else folder / inside
+        if inside != "." and not target.exists():
+            target.mkdir(parents=True)
         result[os.path.normpath(mount["mountPath"])] = str(target)
     return result
 

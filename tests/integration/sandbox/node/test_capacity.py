@@ -104,6 +104,7 @@ async def test_the_node_shows_what_it_has(bench):
     await bench.start(gpus=("0", "1"), cpu=Fraction(3, 2))
 
     node = bench.storage.get("nodes", None, "sandbox")
+    await bench.until(lambda: bench.storage.get("leases.coordination.k8s.io", "kube-node-lease", "sandbox"))
 
     assert node["status"]["allocatable"]["nvidia.com/gpu"] == "2"
     assert node["status"]["capacity"]["cpu"] == "1500m"

@@ -481,7 +481,7 @@ async def test_many_pods_at_once_all_end(bench):
 def _text(bench, name) -> str:
     uid = bench.pod(name)["metadata"]["uid"]
     with contextlib.suppress(FileNotFoundError):
-        return (bench.directory / "pods" / uid / "containers" / "main" / "0" / "log").read_text()
+        return (bench.directory / "pods" / uid / "main.0" / "log").read_text()
     return ""
 
 
