@@ -19,11 +19,21 @@ class TypeProblem(LimosaError, TypeError):
 
 
 class ValueProblem(LimosaError, TypeError):
-    """A value does not fit its type."""
+    """A value, or a part of it, does not fit its type."""
 
-    def __init__(self, message: str, remedy: str = "") -> None:
-        """Takes what was expected and what was given; the caller adds the place."""
-        super().__init__("ValueType", message, remedy=remedy)
+    def __init__(self, message: str, remedy: str = "", path: str = "") -> None:
+        """Takes what is wrong, what to do, and the way into the value ("[2].rate"); the caller adds the place."""
+        way = path[1:] if path.startswith(".") else path
+        super().__init__("ValueType", f"{way}: {message}" if way else message, remedy=remedy)
+        self._bare = message
+        self._path = path
+
+    @classmethod
+    def inside(cls, step: str, error: Exception) -> "ValueProblem":
+        """The same problem as seen from one level further out; a ValueError of a rule counts as one."""
+        if isinstance(error, ValueProblem):
+            return cls(error._bare, error.remedy, step + error._path)
+        return cls(str(error), path=step)
 
 
 class Converter(Protocol):

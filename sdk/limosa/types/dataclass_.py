@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from contextvars import ContextVar
 from typing import Any, get_type_hints
 
 from limosa.types.converter import TypeProblem, ValueProblem, literal_mismatch, mismatch, type_name
@@ -10,23 +11,31 @@ from limosa.types.transfer import NoTransfer, TransferContext
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, Record
 from limosa_idl.core.v1alpha1.types_pb2 import LiteralType, RecordType
 
+_under_way: "ContextVar[tuple[type, ...]]" = ContextVar("limosa_records", default=())
+
 
 class _Converter:
     def literal_type(self, python_type: type) -> LiteralType:
+        outer = _under_way.get()
+        if python_type in outer:
+            message = f"the dataclass {type_name(python_type)} contains itself"
+            raise TypeProblem(message, "give the parts as list[dict], or flatten it")
+        token = _under_way.set((*outer, python_type))
+        try:
+            return self._record_type(python_type)
+        finally:
+            _under_way.reset(token)
+
+    def _record_type(self, python_type: type) -> LiteralType:
         record = RecordType(name=f"{python_type.__module__}.{python_type.__qualname__}")
         for field, field_type in fields_of(python_type):
             place = f"{type_name(python_type)}.{field.name}"
+            nowhere = NoTransfer(f"the default of field {place}", "leave the field without a default")
             try:
                 made = record.fields.add(name=field.name, type=literal_type(field_type))
                 default = _default(field)
                 if default is not dataclasses.MISSING:
-                    made.default_value.CopyFrom(
-                        to_literal(
-                            default,
-                            field_type,
-                            NoTransfer(f"the default of field {place}", "leave the field without a default"),
-                        )
-                    )
+                    made.default_value.CopyFrom(to_literal(default, field_type, nowhere))
             except TypeProblem as error:
                 raise TypeProblem(f"field {place}: {error.message}", error.remedy) from error
             except (ValueProblem, ValueError) as error:
@@ -41,7 +50,7 @@ class _Converter:
             try:
                 fields[field.name] = to_literal(getattr(value, field.name), field_type, transfer)
             except (ValueProblem, ValueError) as error:
-                raise ValueProblem(f"field {type_name(python_type)}.{field.name}: {error}") from error
+                raise ValueProblem.inside(f".{field.name}", error) from error
         return Literal(record=Record(fields=fields))
 
     def to_python(self, literal: Literal, python_type: type, transfer: TransferContext) -> Any:
@@ -51,7 +60,10 @@ class _Converter:
         arguments = {}
         for field, field_type in fields_of(python_type):
             if field.name in given:
-                arguments[field.name] = to_python(given[field.name], field_type, transfer)
+                try:
+                    arguments[field.name] = to_python(given[field.name], field_type, transfer)
+                except (ValueProblem, ValueError) as error:
+                    raise ValueProblem.inside(f".{field.name}", error) from error
             elif _default(field) is dataclasses.MISSING:
                 raise ValueProblem(f"the record lacks the field '{field.name}' of {type_name(python_type)}")
         return python_type(**arguments)

@@ -29,7 +29,7 @@ class _Converter:
             try:
                 literals[key] = to_literal(item, element, transfer)
             except (ValueProblem, ValueError) as error:
-                raise ValueProblem(f"[{key!r}]: {error}") from error
+                raise ValueProblem.inside(f"[{key!r}]", error) from error
         return Literal(map_value=LiteralMap(literals=literals))
 
     def to_python(self, literal: Literal, python_type: Any, transfer: TransferContext) -> Any:
@@ -41,8 +41,13 @@ class _Converter:
             raise literal_mismatch(type_name(python_type), literal)
         element = _element(python_type)
         # Protobuf maps have no order; sorted keys at least give every reader the same one.
-        items = sorted(literal.map_value.literals.items())
-        return {key: to_python(item, element, transfer) for key, item in items}
+        items = {}
+        for key, item in sorted(literal.map_value.literals.items()):
+            try:
+                items[key] = to_python(item, element, transfer)
+            except (ValueProblem, ValueError) as error:
+                raise ValueProblem.inside(f"[{key!r}]", error) from error
+        return items
 
 
 def _is_untyped(python_type: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from limosa.types.converter import literal_mismatch, mismatch
+from limosa.types.converter import ValueProblem, literal_mismatch, mismatch
 from limosa.types.transfer import TransferContext
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal
 from limosa_idl.core.v1alpha1.types_pb2 import SIMPLE_TYPE_FLOAT, LiteralType
@@ -16,13 +16,23 @@ class _Converter:
     def to_literal(self, value: Any, python_type: Any, transfer: TransferContext) -> Literal:
         if not isinstance(value, (int, float)) or isinstance(value, bool):
             raise mismatch("float", value)
-        return values.float_(float(value))
+        return values.float_(_exact(value))
 
     def to_python(self, literal: Literal, python_type: Any, transfer: TransferContext) -> Any:
         kind = literal.primitive.WhichOneof("value")
         if kind not in ("float_value", "integer"):
             raise literal_mismatch("float", literal)
         return float(getattr(literal.primitive, kind))
+
+
+def _exact(value: "int | float") -> float:
+    try:
+        converted = float(value)
+    except OverflowError:
+        raise ValueProblem(f"an int of {int(value).bit_length()} bits is beyond the range of float") from None
+    if converted != value and isinstance(value, int):
+        raise ValueProblem(f"{value} is no exact float", "write float(…) if the nearest one is meant")
+    return converted
 
 
 CONVERTER = _Converter()

@@ -22,14 +22,20 @@ class _Converter:
             try:
                 literals.append(to_literal(item, element, transfer))
             except (ValueProblem, ValueError) as error:
-                raise ValueProblem(f"[{position}]: {error}") from error
+                raise ValueProblem.inside(f"[{position}]", error) from error
         return Literal(collection=LiteralCollection(literals=literals))
 
     def to_python(self, literal: Literal, python_type: Any, transfer: TransferContext) -> Any:
         if literal.WhichOneof("value") != "collection":
             raise literal_mismatch(type_name(python_type), literal)
         element = _element(python_type)
-        return [to_python(item, element, transfer) for item in literal.collection.literals]
+        items = []
+        for position, item in enumerate(literal.collection.literals):
+            try:
+                items.append(to_python(item, element, transfer))
+            except (ValueProblem, ValueError) as error:
+                raise ValueProblem.inside(f"[{position}]", error) from error
+        return items
 
 
 def _element(python_type: Any) -> Any:

@@ -106,6 +106,8 @@ def _look_up(python_type: Any) -> Converter:
         found = _by_name(origin) or _by_shape(origin)
         if found is not None:
             return found
+    if isinstance(origin, (str, int, float)):
+        raise TypeProblem(f"{origin!r} is not a type", "annotate with a type")
     raise _unsupported(python_type, origin)
 
 
