@@ -4,10 +4,10 @@ import math
 
 from limosa_engine.graph import Graph
 
-_NODE = 12.5
-"""Most bytes of a node: half of a phase, three times, a code."""
-_ITEM = 9.5
-"""Most bytes of an item: half of a phase, gap, counters, launches, code, wake time."""
+_NODE = 15.5
+"""Most bytes of a node: half of a phase, three times of four, a code, two counts."""
+_ITEM = 10
+"""Most bytes of an item: half of a phase, gap, two counters, launches, code, wake time of four."""
 _RUN = 2048
 """Most bytes of all else: the run's own fields and some dozens of failure codes."""
 

@@ -42,6 +42,8 @@ class World:
         self.runs_after_commit: list[Item] = []
         self.created: list[tuple[Item, int]] = []
         self.status: bytes | None = None
+        self.deletions = 0
+        """How many pods somebody may still delete behind the operator's back."""
         self.crashes = 0
         self.wake: float | None = None
         self.state: State
@@ -179,6 +181,13 @@ class World:
         record.failure.CopyFrom(failure)
         return PodView(uid, "Failed", exit_code=1, record=record)
 
+    def delete_behind(self) -> None:
+        """Somebody deletes a pod, whatever its state."""
+        self.deletions -= 1
+        key = self.rng.choice(list(self.pods))
+        del self.pods[key]
+        self.inbox.append(ev.PodGone(*key))
+
     def crash(self) -> None:
         """kill -9: all but the last accepted status is lost."""
         self.crashes += 1
@@ -208,6 +217,8 @@ class World:
             moves.append((0.5, lambda: setattr(self, "status", encode(self.state))))
         if not moves:
             raise AssertionError(f"nothing can happen, and the run is not over\n{self.told()}")
+        if self.deletions and self.pods:
+            moves.append((0.5, self.delete_behind))
         weights = [weight for weight, _ in moves]
         self.rng.choices([move for _, move in moves], weights)[0]()
 

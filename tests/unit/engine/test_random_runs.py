@@ -175,7 +175,7 @@ def start(seed: int, trouble: float, **options: Any) -> tuple[World, Reference, 
     return World(graph, plan, rng), reference, expected
 
 
-many = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @many
@@ -221,6 +221,17 @@ def test_an_abort_ends_everything(seed: int, moves: int) -> None:
     assert world.state.phase in (RunPhase.SUCCEEDED, RunPhase.FAILED, RunPhase.ABORTED)
     assert all(record.phase in NODE_TERMINAL for record in world.state.nodes)
     assert not world.pods
+
+
+@many
+@given(seed=st.integers(0, 2**32))
+def test_pods_deleted_behind_our_back_cost_no_result(seed: int) -> None:
+    world, reference, expected = start(seed, 0.0)
+    world.deletions = 3
+    world.finish()
+    assert world.state.outputs is not None
+    assert graphs.plain(world.state.outputs) == expected
+    assert set(world.commits) == reference.items
 
 
 @many
