@@ -12,6 +12,7 @@ import signal
 import sys
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
@@ -50,27 +51,36 @@ async def _run(settings: SandboxSettings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     sandbox = Sandbox(settings, dict(os.environ))
-    starting = asyncio.ensure_future(sandbox.start())
     stopping = asyncio.ensure_future(stopped.wait())
-    await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
     error = ""
-    if starting.done():
-        failure = starting.exception()
-        if failure:
-            error = str(failure) or type(failure).__name__
-            logging.getLogger(__name__).error("the sandbox did not come up: %s", error, exc_info=failure)
-            sys.stderr.write(f"limosa_sandbox: {error}\n")
-        else:
+    try:
+        if await _first(stopping, asyncio.ensure_future(sandbox.start())):
             # Objects of the cluster live long: collecting over them again and again would only cost time.
             gc.freeze()
             gc.set_threshold(50_000, 20, 100)
-            await stopping
-    else:
-        starting.cancel()
-        await asyncio.gather(starting, return_exceptions=True)
-    stopping.cancel()
-    await sandbox.stop(error)
+            guard = asyncio.ensure_future(sandbox.guard())
+            if await _first(stopping, guard):
+                error = guard.result()
+    except Exception as failure:
+        # Whatever it was, the state file tells it and no part is left running.
+        error = str(failure) or type(failure).__name__
+        logging.getLogger(__name__).exception("the sandbox did not come up")
+        sys.stderr.write(f"limosa_sandbox: {error}\n")
+    finally:
+        stopping.cancel()
+        await sandbox.stop(error)
     return 1 if error else 0
+
+
+async def _first(stopping: "asyncio.Future[Any]", work: "asyncio.Future[Any]") -> bool:
+    """Returns whether `work` ended before it was time to stop; else cancels it. Raises what it raised."""
+    await asyncio.wait((stopping, work), return_when=asyncio.FIRST_COMPLETED)
+    if work.done():
+        await work
+        return True
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+    return False
 
 
 def _parse(arguments: list[str]) -> SandboxSettings:

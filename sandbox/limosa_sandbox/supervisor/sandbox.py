@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from limosa_sandbox.node import NodeHandle
 
 _LOG = logging.getLogger(__name__)
-_LOG_CAP_INTERVAL_S = 5.0
+_GUARD_INTERVAL_S = 2.0
 # Answers of a running S3 endpoint to a request without a signature.
 _STORAGE_READY = (403,)
 
@@ -71,7 +71,6 @@ class Sandbox:
         self._home = Home(settings.home)
         self._children: dict[str, Child] = {}
         self._cluster: _Cluster | None = None
-        self._caps: asyncio.Task[None] | None = None
         self.state = SandboxState(
             home=str(settings.home), pid=os.getpid(), pid_started=started_at(os.getpid())
         )
@@ -103,7 +102,6 @@ class Sandbox:
             for task in started:
                 task.cancel()
             await asyncio.gather(*started, return_exceptions=True)
-        self._caps = asyncio.ensure_future(self._cap_logs())
         self._step(READY, "")
         _LOG.info("ready after %.1f s: %s", time.monotonic() - began, self.state.admin_url)
 
@@ -204,17 +202,21 @@ class Sandbox:
         waiting = sorted(name for name, part in self.state.parts.items() if part.state == STARTING)
         self._step(STARTING, f"waiting for {', '.join(waiting)}" if waiting else "")
 
-    async def _cap_logs(self) -> None:
+    async def guard(self) -> str:
+        """Looks after the running platform; returns when it cannot go on, and why."""
+        assert self._cluster is not None
         while True:
-            await asyncio.sleep(_LOG_CAP_INTERVAL_S)
+            await asyncio.sleep(_GUARD_INTERVAL_S)
             for path in self._home.logs.glob("*.log"):
                 cap_log(path)
+            failed = self._cluster.node.failed
+            if failed is not None:
+                _LOG.error("the node ended", exc_info=failed)
+                return f"the node ended: {failed!r}; see {self._home.logs / 'sandbox.log'}"
 
     async def stop(self, error: str = "") -> None:
         """Stops every part in order: those who write first, what they write to last."""
         self._step(STOPPING, "stopping")
-        if self._caps:
-            self._caps.cancel()
         await asyncio.gather(
             *(self._children[name].stop() for name in ("operator", "admin") if name in self._children)
         )
