@@ -52,7 +52,7 @@ def command(
     Our options stand before FILE; everything after NAME is an input, such as --learning-rate 0.1.
     NAME may be left out where FILE has one workflow. Its inputs are shown by: limosa run FILE NAME --help
     """
-    from limosa.cli.launching import Flags, run_here, run_remotely
+    from limosa.cli.launching import Flags, run_remotely
     from limosa.cli.submission import choose
     from limosa.compiler import load_module
 
@@ -68,6 +68,8 @@ def command(
     loaded = load_module(source)
     entity = choose(loaded, entity_name, source)
     if not remote:
+        from limosa.cli.local_runs import run_here
+
         return run_here(ctx, entity, rest, form=output)
     flags: dict[str, Any] = {**target, "copy": copy, "include": include, "container_image": image}
     settings = resolve_settings(flags, Path(loaded.source_root))
