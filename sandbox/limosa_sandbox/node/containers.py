@@ -186,7 +186,7 @@ class Instance:
     def _read_record(self) -> bool:
         try:
             record = json.loads((self.directory / "started").read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except OSError:
             return False
         self._pid, self._ticks, self._started = record["pid"], record["ticks"], record["started"]
         self._same_boot = record["boot"] == boot_id()
@@ -195,7 +195,7 @@ class Instance:
     def _read_exit(self) -> Exit | None:
         try:
             outcome = json.loads((self.directory / f"exit.{self._pid}").read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except OSError:
             return None
         code = outcome["code"]
         reason = "Completed" if code == 0 else "Error"
@@ -212,7 +212,7 @@ def instances(pod: Path, container: str) -> list[int]:
     prefix = f"{container}."
     try:
         names = os.listdir(pod)
-    except FileNotFoundError:
+    except OSError:
         return []
     return sorted(
         int(name[len(prefix) :])

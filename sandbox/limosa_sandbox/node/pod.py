@@ -24,8 +24,10 @@ from limosa_sandbox.node.status import INIT, MAIN, SIDECAR, ContainerState, Verd
 _BACKOFF_LIMIT = 300.0
 _DEVICE_WAIT = 0.05
 _KILL_AGAIN = 1.0
+_TELL_AGAIN = 1.0
+_NOT_FOUND = 404
 _REFUSED_CODE = 128
-_NOT_ITS_OWN = ("StartError", "ContainerStatusUnknown")
+_NOT_ITS_OWN = ("StartError", "CreateContainerError", "ContainerStatusUnknown")
 """Ends that a container could not speak about itself, so that the pod's message does."""
 _DEADLINE = Verdict(
     "Failed", "DeadlineExceeded", "Pod was active on the node longer than the specified deadline"
@@ -137,7 +139,8 @@ class PodRunner:
             if self._kill_timer is not None:
                 self._kill_timer.cancel()
         self._host.devices.release(self._uid)
-        self._finish(verdict)
+        while not self._finish(verdict):
+            await asyncio.sleep(_TELL_AGAIN)
 
     async def _work(self) -> Verdict:
         refusal = self._choose_programs()
@@ -150,6 +153,8 @@ class PodRunner:
             folders = await self._make_volumes()
         except volumes.VolumeNotSupportedError as error:
             return self._refuse(self._states[-1], Refusal("StartError", str(error)))
+        except OSError as error:
+            return self._refuse(self._states[-1], Refusal("CreateContainerError", starting.unwritable(error)))
         for name, recipe in self._recipes.items():
             self._recipes[name] = replace(recipe, folders=folders, gpus=devices.get(name, ()))
         await self._run_containers()
@@ -377,32 +382,38 @@ class PodRunner:
             return Verdict(phase)
         return self._ending.verdict
 
-    def _finish(self, verdict: Verdict) -> None:
+    def _finish(self, verdict: Verdict) -> bool:
+        """Report the end; False when the cluster could not store it now."""
         if self._removed:
-            return
-        self._publish(verdict)
+            return True
+        if not self._publish(verdict):
+            return False
         meta = self._pod["metadata"]
         if not meta.get("deletionTimestamp"):
-            return
+            return True
         try:
             self._host.storage.delete("pods", meta["namespace"], meta["name"], grace_seconds=0, uid=self._uid)
         except ApiError:
-            return  # It was removed by someone else a moment ago.
+            return True  # It was removed by someone else a moment ago.
+        return True
 
-    def _publish(self, verdict: Verdict | None = None) -> None:
+    def _publish(self, verdict: Verdict | None = None) -> bool:
+        """Store the status; False when the cluster could not."""
         meta = self._pod["metadata"]
         verdict = verdict or Verdict(_open_phase(phase_of(self._states, never_restarts=False)))
         try:
             pod = self._host.storage.get("pods", meta["namespace"], meta["name"])
             if pod["metadata"]["uid"] != self._uid:
-                return
+                return True
             now = datetime.now(timezone.utc)
             status = pod_status(pod.get("status") or {}, self._states, verdict, self._began, now)
             self._pod = self._host.storage.update(
                 "pods", meta["namespace"], meta["name"], {**pod, "status": status}, subresource="status"
             )
-        except ApiError:
-            return  # It was removed; the watch tells so next.
+        except ApiError as error:
+            # Of a pod that was removed the watch tells next; anything else, such as a full disk, is to be tried again.
+            return error.code == _NOT_FOUND
+        return True
 
 
 def _containers(spec: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:

@@ -38,12 +38,17 @@ class Recipe:
 
 
 async def start(recipe: Recipe, instance: Instance, host: Host) -> None:
-    """Start an instance; where its program cannot be started the instance has ended with ``StartError``.
+    """Start an instance; where that is impossible the instance has ended with ``StartError`` (its
+    program) or ``CreateContainerError`` (this machine).
 
     Raises:
         ContainerConfigError: Something its environment refers to is missing; nothing was started.
     """
-    request = _request(recipe, instance, host)
+    try:
+        request = _request(recipe, instance, host)
+    except OSError as error:
+        instance.end_unstarted(_START_FAILED, "CreateContainerError", unwritable(error))
+        return
     try:
         pid = await _spawn(request, recipe.program.interpreter, instance, host)
     except InterpreterError as error:
@@ -56,6 +61,11 @@ async def start(recipe: Recipe, instance: Instance, host: Host) -> None:
     limit = resources.limit(recipe.container, resources.MEMORY)
     if limit is not None:
         host.memory.add(instance, int(limit))
+
+
+def unwritable(error: OSError) -> str:
+    """Return the message for a pod whose files cannot be made."""
+    return f"the pod's files cannot be written: {error.filename}: {error.strerror}"
 
 
 async def _spawn(request: Start, interpreter: str, instance: Instance, host: Host) -> int | None:

@@ -222,6 +222,40 @@ async def test_a_volume_that_the_sandbox_does_not_have_is_a_start_error(bench):
     assert "persistentVolumeClaim" in pod["status"]["message"]
 
 
+async def test_a_machine_that_cannot_write_is_not_the_pods_fault(bench):
+    await bench.start()
+    bench.create("lucky", "true")
+    await bench.phase("lucky", "Succeeded")
+    (bench.directory / "pods").rename(bench.directory / "aside")
+    (bench.directory / "pods").write_text("in the way")
+    bench.create("unlucky", "true")
+
+    pod = await bench.phase("unlucky", "Failed")
+
+    assert bench.state("unlucky")["terminated"]["reason"] == "CreateContainerError"
+    assert "cannot be written" in pod["status"]["message"]
+    (bench.directory / "pods").unlink()
+
+
+async def test_an_end_that_cannot_be_stored_is_told_later(bench, monkeypatch):
+    monkeypatch.setattr("limosa_sandbox.node.pod._TELL_AGAIN", 0.02)
+    await bench.start()
+    bench.create("patient", "sleep 0.1")
+    await bench.phase("patient", "Running")
+    store, refusals = bench.storage.update, []
+
+    def full(*arguments, **options):
+        if len(refusals) < 3:
+            refusals.append(arguments)
+            raise ApiError(507, "no space left on device")
+        return store(*arguments, **options)
+
+    monkeypatch.setattr(bench.storage, "update", full)
+
+    await bench.phase("patient", "Succeeded")
+    assert len(refusals) == 3
+
+
 async def test_init_containers_run_in_order_and_the_first_failure_ends_the_pod(bench):
     await bench.start()
 
