@@ -1,5 +1,6 @@
 """What the server says to a request it does not carry out."""
 
+import difflib
 import enum
 from collections.abc import Sequence
 
@@ -49,6 +50,17 @@ def invalid(what: str, problems: Sequence[Problem]) -> RequestError:
 def not_found(what: str, remedy: str = "") -> RequestError:
     """Nothing of that name exists."""
     return RequestError(Reason.NOT_FOUND, f"{what} does not exist" + (f"; {remedy}" if remedy else ""))
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """A remedy for a name that does not exist: the nearest known one, else some of those there are."""
+    close = difflib.get_close_matches(name, known, n=1)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    if not known:
+        return "nothing of the kind is registered there; check project and domain, or register it first"
+    shown = ", ".join(known[:5])
+    return f"there are {shown}" + (f" and {len(known) - 5} more" if len(known) > 5 else "")
 
 
 def check(problem: str | None) -> None:

@@ -64,7 +64,8 @@ class RunView:
         response = pb.GetRunDataResponse(interface=Index(closure).entry.interface, inputs=inputs)
         if state.phase != run_pb2.RUN_PHASE_SUCCEEDED:
             phase = run_pb2.RunPhase.Name(state.phase).removeprefix("RUN_PHASE_").lower()
-            response.note = f"outputs: the run is {phase}"
+            ended = state.phase in runs.TERMINAL
+            response.note = f"outputs: the run ended {phase}" if ended else f"outputs: the run is {phase}"
         elif state.HasField("outputs"):
             response.outputs.CopyFrom(state.outputs)
         else:

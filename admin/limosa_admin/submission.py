@@ -7,7 +7,7 @@ import uuid
 import sqlalchemy as sa
 
 from limosa_admin.identity import Identity
-from limosa_admin.request_errors import Reason, RequestError, check, invalid, not_found
+from limosa_admin.request_errors import Reason, RequestError, check, invalid, nearest, not_found
 from limosa_admin.store import entities, runs
 from limosa_admin.store.database import Database
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
@@ -17,7 +17,7 @@ from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, LaunchPlanSpec
 from limosa_model import failures
 from limosa_model.digests import serialize, sha256_hex
 from limosa_model.graph import Index, wrap_task
-from limosa_model.interfaces import complete_inputs, suggest
+from limosa_model.interfaces import complete_inputs
 from limosa_model.layout import closure_key
 from limosa_model.names import check_name, generate_run_name
 from limosa_model.pod_contract import INLINE_CLOSURE_LIMIT
@@ -92,9 +92,8 @@ def find_target(connection: sa.Connection, request: pb.CreateRunRequest) -> Targ
         found = entities.find(connection, wanted)
         if found is not None:
             return _target(connection, *found)
-    raise _unknown_target(
-        connection, wanted, _KIND_WORDS.get(kinds[0], "entity") if len(kinds) == 1 else "entity"
-    )
+    wanted.kind = request.target.kind
+    raise _unknown_target(connection, wanted)
 
 
 def _target(connection: sa.Connection, entity: pb.Entity, body: bytes) -> Target:
@@ -109,7 +108,7 @@ def _target(connection: sa.Connection, entity: pb.Entity, body: bytes) -> Target
         workflow.kind, workflow.name = pb.ENTITY_KIND_WORKFLOW, plan.workflow
         found = entities.find(connection, workflow)
         if found is None:
-            raise _unknown_target(connection, workflow, "workflow")
+            raise _unknown_target(connection, workflow)
         body = found[1]
     interface = Index(Closure.FromString(body)).entry.interface
     return Target(entity.id, body, interface, plan)
@@ -158,9 +157,9 @@ def _new_run(request: pb.CreateRunRequest, target: Target, digest: str, identity
     )
 
 
-def _unknown_target(connection: sa.Connection, wanted: pb.EntityId, word: str) -> RequestError:
-    what = f"{word} '{wanted.name}'"
+def _unknown_target(connection: sa.Connection, wanted: pb.EntityId) -> RequestError:
+    what = f"{_KIND_WORDS.get(wanted.kind, 'entity')} '{wanted.name}'"
     if wanted.version:
         what += f" version {wanted.version}"
     what += f" in {wanted.project}/{wanted.domain}"
-    return not_found(what, suggest(wanted.name, entities.names(connection, wanted)))
+    return not_found(what, nearest(wanted.name, entities.names(connection, wanted)))

@@ -78,7 +78,6 @@ class OperatorService:
             if self._reclaim_after_s:
                 claims.lose(connection, claims.silent(connection, self._reclaim_after_s))
             rules = claims.ClaimRules(
-                self._database.generation(),
                 self._max_active_runs,
                 tuple(request.namespaces),
                 tuple(call.identity.projects),

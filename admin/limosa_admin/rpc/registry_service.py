@@ -2,7 +2,7 @@
 
 from limosa_admin import page_tokens
 from limosa_admin.registration import Registration
-from limosa_admin.request_errors import Reason, RequestError, check, not_found
+from limosa_admin.request_errors import Reason, RequestError, check, nearest, not_found
 from limosa_admin.rpc.call import Call
 from limosa_admin.rpc.places import Places
 from limosa_admin.store import entities
@@ -10,7 +10,6 @@ from limosa_admin.store.database import Database
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, LaunchPlanSpec
-from limosa_model.interfaces import suggest
 from limosa_model.names import check_name
 
 
@@ -54,7 +53,7 @@ class RegistryService:
         if found is None:
             version = f" version {request.id.version}" if request.id.version else ""
             what = f"'{request.id.name}'{version} in {request.id.project}/{request.id.domain}"
-            raise not_found(what, suggest(request.id.name, names))
+            raise not_found(what, nearest(request.id.name, names))
         entity, body = found
         if entity.id.kind == pb.ENTITY_KIND_TASK:
             entity.task.CopyFrom(TaskSpec.FromString(body))

@@ -52,7 +52,7 @@ class RunService:
         )
 
     def list_runs(self, request: pb.ListRunsRequest, call: Call) -> pb.ListRunsResponse:
-        """A page of runs, newest first."""
+        """A page of runs, newest first, without their outputs."""
         if request.project:
             call.identity.require_project(request.project)
         limit = page_tokens.page_limit(request.limit)
@@ -62,6 +62,9 @@ class RunService:
                 connection, request, sorted(call.identity.projects), limit, before
             )
         found = [self.view.message(row) for row in rows]
+        for run in found:
+            # Outputs of a whole page could be larger than a message may be.
+            run.state.ClearField("outputs")
         return pb.ListRunsResponse(runs=found, next_page_token=page_tokens.encode(following))
 
     def abort_run(self, request: pb.AbortRunRequest, call: Call) -> pb.Run:

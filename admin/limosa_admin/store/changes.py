@@ -6,6 +6,7 @@ Changes carry no data: whoever is woken reads the state again, so a lost or doub
 import contextlib
 import logging
 import select
+import socket
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -39,6 +40,8 @@ class Changes:
         self._subscribers: dict[str, set[Callable[[], None]]] = defaultdict(set)
         self._stopping = threading.Event()
         self._listening = threading.Event()
+        # A byte on it ends the wait for notifications.
+        self._poke, self._poked = socket.socketpair()
         self._thread = threading.Thread(target=self._listen_forever, name="changes", daemon=True)
 
     def start(self) -> None:
@@ -49,6 +52,7 @@ class Changes:
     def stop(self) -> None:
         """Ends the thread and wakes every subscriber."""
         self._stopping.set()
+        self._poke.send(b"!")
         self._wake_all()
         if self._thread.is_alive():
             self._thread.join(5)
@@ -94,7 +98,7 @@ class Changes:
             # What changed while nobody listened is unknown.
             self._wake_all()
             while not self._stopping.is_set():
-                if not select.select([raw], [], [], 0.5)[0]:
+                if raw not in select.select([raw, self._poked], [], [])[0]:
                     continue
                 try:
                     raw.poll()

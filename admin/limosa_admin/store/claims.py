@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from limosa_admin.store import runs as run_store
 from limosa_admin.store.changes import QUEUE, run_topic
 from limosa_admin.store.database import notify
-from limosa_admin.store.schema import clusters, runs, specs
+from limosa_admin.store.schema import clusters, runs, server, specs
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import Epoch, RunSpec
@@ -29,13 +29,11 @@ class ClaimRules:
     """What bounds the claims of one cluster.
 
     Attributes:
-        generation: Generation of the database, for epochs.
         max_active_runs: Runs of one project-domain under way at a time; 0: no limit.
         namespaces: Project-domains served; empty: all.
         projects: Projects the operator's token is limited to; empty: all.
     """
 
-    generation: int
     max_active_runs: int
     namespaces: tuple[str, ...]
     projects: tuple[str, ...]
@@ -68,7 +66,7 @@ def claim(connection: sa.Connection, cluster_uid: str, slots: int, rules: ClaimR
     chosen = connection.execute(query.with_for_update(skip_locked=True)).scalars().all()
     values = {
         "cluster_uid": cluster_uid,
-        "epoch_generation": rules.generation,
+        "epoch_generation": sa.select(server.c.generation).scalar_subquery(),
         "epoch_number": runs.c.epoch_number + 1,
         "state_seq": -1,
         "change": runs.c.change + 1,

@@ -73,11 +73,6 @@ class Database:
         with self.transaction() as connection:
             connection.execute(sa.text("SELECT 1"))
 
-    def generation(self) -> int:
-        """Generation of the database, the first part of every epoch it gives."""
-        with self.transaction() as connection:
-            return int(connection.execute(sa.select(server.c.generation)).scalar_one())
-
     def signing_key(self) -> bytes:
         """Key that signs addresses of transfers; the same in every process on this database."""
         with self.transaction() as connection:

@@ -102,7 +102,9 @@ def list_page(
 
 def names(connection: sa.Connection, entity: pb.EntityId) -> list[str]:
     """Some names registered beside an entity's, for "did you mean"."""
-    beside = (entities.c.project == entity.project, entities.c.domain == entity.domain)
+    beside = [entities.c.project == entity.project, entities.c.domain == entity.domain]
+    if entity.kind:
+        beside.append(entities.c.kind == entity.kind)
     query = sa.select(entities.c.name).where(*beside).distinct().limit(500)
     return sorted(connection.execute(query).scalars())
 

@@ -5,15 +5,20 @@ import pathlib
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 
-from limosa_admin.store.database import Database
+from limosa_admin.store.database import Database, SchemaError
 
 _LOCK = 0x11305A
 """Advisory lock that lets one process migrate at a time."""
 
 
 def migrate(database: Database, target: str = "head") -> None:
-    """Upgrades the database; processes that start together wait for each other."""
+    """Upgrades the database; processes that start together wait for each other.
+
+    Raises:
+        SchemaError: The database is at a migration this program does not know.
+    """
     with database.engine.connect() as connection:
         # Migrations may take longer than any request may.
         connection.execute(sa.text("SET statement_timeout = 0"))
@@ -23,6 +28,10 @@ def migrate(database: Database, target: str = "head") -> None:
         try:
             command.upgrade(alembic_config(connection), target)
             connection.commit()
+        except CommandError as error:
+            raise SchemaError(
+                f"the database cannot be migrated: {error}; is it of a newer version?"
+            ) from error
         finally:
             connection.rollback()
             connection.execute(sa.text("SELECT pg_advisory_unlock(:id)"), {"id": _LOCK})

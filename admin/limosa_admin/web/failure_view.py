@@ -34,5 +34,5 @@ def _source(frame: Frame) -> Markup:
         number = frame.source_start + offset
         failing = number == frame.line
         mark = "❯" if failing else " "
-        lines.append(el("span", f"{mark} {number:>5} │ {line}\n", class_="failing" if failing else None))
+        lines.append(el("span", f"{mark} {number:>5} │ {line}", class_="failing" if failing else None))
     return el("figure", place, el("pre", lines) if lines else None)

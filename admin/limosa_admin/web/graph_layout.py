@@ -8,7 +8,7 @@ import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
 
-LAYER_GAP = 56
+LAYER_GAP = 42
 BOX_GAP = 16
 _SWEEPS = 6
 Point = tuple[float, float]

@@ -8,14 +8,16 @@ from limosa_admin.web.graph_layout import Box, Layout, Point, lay_out
 from limosa_admin.web.html import Markup, el
 from limosa_admin.web.run_tree import RunTree, TreeNode, duration
 
-LEAF_WIDTH = 184
+LEAF_WIDTH = 172
 LEAF_HEIGHT = 52
 PADDING = 14
 TITLE = 30
 MOST_DEPTH = 4
 MOST_NODES = 400
 """Nodes drawn; a larger graph is left to the table below it."""
-_CHARS = 21
+WIDEST_FITTED = 1700
+"""Pixels up to which a picture is shrunk to the page; a wider one scrolls, so that it can still be read."""
+_CHARS = 19
 _KIND_WORDS = {"map": "map", "branch": "branch", "sub_workflow": "workflow"}
 
 Link = Callable[[TreeNode], str]
@@ -40,7 +42,7 @@ def render(tree: RunTree, link: Link, selected: str, now: dt.datetime) -> Markup
     return el(
         "svg",
         el("g", body, transform=f"translate({margin} {margin})"),
-        class_="graph",
+        class_="graph" if width > WIDEST_FITTED else "graph fitted",
         role="img",
         aria_label="Graph of the run's nodes",
         width=round(width + 2 * margin),

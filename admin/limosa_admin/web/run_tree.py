@@ -89,6 +89,8 @@ def build(closure: Closure, snapshots: Iterable[run_pb2.Snapshot]) -> RunTree:
             node.items[snapshot.key.index] = snapshot.node
         else:
             node.state = snapshot.node
+    for node in nodes:
+        _skip_below(node)
     return RunTree(nodes, edges)
 
 
@@ -107,6 +109,15 @@ def duration(state: run_pb2.NodeState, now: dt.datetime) -> str:
     """How long a node ran, "" before it began."""
     times = span(state.started_at, state.finished_at, now)
     return "" if times is None else phases.lasted((times[1] - times[0]).total_seconds())
+
+
+def _skip_below(node: TreeNode) -> None:
+    """Marks what will not run because of what is above it, should nothing have been published of it."""
+    for child in node.children:
+        untaken = node.kind == "branch" and node.state.branch_taken not in ("", child.id)
+        if not child.state.phase and (untaken or node.state.phase == run_pb2.NODE_PHASE_SKIPPED):
+            child.state = run_pb2.NodeState(phase=run_pb2.NODE_PHASE_SKIPPED)
+        _skip_below(child)
 
 
 def _scope(

@@ -13,6 +13,7 @@ from limosa_model import values
 from limosa_model.types import describe
 
 MOST_CHARS = 4000
+_SHORT = 60
 
 
 def render(data: GetRunDataResponse) -> Markup:
@@ -57,10 +58,15 @@ def _literal(literal: Literal) -> Child:
     if kind == "offloaded":
         return _reference(literal.offloaded.uri, "large value", literal.offloaded.size, False)
     plain = values.to_plain(literal)
-    text = plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False, indent=2, default=str)
+    text = plain if isinstance(plain, str) else _json(plain)
     if len(text) > MOST_CHARS:
         text = f"{text[:MOST_CHARS]}\n… {len(text) - MOST_CHARS} more characters"
-    return el("pre", text) if "\n" in text or len(text) > 60 else el("code", text)
+    return el("pre", text) if "\n" in text or len(text) > _SHORT else el("code", text)
+
+
+def _json(plain: object) -> str:
+    text = json.dumps(plain, ensure_ascii=False, default=str)
+    return text if len(text) <= _SHORT else json.dumps(plain, ensure_ascii=False, indent=2, default=str)
 
 
 def _reference(uri: str, name: str, size: int, downloads: bool) -> Child:

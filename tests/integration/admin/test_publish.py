@@ -1,0 +1,124 @@
+import concurrent.futures
+import random
+
+import grpc
+import pytest
+
+from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
+from limosa_idl.run.v1alpha1 import run_pb2
+from limosa_model import values
+
+DONE, RUNNING = run_pb2.NODE_PHASE_SUCCEEDED, run_pb2.NODE_PHASE_RUNNING
+
+
+@pytest.fixture
+def desired(stand):
+    stand.register()
+    stand.create()
+    return stand.sync()[0]
+
+
+def detail(stand, name: str = "calm-heron-1") -> pb.RunDetail:
+    run = pb.RunId(project="demo", domain="development", name=name)
+    return stand.admin.runs.GetRun(pb.GetRunRequest(id=run))
+
+
+def node(phase=RUNNING, **more) -> run_pb2.NodeState:
+    return run_pb2.NodeState(phase=phase, **more)
+
+
+def test_writers_in_any_order_leave_the_greatest_version_of_every_key(stand, desired) -> None:
+    batches = [
+        [(f"n{key}", index, None, node(launches=seq)) for key in range(6) for index in (None, 0, 1)]
+        for seq in range(1, 21)
+    ]
+    order = list(enumerate(batches, start=1))
+    random.Random(7).shuffle(order)
+    for _, batch in order:
+        random.Random(8).shuffle(batch)
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        stale = list(pool.map(lambda item: stand.publish(desired, *item[1], seq=item[0]), order))
+    assert all(answer == [] for answer in stale)
+    found = detail(stand).snapshots
+    assert len(found) == 18
+    assert {(snapshot.seq, snapshot.node.launches) for snapshot in found} == {(20, 20)}
+
+
+def test_several_versions_of_a_key_in_one_batch(stand, desired) -> None:
+    snapshots = []
+    for seq in (2, 3, 1):
+        snapshot = run_pb2.Snapshot(epoch=desired.epoch, seq=seq, node=node(launches=seq))
+        snapshot.key.run_uid, snapshot.key.node_path = desired.run_uid, "n0"
+        snapshots.append(snapshot)
+    stand.operator.operator.Publish(pb.PublishRequest(cluster_uid="c1", snapshots=snapshots))
+    assert [s.node.launches for s in detail(stand).snapshots] == [3]
+
+
+def test_batches_over_the_same_runs_do_not_lock_each_other_out(stand, desired) -> None:
+    for number in range(6):
+        stand.create(f"run-{number}")
+    runs = [run for run in stand.sync(slots=20) if run.spec.name.startswith("run-")]
+
+    def publish(seed: int) -> list[str]:
+        shuffled = runs[:]
+        random.Random(seed).shuffle(shuffled)
+        snapshots = []
+        for run in shuffled:
+            snapshot = run_pb2.Snapshot(epoch=run.epoch, seq=seed + 1, node=node())
+            snapshot.key.run_uid, snapshot.key.node_path = run.run_uid, "n0"
+            snapshots.append(snapshot)
+        return list(
+            stand.operator.operator.Publish(
+                pb.PublishRequest(cluster_uid="c1", snapshots=snapshots)
+            ).stale_run_uids
+        )
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(publish, range(40))) == [[]] * 40
+
+
+def test_a_terminal_phase_of_a_run_is_final(stand, desired) -> None:
+    outputs = {"outputs": {"literals": {"o0": values.integer(4)}}}
+    stand.run_state(desired, run_pb2.RUN_PHASE_SUCCEEDED, seq=3, **outputs)
+    assert stand.run_state(desired, run_pb2.RUN_PHASE_FAILED, seq=4) == []
+    state = detail(stand).run.state
+    assert state.phase == run_pb2.RUN_PHASE_SUCCEEDED
+    assert state.outputs.literals["o0"] == values.integer(4)
+
+
+def test_a_final_node_stays_within_its_epoch_and_late_nodes_are_taken_after_the_end(stand, desired) -> None:
+    stand.publish(desired, ("n0", None, None, node(DONE)), seq=5)
+    stand.publish(desired, ("n0", None, None, node(RUNNING)), seq=6)
+    stand.run_state(desired, run_pb2.RUN_PHASE_SUCCEEDED, seq=7)
+    assert stand.publish(desired, ("n1", None, None, node(DONE)), seq=8) == []
+    assert [(s.key.node_path, s.node.phase) for s in detail(stand).snapshots] == [("n0", DONE), ("n1", DONE)]
+
+
+@pytest.mark.parametrize("change", ["epoch", "cluster", "run"])
+def test_a_stale_operator_is_told_and_changes_nothing(stand, desired, change: str) -> None:
+    stale = pb.DesiredRun()
+    stale.CopyFrom(desired)
+    if change == "epoch":
+        stale.epoch.number = 0
+    if change == "run":
+        stale.run_uid = "unknown"
+    answer = stand.publish(stale, ("n0", None, None, node()), cluster="c2" if change == "cluster" else "c1")
+    assert answer == [stale.run_uid]
+    assert list(detail(stand).snapshots) == []
+
+
+@pytest.mark.parametrize(
+    "snapshot",
+    [
+        run_pb2.Snapshot(key=run_pb2.SnapshotKey(run_uid="u"), node=node()),
+        run_pb2.Snapshot(key=run_pb2.SnapshotKey(run_uid="u", node_path="n0"), run=run_pb2.RunState()),
+        run_pb2.Snapshot(key=run_pb2.SnapshotKey(run_uid="u", launch=1), launch=run_pb2.LaunchState()),
+        run_pb2.Snapshot(key=run_pb2.SnapshotKey(run_uid="u", launch=1)),
+        run_pb2.Snapshot(key=run_pb2.SnapshotKey(run_uid="u", node_path="n0")),
+        run_pb2.Snapshot(key=run_pb2.SnapshotKey(node_path="n0"), node=node()),
+    ],
+)
+def test_a_snapshot_whose_state_does_not_fit_its_key_is_refused(stand, snapshot) -> None:
+    with pytest.raises(grpc.RpcError) as raised:
+        stand.operator.operator.Publish(pb.PublishRequest(cluster_uid="c1", snapshots=[snapshot]))
+    assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT

@@ -1,0 +1,242 @@
+import concurrent.futures
+import threading
+import time
+
+import grpc
+import pytest
+
+from limosa_admin.identity import Role
+from limosa_admin.store import claims
+from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
+from limosa_idl.run.v1alpha1 import run_pb2
+from limosa_model import layout
+from limosa_model.digests import sha256_hex
+
+
+def report(desired: pb.DesiredRun, phase=run_pb2.RUN_PHASE_RUNNING) -> pb.RunReport:
+    return pb.RunReport(run_uid=desired.run_uid, epoch=desired.epoch, phase=phase)
+
+
+def abort(stand, name: str) -> pb.Run:
+    run = pb.RunId(project="demo", domain="development", name=name)
+    return stand.admin.runs.AbortRun(pb.AbortRunRequest(id=run, reason="enough"))
+
+
+def test_clusters_that_sync_at_once_never_share_a_run(stand) -> None:
+    stand.register()
+    for number in range(24):
+        stand.create(f"run-{number}")
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        answers = pool.map(lambda cluster: stand.sync(f"c{cluster}", slots=5), range(6))
+    taken = [run.run_uid for answer in answers for run in answer]
+    assert len(taken) == 24
+    assert len(set(taken)) == 24
+
+
+def test_a_cluster_gets_as_many_as_it_has_slots_oldest_first(stand) -> None:
+    stand.register()
+    for number in range(4):
+        stand.create(f"run-{number}")
+    first = stand.sync(slots=2)
+    assert [run.spec.name for run in first] == ["run-0", "run-1"]
+    assert [run.spec.name for run in stand.sync(slots=0, runs=map(report, first))] == ["", ""]
+    after = stand.sync(slots=1, runs=map(report, first))
+    assert [run.spec.name for run in after] == ["", "", "run-2"]
+
+
+def test_a_claim_missing_from_the_report_is_sent_again(stand) -> None:
+    stand.register()
+    stand.create()
+    (first,) = stand.sync()
+    (again,) = stand.sync(slots=0)
+    assert again == first
+    (known,) = stand.sync(slots=0, runs=[report(first)])
+    assert not known.HasField("spec")
+    assert known.desired == pb.DESIRED_RUN
+
+
+def test_what_admin_does_not_know_is_to_be_forgotten(stand) -> None:
+    unknown = pb.RunReport(run_uid="gone", epoch=run_pb2.Epoch(generation=1, number=3))
+    (answer,) = stand.sync(runs=[unknown])
+    assert (answer.desired, answer.epoch.number) == (pb.DESIRED_FORGET, 3)
+
+
+def test_a_waiting_poll_is_answered_when_a_run_comes(stand) -> None:
+    stand.register()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        waiting = pool.submit(stand.sync, wait_ms=20_000)
+        with pytest.raises(concurrent.futures.TimeoutError):
+            waiting.result(0.3)
+        stand.create()
+        assert len(waiting.result(10)) == 1
+
+
+def test_a_poll_without_news_ends_with_its_wait(stand) -> None:
+    stand.register()
+    stand.create()
+    (desired,) = stand.sync()
+    begun = time.monotonic()
+    (answer,) = stand.sync(slots=0, wait_ms=300, runs=[report(desired)])
+    assert answer.desired == pb.DESIRED_RUN
+    assert time.monotonic() - begun >= 0.3
+
+
+def test_abort_reaches_the_operator_and_stays_until_the_run_has_ended(stand) -> None:
+    stand.register()
+    stand.create("run-a")
+    (desired,) = stand.sync()
+    stand.run_state(desired, run_pb2.RUN_PHASE_RUNNING)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        waiting = pool.submit(stand.sync, slots=0, wait_ms=20_000, runs=[report(desired)])
+        run = abort(stand, "run-a")
+        (answer,) = waiting.result(10)
+    assert run.abort_requested
+    assert run.state.phase == run_pb2.RUN_PHASE_RUNNING
+    assert answer.desired == pb.DESIRED_ABORT
+    assert answer.abort_reason == "enough (by admin@test)"
+    (shown,) = stand.sync(slots=0, runs=[report(desired, run_pb2.RUN_PHASE_ABORTING)])
+    assert shown.desired == pb.DESIRED_ABORT
+    stand.run_state(desired, run_pb2.RUN_PHASE_ABORTED, seq=2)
+    (over,) = stand.sync(slots=0, runs=[report(desired, run_pb2.RUN_PHASE_ABORTED)])
+    assert over.desired == pb.DESIRED_FORGET
+
+
+def test_an_answer_that_asks_for_the_same_again_is_held_back(stand) -> None:
+    stand.register()
+    stand.create("run-a")
+    (desired,) = stand.sync()
+    abort(stand, "run-a")
+    stand.sync(slots=0, wait_ms=20_000, runs=[report(desired)])
+    begun = time.monotonic()
+    (again,) = stand.sync(slots=0, wait_ms=20_000, runs=[report(desired)])
+    assert again.desired == pb.DESIRED_ABORT
+    assert time.monotonic() - begun > 0.5
+
+
+def test_a_queued_run_is_aborted_without_a_cluster(stand) -> None:
+    stand.register()
+    stand.create("run-a")
+    assert abort(stand, "run-a").state.phase == run_pb2.RUN_PHASE_ABORTED
+    assert stand.sync() == []
+    assert abort(stand, "run-a").abort_reason == "enough (by admin@test)"
+
+
+def test_another_cluster_goes_on_in_a_new_epoch_when_one_is_lost(stand) -> None:
+    stand.register()
+    stand.create("run-a")
+    stand.create("run-b")
+    first = stand.sync("c1")
+    abort(stand, "run-b")
+    assert stand.sync("c2") == []
+    with stand.database.transaction() as connection:
+        assert claims.lose(connection, claims.named(connection, "c1-name")) == 2
+    (taken,) = stand.sync("c2")
+    assert taken.spec.name == "run-a"
+    assert (taken.epoch.generation, taken.epoch.number) == (1, 2)
+    assert stand.run_state(first[0], run_pb2.RUN_PHASE_FAILED, seq=9) == [taken.run_uid]
+    answers = stand.sync("c1", slots=0, runs=map(report, first))
+    assert {run.desired for run in answers} == {pb.DESIRED_FORGET}
+    ended = stand.admin.runs.GetRun(
+        pb.GetRunRequest(id=pb.RunId(project="demo", domain="development", name="run-b"))
+    )
+    assert ended.run.state.phase == run_pb2.RUN_PHASE_ABORTED
+
+
+def test_a_silent_cluster_loses_its_runs_where_the_setting_says_so(make_stand) -> None:
+    stand = make_stand(reclaim_after_s=1)
+    stand.register()
+    stand.create()
+    stand.sync("c1")
+    assert stand.sync("c2") == []
+    ends = time.monotonic() + 20
+    taken: list[pb.DesiredRun] = []
+    while not taken and time.monotonic() < ends:
+        taken = stand.sync("c2", wait_ms=200)
+    assert taken[0].epoch.number == 2
+
+
+def test_a_restored_database_claims_in_a_later_generation(stand) -> None:
+    import sqlalchemy as sa
+
+    from limosa_admin.store.schema import server
+
+    with stand.database.transaction() as connection:
+        connection.execute(sa.update(server).values(generation=2))
+    stand.register()
+    stand.create()
+    (desired,) = stand.sync()
+    assert (desired.epoch.generation, desired.epoch.number) == (2, 1)
+
+
+def test_a_project_domain_has_at_most_so_many_active_runs(make_stand) -> None:
+    stand = make_stand(max_active_runs=2)
+    stand.register()
+    for number in range(4):
+        stand.create(f"run-{number}")
+    first = stand.sync("c1")
+    assert len(first) == 2
+    assert stand.sync("c2") == []
+    stand.run_state(first[0], run_pb2.RUN_PHASE_SUCCEEDED)
+    assert [run.spec.name for run in stand.sync("c2")] == ["run-2"]
+
+
+def test_an_operator_takes_only_the_namespaces_it_serves(stand) -> None:
+    stand.register()
+    stand.create()
+    assert stand.sync(namespaces=["other-development"]) == []
+    assert len(stand.sync(namespaces=["other-development", "demo-development"])) == 1
+
+
+def test_an_operator_whose_token_is_limited_takes_only_those_projects(stand) -> None:
+    stand.register()
+    stand.create()
+    limited = stand.client(stand.token(Role.OPERATOR, "other"))
+    request = pb.SyncRequest(cluster_uid="c9", free_slots=5)
+    assert list(limited.operator.Sync(request).runs) == []
+
+
+def test_a_large_graph_travels_through_the_store(stand, specs) -> None:
+    closure = specs.chain()
+    closure.workflows[0].description = "x" * 300_000
+    stand.register(closure)
+    stand.create()
+    (desired,) = stand.sync()
+    assert desired.spec.closure == b""
+    stored = stand.store.get(layout.closure_key("demo", "development", desired.spec.closure_digest))
+    assert sha256_hex(stored) == desired.spec.closure_digest
+
+
+def test_more_specs_than_an_answer_holds_come_with_the_next(stand, monkeypatch) -> None:
+    monkeypatch.setattr(claims, "SPEC_BYTES", 1)
+    stand.register()
+    stand.create("run-a")
+    stand.create("run-b")
+    (first,) = stand.sync()
+    answer = stand.sync(slots=0, runs=[report(first)])
+    assert [run.spec.name for run in answer] == ["", "run-b"]
+
+
+def test_waiting_operators_leave_room_for_others(make_stand) -> None:
+    stand = make_stand(long_poll_threads=2, unary_threads=2)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        polls = [pool.submit(stand.sync, f"c{n}", wait_ms=4000) for n in range(4)]
+        refused = next(poll for poll in concurrent.futures.as_completed(polls) if poll.exception())
+        assert refused.exception().code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert "at most 2 waiting operators" in refused.exception().details()
+        assert stand.admin.server.GetInfo(pb.GetInfoRequest()).version
+        assert [poll.result(20) for poll in polls if not poll.exception(20)][:2] == [[], []]
+
+
+def test_a_client_that_leaves_frees_its_place(make_stand) -> None:
+    stand = make_stand(long_poll_threads=1)
+    request = pb.SyncRequest(cluster_uid="c1", wait_ms=20_000)
+    with pytest.raises(grpc.RpcError):
+        stand.operator.operator.Sync(request, timeout=0.3)
+    ends = time.monotonic() + 15
+    while True:
+        try:
+            stand.sync("c2")
+            break
+        except grpc.RpcError:
+            assert time.monotonic() < ends
+            threading.Event().wait(0.05)

@@ -1,0 +1,126 @@
+import threading
+
+import grpc
+import pytest
+
+from limosa_admin.rpc import run_service
+from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
+from limosa_idl.run.v1alpha1 import run_pb2
+
+REQUEST = pb.WatchRunRequest(id=pb.RunId(project="demo", domain="development", name="calm-heron-1"))
+
+
+class Watch(threading.Thread):
+    def __init__(self, stand) -> None:
+        super().__init__()
+        self.updates: list[pb.RunUpdate] = []
+        self.error: grpc.RpcError | None = None
+        self._stand = stand
+        self._arrived = threading.Condition()
+        self.start()
+
+    def run(self) -> None:
+        try:
+            for update in self._stand.admin.runs.WatchRun(REQUEST):
+                with self._arrived:
+                    self.updates.append(update)
+                    self._arrived.notify_all()
+        except grpc.RpcError as error:
+            self.error = error
+
+    def wait_for(self, count: int) -> None:
+        with self._arrived:
+            assert self._arrived.wait_for(lambda: len(self.updates) >= count, 20)
+
+    def end(self) -> None:
+        self.join(20)
+        assert not self.is_alive()
+
+
+@pytest.fixture
+def desired(stand):
+    stand.register()
+    stand.create()
+    return stand.sync()[0]
+
+
+def node(launches: int) -> run_pb2.NodeState:
+    return run_pb2.NodeState(phase=run_pb2.NODE_PHASE_RUNNING, launches=launches)
+
+
+def test_only_what_changed_follows_the_whole_state(stand, desired) -> None:
+    stand.publish(desired, ("n0", None, None, node(1)), ("n1", None, None, node(1)))
+    watch = Watch(stand)
+    watch.wait_for(1)
+    stand.publish(desired, ("n1", None, None, node(2)), seq=2)
+    watch.wait_for(2)
+    stand.run_state(desired, run_pb2.RUN_PHASE_SUCCEEDED)
+    watch.end()
+    assert [[s.key.node_path for s in update.snapshots] for update in watch.updates] == [
+        ["n0", "n1"],
+        ["n1"],
+        [],
+    ]
+    assert [update.HasField("closure") for update in watch.updates] == [True, False, False]
+    assert watch.error is None
+
+
+def test_a_large_state_comes_in_several_messages(stand, desired, monkeypatch) -> None:
+    monkeypatch.setattr(run_service, "CHUNK_BYTES", 300)
+    items = [("n0", index, None, node(1)) for index in range(20)]
+    stand.publish(desired, *items)
+    stand.run_state(desired, run_pb2.RUN_PHASE_SUCCEEDED, seq=2)
+    watch = Watch(stand)
+    watch.end()
+    assert len(watch.updates) > 2
+    assert sorted(s.key.index for update in watch.updates for s in update.snapshots) == list(range(20))
+    assert [update.HasField("closure") for update in watch.updates].count(True) == 1
+
+
+def test_a_watch_on_one_server_sees_what_another_took(make_stand) -> None:
+    first, second = make_stand(), make_stand()
+    first.register()
+    first.create()
+    (desired,) = first.sync()
+    watch = Watch(second)
+    watch.wait_for(1)
+    first.run_state(desired, run_pb2.RUN_PHASE_SUCCEEDED)
+    watch.end()
+    assert watch.updates[-1].run.state.phase == run_pb2.RUN_PHASE_SUCCEEDED
+
+
+def test_a_watch_of_a_deleted_run_says_so(stand) -> None:
+    stand.register()
+    stand.create()
+    watch = Watch(stand)
+    watch.wait_for(1)
+    from limosa_admin.store import runs
+
+    with stand.database.transaction() as connection:
+        runs.delete(connection, watch.updates[0].run.uid)
+    watch.end()
+    assert watch.error is not None
+    assert watch.error.code() == grpc.StatusCode.NOT_FOUND
+
+
+def test_a_server_that_shuts_down_ends_watches_so_that_clients_connect_again(stand, desired) -> None:
+    watch = Watch(stand)
+    watch.wait_for(1)
+    stand.parts.stopping.set()
+    stand.changes.stop()
+    watch.end()
+    assert watch.error is not None
+    assert watch.error.code() == grpc.StatusCode.UNAVAILABLE
+
+
+def test_notifications_survive_a_lost_connection(stand, desired) -> None:
+    import sqlalchemy as sa
+
+    watch = Watch(stand)
+    watch.wait_for(1)
+    listeners = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()"
+    with stand.database.transaction() as connection:
+        assert connection.execute(sa.text(listeners)).scalars().all() == [True]
+    stand.run_state(desired, run_pb2.RUN_PHASE_SUCCEEDED)
+    watch.end()
+    assert watch.updates[-1].run.state.phase == run_pb2.RUN_PHASE_SUCCEEDED
