@@ -98,7 +98,7 @@ def train_model(train: pd.DataFrame, best: Trial) -> File:
 def evaluate(model: File, test: pd.DataFrame) -> Metrics:
     """Judges the model on the houses set aside."""
     loaded = HouseModel.load(Path(model.path))
-    errors = (loaded.predict(test) - test[TARGET]).abs()
+    errors = (test[TARGET] - loaded.predict(test)).abs()
     return Metrics(r_squared(loaded, test), float(errors.median()), len(test))
 
 

@@ -31,7 +31,8 @@ class HouseModel:
     def predict(self, houses: pd.DataFrame) -> np.ndarray:
         """Prices in dollars for raw rows (yes/no or booleans for flags)."""
         scaled = (features(houses)[self.columns].to_numpy(float) - self.means) / self.scales
-        return np.exp(scaled @ np.array(self.weights) + self.intercept)
+        prices: np.ndarray = np.exp(scaled @ np.array(self.weights) + self.intercept)
+        return prices
 
     def save(self, path: Path) -> None:
         """Writes the model as JSON."""
@@ -48,7 +49,8 @@ def features(houses: pd.DataFrame) -> pd.DataFrame:
     numbers = houses[NUMBERS].astype(float)
     numbers["lotsize"] = np.log(numbers["lotsize"])
     flags = houses[FLAGS].apply(lambda column: column.isin(["yes", True]).astype(float))
-    return pd.concat([numbers, flags], axis=1)
+    joined: pd.DataFrame = pd.concat([numbers, flags], axis=1)
+    return joined
 
 
 def fit(houses: pd.DataFrame, penalty: float) -> HouseModel:
