@@ -1,7 +1,7 @@
 """Launch plans: a workflow with inputs given in advance."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from limosa.errors import LimosaError
 from limosa.origin import caller
@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from limosa_idl.workflow.v1alpha1.workflow_pb2 import LaunchPlanSpec
 
 
-class LaunchPlan:
+R = TypeVar("R")
+
+
+class LaunchPlan(Generic[R]):
     """A workflow under a name of its own, with defaults a caller may change and inputs it may not.
 
     Attributes:
@@ -22,7 +25,7 @@ class LaunchPlan:
 
     def __init__(
         self,
-        workflow: "Workflow[..., Any]",
+        workflow: "Workflow[..., R]",
         name: str | None = None,
         default_inputs: Mapping[str, Any] | None = None,
         fixed_inputs: Mapping[str, Any] | None = None,
@@ -124,7 +127,7 @@ class LaunchPlan:
         places = {name: f"launch plan {self.name}: input '{name}'" for name in given}
         return {name: literal_of(value, types[name], places[name]) for name, value in given.items()}
 
-    def __call__(self, **kwargs: Any) -> Any:
+    def __call__(self, **kwargs: Any) -> R:
         """Runs the workflow here with the inputs given in advance. Raises LimosaError inside a workflow."""
         from limosa.tracing import current
 
@@ -139,7 +142,8 @@ class LaunchPlan:
             if key in self.fixed_inputs:
                 message = f"launch plan {self.name} fixes input '{key}'"
                 raise LimosaError("FixedInput", message, str(caller()), "leave it out")
-        return self.workflow(**{**self.default_inputs, **kwargs, **self.fixed_inputs})
+        call: Callable[..., R] = self.workflow
+        return call(**{**self.default_inputs, **kwargs, **self.fixed_inputs})
 
     def __repr__(self) -> str:
         return f"<launch plan {self.name}>"

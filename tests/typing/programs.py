@@ -1,0 +1,107 @@
+"""What an author writes, with the types an editor must see. Checked by mypy --strict and pyright; never run."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from typing_extensions import assert_type
+
+from limosa import (
+    Directory,
+    FailurePolicy,
+    File,
+    LaunchPlan,
+    Resources,
+    Secret,
+    conditional,
+    map_task,
+    task,
+    workflow,
+)
+
+
+@dataclass
+class Config:
+    rate: float
+    steps: int = 3
+
+
+class Split(NamedTuple):
+    train: File
+    test: File
+
+
+@task
+def bare(x: int, scale: float = 1.0) -> str:
+    return str(x * scale)
+
+
+@task(
+    resources=Resources(cpu=(1, 4), mem="2Gi", gpu=1, disk="10Gi"),
+    retries=3,
+    timeout="10m",
+    deadline=3600,
+    cache=True,
+    container_image="team/image:1.0",
+    environment={"MODE": "fast"},
+    secrets=[Secret("tokens", "hub", env="HUB_TOKEN")],
+    pod_template={"spec": {"priorityClassName": "low"}},
+    accelerator="nvidia-tesla-t4",
+    interruptible=True,
+    labels={"team": "a"},
+    annotations={"note": "b"},
+)
+def configured(config: Config) -> float:
+    return config.rate * config.steps
+
+
+@task(requests=Resources(cpu="500m"), limits=Resources(cpu=2, mem="1Gi"))
+def split(data: Directory) -> Split:
+    return Split(File("a"), File("b"))
+
+
+@task
+def nothing(x: int) -> None:
+    return None
+
+
+@task
+def measure(file: File) -> float:
+    with file.open() as lines:
+        return float(len(lines.read()))
+
+
+@workflow
+def inner(x: int) -> str:
+    return bare(x=x)
+
+
+@workflow(failure_policy=FailurePolicy.FAIL_AFTER_EXECUTABLE_NODES_COMPLETE)
+def outer(xs: list[int], x: int, data: Directory, config: Config) -> str:
+    assert_type(bare(x=x), str)
+    assert_type(bare(x), str)
+    assert_type(configured(config=config), float)
+    assert_type(configured(config=Config(rate=0.5)), float)
+    parts = split(data=data)
+    assert_type(parts, Split)
+    assert_type(parts.train, File)
+    train, test = split(data=data)
+    assert_type(test, File)
+    assert_type(map_task(bare)(x=xs), list[str])
+    assert_type(map_task(measure, concurrency=2)(file=[train, test]), list[float])
+    assert_type(map_task(bare.with_overrides(retries=2))(x=xs, scale=2.0), list[str])
+    assert_type(bare.with_overrides(resources=Resources(mem="4Gi"), node_name="big")(x=1), str)
+    nothing(x=x)
+    chosen = conditional("size").if_(x > 3).then(bare(x=x)).elif_((x == 2) & (x != 1)).then(bare(x=1)).else_()
+    assert_type(chosen.then(bare(x=2)), str)
+    checked = conditional("small").if_(measure(file=train) <= 0.5).then(inner(x=x)).else_().fail("too large")
+    assert_type(checked, str)
+    first = bare(x=xs[0])
+    second = bare(x=len(first))
+    assert_type(inner(x=x), str)
+    return second
+
+
+assert_type(bare(x=1), str)
+assert_type(inner(x=1), str)
+nightly = LaunchPlan(inner, name="nightly", default_inputs={"x": 3}, fixed_inputs={})
+assert_type(nightly(x=1), str)
