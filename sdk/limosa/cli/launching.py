@@ -35,10 +35,9 @@ class Flags:
 
 
 def run_remotely(
-    ctx: click.Context,
     loaded: "LoadedModule",
     entity: Any,
-    arguments: Sequence[str],
+    given: GivenInputs,
     settings: "Settings",
     flags: Flags,
 ) -> int:
@@ -46,7 +45,6 @@ def run_remotely(
     from limosa.remote import ClientTransfer
 
     check_run_name(flags.name)
-    given = read_inputs(ctx, entity, arguments)
     submission = prepare([loaded], [entity], settings, version=None, note=noted)
     try:
         with open_client(settings) as client:
@@ -108,12 +106,18 @@ def short_name(name: str) -> str:
     return name.rpartition(".")[2]
 
 
-def read_inputs(ctx: click.Context, entity: Any, arguments: Sequence[str]) -> GivenInputs:
-    """What stands after the name of an entity of a file. Raises click.UsageError."""
+def read_inputs(entity: Any, arguments: Sequence[str], usage: str) -> GivenInputs:
+    """What stands after the name of an entity of a file. Raises click.UsageError.
+
+    Args:
+        entity: Task, workflow or launch plan.
+        arguments: Everything after its name.
+        usage: The words before.
+    """
     documented = getattr(entity, "workflow", entity)  # a launch plan is described by its workflow
     description = inspect.cleandoc(documented.__doc__ or "")
     return read_arguments(
-        entity.interface, arguments, name=short_name(entity.name), description=description, parent=ctx
+        entity.interface, arguments, name=short_name(entity.name), description=description, usage=usage
     )
 
 

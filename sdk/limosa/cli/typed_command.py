@@ -71,7 +71,7 @@ class GivenInputs:
 
 
 def read_arguments(
-    interface: Interface, arguments: Sequence[str], *, name: str, description: str, parent: click.Context
+    interface: Interface, arguments: Sequence[str], *, name: str, description: str, usage: str
 ) -> GivenInputs:
     """Reads an entity's inputs from the command line.
 
@@ -80,18 +80,18 @@ def read_arguments(
         arguments: Everything that stood after the entity's name.
         name: Of the entity, as the person wrote it.
         description: Shown by --help.
-        parent: Context of the verb.
+        usage: The words before the inputs ("limosa launch hello.hello").
 
     Raises:
         click.UsageError: An option is unknown or lacks its value.
         click.exceptions.Exit: Help was asked for and shown.
     """
-    texts, inputs_file = _parse(interface, arguments, name, description, parent)
+    texts, inputs_file = _parse(interface, arguments, description, usage)
     return GivenInputs(interface, name, texts, inputs_file)
 
 
 def _parse(
-    interface: Interface, arguments: Sequence[str], name: str, description: str, parent: click.Context
+    interface: Interface, arguments: Sequence[str], description: str, usage: str
 ) -> tuple[dict[str, Any], str | None]:
     """The inputs given, by name, and the name of the inputs file."""
     names = {variable.name for variable in interface.inputs}
@@ -100,13 +100,14 @@ def _parse(
         meaning = "Inputs as a JSON, YAML or TOML object; - is standard input. Options win over it."
         params.append(click.Option(["--inputs-file", _FILE], metavar="FILE", help=meaning))
     command = click.Command(
-        name,
+        usage,
         params=params,
         help=_help(interface, description),
         context_settings={"help_option_names": ["-h", "--help"]},
+        options_metavar="[INPUTS]",
     )
     try:
-        with command.make_context(name, list(arguments), parent=parent) as context:
+        with command.make_context(usage, list(arguments)) as context:
             values = dict(context.params)
     except click.NoSuchOption as error:
         raise _explain(error) from error

@@ -50,9 +50,13 @@ def command(
     name, *arguments = words
     with open_target(TargetFlags(**target)) as client:
         entity = find_entity(client, name, kind, version)
-        description = (entity.task.description or entity.workflow.entry) if not kind else ""
+        description = description_of(entity)
         given = read_arguments(
-            entity.interface, arguments, name=short_name(entity.id.name), description=description, parent=ctx
+            entity.interface,
+            arguments,
+            name=short_name(entity.id.name),
+            description=description,
+            usage=f"limosa launch {name}",
         )
         transfer = ClientTransfer(client)
         try:
@@ -94,3 +98,12 @@ def find_entity(client: "Client", name: str, kind: str | None, version: str) -> 
         place=client.target.describe(),
         remedy=remedy if known else "register it with `limosa register FILE`",
     )
+
+
+def description_of(entity: "Entity") -> str:
+    """What the author wrote about an entity."""
+    kind = entity.WhichOneof("spec")
+    if kind == "workflow":
+        found = (one.description for one in entity.workflow.workflows if one.name == entity.workflow.entry)
+        return next(found, "")
+    return entity.task.description or entity.launch_plan.description

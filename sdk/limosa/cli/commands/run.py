@@ -52,7 +52,7 @@ def command(
     Our options stand before FILE; everything after NAME is an input, such as --learning-rate 0.1.
     NAME may be left out where FILE has one workflow. Its inputs are shown by: limosa run FILE NAME --help
     """
-    from limosa.cli.launching import Flags, run_remotely
+    from limosa.cli.launching import Flags, read_inputs, run_remotely
     from limosa.cli.submission import choose
     from limosa.compiler import load_module
 
@@ -67,10 +67,12 @@ def command(
     entity_name = rest.pop(0) if rest and not rest[0].startswith("-") else None
     loaded = load_module(source)
     entity = choose(loaded, entity_name, source)
+    words_before = ["limosa run", f"-m {module}" if module else source, entity_name or ""]
+    given = read_inputs(entity, rest, " ".join(word for word in words_before if word))
     if not remote:
         from limosa.cli.local_runs import run_here
 
-        return run_here(ctx, entity, rest, form=output)
+        return run_here(loaded, entity, given, form=output)
     flags: dict[str, Any] = {**target, "copy": copy, "include": include, "container_image": image}
     settings = resolve_settings(flags, Path(loaded.source_root))
-    return run_remotely(ctx, loaded, entity, rest, settings, Flags(detach, timeout, name, output))
+    return run_remotely(loaded, entity, given, settings, Flags(detach, timeout, name, output))
