@@ -12,6 +12,7 @@ A file holds `graphs` by name and `stories`. A story has a graph (a name or a bo
     reasons: {n0: Backoff}    as published ("" for none)
     inputs: {n0#0: {x: 1}}    of the last CreatePod of that launch
     published: {m: {items: 3}}    fields as published
+    publishes: [n0#0, n0]     keys published in this step, in order
     timeout: {n0#0: 60}       of that CreatePod, in seconds
     failure: {code: .., kind: USER, at: n0, says: "part of the message"}
     outputs: {y: 3}           of the run
@@ -93,6 +94,7 @@ class Teller:
             already = len(self.state.history)
             commands = step(self.graph, self.state, events, self.now)
             self.collect(already)
+            self.now_published: list[str] = []
             told = [self.shown(command) for command in commands if not isinstance(command, cmd.Publish)]
             for command in commands:
                 self.remember(command)
@@ -114,9 +116,13 @@ class Teller:
             key = command.snapshot.key
             index = key.index if key.HasField("index") else None
             name = str(Item(key.node_path, index)) if key.node_path else "run"
-            self.published[f"{name}#{key.launch}" if key.HasField("launch") else name] = command.snapshot
+            name = f"{name}#{key.launch}" if key.HasField("launch") else name
+            self.published[name] = command.snapshot
+            self.now_published.append(name)
 
     def compare(self, part: dict[str, Any], number: int) -> None:
+        if "publishes" in part:
+            assert self.now_published == part["publishes"], f"step {number}: published"
         for name, phase in part.get("phases", {}).items():
             assert self.phase(name) == phase, f"step {number}: phase of {name}"
         for name, phase in part.get("launches", {}).items():
