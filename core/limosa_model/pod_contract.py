@@ -5,9 +5,9 @@ Variables are named LIMOSA_POD_*, so that a pod never configures a client by acc
 
 import base64
 import binascii
-import dataclasses
 import zlib
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from google.protobuf.message import DecodeError
 
@@ -36,8 +36,7 @@ class PodContractError(ValueError):
     """A pod's environment is not what the contract says; the message names the variable."""
 
 
-@dataclasses.dataclass(frozen=True)
-class PodEnvironment:
+class PodEnvironment(NamedTuple):
     """What one launch is told, as environment variables."""
 
     run_uid: str
@@ -45,7 +44,7 @@ class PodEnvironment:
     project: str
     domain: str
     node_path: str
-    index: int | None
+    index: int | None  # type: ignore[assignment]  # hides tuple.index, which nobody needs here
     launch: int
     """Ordinal of the launch of this node item, from 0."""
     launch_id: str
@@ -70,12 +69,11 @@ class PodEnvironment:
     def to_environ(self) -> dict[str, str]:
         """The variables, in a fixed order."""
         environ = {_PREFIX + "CONTRACT": CONTRACT_VERSION}
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.name == "inputs":
-                value = None if value is None else base64.b64encode(serialize(value)).decode()
-            if value is not None:
-                environ[_PREFIX + field.name.upper()] = str(value)
+        for name, value in zip(self._fields, self, strict=True):
+            if isinstance(value, LiteralMap):
+                environ[_PREFIX + name.upper()] = base64.b64encode(serialize(value)).decode()
+            elif value is not None:
+                environ[_PREFIX + name.upper()] = str(value)
         return environ
 
     @classmethod
@@ -88,16 +86,15 @@ class PodEnvironment:
                 "the image's limosa and the operator's are of different generations"
             )
         values: dict[str, object] = {}
-        for field in dataclasses.fields(cls):
-            variable = _PREFIX + field.name.upper()
+        for name in cls._fields:
+            variable = _PREFIX + name.upper()
             text = environ.get(variable)
-            if text is None:
-                if field.name in ("index", "inputs"):
-                    values[field.name] = None
-                elif field.default is dataclasses.MISSING:
-                    raise PodContractError(f"{variable} is not set")
-                continue
-            values[field.name] = _parse(field.name, variable, text)
+            if text is not None:
+                values[name] = _parse(name, variable, text)
+            elif name in ("index", "inputs"):
+                values[name] = None
+            elif name not in cls._field_defaults:
+                raise PodContractError(f"{variable} is not set")
         return cls(**values)  # type: ignore[arg-type]
 
 

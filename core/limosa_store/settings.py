@@ -1,16 +1,16 @@
 """Where the objects are and with which credentials: one frozen value made at the edge."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from limosa_store.errors import ErrorCode, StoreError
 
 DEFAULT_REGION = "us-east-1"
+_UNSAID = frozenset({"secret_key", "session_token", "ca_certificate"})
 
 
-@dataclass(frozen=True)
-class StoreSettings:
+class StoreSettings(NamedTuple):
     """Settings of one store.
 
     Attributes:
@@ -33,12 +33,16 @@ class StoreSettings:
     public_endpoint: str = ""
     region: str = DEFAULT_REGION
     access_key: str = ""
-    secret_key: str = field(default="", repr=False)
-    session_token: str = field(default="", repr=False)
-    ca_certificate: str = field(default="", repr=False)
+    secret_key: str = ""
+    session_token: str = ""
+    ca_certificate: str = ""
     retry_timeout_s: float = 30.0
     max_retries: int = 8
     request_timeout_s: float = 120.0
+
+    def __repr__(self) -> str:
+        shown = ((name, value) for name, value in zip(self._fields, self, strict=True) if name not in _UNSAID)
+        return f"StoreSettings({', '.join(f'{name}={value!r}' for name, value in shown)})"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "StoreSettings":

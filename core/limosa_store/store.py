@@ -2,9 +2,8 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from limosa_store.errors import ErrorCode, StoreError
 from limosa_store.settings import StoreSettings
@@ -16,8 +15,7 @@ MAX_KEY_BYTES = 900
 """Room for a root prefix below the 1,024 bytes that S3 allows."""
 
 
-@dataclass(frozen=True)
-class ObjectInfo:
+class ObjectInfo(NamedTuple):
     """What is known of an object without reading it.
 
     Attributes:

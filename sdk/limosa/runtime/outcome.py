@@ -1,6 +1,6 @@
 """How a launch can end."""
 
-import dataclasses
+from typing import NamedTuple
 
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
@@ -19,8 +19,7 @@ class Preempted(BaseException):
     """SIGTERM arrived; derives from BaseException so that `except Exception` in the author's code lets it pass."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Committed:
+class Committed(NamedTuple):
     """This launch's commit is the node item's result."""
 
     commit_digest: str
@@ -28,13 +27,11 @@ class Committed:
     """None where they are offloaded."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Superseded:
+class Superseded(NamedTuple):
     """Another launch committed first; nothing this one did counts."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Failed:
+class Failed(NamedTuple):
     """The launch ends without a commit."""
 
     failure: Failure

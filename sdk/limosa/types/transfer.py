@@ -1,14 +1,12 @@
 """Moving bytes between Python values and wherever literals refer to."""
 
-import dataclasses
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from limosa.errors import LimosaError
 
 
-@dataclasses.dataclass(frozen=True)
-class Stored:
+class Stored(NamedTuple):
     """Bytes that are durable now."""
 
     uri: str

@@ -1,6 +1,5 @@
 """What only S3 has: signed URLs, and that other clients see the same objects."""
 
-import dataclasses
 import os
 import time
 import urllib.error
@@ -95,14 +94,14 @@ def _status(url: str) -> int:
 
 
 def test_no_public_endpoint_means_no_public_url(s3_store: Store) -> None:
-    private = open_store(dataclasses.replace(s3_store.settings, public_endpoint=""))
+    private = open_store(s3_store.settings._replace(public_endpoint=""))
     assert private.sign("GET", "k", 60) is None
     assert private.sign("GET", "k", 60, public=False) is not None
 
 
 def test_wrong_keys_are_refused_and_told(s3_store: Store) -> None:
     for change in ({"secret_key": "wrong"}, {"access_key": "nobody"}):
-        other = open_store(dataclasses.replace(s3_store.settings, **change))
+        other = open_store(s3_store.settings._replace(**change))
         with pytest.raises(StoreError) as caught:
             other.get("x")
         assert caught.value.code is ErrorCode.UNAUTHORISED
@@ -112,7 +111,7 @@ def test_wrong_keys_are_refused_and_told(s3_store: Store) -> None:
 
 
 def test_a_bucket_that_is_not_there(s3_store: Store) -> None:
-    other = open_store(dataclasses.replace(s3_store.settings, url="s3://no-such-bucket-here/x"))
+    other = open_store(s3_store.settings._replace(url="s3://no-such-bucket-here/x"))
     with pytest.raises(StoreError) as caught:
         other.put("x", b"")
     assert caught.value.code is ErrorCode.NOT_FOUND
@@ -120,8 +119,7 @@ def test_a_bucket_that_is_not_there(s3_store: Store) -> None:
 
 
 def test_an_endpoint_that_does_not_answer(s3_store: Store) -> None:
-    settings = dataclasses.replace(
-        s3_store.settings, endpoint="http://127.0.0.1:1", max_retries=1, retry_timeout_s=1
+    settings = s3_store.settings._replace( endpoint="http://127.0.0.1:1", max_retries=1, retry_timeout_s=1
     )
     gone = open_store(settings)
     for call in (

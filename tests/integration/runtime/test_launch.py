@@ -1,6 +1,5 @@
 """Launches as processes: what a pod does, against a directory as the store."""
 
-import dataclasses
 import os
 import signal
 import subprocess
@@ -59,7 +58,7 @@ class Pod:
         inputs = changes.pop("inputs", None)
         if inputs is not None:
             changes["inputs"] = LiteralMap(literals=inputs)
-        self.launched = dataclasses.replace(self.environment, **changes)
+        self.launched = self.environment._replace(**changes)
         environ = {
             **self.launched.to_environ(),
             "LIMOSA_STORAGE_URL": self.root,

@@ -1,4 +1,3 @@
-import dataclasses
 
 import pytest
 from hypothesis import given
@@ -37,7 +36,7 @@ POD = PodEnvironment(
 
 
 @pytest.mark.parametrize(
-    "pod", [POD, dataclasses.replace(POD, index=None, inputs=None, inputs_uri="s3://b/i")]
+    "pod", [POD, POD._replace(index=None, inputs=None, inputs_uri="s3://b/i")]
 )
 def test_environment_comes_back(pod):
     environ = pod.to_environ()
