@@ -1,11 +1,13 @@
 """A real Postgres for the whole session, an empty database and a whole admin for every test."""
 
 import dataclasses
+import http.client
 import itertools
 import pathlib
 import shutil
 import tempfile
 import threading
+import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,6 +20,7 @@ from limosa_admin.authentication import Authenticator
 from limosa_admin.identity import Role
 from limosa_admin.rpc.server import Parts, grpc_server
 from limosa_admin.run_view import RunView
+from limosa_admin.serve import Admin
 from limosa_admin.settings import AdminSettings
 from limosa_admin.store import tokens
 from limosa_admin.store.changes import Changes
@@ -96,6 +99,13 @@ def make_stand(database_url: str, tmp_path: pathlib.Path) -> Iterator[Callable[.
     yield make
     for stand in stands:
         stand.close()
+
+
+@pytest.fixture
+def site(database_url: str, tmp_path: pathlib.Path) -> Iterator["Site"]:
+    site = Site(database_url, tmp_path / "objects")
+    yield site
+    site.admin.stop()
 
 
 @pytest.fixture
@@ -252,6 +262,41 @@ class Stand:
         self.server.stop(1).wait()
         self.changes.stop()
         self.database.close()
+
+
+class Site:
+    """Both transports of one admin, called over HTTP with one token or none."""
+
+    def __init__(self, url: str, folder: pathlib.Path) -> None:
+        listen = {"grpc_listen": "127.0.0.1:0", "http_listen": "127.0.0.1:0"}
+        store_settings = StoreSettings(url=f"file://{folder}")
+        self.store = open_store(store_settings)
+        self.admin = Admin(AdminSettings(database_url=url, store=store_settings, drain_s=1, **listen))
+        self.admin.start()
+        self.url = self.admin.http_url
+        self.database = Database(url, pool_size=1)
+
+    def token(self, role: Role, *projects: str) -> str:
+        secret = tokens.new_secret()
+        with self.database.transaction() as connection:
+            tokens.create(connection, secret, f"{role.value}@test", role, projects)
+        return secret
+
+    def http(
+        self, method: str, path: str, token: str | None = None, body: bytes | None = None, **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers in lower case and body; redirects are not followed."""
+        address = urllib.parse.urlsplit(path if path.startswith("http") else self.url + path)
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=20)
+        sent = {key.replace("_", "-"): value for key, value in headers.items()}
+        if token is not None:
+            sent["Authorization"] = f"Bearer {token}"
+        query = f"?{address.query}" if address.query else ""
+        connection.request(method, address.path + query, body, sent)
+        response = connection.getresponse()
+        answer = response.status, {k.lower(): v for k, v in response.getheaders()}, response.read()
+        connection.close()
+        return answer
 
 
 INTEGER = LiteralType(simple=SIMPLE_TYPE_INTEGER)

@@ -4,9 +4,11 @@ import time
 
 import grpc
 import pytest
+import sqlalchemy as sa
 
 from limosa_admin.identity import Role
 from limosa_admin.store import claims
+from limosa_admin.store.schema import server
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_model import layout
@@ -156,9 +158,6 @@ def test_a_silent_cluster_loses_its_runs_where_the_setting_says_so(make_stand) -
 
 
 def test_a_restored_database_claims_in_a_later_generation(stand) -> None:
-    import sqlalchemy as sa
-
-    from limosa_admin.store.schema import server
 
     with stand.database.transaction() as connection:
         connection.execute(sa.update(server).values(generation=2))

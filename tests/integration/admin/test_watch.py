@@ -2,8 +2,10 @@ import threading
 
 import grpc
 import pytest
+import sqlalchemy as sa
 
 from limosa_admin.rpc import run_service
+from limosa_admin.store import runs
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.run.v1alpha1 import run_pb2
 
@@ -94,8 +96,6 @@ def test_a_watch_of_a_deleted_run_says_so(stand) -> None:
     stand.create()
     watch = Watch(stand)
     watch.wait_for(1)
-    from limosa_admin.store import runs
-
     with stand.database.transaction() as connection:
         runs.delete(connection, watch.updates[0].run.uid)
     watch.end()
@@ -114,8 +114,6 @@ def test_a_server_that_shuts_down_ends_watches_so_that_clients_connect_again(sta
 
 
 def test_notifications_survive_a_lost_connection(stand, desired) -> None:
-    import sqlalchemy as sa
-
     watch = Watch(stand)
     watch.wait_for(1)
     listeners = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()"
