@@ -62,6 +62,26 @@ class Signature:
         self.outputs, self.output_class, self.outputs_are_tuple = _outputs(_plain(hints["return"]))
         self._notes = {name: _note(hints[name]) for name in names if _is_annotated(hints[name])}
 
+    def split(self, result: Any, name: str) -> dict[str, Any]:
+        """What the function called `name` returned, as outputs. Raises LimosaError when it has another shape."""
+        if not self.outputs_are_tuple:
+            if not self.outputs and result is not None:
+                got = type(result).__name__
+                message = f"{name} is annotated to return nothing but returned {got}"
+                raise LimosaError("BadOutput", message, self.place, f"annotate it with -> {got}")
+            return {SINGLE_OUTPUT: result} if self.outputs else {}
+        if not isinstance(result, (tuple, list)) or len(result) != len(self.outputs):
+            got = f"{len(result)} values" if isinstance(result, (tuple, list)) else type(result).__name__
+            message = f"{name} returns {len(self.outputs)} values ({', '.join(self.outputs)}), its function gave {got}"
+            raise LimosaError("BadOutput", message, self.place)
+        return dict(zip(self.outputs, result, strict=True))
+
+    def join(self, outputs: dict[str, Any]) -> Any:
+        """Outputs by name in the shape that the function returns."""
+        if self.output_class is not None:
+            return self.output_class(**outputs)
+        return outputs[SINGLE_OUTPUT] if outputs else None
+
     def interface(self) -> "Interface":
         """The interface on the wire. Raises LimosaError naming the argument and what to use instead."""
         from limosa.docstring import argument_texts

@@ -1,6 +1,7 @@
 """@task: a function that runs in a pod of its own."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from limosa.origin import caller, origin_of, qualified_name, source_root
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+_in_function: ContextVar[bool] = ContextVar("limosa_in_function", default=False)
 
 
 class Task(Generic[P, R]):
@@ -86,6 +90,20 @@ class Task(Generic[P, R]):
         """Whether the function returns a tuple, of which each item is an output."""
         return self.signature.outputs_are_tuple
 
+    @property
+    def source_root(self) -> str:
+        """The source root that the function's file lies below."""
+        return source_root(origin_of(self.function).file)
+
+    def run_function(self, arguments: Mapping[str, Any]) -> Any:
+        """Calls the author's function, or what stands in for it; tasks it calls run as plain functions."""
+        function: Any = self.replacement or self.function
+        token = _in_function.set(True)
+        try:
+            return function(**arguments)
+        finally:
+            _in_function.reset(token)
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Adds a node to the workflow being traced, or runs the function here."""
         from limosa.tracing import call_arguments, current
@@ -93,12 +111,14 @@ class Task(Generic[P, R]):
         trace = current()
         arguments = call_arguments(self.name, self.signature, args, kwargs)
         result: Any
-        if trace is None:
+        if trace is not None:
+            result = self._add_node(trace, arguments, None)
+        elif _in_function.get():
+            result = self.run_function(arguments)
+        else:
             from limosa.local import call_task
 
             result = call_task(self, arguments)
-        else:
-            result = self._add_node(trace, arguments, None)
         return result  # type: ignore[no-any-return]
 
     def _add_node(self, trace: Any, arguments: dict[str, Any], options: dict[str, Any] | None) -> Any:
@@ -133,6 +153,7 @@ class OverriddenTask(Task[P, R]):
         """Takes the task and what its calls change."""
         super().__init__(task.function, task.options)
         self._task = task
+        self.replacement = task.replacement
         self.overrides = options
 
     def _add_node(self, trace: Any, arguments: dict[str, Any], options: dict[str, Any] | None) -> Any:
@@ -203,8 +224,3 @@ def _make(function: Callable[P, R], options: "TaskOptions") -> Task[P, R]:
         message = f"@task decorates a function, not {type(function).__name__}"
         raise LimosaError("TaskTarget", message, str(caller()), "write it directly above a def")
     return Task(function, options)
-
-
-def source_root_of(function: Callable[..., Any]) -> str:
-    """The source root that a function's file lies below."""
-    return source_root(origin_of(function).file)

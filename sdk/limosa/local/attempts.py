@@ -1,0 +1,104 @@
+"""One node item: its task's function, tried as often as its retries allow."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from limosa.errors import LimosaError
+from limosa.local.history import RunDirectory
+from limosa.local.progress import NodeProgress, Report
+from limosa.local.transfer import LocalTransfer
+from limosa.tasks import Task
+from limosa.types import ValueProblem, to_literal, to_python
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
+from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
+from limosa_idl.run.v1alpha1.run_pb2 import (
+    NODE_PHASE_FAILED,
+    NODE_PHASE_RETRYING,
+    NODE_PHASE_RUNNING,
+    NODE_PHASE_SUCCEEDED,
+)
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
+from limosa_model import failures
+from limosa_model.failures import Code
+
+
+@dataclasses.dataclass(frozen=True)
+class Attempt:
+    """What is to be run, for which node item."""
+
+    node: Node
+    path: str
+    index: int | None
+    inputs: Mapping[str, Literal]
+    retries: int
+
+
+def attempt_task(
+    task: Task[..., Any], item: Attempt, record: RunDirectory, scratch: Path, report: Report
+) -> dict[str, Literal]:
+    """Runs a task until it succeeds or its retries are spent; then its exception, with a note that names it, passes on."""
+    for number in range(1, item.retries + 2):
+        launch_id = record.launch_id(item.path, item.index, number)
+        report(NodeProgress(item.path, item.index, item.node, NODE_PHASE_RUNNING, number))
+        transfer = LocalTransfer(record.data(launch_id), scratch)
+        try:
+            outputs = _call(task, item.inputs, transfer)
+        except Exception as error:
+            final = number > item.retries or isinstance(error, LimosaError)
+            phase = NODE_PHASE_FAILED if final else NODE_PHASE_RETRYING
+            failure = _failure(error, task, item, number)
+            record.error(launch_id, failure)
+            report(NodeProgress(item.path, item.index, item.node, phase, number, failure))
+            if not final:
+                continue
+            _note(error, task, item, number)
+            raise
+        record.commit(
+            item.path, item.index, launch_id, LiteralMap(literals=item.inputs), LiteralMap(literals=outputs)
+        )
+        report(NodeProgress(item.path, item.index, item.node, NODE_PHASE_SUCCEEDED, number))
+        return outputs
+    raise AssertionError("a loop over at least one attempt ended without a result")
+
+
+def _call(task: Task[..., Any], inputs: Mapping[str, Literal], transfer: LocalTransfer) -> dict[str, Literal]:
+    arguments = {}
+    for name, python_type in task.python_inputs.items():
+        try:
+            arguments[name] = to_python(inputs[name], python_type, transfer)
+        except (ValueProblem, ValueError) as error:
+            raise _problem(Code.BAD_INPUT, f"task {task.name}: input '{name}'", error) from error
+    result = task.run_function(arguments)
+    outputs = {}
+    for name, value in task.signature.split(result, task.name).items():
+        try:
+            outputs[name] = to_literal(value, task.python_outputs[name], transfer)
+        except (ValueProblem, ValueError) as error:
+            raise _problem(Code.BAD_OUTPUT, f"task {task.name}: output '{name}'", error) from error
+    return outputs
+
+
+def _problem(code: str, place: str, error: Exception) -> LimosaError:
+    if isinstance(error, LimosaError):
+        return LimosaError(code, error.message, place, error.remedy)
+    return LimosaError(code, str(error), place)
+
+
+def _failure(error: BaseException, task: Task[..., Any], item: Attempt, number: int) -> Failure:
+    from limosa.runtime.exceptions import exception_details
+
+    details = exception_details(error, Path(task.source_root))
+    code = error.code if isinstance(error, LimosaError) else Code.USER_EXCEPTION
+    message = f"{details.type}: {details.message}" if code == Code.USER_EXCEPTION else details.message
+    origin = FailureOrigin(node_path=item.path, index=item.index, launch=number - 1, task=task.name)
+    return failures.user(code, message, retryable=True, origin=origin, exception=details)
+
+
+def _note(error: BaseException, task: Task[..., Any], item: Attempt, number: int) -> None:
+    """Says which task raised; Python prints notes from 3.11 on and keeps them as an attribute before."""
+    where = f"{item.path}[{item.index}]" if item.index is not None else item.path
+    text = f"in task {task.name}, node {where}" + (f", attempt {number}" if number > 1 else "")
+    notes = getattr(error, "__notes__", None)
+    error.__notes__ = [*(notes or []), text]  # type: ignore[attr-defined]

@@ -1,0 +1,98 @@
+"""What a local run leaves: its inputs, commits, errors and data, in the store's layout."""
+
+import datetime as dt
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+from limosa.version import VERSION
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure
+from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+from limosa_idl.run.v1alpha1.run_pb2 import Commit, Epoch, ErrorRecord
+from limosa_model import layout, names
+from limosa_model.digests import digest_of, serialize
+
+PROJECT = DOMAIN = "local"
+KEPT_RUNS = 20
+"""Older runs of a directory are deleted when a new one begins."""
+
+
+class RunDirectory:
+    """Where one run's files lie; keeps nothing else of it."""
+
+    def __init__(self, root: Path) -> None:
+        """Begins a new run below a root."""
+        self.root = root.absolute()
+        self.name = names.generate_run_name(os.urandom(4))
+        self.uid = str(uuid.uuid4())
+        self._prefix = layout.run_prefix(PROJECT, DOMAIN, self.name, self.uid)
+
+    def data(self, launch_id: str) -> Path:
+        """Where a launch's files go."""
+        return self.root / layout.data_prefix(self._prefix, launch_id)
+
+    def launch_id(self, path: str, index: int | None, attempt: int) -> str:
+        """The id of one attempt, counted from 1."""
+        return names.launch_id(self.uid, path, index, Epoch(), attempt - 1)
+
+    def commit(
+        self, path: str, index: int | None, launch_id: str, inputs: LiteralMap, outputs: LiteralMap
+    ) -> None:
+        """Takes a node item's result."""
+
+    def error(self, launch_id: str, failure: Failure) -> None:
+        """Takes how an attempt failed."""
+
+
+class RunRecord(RunDirectory):
+    """A run of which inputs, commits, errors and outputs are kept."""
+
+    def __init__(self, root: Path) -> None:
+        """Begins a new run below a root and forgets the oldest ones."""
+        super().__init__(root)
+        self.directory = self.root / self._prefix
+        self.directory.mkdir(parents=True)
+        _forget(self.directory.parent)
+
+    def inputs(self, inputs: LiteralMap) -> None:
+        """Keeps the run's inputs."""
+        self._write(f"{self._prefix}/inputs.pb", serialize(inputs))
+
+    def outputs(self, outputs: LiteralMap) -> None:
+        """Keeps the run's outputs."""
+        self._write(layout.outputs_key(self._prefix), serialize(outputs))
+
+    def commit(
+        self, path: str, index: int | None, launch_id: str, inputs: LiteralMap, outputs: LiteralMap
+    ) -> None:
+        """Keeps a node item's result."""
+        commit = Commit(
+            run_uid=self.uid,
+            launch_id=launch_id,
+            epoch=Epoch(),
+            input_digest=digest_of(inputs),
+            inline=outputs,
+            runtime_version=VERSION,
+        )
+        commit.committed_at.FromDatetime(dt.datetime.now(dt.timezone.utc))
+        self._write(layout.commit_key(self._prefix, path, index), serialize(commit))
+
+    def error(self, launch_id: str, failure: Failure) -> None:
+        """Keeps how an attempt failed."""
+        record = ErrorRecord(run_uid=self.uid, launch_id=launch_id, failure=failure, runtime_version=VERSION)
+        record.at.FromDatetime(dt.datetime.now(dt.timezone.utc))
+        self._write(layout.error_key(self._prefix, launch_id), serialize(record))
+
+    def _write(self, key: str, data: bytes) -> None:
+        path = self.root / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+def _forget(runs: Path) -> None:
+    directories = sorted(
+        (entry for entry in runs.iterdir() if entry.is_dir()), key=lambda run: run.stat().st_mtime_ns
+    )
+    for old in directories[:-KEPT_RUNS]:
+        shutil.rmtree(old, ignore_errors=True)

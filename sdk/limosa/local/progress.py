@@ -1,0 +1,31 @@
+"""What a local run tells while it runs."""
+
+import dataclasses
+from collections.abc import Callable
+
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure
+from limosa_idl.run.v1alpha1.run_pb2 import NodePhase
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
+
+
+@dataclasses.dataclass(frozen=True)
+class NodeProgress:
+    """One node, or one item of a map, changed its phase."""
+
+    path: str
+    """Of the node ("n0/n3")."""
+    index: int | None
+    """Of a map's item."""
+    node: Node
+    phase: "NodePhase.ValueType"
+    attempt: int
+    """From 1; 0 where nothing was started."""
+    failure: Failure | None = None
+    """Present when FAILED or RETRYING."""
+
+
+Report = Callable[[NodeProgress], None]
+
+
+def ignore(_: NodeProgress) -> None:
+    """For whom nobody waits."""

@@ -1,0 +1,129 @@
+"""One local run: inputs in, outputs back, everything in between kept."""
+
+import dataclasses
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from limosa.errors import LimosaError
+from limosa.launch_plans import LaunchPlan
+from limosa.local.attempts import Attempt, attempt_task
+from limosa.local.history import RunDirectory, RunRecord
+from limosa.local.progress import Report, ignore
+from limosa.local.transfer import LocalTransfer, local_path
+from limosa.local.walk import Scope, Surroundings
+from limosa.tasks import Task
+from limosa.types import ValueProblem, to_literal, to_python
+from limosa.workflows import Workflow
+from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
+from limosa_model.interfaces import complete_inputs
+
+
+@dataclasses.dataclass(frozen=True)
+class LocalRun:
+    """A finished local run."""
+
+    name: str
+    directory: Path
+    """Holds inputs.pb, outputs.pb, commits/ and launches/."""
+    literals: LiteralMap
+    """Outputs by name, as they are stored."""
+    outputs: Mapping[str, Any]
+    """Outputs by name, as Python values."""
+
+
+def run(
+    entity: "Task[..., Any] | Workflow[..., Any] | LaunchPlan[Any]",
+    inputs: Mapping[str, Any],
+    store_dir: Path,
+    progress: Report = ignore,
+) -> LocalRun:
+    """Runs a task, workflow or launch plan here and keeps what it leaves.
+
+    Args:
+        entity: What to run.
+        inputs: By name; Python values or literals. What is left out takes its default.
+        store_dir: Root of the kept runs (".limosa/runs"); its oldest ones beyond `KEPT_RUNS` are deleted.
+        progress: Called with every change of a node.
+
+    Raises:
+        LimosaError: The inputs do not fit, or the graph could not go on.
+        Exception: Whatever the author's code raised, with a note that names the task.
+    """
+    target = entity.workflow if isinstance(entity, LaunchPlan) else entity
+    record = RunRecord(store_dir)
+    with tempfile.TemporaryDirectory(prefix="limosa-") as scratch:
+        literals = input_literals(entity, inputs, Path(scratch))
+        record.inputs(literals)
+        outputs = run_literals(target, literals, record, Path(scratch), progress)
+    record.outputs(outputs)
+    results = {name: _result(outputs.literals[name], kind) for name, kind in target.python_outputs.items()}
+    return LocalRun(record.name, record.directory, outputs, results)
+
+
+def run_literals(
+    target: "Task[..., Any] | Workflow[..., Any]",
+    inputs: LiteralMap,
+    record: RunDirectory,
+    scratch: Path,
+    report: Report,
+) -> LiteralMap:
+    """Runs a task or workflow on literals."""
+    if isinstance(target, Task):
+        node = Node(id="n0", display_name=target.__name__)
+        attempt = Attempt(node, node.id, None, dict(inputs.literals), target.options.retries)
+        return LiteralMap(literals=attempt_task(target, attempt, record, scratch, report))
+    scope = Scope(target, dict(inputs.literals), "", Surroundings(record, scratch, report))
+    return LiteralMap(literals=scope.walk())
+
+
+def input_literals(
+    entity: "Task[..., Any] | Workflow[..., Any] | LaunchPlan[Any]", inputs: Mapping[str, Any], scratch: Path
+) -> LiteralMap:
+    """All inputs as literals, defaults filled in; files are referred to where they lie. Raises LimosaError."""
+    transfer = LocalTransfer(None, scratch)
+    given = {name: _literal(entity, name, value, transfer) for name, value in inputs.items()}
+    complete, problems = complete_inputs(entity.interface, given)
+    if problems:
+        first = problems[0]
+        raise LimosaError(first.code, first.message, f"{entity.name}: input '{first.place}'", first.remedy)
+    if isinstance(entity, LaunchPlan):
+        for name, value in entity.fixed_inputs.items():
+            complete.literals[name].CopyFrom(_literal(entity.workflow, name, value, transfer))
+    return complete
+
+
+def _literal(entity: Any, name: str, value: Any, transfer: LocalTransfer) -> Literal:
+    if isinstance(value, Literal) or name not in entity.python_inputs:
+        return value if isinstance(value, Literal) else Literal()
+    try:
+        return to_literal(value, entity.python_inputs[name], transfer)
+    except ValueProblem as error:
+        raise LimosaError(
+            "InputType", error.message, f"{entity.name}: input '{name}'", error.remedy
+        ) from error
+    except ValueError as error:
+        raise LimosaError("InputType", str(error), f"{entity.name}: input '{name}'") from error
+
+
+def _result(literal: Literal, python_type: Any) -> Any:
+    """An output for whoever started the run: its files are read where they are kept."""
+    return to_python(literal, python_type, KeptFiles())
+
+
+class KeptFiles(LocalTransfer):
+    """Reads files of finished runs in place: nobody else writes them any more."""
+
+    def __init__(self) -> None:
+        """Needs no places: nothing is copied."""
+        super().__init__(None, Path(tempfile.gettempdir()))
+
+    def download_file(self, uri: str, name: str) -> Path:
+        """The kept file itself."""
+        return local_path(uri)
+
+    def download_directory(self, uri: str, name: str) -> Path:
+        """The kept directory itself."""
+        return local_path(uri)

@@ -1,0 +1,136 @@
+"""Walking a workflow's graph: nodes in the order their inputs allow, values as literals."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from limosa.errors import LimosaError
+from limosa.local.attempts import Attempt, attempt_task
+from limosa.local.history import RunDirectory
+from limosa.local.progress import NodeProgress, Report
+from limosa.workflows import Workflow
+from limosa_idl.core.v1alpha1.interface_pb2 import Interface
+from limosa_idl.core.v1alpha1.literal_pb2 import Literal
+from limosa_idl.run.v1alpha1.run_pb2 import (
+    NODE_PHASE_FAILED,
+    NODE_PHASE_RUNNING,
+    NODE_PHASE_SKIPPED,
+    NODE_PHASE_SUCCEEDED,
+)
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import Binding, Node
+from limosa_model import values
+from limosa_model.bindings import BindingError, resolve
+from limosa_model.conditions import ConditionError, evaluate
+from limosa_model.failures import Code
+from limosa_model.graph import branch_children, dependencies
+
+Literals = Mapping[str, Literal]
+
+
+@dataclasses.dataclass(frozen=True)
+class Surroundings:
+    """What every node of one run shares."""
+
+    record: RunDirectory
+    scratch: Path
+    report: Report
+
+
+class Scope:
+    """The nodes of one workflow, or of one use of it as a sub-workflow, and their results so far."""
+
+    def __init__(self, workflow: Workflow[..., Any], inputs: Literals, path: str, run: Surroundings) -> None:
+        """Takes the workflow, its inputs, the path it lies at ("" for the run's own) and the run."""
+        self._workflow = workflow
+        self._inputs = with_defaults(workflow.interface, inputs)
+        self._path = path
+        self._run = run
+        self._results: dict[str, Literals] = {}
+
+    def walk(self) -> dict[str, Literal]:
+        """Runs every node and gives the workflow's outputs."""
+        waiting = list(self._workflow.spec.nodes)
+        while waiting:
+            ready = next(node for node in waiting if dependencies(node) <= self._results.keys())
+            waiting.remove(ready)
+            self._results[ready.id] = self._run_node(ready, self._path + ready.id)
+        return {
+            binding.name: self._resolve(binding, "the outputs") for binding in self._workflow.spec.outputs
+        }
+
+    def _run_node(self, node: Node, path: str) -> Literals:
+        kind = node.WhichOneof("target")
+        inputs = {binding.name: self._resolve(binding, _place(node)) for binding in node.inputs}
+        if kind == "task":
+            return self._attempt(node, self._workflow.targets[node.task.task], inputs, path, None)
+        self._report(node, path, NODE_PHASE_RUNNING)
+        try:
+            if kind == "map":
+                results: Literals = self._run_map(node, inputs, path)
+            elif kind == "branch":
+                results = self._run_branch(node, inputs, path)
+            else:
+                inner = self._workflow.targets[node.sub_workflow.workflow]
+                results = Scope(inner, inputs, path + "/", self._run).walk()
+        except BaseException:
+            self._report(node, path, NODE_PHASE_FAILED)
+            raise
+        self._report(node, path, NODE_PHASE_SUCCEEDED)
+        return results
+
+    def _attempt(self, node: Node, task: Any, inputs: Literals, path: str, index: int | None) -> Literals:
+        retries = node.overrides.retry.retries if node.overrides.HasField("retry") else task.options.retries
+        attempt = Attempt(node, path, index, with_defaults(task.interface, inputs), retries)
+        return attempt_task(task, attempt, self._run.record, self._run.scratch, self._run.report)
+
+    def _run_map(self, node: Node, inputs: Literals, path: str) -> Literals:
+        task = self._workflow.targets[node.map.task]
+        lists = {name: list(inputs[name].collection.literals) for name in node.map.mapped_inputs}
+        lengths = {name: len(items) for name, items in lists.items()}
+        if len(set(lengths.values())) > 1:
+            shown = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+            message = f"map_task({node.display_name}) got lists of different lengths: {shown}"
+            raise LimosaError(Code.MAP_LENGTHS, message, _place(node), "pass lists of one length")
+        items = []
+        for index in range(next(iter(lengths.values()))):
+            item = {**inputs, **{name: elements[index] for name, elements in lists.items()}}
+            items.append(self._attempt(node, task, item, path, index))
+        return {name: values.collection([item[name] for item in items]) for name in task.python_outputs}
+
+    def _run_branch(self, node: Node, operands: Literals, path: str) -> Literals:
+        taken: Node | None = None
+        for case in node.branch.cases:
+            try:
+                if evaluate(case.condition, operands):
+                    taken = case.then
+                    break
+            except ConditionError as error:
+                raise LimosaError(Code.BRANCH_CONDITION, str(error), _place(node)) from error
+        if taken is None and node.branch.WhichOneof("otherwise") == "else_then":
+            taken = node.branch.else_then
+        for child in branch_children(node.branch):
+            if taken is None or child.id != taken.id:
+                self._report(child, f"{path}/{child.id}", NODE_PHASE_SKIPPED)
+        if taken is None:
+            raise LimosaError(Code.BRANCH_FAILED, node.branch.else_fail, _place(node))
+        return self._run_node(taken, f"{path}/{taken.id}")
+
+    def _resolve(self, binding: Binding, place: str) -> Literal:
+        try:
+            return resolve(binding.data, lambda node, output: self._results[node][output], self._inputs)
+        except BindingError as error:
+            raise LimosaError(Code.BINDING, f"input '{binding.name}': {error}", place) from error
+
+    def _report(self, node: Node, path: str, phase: Any) -> None:
+        self._run.report(NodeProgress(path, None, node, phase, 0))
+
+
+def with_defaults(interface: Interface, given: Literals) -> dict[str, Literal]:
+    """All inputs of an interface: those given, and defaults for the others."""
+    complete = {v.name: v.default_value for v in interface.inputs if v.HasField("default_value")}
+    return {**complete, **given}
+
+
+def _place(node: Node) -> str:
+    return f"{node.source.file}:{node.source.line}: {node.display_name}"
