@@ -1,6 +1,7 @@
 """The two streams of a command."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,13 +29,22 @@ def say(renderable: "RenderableType | str", style: str = "") -> None:
 
 
 def show_error(error: "LimosaError") -> None:
-    """An error in its one shape: cause, place, remedy."""
+    """An error in its one shape: cause, place, remedy; for a file that cannot be imported, the line at fault."""
     from limosa.render.failure import error_block
 
-    trace = getattr(error, "traceback", "")
-    if trace:
-        say(trace.rstrip())
     say(error_block(error.message, place=error.place, remedy=error.remedy))
+    if error.code == "Import" and error.__cause__ is not None:
+        _show_source(error.__cause__)
+
+
+def _show_source(cause: BaseException) -> None:
+    from limosa.render.failure import source_lines, telling_frame
+    from limosa.runtime.exceptions import exception_details
+
+    frames = exception_details(cause, Path.cwd()).frames
+    if frames:
+        say("")
+        say(source_lines(telling_frame(frames)))
 
 
 def write_result(text: str) -> None:

@@ -11,6 +11,7 @@ from limosa.render.outputs import render_outputs
 from limosa.render.progress import follow, now_utc
 from limosa.render.run_view import RunView
 from limosa.render.tree import summary, tree
+from limosa.types.transfer import TransferContext
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
 from limosa_idl.run.v1alpha1 import run_pb2
@@ -112,7 +113,7 @@ def plain_map(client: Client, literals: "Mapping[str, Literal]", order: list[str
         transfer.close()
 
 
-def fetched(literal: Literal, transfer: ClientTransfer) -> Literal:
+def fetched(literal: Literal, transfer: TransferContext) -> Literal:
     """A literal with what is stored apart put back in."""
     kind = literal.WhichOneof("value")
     if kind == "offloaded":
@@ -132,7 +133,7 @@ def fetched(literal: Literal, transfer: ClientTransfer) -> Literal:
     return literal
 
 
-def _fetch(literal: Literal, transfer: ClientTransfer) -> Literal:
+def _fetch(literal: Literal, transfer: TransferContext) -> Literal:
     from limosa.types.converter import ValueProblem
     from limosa.types.offloaded import fetch
 

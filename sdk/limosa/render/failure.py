@@ -58,7 +58,7 @@ def failure_block(failure: Failure, *, attempts: str = "") -> RenderableType:
     if where:
         parts.append(Text("  " + where, "dim"))
     if exception.frames:
-        parts += [Text(), source_lines(_telling_frame(exception.frames))]
+        parts += [Text(), source_lines(telling_frame(exception.frames))]
     remedy = REMEDIES.get(failure.code)
     if remedy:
         parts.append(Text.assemble("  ", ("→ ", "green"), remedy))
@@ -132,7 +132,7 @@ def _where(failure: Failure, attempts: str) -> str:
     return ", ".join(parts)
 
 
-def _telling_frame(frames: Sequence[Frame]) -> Frame:
+def telling_frame(frames: Sequence[Frame]) -> Frame:
     """The innermost frame of the author's own code; paths outside the source root are absolute."""
     own = [frame for frame in frames if not frame.file.startswith("/") and not frame.file.startswith("<")]
     return own[-1] if own else frames[-1]

@@ -1,0 +1,113 @@
+"""`limosa run` without --remote: plain Python on this machine."""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+
+from limosa.cli.console import say, write_result
+from limosa.cli.exit_codes import ExitCode
+from limosa.cli.following import fetched
+from limosa.cli.typed_command import GivenInputs
+from limosa.compiler import LoadedModule
+from limosa.local import LocalTransfer, NodeProgress
+from limosa.local import run as run_locally
+from limosa.render.failure import failure_block
+from limosa.render.outputs import render_outputs
+from limosa.render.tree import duration, mark
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure
+from limosa_idl.run.v1alpha1 import run_pb2
+from limosa_model.values import to_plain
+
+RUNS = Path(".limosa", "runs")
+"""Below the source root; the last runs are kept there in the store's layout."""
+_ENDED = (
+    run_pb2.NODE_PHASE_SUCCEEDED,
+    run_pb2.NODE_PHASE_FAILED,
+    run_pb2.NODE_PHASE_SKIPPED,
+    run_pb2.NODE_PHASE_RETRYING,
+)
+
+
+def run_here(loaded: LoadedModule, entity: Any, given: GivenInputs, *, form: str) -> ExitCode:
+    """Runs an entity in this process; writes its outputs, or its failure.
+
+    Args:
+        loaded: The file it is from.
+        entity: Task, workflow or launch plan.
+        given: Its inputs.
+        form: Of the outputs: text, json or yaml.
+
+    Raises:
+        LimosaError: The inputs do not fit, or the graph could not go on.
+    """
+    store = Path(loaded.source_root, RUNS)
+    transfer = LocalTransfer(None, store)  # inputs are referred to where they lie
+    inputs = given.literals(transfer)
+    progress = _Progress()
+    try:
+        with _stdout_to_stderr():
+            result = run_locally(entity, dict(inputs.literals), store, progress)
+    except Exception:  # the author's own, told through its node
+        if progress.failure is None:
+            raise
+        say(failure_block(progress.failure))
+        return ExitCode.USER_FAILURE
+    literals = result.literals.literals
+    order = [variable.name for variable in entity.interface.outputs]
+    outputs = {name: to_plain(fetched(literals[name], transfer)) for name in order if name in literals}
+    say(f"kept in {_relative(result.directory)}", "dim")
+    write_result(render_outputs(outputs, form))
+    return ExitCode.OK
+
+
+class _Progress:
+    """Tells each node's end as one line, and remembers the failure that ended the run."""
+
+    def __init__(self) -> None:
+        self.failure: Failure | None = None
+        self._began: dict[str, float] = {}
+
+    def __call__(self, change: NodeProgress) -> None:
+        self._began.setdefault(change.path, time.monotonic())
+        if change.phase == run_pb2.NODE_PHASE_FAILED and change.failure is not None:
+            self.failure = self.failure or change.failure
+        if change.index is not None and change.phase == run_pb2.NODE_PHASE_SUCCEEDED:
+            return
+        if change.phase in _ENDED:
+            self._say(change)
+
+    def _say(self, change: NodeProgress) -> None:
+        item = "" if change.index is None else f"[{change.index}]"
+        line = Text.assemble("  ", mark(change.phase), f" {change.path}{item} {change.node.display_name}")
+        if change.phase in (run_pb2.NODE_PHASE_SUCCEEDED, run_pb2.NODE_PHASE_FAILED):
+            line.append(f"  {duration(time.monotonic() - self._began[change.path])}", "dim")
+        if change.phase == run_pb2.NODE_PHASE_RETRYING and change.failure is not None:
+            line.append(f"  attempt {change.attempt} failed: {change.failure.message}", "yellow")
+        say(line)
+
+
+@contextlib.contextmanager
+def _stdout_to_stderr() -> Iterator[None]:
+    """What the author's code prints is no result, whichever way it prints."""
+    sys.stdout.flush()
+    saved = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(saved, 1)
+        os.close(saved)
+
+
+def _relative(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,243 @@
+"""Inputs as a person writes them."""
+
+import json
+
+import click
+import pytest
+
+from limosa.cli.typed_command import read_arguments
+from limosa.errors import LimosaError
+from limosa.types import Stored, literal_type
+from limosa_idl.core.v1alpha1.interface_pb2 import Interface, Variable
+from limosa_model.values import to_plain
+
+
+class Uploads:
+    """Takes uploads for a store that is nowhere."""
+
+    def __init__(self):
+        self.names = []
+
+    def upload_file(self, path, name):
+        self.names.append(name)
+        return Stored(f"s3://b/{name}", path.stat().st_size, "sha256:x")
+
+    def upload_directory(self, path, name):
+        self.names.append(name + "/")
+        return Stored(f"s3://b/{name}", 1, "sha256:x")
+
+    def scratch(self, name):
+        import tempfile
+        from pathlib import Path
+
+        return Path(tempfile.mkdtemp()) / name
+
+
+def interface(**types):
+    made = Interface()
+    for name, type_ in types.items():
+        made.inputs.append(Variable(name=name, type=literal_type(type_)))
+    return made
+
+
+def read(wanted, *arguments, uploads=None):
+    given = read_arguments(wanted, arguments, name="f", description="", usage="limosa run f.py f")
+    literals = given.literals(uploads or Uploads())
+    return {name: to_plain(literal) for name, literal in literals.literals.items()}
+
+
+@pytest.mark.parametrize(
+    ("type_", "text", "value"),
+    [
+        (int, "-3", -3),
+        (float, "1e-3", 0.001),
+        (float, "2", 2.0),
+        (str, "@not-a-file", "@not-a-file"),
+        (str, "", ""),
+        (list[int], "[1, 2]", [1, 2]),
+        (dict[str, float], '{"a": 1.5}', {"a": 1.5}),
+        (dict, '{"a": [1, null]}', {"a": [1, None]}),
+        (int | None, "4", 4),
+        (int | None, "null", None),
+        (int | str, "4", 4),
+        (int | str, "four", "four"),
+        (str | None, "text", "text"),
+    ],
+)
+def test_values_by_type(type_, text, value):
+    result = read(interface(x=type_), f"--x={text}")["x"]
+    assert result == value
+    assert type(result) is type(value)
+
+
+def test_datetimes_and_durations():
+    import datetime as dt
+
+    wanted = interface(when=dt.datetime, span=dt.timedelta)
+    assert read(wanted, "--when", "2024-05-01T10:00:00+02:00", "--span", "1h30m") == {
+        "when": "2024-05-01T10:00:00+02:00",
+        "span": 5400.0,
+    }
+
+
+def test_kebab_is_snake_and_booleans_have_two_forms():
+    wanted = interface(learning_rate=float, use_gpu=bool, deep=bool | None)
+    assert read(wanted, "--learning-rate", "1", "--use-gpu", "--no-deep") == {
+        "learning_rate": 1.0,
+        "use_gpu": True,
+        "deep": False,
+    }
+    assert read(wanted, "--learning_rate=2", "--no-use_gpu", "--deep")["use_gpu"] is False
+
+
+@pytest.mark.parametrize(
+    ("type_", "text", "message"),
+    [
+        (int, "three", "input --x of f: expected int, got 'three'"),
+        (float, "x", "expected float, got 'x'"),
+        (list[int], "1,2", "expected list[int] as JSON, such as '[1, 2]', or @file; got '1,2'"),
+        (list[int], '[1, "b"]', "[1]: expected int, got str 'b'"),
+        (dict[str, int], "[1]", "expected dict[str, int]"),
+        (int, "9223372036854775808", "does not fit a signed 64-bit integer"),
+    ],
+)
+def test_bad_values_name_input_and_types(type_, text, message):
+    with pytest.raises(LimosaError) as caught:
+        read(interface(x=type_), "--x", text)
+    assert message in str(caught.value)
+
+
+def test_json_from_a_file(tmp_path):
+    (tmp_path / "xs.json").write_text("[3, 4]")
+    assert read(interface(x=list[int]), "--x", f"@{tmp_path / 'xs.json'}") == {"x": [3, 4]}
+    with pytest.raises(LimosaError, match="cannot read it"):
+        read(interface(x=list[int]), "--x", f"@{tmp_path / 'gone.json'}")
+
+
+def test_all_missing_inputs_are_named_at_once():
+    with pytest.raises(LimosaError) as caught:
+        read(interface(a=int, b_c=list[str], d=str), "--d", "x")
+    assert "--a: this input is required" in caught.value.message
+    assert "--b-c: this input is required" in caught.value.message
+    assert caught.value.remedy == "add --a int --b-c list[str]"
+
+
+def test_an_unknown_input_suggests_the_nearest():
+    with pytest.raises(click.NoSuchOption) as caught:
+        read(interface(learning_rate=float), "--learning-rte", "1")
+    assert "--learning-rate" in caught.value.format_message()
+
+
+@pytest.mark.parametrize("option", ["--remote", "--detach", "-o"])
+def test_our_options_among_the_inputs_are_explained(option):
+    with pytest.raises(click.UsageError, match="stand before the file or name"):
+        read(interface(a=int), "--a", "1", option)
+
+
+def test_inputs_file_is_overridden_by_options(tmp_path):
+    file = tmp_path / "in.json"
+    file.write_text(json.dumps({"learning-rate": 0.5, "rows": 1}))
+    wanted = interface(learning_rate=float, rows=int)
+    assert read(wanted, "--inputs-file", str(file), "--rows", "2") == {"learning_rate": 0.5, "rows": 2}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text"), [("toml", "rows = 3\n"), ("yaml", "rows: 3\n"), ("json", '{"rows": 3}')]
+)
+def test_inputs_file_forms(tmp_path, suffix, text):
+    file = tmp_path / f"in.{suffix}"
+    file.write_text(text)
+    assert read(interface(rows=int), "--inputs-file", str(file)) == {"rows": 3}
+
+
+def test_inputs_from_standard_input(monkeypatch):
+    import io
+
+    monkeypatch.setattr("sys.stdin", io.StringIO('{"rows": 9}'))
+    assert read(interface(rows=int), "--inputs-file", "-") == {"rows": 9}
+
+
+def test_a_bad_inputs_file_is_placed(tmp_path):
+    file = tmp_path / "in.json"
+    for text, message in (
+        ("[1]", "must be an object"),
+        ("{", "not JSON"),
+        ('{"rowz": 1}', "did you mean 'rows'"),
+    ):
+        file.write_text(text)
+        with pytest.raises(LimosaError, match=message) as caught:
+            read(interface(rows=int), "--inputs-file", str(file))
+        assert str(file) in str(caught.value)
+    file.write_text('{"rows": "many"}')
+    with pytest.raises(LimosaError, match="input 'rows' of f: expected int"):
+        read(interface(rows=int), "--inputs-file", str(file))
+
+
+def test_an_input_may_be_called_inputs_file():
+    assert read(interface(inputs_file=str), "--inputs-file", "x") == {"inputs_file": "x"}
+
+
+def test_paths_are_uploaded_and_uris_are_not(tmp_path):
+    from limosa import Directory, File
+
+    (tmp_path / "a.csv").write_text("x")
+    (tmp_path / "d").mkdir()
+    uploads = Uploads()
+    wanted = interface(one=File, many=list[File], folder=Directory, far=File)
+    values = read(
+        wanted,
+        "--one",
+        str(tmp_path / "a.csv"),
+        "--many",
+        json.dumps([str(tmp_path / "a.csv"), "s3://b/far.csv"]),
+        "--folder",
+        str(tmp_path / "d"),
+        "--far",
+        "s3://b/k",
+        uploads=uploads,
+    )
+    assert uploads.names == ["a.csv", "a.csv", "d/"]
+    assert values["one"] == {"uri": "s3://b/a.csv", "kind": "file", "format": "csv", "size": 1}
+    assert [one["uri"] for one in values["many"]] == ["s3://b/a.csv", "s3://b/far.csv"]
+    assert values["folder"]["kind"] == "directory"
+
+
+@pytest.mark.parametrize(
+    ("name", "type_name", "message"),
+    [("gone", "File", "there is no file"), ("d", "File", "is a directory"), ("f", "Directory", "is a file")],
+)
+def test_paths_of_the_wrong_kind(tmp_path, name, type_name, message):
+    import limosa
+
+    (tmp_path / "f").write_text("")
+    (tmp_path / "d").mkdir()
+    with pytest.raises(LimosaError, match=message):
+        read(interface(x=getattr(limosa, type_name)), "--x", str(tmp_path / name))
+
+
+def test_a_frame_comes_from_csv_or_parquet(tmp_path):
+    import pandas as pd
+
+    (tmp_path / "t.csv").write_text("a,b\n1,x\n2,y\n")
+    pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "t.parquet")
+    csv = read(interface(x=pd.DataFrame), "--x", str(tmp_path / "t.csv"))["x"]
+    assert (csv["rows"], csv["columns"]) == (2, ["a", "b"])
+    parquet = read(interface(x=pd.DataFrame), "--x", str(tmp_path / "t.parquet"))["x"]
+    assert parquet["rows"] == 1
+    (tmp_path / "bad.parquet").write_text("nonsense")
+    with pytest.raises(LimosaError, match="not a readable Parquet or CSV"):
+        read(interface(x=pd.DataFrame), "--x", str(tmp_path / "bad.parquet"))
+
+
+def test_files_within_records(tmp_path):
+    from limosa_idl.core.v1alpha1.types_pb2 import LiteralType, RecordType
+
+    (tmp_path / "a.csv").write_text("x")
+    record = RecordType(name="m.Job")
+    record.fields.add(name="source", type=literal_type(__import__("limosa").File))
+    record.fields.add(name="rows", type=literal_type(int))
+    wanted = Interface(inputs=[Variable(name="job", type=LiteralType(record=record))])
+    text = json.dumps({"source": str(tmp_path / "a.csv"), "rows": 2})
+    assert read(wanted, "--job", text)["job"]["source"]["uri"] == "s3://b/a.csv"
+    with pytest.raises(LimosaError, match="needs its field 'rows'"):
+        read(wanted, "--job", json.dumps({"source": str(tmp_path / "a.csv")}))

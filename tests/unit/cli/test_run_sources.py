@@ -1,0 +1,196 @@
+"""What `limosa run` says about files, names and inputs before anything runs."""
+
+import re
+
+import pytest
+
+
+def test_help_shows_the_typed_inputs(limosa, flow, golden):
+    result = limosa("run", "flow.py", "everything", "--help")
+    assert result.status == 0
+    golden("help-typed-inputs", result.out)
+
+
+def test_help_of_the_only_workflow_needs_no_name(limosa, flow):
+    result = limosa("run", "flow.py", "--help")
+    assert (result.status, result.out.splitlines()[0]) == (0, "Usage: limosa run flow.py [INPUTS]")
+    assert "Trains once." in result.out
+
+
+def test_a_launch_plan_has_no_option_for_what_it_fixes(limosa, flow):
+    result = limosa("run", "flow.py", "nightly", "--help")
+    assert result.status == 0
+    assert "--rows" not in result.out
+
+
+BROKEN = {
+    "wrong-type": """
+from limosa import task, workflow
+
+@task
+def a() -> str:
+    return "x"
+
+@task
+def b(n: int) -> int:
+    return n
+
+@workflow
+def flow() -> int:
+    return b(n=a())
+""",
+    "missing-argument": """
+from limosa import task, workflow
+
+@task
+def b(rows: int, rate: float) -> int:
+    return rows
+
+@workflow
+def flow() -> int:
+    return b(rows=1)
+""",
+    "unsupported-type": """
+from limosa import task, workflow
+
+@task
+def b(pair: tuple[int, int]) -> int:
+    return 1
+""",
+    "memory-without-unit": """
+from limosa import Resources, task
+
+@task(resources=Resources(mem=1024))
+def b() -> int:
+    return 1
+""",
+    "import-error": """
+import not_a_module_of_anyone
+
+from limosa import task
+""",
+    "syntax-error": """
+from limosa import task
+def broken(:
+""",
+    "exception": """
+from limosa import task
+
+RATES = {}
+
+def rate():
+    return RATES["default"]
+
+DEFAULT = rate()
+""",
+    "nothing-to-run": "x = 1\n",
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_compile_errors(limosa, place, golden, name):
+    (place / "broken.py").write_text(BROKEN[name])
+    result = limosa("run", "--remote", "--endpoint", "http://127.0.0.1:1", "broken.py")
+    assert (result.status, result.out) == (2, "")
+    golden(f"compile-{name}", result.err.replace(str(place), "/project"))
+
+
+def test_wrong_input(limosa, flow, golden):
+    result = limosa("run", "flow.py", "train", "--rows", "many")
+    assert (result.status, result.out) == (2, "")
+    golden("wrong-input", result.err)
+
+
+def test_missing_inputs(limosa, flow, golden):
+    result = limosa("run", "flow.py", "everything", "--color", "red")
+    assert result.status == 2
+    golden("missing-inputs", result.err)
+
+
+def test_admin_down(limosa, flow, golden, monkeypatch):
+    monkeypatch.setattr("limosa.remote.connection.RETRY_PAUSES_S", ())
+    result = limosa("run", "--remote", "--endpoint", "http://127.0.0.1:1", "flow.py", "flow")
+    assert (result.status, result.out) == (6, "")
+    golden("admin-down", result.err)
+
+
+def test_an_unknown_name_suggests_the_nearest(limosa, flow):
+    result = limosa("run", "flow.py", "trian")
+    assert result.status == 2
+    assert "there is no task, workflow or launch plan 'trian' in it" in result.err
+    assert "did you mean 'train'?" in result.err
+
+
+def test_an_unknown_file(limosa, flow):
+    result = limosa("run", "flw.py")
+    assert result.status == 2
+    assert "there is no file flw.py" in result.err
+    assert "did you mean flow.py?" in result.err
+
+
+def test_several_workflows_want_a_name(limosa, flow):
+    flow.write_text(flow.read_text() + "\n\n@workflow\ndef other() -> float:\n    return train(rows=1)\n")
+    result = limosa("run", "flow.py")
+    assert result.status == 2
+    assert "there are several workflows in it: flow, other" in result.err
+
+
+def test_options_that_need_remote(limosa, flow):
+    for arguments in (["--detach"], ["--timeout", "3"], ["--name", "x"]):
+        result = limosa("run", *arguments, "flow.py")
+        assert (result.status, "need --remote" in result.err) == (2, True)
+
+
+def test_a_bad_run_name(limosa, flow):
+    result = limosa("run", "--remote", "--name", "Bad_Name", "flow.py")
+    assert result.status == 2
+    assert "is not a run name" in result.err
+
+
+def test_a_bundle_too_large_names_the_largest_files(limosa, flow):
+    (flow.parent / "big.bin").write_bytes(b"x" * 3_000_000)
+    (flow.parent / "limosa.toml").write_text('include = ["*.bin"]\nbundle_max_size = "1Mi"\n')
+    result = limosa("run", "--remote", "--endpoint", "http://127.0.0.1:1", "flow.py", "flow")
+    assert result.status == 2
+    assert "big.bin" in result.err
+    assert "3.0 MB" in result.err
+
+
+def test_a_local_run_writes_results_only_to_standard_output(limosa, flow):
+    flow.write_text(
+        flow.read_text().replace("    return rows * ", "    print('from the task')\n    return rows * ")
+    )
+    result = limosa("run", "flow.py", "--rows", "4")
+    assert (result.status, result.out) == (0, "0.4\n")
+    assert "from the task" in result.err
+    assert "✓ n0 train" in result.err
+
+
+def test_a_local_failure_shows_the_line_and_exits_1(limosa, flow, golden):
+    flow.write_text(flow.read_text().replace("return rows * learning_rate", "return rows / 0"))
+    result = limosa("run", "flow.py")
+    assert (result.status, result.out) == (1, "")
+    golden("local-failure", re.sub(r"\d+\.\d s", "0.0 s", result.err))
+
+
+@pytest.mark.parametrize(
+    ("form", "text"), [("json", '{\n  "o0": 0.2\n}\n'), ("yaml", "o0: 0.2\n"), ("text", "0.2\n")]
+)
+def test_forms_of_the_result(limosa, flow, form, text):
+    assert limosa("run", "-o", form, "flow.py").out == text
+
+
+def test_a_module_in_place_of_a_file(limosa, flow):
+    result = limosa("run", "-m", "flow", "train", "--rows", "10", "--learning_rate", "0.5")
+    assert (result.status, result.out) == (0, "5.0\n")
+
+
+def test_a_launch_plan_runs_with_what_it_fixes(limosa, flow):
+    assert limosa("run", "flow.py", "nightly").out == "0.5\n"
+
+
+def test_local_runs_are_kept_below_the_source_root(limosa, flow, monkeypatch):
+    (flow.parent / "deep").mkdir()
+    monkeypatch.chdir(flow.parent / "deep")
+    assert limosa("run", "../flow.py").status == 0
+    assert (flow.parent / ".limosa" / "runs").is_dir()
