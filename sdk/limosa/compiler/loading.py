@@ -103,8 +103,8 @@ def _import(name: str, root: str, target: str) -> ModuleType:
     except LimosaError:
         raise
     except ModuleNotFoundError as error:
-        if error.name == name:
-            message = f"there is no module {name}"
+        if error.name is not None and f"{name}.".startswith(f"{error.name}."):
+            message = f"there is no module {error.name}"
             raise LimosaError("Load", message, remedy="run from the folder it is imported from") from error
         message = f"importing {target} failed: no module named '{error.name}'"
         raise LimosaError("Import", message, remedy=f"install it: pip install {error.name}") from error
