@@ -91,6 +91,14 @@ class Platform:
         with urllib.request.urlopen(request, data, timeout=30) as answer:
             return json.load(answer)
 
+    @staticmethod
+    def answers(url: str) -> bool:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
     def processes(self) -> list[psutil.Process]:
         """Every process that has to do with this home, by its command line, environment or directory."""
         found = []

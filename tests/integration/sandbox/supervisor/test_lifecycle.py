@@ -27,9 +27,7 @@ PODS = "/api/v1/namespaces/demo-development/pods"
 
 def start_pod(platform: Any) -> None:
     platform.call("POST", PODS, POD)
-    wait_for(
-        lambda: platform.call("GET", f"{PODS}/sleeper")["status"].get("phase") == "Running", platform.told
-    )
+    platform.wait_for(lambda: platform.call("GET", f"{PODS}/sleeper")["status"].get("phase") == "Running")
 
 
 def store_of(platform: Any) -> Store:
@@ -127,6 +125,7 @@ def test_a_port_that_was_taken_meanwhile_is_replaced(platform: Any) -> None:
     first = platform.state()
     assert platform.stop() == 0
     with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("127.0.0.1", int(first["admin_url"].rpartition(":")[2])))
         taken.listen()
         platform.start().wait_ready()
