@@ -82,6 +82,7 @@ class Sandbox:
             PartFailed, PostgresError, PostgresMissing, OSError: a part did not come up; `stop` must follow.
         """
         began = time.monotonic()
+        _LOG.info("starting")
         self._clear_leftovers()
         self._ports = choose_ports(self._home.ports)
         self._projects = default_projects(self._settings.project)
@@ -140,6 +141,7 @@ class Sandbox:
         postgres = self._spawn(parts.postgres(self._database, self._home))
         await asyncio.to_thread(wait_ready, self._database, postgres.is_alive, self._settings.start_timeout_s)
         postgres.keep()
+        _LOG.info("postgres is ready")
         tokens = write_bootstrap_tokens(self._home, self._credentials)
         admin = self._spawn(
             parts.admin(
@@ -180,6 +182,7 @@ class Sandbox:
             storage, node.log_reader, port=self._ports["kubernetes"], token=self._credentials.kubernetes_token
         )
         self._cluster = _Cluster(storage, node, server)
+        _LOG.info("cluster is ready")
         log = str(self._home.logs / "sandbox.log")
         self.state.parts["cluster"] = PartState(
             os.getpid(), "running", started=self.state.pid_started, log=log
@@ -199,6 +202,7 @@ class Sandbox:
         except NotReady:
             raise child.failure() from None
         child.keep()
+        _LOG.info("%s is ready", child.spec.name)
         waiting = sorted(name for name, part in self.state.parts.items() if part.state == STARTING)
         self._step(STARTING, f"waiting for {', '.join(waiting)}" if waiting else "")
 
