@@ -17,7 +17,7 @@ def render_data(data: Any, form: str) -> str:
         return json.dumps(data, ensure_ascii=False, indent=2) + "\n"
     if form == "yaml":
         return yaml_text(data)
-    if isinstance(data, Mapping):
+    if isinstance(data, Mapping) and not _is_reference(data):
         return "".join(f"{name}: {_text(value)}\n" for name, value in data.items())
     return _text(data) + "\n"
 
@@ -64,6 +64,11 @@ _YAML_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
-    if isinstance(value, Mapping) and set(value) >= {"uri", "kind"}:
+    if _is_reference(value):
         return str(value["uri"])
     return json.dumps(value, ensure_ascii=False)
+
+
+def _is_reference(value: Any) -> bool:
+    """Whether plain data stands for something stored apart, such as a file."""
+    return isinstance(value, Mapping) and set(value) >= {"uri", "kind"}
