@@ -35,6 +35,7 @@ REBUILD_SECONDS = (0.2, 1.0, 3.0, 10.0, 30.0)
 QUIET_SECONDS = 60.0
 """After this long without trouble, the next rebuild is a quick one again."""
 PROBE_SECONDS = 5.0
+FIRST_RESYNC_SECONDS = 3.0
 
 
 class LeadershipLostError(Exception):
@@ -214,8 +215,11 @@ class Attempt:
         self._tasks.clear()
 
     async def _resync(self) -> None:
+        # What was deleted between our first list and kopf's is in neither: the first resync comes early.
+        pause = FIRST_RESYNC_SECONDS
         while True:
-            await asyncio.sleep(self._settings.resync_seconds * random.uniform(0.67, 1.33))
+            await asyncio.sleep(pause * random.uniform(0.67, 1.33))
+            pause = self._settings.resync_seconds
             try:
                 await self.fleet.resync()
             except ApiError as error:

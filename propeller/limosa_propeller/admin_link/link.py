@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 WAIT_MS = 20_000
 CALL_SECONDS = 30.0
+SYNC_PAUSE_SECONDS = 0.1
 BATCH = 500
 BACKOFF_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 
@@ -55,16 +56,25 @@ class AdminLink:
 
     async def run(self) -> None:
         """Runs until cancelled. Admin's absence is waited out; runs that are here go on."""
+        await self._learn_cluster_uid()
         async with open_channel(self._admin) as channel:
             stub = cast("OperatorServiceAsyncStub", OperatorServiceStub(channel))
             await asyncio.gather(self._sync_for_ever(stub), self._publish_for_ever(stub))
+
+    async def _learn_cluster_uid(self) -> None:
+        """Comes before everything: a report or snapshot of an unnamed cluster would lose us our claims."""
+        failures = 0
+        while not self._cluster_uid:
+            try:
+                self._cluster_uid = await self._services.namespaces.cluster_uid()
+            except ApiError as error:
+                await self._back_off("cluster uid", error, failures)
+                failures += 1
 
     async def _sync_for_ever(self, stub: "OperatorServiceAsyncStub") -> None:
         failures, reached = 0, False
         while True:
             try:
-                if not self._cluster_uid:
-                    self._cluster_uid = await self._services.namespaces.cluster_uid()
                 answer: SyncResponse = await stub.Sync(
                     self._report(), timeout=CALL_SECONDS, metadata=call_metadata(self._admin)
                 )
@@ -72,6 +82,8 @@ class AdminLink:
                 if failures or not reached:
                     logger.info("admin is reached", extra={"endpoint": self._admin.endpoint})
                 failures, reached = 0, True
+                # An answer that changes nothing may come at once, over and over (a run that cannot be forgotten yet).
+                await asyncio.sleep(SYNC_PAUSE_SECONDS)
             except (grpc.aio.AioRpcError, ApiError, OSError) as error:
                 await self._back_off("sync", error, failures)
                 failures += 1

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from limosa_engine.commands import Command, CreatePod, DeletePod, Publish, WakeAt
@@ -50,7 +50,10 @@ class RunDriver:
     follows. Whatever goes wrong in a turn ends this run and no other.
     """
 
-    def __init__(self, manifest: dict[str, Any], services: Services, pods: PodIndex) -> None:
+    def __init__(
+        self, manifest: dict[str, Any], services: Services, pods: PodIndex, gone: Callable[[str], None]
+    ) -> None:
+        """Takes the object, the process's parts, all pods, and whom to tell when the object turns out to be gone."""
         metadata = manifest["metadata"]
         self.uid: str = metadata["uid"]
         self.namespace: str = metadata["namespace"]
@@ -59,7 +62,7 @@ class RunDriver:
         self.claim: Claim = claim_of(manifest)
         self._manifest = manifest
         self._digest = spec_digest(manifest)
-        self._services, self._pods = services, pods
+        self._services, self._pods, self._gone = services, pods, gone
         self._context: RunContext | None = None
         self._inbox: list[Event] = []
         self._turn_due = False
@@ -320,16 +323,24 @@ class RunDriver:
         self.sweep()
 
     def _status_refused(self, error: ApiError) -> None:
-        if error.status == 404:
-            logger.info("run's object is gone", extra=self.log)
-            self.close()
+        self._spawn(self._examine(error))
+
+    async def _examine(self, error: ApiError) -> None:
+        """A status that is refused for good: our object is gone, or it cannot hold what we have to say."""
+        if await self._is_gone():
+            self._gone(self.uid)
         elif self._ended is None:
-            self.end(
-                RunPhase.FAILED,
-                failures.system(Code.API, f"the status was refused: {error.message}", retryable=False),
-            )
+            message = f"the run's status was refused: {error.message}"
+            self.end(RunPhase.FAILED, failures.system(Code.API, message, retryable=False))
         else:
             logger.error("run's end cannot be written", extra={**self.log, "error": str(error)})
+
+    async def _is_gone(self) -> bool:
+        try:
+            found = await self._services.verbs.get(RUNS, self.namespace, self.name)
+        except ApiError as error:
+            return error.status == 404
+        return bool(found["metadata"]["uid"] != self.uid)
 
     async def _remove(self, entry: PodEntry) -> None:
         await remove_pod(self._services, entry.namespace, entry.name, entry.uid)

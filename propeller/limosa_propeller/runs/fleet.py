@@ -96,7 +96,7 @@ class Fleet:
         if driver is not None:
             driver.observe_object(run)
         elif not metadata.get("deletionTimestamp"):
-            driver = self.drivers[uid] = RunDriver(run, self._services, self._pods)
+            driver = self.drivers[uid] = RunDriver(run, self._services, self._pods, self._run_gone)
             driver.start()
 
     def _forget_missing(self, present: set[str], version: int, namespace: str | None) -> None:
@@ -113,7 +113,7 @@ class Fleet:
         driver = self.drivers.pop(uid, None)
         if driver is not None:
             driver.close()
-            logger.info("run's object was deleted", extra=driver.log)
+            logger.info("run's object is gone", extra=driver.log)
 
     def _pod_gone(self, uid: str) -> None:
         entry: PodEntry | None = self._pods.forget(uid)
