@@ -8,12 +8,13 @@ import asyncio
 import itertools
 import random
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import kopf
 
 from limosa_model import names
 from limosa_propeller.kube.connection import Connection
+from limosa_propeller.process_identity import own_identity
 from limosa_propeller.settings import OperatorSettings
 
 MAX_BACKOFF_SECONDS = 15.0
@@ -110,6 +111,8 @@ async def watch(
         await kopf.operator(
             registry=registry,
             settings=_kopf_settings(),
+            # By default kopf asks for the user's name, which a numeric user of an image does not have.
+            identity=cast(Any, own_identity()),
             standalone=True,
             clusterwide=not settings.namespaces,
             namespaces=list(settings.namespaces),
