@@ -65,7 +65,9 @@ class RunView:
         if state.phase != run_pb2.RUN_PHASE_SUCCEEDED:
             phase = run_pb2.RunPhase.Name(state.phase).removeprefix("RUN_PHASE_").lower()
             ended = state.phase in runs.TERMINAL
-            response.note = f"outputs: the run ended {phase}" if ended else f"outputs: the run is {phase}"
+            response.note = (
+                f"outputs: none, because the run {phase}" if ended else f"outputs: the run is {phase}"
+            )
         elif state.HasField("outputs"):
             response.outputs.CopyFrom(state.outputs)
         else:

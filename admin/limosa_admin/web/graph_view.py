@@ -18,6 +18,8 @@ MOST_NODES = 400
 WIDEST_FITTED = 1700
 """Pixels up to which a picture is shrunk to the page; a wider one scrolls, so that it can still be read."""
 _CHARS = 19
+_DETAIL_CHARS = 20
+"""Characters of a box's second line, its time included."""
 _KIND_WORDS = {"map": "map", "branch": "branch", "sub_workflow": "workflow"}
 
 Link = Callable[[TreeNode], str]
@@ -121,7 +123,7 @@ class _Picture:
         detail = node.case or " · ".join(
             part for part in (kind, node.state.reason.code or node.phase) if part
         )
-        labels.append(el("text", _short(detail, 18), x=30, y=39, class_="kind"))
+        labels.append(el("text", _short(detail, _DETAIL_CHARS - len(time)), x=30, y=39, class_="kind"))
         labels.append(el("text", time, x=box.width - 12, y=39, class_="kind end"))
         return labels
 

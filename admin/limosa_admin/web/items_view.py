@@ -17,13 +17,15 @@ def render(node: TreeNode, chosen: int | None, now: dt.datetime) -> Markup:
     order = sorted(
         node.items.items(), key=lambda item: (_FIRST.get(phases.node_phase(item[1].phase), 3), item[0])
     )
+    # An operator that publishes no times of items publishes those of their launches.
+    took = {snapshot.key.index: _lasted(snapshot.launch, now) for snapshot in node.launches}
     rows = []
     for index, state in order[:MOST_ITEMS]:
         link = el("a", f"[{index}]", href="?" + urlencode({"node": node.path, "index": index}) + "#data")
         cells = [
             el("td", link),
             el("td", phases.pill(phases.node_phase(state.phase))),
-            el("td", duration(state, now), class_="number"),
+            el("td", duration(state, now) or took.get(index, ""), class_="number"),
             el("td", state.failure.message or state.reason.detail, class_="quiet clip"),
         ]
         rows.append(el("tr", cells, class_="selected" if index == chosen else None))
@@ -41,15 +43,18 @@ def launches(node: TreeNode, chosen: int | None, now: dt.datetime) -> Markup | N
     for snapshot in shown:
         launch = snapshot.launch
         name = run_pb2.LaunchPhase.Name(launch.phase).removeprefix("LAUNCH_PHASE_").lower()
-        times = span(launch.started_at, launch.finished_at, now)
-        took = phases.lasted((times[1] - times[0]).total_seconds()) if times else ""
         detail = launch.failure.message or launch.reason.detail
         cells = [
             el("td", f"#{snapshot.key.launch}"),
             el("td", phases.pill(name)),
-            el("td", took, class_="number"),
+            el("td", _lasted(launch, now), class_="number"),
             el("td", el("code", launch.pod), class_="quiet"),
             el("td", detail, class_="quiet clip"),
         ]
         rows.append(el("tr", cells))
     return el("section", el("h3", "Launches"), el("table", el("tbody", rows)))
+
+
+def _lasted(launch: run_pb2.LaunchState, now: dt.datetime) -> str:
+    times = span(launch.started_at, launch.finished_at, now)
+    return phases.lasted((times[1] - times[0]).total_seconds()) if times else ""
