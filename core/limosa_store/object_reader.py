@@ -7,6 +7,8 @@ from limosa_store.store import ObjectInfo
 
 REQUEST_BYTES = 8 << 20
 """What one request of a sequential reader asks for: the memory it holds."""
+OPENING_BYTES = 256 << 10
+"""What the request that opens an object asks for."""
 
 
 class ReadsVersions(Protocol):
@@ -20,10 +22,12 @@ class ReadsVersions(Protocol):
 class ObjectReader(io.RawIOBase):
     """A seekable raw stream; wrap it in `io.BufferedReader`, whose buffer sets the size of a request."""
 
-    def __init__(self, store: ReadsVersions, info: ObjectInfo) -> None:
+    def __init__(self, store: ReadsVersions, info: ObjectInfo, opening: bytes) -> None:
+        """Takes the store, the version to read, and its first bytes as they came with it."""
         super().__init__()
         self._store = store
         self._info = info
+        self._opening = opening
         self._position = 0
 
     def readable(self) -> bool:
@@ -49,19 +53,22 @@ class ObjectReader(io.RawIOBase):
     def readall(self) -> bytes:
         """Returns everything from the position on, in requests of 8 MiB."""
         pieces = []
-        while self._position < self._info.size:
-            length = min(REQUEST_BYTES, self._info.size - self._position)
-            pieces.append(self._store.read_version(self._info, self._position, length))
-            self._position += len(pieces[-1])
+        while piece := self._next(REQUEST_BYTES):
+            pieces.append(piece)
         return b"".join(pieces)
 
     def readinto(self, buffer: object) -> int:
-        """Fills the buffer from the position on with one request; 0 at the end."""
+        """Fills the buffer from the position on with at most one request; 0 at the end."""
         view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
-        length = min(len(view), self._info.size - self._position)
-        if length <= 0:
-            return 0
-        data = self._store.read_version(self._info, self._position, length)
+        data = self._next(len(view))
         view[: len(data)] = data
-        self._position += len(data)
         return len(data)
+
+    def _next(self, length: int) -> bytes:
+        start = self._position
+        length = min(length, self._info.size - start)
+        if length <= 0:
+            return b""
+        data = self._opening[start : start + length] or self._store.read_version(self._info, start, length)
+        self._position += len(data)
+        return data

@@ -2,14 +2,12 @@
 
 import hashlib
 import os
-import shutil
-import tarfile
-import tempfile
 import zlib
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 from limosa.bundle.errors import BundleError
+from limosa.bundle.members import MalformedTar, Member, read_members
 
 MAX_FILES = 50_000
 """Most members of a bundle."""
@@ -17,7 +15,6 @@ MAX_BYTES = 1024 * 1024 * 1024
 """Most bytes of an uncompressed bundle."""
 
 _CHUNK = 1 << 16
-_SPOOL_IN_MEMORY = 8 << 20
 _GZIP = 31
 
 
@@ -49,18 +46,19 @@ def unpack(
             the destination or is no plain file, TOO_LARGE beyond the caps.
     """
     destination.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY, dir=str(destination.parent)) as spool:
+    staging = destination.parent / f".unpack-{os.urandom(8).hex()}"
+    with open(f"{staging}.tar", "x+b") as spool:
+        os.unlink(spool.name)
         found = _inflate(stream, spool, max_bytes)
         if found != digest:
             raise _corrupt(f"its digest is {found}, expected {digest}")
         spool.seek(0)
-        staging = Path(tempfile.mkdtemp(prefix=".unpack-", dir=destination.parent))
+        staging.mkdir(mode=0o755)
         try:
-            names = _extract(spool, staging, max_files)
-            staging.chmod(0o755)
+            names = _extract(spool, str(staging), max_files)
             os.rename(staging, destination)
         except BaseException:
-            shutil.rmtree(staging, ignore_errors=True)
+            _remove(staging)
             raise
     return names
 
@@ -94,36 +92,58 @@ def _inflate(stream: IO[bytes], sink: IO[bytes], max_bytes: int) -> str:
     return digest.hexdigest()
 
 
-def _extract(spool: IO[bytes], target: Path, max_files: int) -> list[str]:
+def _extract(tar: BinaryIO, target: str, max_files: int) -> list[str]:
     names: list[str] = []
     seen: set[str] = set()
+    folders = {""}
     try:
-        with tarfile.open(fileobj=spool, mode="r:") as tar:
-            for member in tar:
-                _check_member(member, seen)
-                if len(seen) > max_files:
-                    raise BundleError(
-                        code=BundleError.TOO_LARGE,
-                        message=f"the bundle has more than {max_files} files",
-                        place="code bundle",
-                        remedy="keep data out of the bundle: pass it as a File or Directory input",
-                    )
-                if hasattr(tarfile, "data_filter"):
-                    tar.extract(member, target, filter="data")
-                else:  # Pythons without the filter; `_check_member` refuses what it would
-                    tar.extract(member, target, set_attrs=False)
-                    os.chmod(target / member.name, 0o755 if member.isdir() or member.mode & 0o100 else 0o644)
-                if member.isreg():
-                    names.append(member.name)
-    except (tarfile.TarError, NotADirectoryError, IsADirectoryError) as error:
+        for member in read_members(tar):
+            _check_member(member, seen)
+            if len(seen) > max_files:
+                raise BundleError(
+                    code=BundleError.TOO_LARGE,
+                    message=f"the bundle has more than {max_files} files",
+                    place="code bundle",
+                    remedy="keep data out of the bundle: pass it as a File or Directory input",
+                )
+            folder = member.name if member.is_directory else member.name.rpartition("/")[0]
+            if folder not in folders:
+                os.makedirs(f"{target}/{folder}", exist_ok=True)
+                folders.add(folder)
+            if member.is_file:
+                _write(tar, member, f"{target}/{member.name}")
+                names.append(member.name)
+    except (MalformedTar, NotADirectoryError, IsADirectoryError, FileExistsError) as error:
         raise _corrupt(f"its tar is malformed ({error})") from error
     return names
 
 
-def _check_member(member: tarfile.TarInfo, seen: set[str]) -> None:
+def _write(tar: BinaryIO, member: Member, path: str) -> None:
+    mode = 0o755 if member.executable else 0o644
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+    try:
+        left = member.size
+        while left:
+            data = tar.read(min(left, _CHUNK))
+            if not data:
+                raise MalformedTar("it ends too early")
+            left -= len(data)
+            _write_all(file, data)
+        os.fchmod(file, mode)
+    finally:
+        os.close(file)
+
+
+def _write_all(file: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]
+
+
+def _check_member(member: Member, seen: set[str]) -> None:
     name = member.name
     parts = name.split("/")
-    if not (member.isreg() or member.isdir()) or member.issparse():
+    if not (member.is_file or member.is_directory):
         raise _hostile(name, "is a link or a special file")
     if name.startswith("/") or "\\" in name or "\0" in name or (len(name) > 1 and name[1] == ":"):
         raise _hostile(name, "has an absolute path")
@@ -132,6 +152,12 @@ def _check_member(member: tarfile.TarInfo, seen: set[str]) -> None:
     if name in seen:
         raise _hostile(name, "occurs twice")
     seen.add(name)
+
+
+def _remove(folder: Path) -> None:
+    import shutil  # only a bundle that fails needs it, and it costs more than unpacking one
+
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _hostile(name: str, why: str) -> BundleError:

@@ -2,7 +2,6 @@
 
 import importlib
 import sys
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,8 @@ def install(store: Store, pod: PodEnvironment, target: Path) -> None:
     """Fetches the code bundle, unpacks it below `target` and puts it first on the import path."""
     if not pod.bundle:
         return
-    from limosa.bundle import BundleError, unpack
+    from limosa.bundle.errors import BundleError
+    from limosa.bundle.extraction import unpack
 
     key = layout.code_key(pod.project, pod.domain, pod.bundle)
     try:
@@ -73,7 +73,7 @@ def load_task(loader: str, root: Path) -> Any:
 def _missing_module(error: ModuleNotFoundError, module_name: str, root: Path) -> Any:
     missing = error.name or "?"
     top = missing.partition(".")[0]
-    details = exception_details(error, root) if traceback.extract_tb(error.__traceback__) else None
+    details = exception_details(error, root)
     if (root / top).exists() or (root / f"{top}.py").exists() or top == module_name.partition(".")[0]:
         remedy = (
             f"It is a module of your project that was not packed: import it at the top of the file, add it to "

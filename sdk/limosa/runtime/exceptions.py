@@ -1,10 +1,15 @@
-"""Exceptions of the author's code as values: type, message, frames from the author's first."""
+"""Exceptions of the author's code as values: type, message, frames from the author's first.
 
-import linecache
+What takes tracebacks apart is loaded by the launches that have one: it is a tenth of a start.
+"""
+
 import os
-import traceback
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import traceback
 
 from limosa_idl.core.v1alpha1.failure_pb2 import ExceptionDetails, Frame
 
@@ -23,6 +28,8 @@ def exception_details(error: BaseException, root: Path) -> ExceptionDetails:
         error: The exception, as caught.
         root: Where the code bundle lies; paths below it are shown relative to it.
     """
+    import traceback
+
     _trim(error, set())
     try:
         text = str(error)
@@ -70,7 +77,9 @@ def _type_name(kind: type) -> str:
     )
 
 
-def _frame(summary: traceback.FrameSummary, root: Path) -> Frame:
+def _frame(summary: "traceback.FrameSummary", root: Path) -> Frame:
+    import linecache
+
     line = summary.lineno or 0
     start = max(1, line - _CONTEXT)
     lines = [linecache.getline(summary.filename, number) for number in range(start, line + _CONTEXT + 1)]

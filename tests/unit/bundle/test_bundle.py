@@ -11,6 +11,7 @@ import types
 from pathlib import Path, PurePosixPath
 
 import pytest
+
 from limosa.bundle import BundleError, all_files, imported_files, included_files, pack, unpack
 
 
@@ -244,13 +245,48 @@ def test_too_many_files_are_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_members_are_checked_without_the_data_filter_too(tmp_path, monkeypatch):
-    monkeypatch.delattr(tarfile, "data_filter", raising=False)
-    data, digest = archive(("a/b.py", b"x"))
-    assert unpack(io.BytesIO(data), digest, tmp_path / "code") == ["a/b.py"]
-    data, digest = archive(("../b.py", b"x"))
-    with pytest.raises(BundleError):
-        unpack(io.BytesIO(data), digest, tmp_path / "other")
+def test_directories_and_the_older_way_of_long_names_are_read(tmp_path):
+    raw = io.BytesIO()
+    name = "/".join(["part" * 20] * 2)
+    with tarfile.open(fileobj=raw, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        folder = tarfile.TarInfo("empty/")
+        folder.type = tarfile.DIRTYPE
+        tar.addfile(folder)
+        info = tarfile.TarInfo(name)
+        info.size = 700
+        tar.addfile(info, io.BytesIO(b"z" * 700))
+    data = raw.getvalue()
+    target = tmp_path / "code"
+    digest = hashlib.sha256(data).hexdigest()
+    assert unpack(io.BytesIO(gzip.compress(data)), digest, target) == [name]
+    assert (target / name).read_bytes() == b"z" * 700
+    assert (target / "empty").is_dir()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda tar: tar[:700],
+        lambda tar: tar[:1024],
+        lambda tar: tar[:100] + b"?" + tar[101:],
+        lambda tar: tar.replace(b"a.py", b"b.py", 1),
+    ],
+    ids=["cut in a file", "no end", "a number", "a name"],
+)
+def test_a_tar_that_is_not_as_it_was_packed_is_corrupt(damage, tmp_path):
+    tar = damage(gzip.decompress(archive(("a.py", b"x" * 300))[0]))
+    with pytest.raises(BundleError, match="tar is malformed") as caught:
+        unpack(io.BytesIO(gzip.compress(tar)), hashlib.sha256(tar).hexdigest(), tmp_path / "code")
+    assert caught.value.code == BundleError.CORRUPT
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_where_a_directory_must_be_is_corrupt(tmp_path):
+    data, digest = archive(("a", b"x"), ("a/b.py", b"y"))
+    with pytest.raises(BundleError) as caught:
+        unpack(io.BytesIO(data), digest, tmp_path / "code")
+    assert caught.value.code == BundleError.CORRUPT
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_importing_it_needs_the_standard_library_only():
