@@ -49,7 +49,7 @@ def limosa(sandbox: Sandbox, *arguments: str) -> str:
         "LIMOSA_ENDPOINT": f"http://{state['admin_endpoint']}",
         "LIMOSA_TOKEN": state["admin_token"],
     }
-    command = [str(sandbox.python), "-c", "from limosa.cli.main import main; main()", *arguments]
+    command = [str(sandbox.author_python), "-c", "from limosa.cli.main import main; main()", *arguments]
     done = subprocess.run(
         command, env=environ, cwd=sandbox.folder, capture_output=True, text=True, timeout=TIMEOUT_S
     )

@@ -1,5 +1,6 @@
 """One sandbox on one home, which tests start, ask, hurt, and start again."""
 
+import copy
 import json
 import os
 import signal
@@ -27,7 +28,7 @@ class Sandbox:
 
     Args:
         folder: Where its home is made.
-        python: Interpreter that runs it, and the command line with it.
+        python: Interpreter that runs it.
         environ: Variables it is started with, besides this process's.
     """
 
@@ -35,9 +36,15 @@ class Sandbox:
         self, folder: Path, python: Path | None = None, environ: Mapping[str, str] | None = None
     ) -> None:
         self.folder, self.home = folder, folder / "home"
-        self.python = python or Path(sys.executable)
+        self.python = self.author_python = python or Path(sys.executable)
         self._environ = {**os.environ, **(environ or {})}
         self._process: subprocess.Popen[bytes] | None = None
+
+    def for_author(self, python: Path) -> "Sandbox":
+        """The same sandbox for a person who submits from the environment of another interpreter."""
+        found = copy.copy(self)
+        found.author_python = python
+        return found
 
     def start(self) -> None:
         """Starts it on its home, whatever that holds, and returns when it is ready."""

@@ -1,0 +1,109 @@
+"""Workflows whose tasks tell the referee that they run."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+_HEAD = """
+import os
+import time
+from typing import NamedTuple
+
+from limosa import conditional, map_task, task, workflow
+from referee_double import launch, started
+
+TOLD = {told!r}
+
+@task(environment=TOLD)
+def step(x: int, ms: int) -> int:
+    started()
+    time.sleep(ms / 1000)
+    return x + 1
+"""
+
+_MANY = """
+@task(environment=TOLD)
+def numbers(n: int) -> list[int]:
+    started()
+    time.sleep(0.1)
+    return list(range(n))
+
+@task(environment=TOLD, retries=3)
+def square(x: int) -> int:
+    started()
+    time.sleep(0.05 + 0.03 * (x % 5))
+    if x == 3 and launch() == 0:
+        raise ConnectionError("the service did not answer")
+    return x * x
+
+@task(environment=TOLD)
+def total(values: list[int], more: int) -> int:
+    started()
+    time.sleep(0.1)
+    return sum(values) + more
+
+@task(environment=TOLD, retries=4)
+def flaky(x: int) -> int:
+    started()
+    time.sleep(0.05)
+    if launch() < 2:
+        raise ConnectionError("the service did not answer")
+    return x * 10
+
+@workflow
+def squares(n: int, more: int) -> int:
+    return total(values=map_task(square)(x=numbers(n=n)), more=more)
+
+@workflow
+def chain(x: int) -> int:
+    for ms in (50, 120, 200, 80, 150):
+        x = step(x=x, ms=ms)
+    return x
+
+class Result(NamedTuple):
+    judged: int
+    sums: int
+    end: int
+
+@workflow
+def many(x: int) -> Result:
+    first = chain(x=x)
+    tried = flaky(x=first)
+    sums = squares(n=8, more=tried)
+    judged = conditional("size").if_(sums > 100).then(step(x=sums, ms=100)).else_().then(total(values=[], more=sums))
+    return Result(judged, sums, chain(x=judged))
+"""
+
+_FAILS_ONCE = """
+@task(environment=TOLD, retries=2)
+def fails_once(x: int) -> int:
+    started()
+    if launch() == 0:
+        raise ConnectionError("the service did not answer")
+    return x + 1
+
+@workflow
+def recovering(x: int) -> int:
+    return fails_once(x=x)
+"""
+
+_ONE = """
+@workflow
+def one(x: int, ms: int) -> int:
+    return step(x=x, ms=ms)
+"""
+
+
+def write_flows(folder: Path, referee: str, told: Mapping[str, str] | None = None) -> Path:
+    """Writes the source file.
+
+    Args:
+        folder: Where to; becomes a source root.
+        referee: The referee's address.
+        told: Further variables of every task's environment.
+    """
+    folder.mkdir(exist_ok=True)
+    (folder / "limosa.toml").touch()
+    file = folder / "flows.py"
+    head = _HEAD.format(told={"REFEREE": referee, **(told or {})})
+    file.write_text(head + _MANY + _FAILS_ONCE + _ONE)
+    return file
