@@ -328,6 +328,7 @@ class RunDriver:
     async def _examine(self, error: ApiError) -> None:
         """A status that is refused for good: our object is gone, or it cannot hold what we have to say."""
         if await self._is_gone():
+            self.close()
             self._gone(self.uid)
         elif self._ended is None:
             message = f"the run's status was refused: {error.message}"
