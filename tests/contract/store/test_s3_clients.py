@@ -119,8 +119,7 @@ def test_a_bucket_that_is_not_there(s3_store: Store) -> None:
 
 
 def test_an_endpoint_that_does_not_answer(s3_store: Store) -> None:
-    settings = s3_store.settings._replace( endpoint="http://127.0.0.1:1", max_retries=1, retry_timeout_s=1
-    )
+    settings = s3_store.settings._replace(endpoint="http://127.0.0.1:1", max_retries=1, retry_timeout_s=1)
     gone = open_store(settings)
     for call in (
         lambda: gone.get("x"),
