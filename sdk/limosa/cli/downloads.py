@@ -3,13 +3,14 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from limosa.cli.following import fetched
+from limosa.cli.following import fetched, in_order
 from limosa.errors import LimosaError
 from limosa.remote import ClientTransfer
+from limosa_idl.core.v1alpha1.interface_pb2 import Variable
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
 from limosa_model.values import to_plain
 
@@ -25,21 +26,28 @@ class Downloads:
         self._directory = directory
         self._written: list[Path] = []
 
-    def fetch(self, outputs: LiteralMap, order: Sequence[str]) -> Iterator[Path]:
+    def fetch(self, outputs: LiteralMap, variables: Sequence[Variable]) -> list[Path]:
         """Writes files, and `VALUES_FILE` with all outputs as plain data; gives each path written.
 
         Raises:
             LimosaError: Stored bytes are not those the run wrote, or the directory cannot be written.
         """
-        self._directory.mkdir(parents=True, exist_ok=True)
-        plain = {}
-        for name in [*order, *sorted(set(outputs.literals) - set(order))]:
-            if name in outputs.literals:
-                plain[name] = self._value(fetched(outputs.literals[name], self._transfer), name)
-        yield from self._written
-        values = self._directory / VALUES_FILE
-        values.write_text(json.dumps(plain, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-        yield values
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            plain = {}
+            for variable in variables:
+                if variable.name in outputs.literals:
+                    literal = fetched(outputs.literals[variable.name], self._transfer)
+                    plain[variable.name] = in_order(self._value(literal, variable.name), variable.type)
+            values = self._directory / VALUES_FILE
+            values.write_text(json.dumps(plain, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            message = f"cannot write there: {error.strerror or error}"
+            remedy = "name another directory: limosa download RUN DIRECTORY"
+            raise LimosaError(
+                code="LocalFile", message=message, place=str(self._directory), remedy=remedy
+            ) from error
+        return [*self._written, values]
 
     def _value(self, literal: Literal, place: str) -> Any:
         """Plain data, with local paths in place of references."""

@@ -14,11 +14,14 @@ from limosa.render.tree import summary, tree
 from limosa.types.transfer import TransferContext
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
+from limosa_idl.core.v1alpha1.types_pb2 import LiteralType
 from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_model.values import to_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
+
+    from limosa_idl.core.v1alpha1.interface_pb2 import Variable
 
 LARGEST_SHOWN_BYTES = 64 * 1024 * 1024
 """Larger offloaded values are shown as references."""
@@ -42,11 +45,11 @@ def follow_to_end(client: Client, name: str, *, form: str, timeout: float | None
     try:
         follow(client.watch_run(name, timeout=timeout, on_trouble=on_trouble), view, console)
     except KeyboardInterrupt:
-        say(f"\ndetached; {name} goes on\n{_ways_on(name)}")
+        say(f"\ndetached; {name} goes on\n{_ways_on(client, name)}")
         return ExitCode.INTERRUPTED
     except RemoteError as error:
         if error.code == RemoteError.TIMEOUT and timeout is not None:
-            say(f"still going after {timeout:g} s; {name} goes on\n{_ways_on(name)}")
+            say(f"still going after {timeout:g} s; {name} goes on\n{_ways_on(client, name)}")
             return ExitCode.WAIT_TIMEOUT
         if error.code == RemoteError.UNREACHABLE:
             error.remedy += f"; then return with `limosa watch {name}`"
@@ -70,7 +73,7 @@ def show_end(client: Client, view: RunView, *, form: str) -> ExitCode:
         if view.run.abort_reason:
             say(f"  {view.run.abort_reason}", "dim")
         return ExitCode.ABORTED
-    say(failed_run(view, failure_details(client, view), now))
+    say(failed_run(view, failure_details(client, view), now, client.target.selection))
     system = view.failure is not None and view.failure.kind == FAILURE_KIND_SYSTEM
     return ExitCode.SYSTEM if system else ExitCode.USER_FAILURE
 
@@ -98,19 +101,46 @@ def plain_outputs(client: Client, name: str, known: LiteralMap) -> dict[str, Any
     """A run's outputs as plain data, in the order of its interface."""
     data = client.run_data(name)
     outputs = data.outputs if data.HasField("outputs") else known
-    order = [variable.name for variable in data.interface.outputs]
-    return plain_map(client, outputs.literals, order)
+    return plain_map(client, outputs, data.interface.outputs)
 
 
-def plain_map(client: Client, literals: "Mapping[str, Literal]", order: list[str]) -> dict[str, Any]:
-    """Literals as plain data; stored ones are fetched where they are not too large."""
+def plain_map(client: Client, literals: LiteralMap, variables: "Sequence[Variable]") -> dict[str, Any]:
+    """Literals as plain data, in the order of the interface; stored ones are fetched where they are not too large."""
     transfer = ClientTransfer(client)
     try:
-        names = [name for name in order if name in literals]
-        names += [name for name in sorted(literals) if name not in names]
-        return {name: to_plain(fetched(literals[name], transfer)) for name in names}
+        return plain_values(literals, variables, transfer)
     finally:
         transfer.close()
+
+
+def plain_values(
+    literals: LiteralMap, variables: "Sequence[Variable]", transfer: TransferContext
+) -> dict[str, Any]:
+    """As `plain_map`, with a transfer at hand."""
+    types = {variable.name: variable.type for variable in variables}
+    names = [*types, *sorted(set(literals.literals) - set(types))]
+    found = {name: fetched(literals.literals[name], transfer) for name in names if name in literals.literals}
+    return {name: in_order(to_plain(literal), types.get(name)) for name, literal in found.items()}
+
+
+def in_order(data: Any, type_: LiteralType | None) -> Any:
+    """Plain data with the fields of records in the order of their type."""
+    kind = type_.WhichOneof("kind") if type_ is not None else None
+    if type_ is None or kind is None:
+        return data
+    if kind == "record" and isinstance(data, dict):
+        fields = [field for field in type_.record.fields if field.name in data]
+        return {field.name: in_order(data[field.name], field.type) for field in fields}
+    if kind == "collection" and isinstance(data, list):
+        return [in_order(item, type_.collection) for item in data]
+    if kind == "map_value" and isinstance(data, dict):
+        return {key: in_order(item, type_.map_value) for key, item in data.items()}
+    if kind == "union_type" and isinstance(data, dict):
+        names = set(data)
+        for variant in type_.union_type.variants:
+            if {field.name for field in variant.type.record.fields} == names:
+                return in_order(data, variant.type)
+    return data
 
 
 def fetched(literal: Literal, transfer: TransferContext) -> Literal:
@@ -153,5 +183,6 @@ def _has_stored(literal: Literal) -> bool:
     return kind == "offloaded"
 
 
-def _ways_on(name: str) -> str:
-    return f"  limosa watch {name}    to return to it\n  limosa abort {name}    to end it"
+def _ways_on(client: Client, name: str) -> str:
+    words = " ".join(part for part in (name, client.target.selection) if part)
+    return f"  limosa watch {words}    to return to it\n  limosa abort {words}    to end it"

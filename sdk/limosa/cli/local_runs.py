@@ -12,7 +12,7 @@ from rich.text import Text
 
 from limosa.cli.console import say, write_result
 from limosa.cli.exit_codes import ExitCode
-from limosa.cli.following import fetched
+from limosa.cli.following import plain_values
 from limosa.cli.typed_command import GivenInputs
 from limosa.compiler import LoadedModule
 from limosa.local import LocalTransfer, NodeProgress
@@ -22,7 +22,6 @@ from limosa.render.outputs import render_outputs
 from limosa.render.tree import duration, mark
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.run.v1alpha1 import run_pb2
-from limosa_model.values import to_plain
 
 RUNS = Path(".limosa", "runs")
 """Below the source root; the last runs are kept there in the store's layout."""
@@ -58,9 +57,7 @@ def run_here(loaded: LoadedModule, entity: Any, given: GivenInputs, *, form: str
             raise
         say(failure_block(progress.failure))
         return ExitCode.USER_FAILURE
-    literals = result.literals.literals
-    order = [variable.name for variable in entity.interface.outputs]
-    outputs = {name: to_plain(fetched(literals[name], transfer)) for name in order if name in literals}
+    outputs = plain_values(result.literals, entity.interface.outputs, transfer)
     say(f"kept in {_relative(result.directory)}", "dim")
     write_result(render_outputs(outputs, form))
     return ExitCode.OK

@@ -87,6 +87,7 @@ def open_client(settings: "Settings") -> "Client":
         token=settings["token"],
         context=settings["context"] if chose else "",
         ca_certificate=Path(certificate).expanduser() if certificate else None,
+        selection=_selection(settings),
     )
     say(target.describe(), "dim")
     return Client(target)
@@ -105,3 +106,17 @@ def _check_names(settings: "Settings") -> None:
         if problem:
             remedy = "correct it; `limosa config show` tells where values come from"
             raise LimosaError(code="BadName", message=problem, place=settings.origin(kind), remedy=remedy)
+
+
+def _selection(settings: "Settings") -> str:
+    """The flags without which a command in this folder would go to another target."""
+    from limosa.config import resolve
+
+    bare = resolve({}, os.environ, Path.cwd())
+    flags = {"context": "--context", "endpoint": "--endpoint", "project": "-p", "domain": "-d"}
+    parts = [
+        f"{flag} {settings[name]}"
+        for name, flag in flags.items()
+        if settings[name] != bare[name] and not settings.origin(name).startswith("context ")
+    ]
+    return " ".join(parts)

@@ -72,16 +72,20 @@ class Platform:
         """What its state file says; empty where there is none yet."""
         try:
             found: dict[str, Any] = json.loads((self.home / "state.json").read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             return {}
+        except OSError as error:
+            raise _unusable(self.home, error) from error
         return found
 
     def is_running(self) -> bool:
         """Whether a process holds the home; the kernel knows, whatever the files say."""
         try:
             descriptor = os.open(self.home / "lock", os.O_RDWR)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
+        except OSError as error:
+            raise _unusable(self.home, error) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -197,7 +201,7 @@ class Platform:
         """Process that holds the home, or held it last; 0 where none did."""
         try:
             return int((self.home / "lock").read_text())
-        except (FileNotFoundError, ValueError):
+        except (OSError, ValueError):
             return 0
 
     def _spawn(self, options: Options) -> "subprocess.Popen[bytes]":
@@ -225,6 +229,15 @@ class Platform:
             place=str(self.home),
             remedy=f"`limosa demo logs sandbox` says more (also {self.logs})",
         )
+
+
+def _unusable(home: Path, error: OSError) -> LimosaError:
+    return LimosaError(
+        code="LocalFile",
+        message=f"the platform's home cannot be used: {error.strerror or error}",
+        place=str(home),
+        remedy="name another directory with --home or LIMOSA_HOME",
+    )
 
 
 def check_installed() -> None:

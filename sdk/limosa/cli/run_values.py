@@ -15,6 +15,6 @@ def show_values(client: Client, run: str, node: str, index: int | None, *, which
         return ExitCode.USAGE
     literals = data.inputs if which == "inputs" else data.outputs
     variables = data.interface.inputs if which == "inputs" else data.interface.outputs
-    values = plain_map(client, literals.literals, [variable.name for variable in variables])
+    values = plain_map(client, literals, variables)
     write_result(render_outputs(values, form))
     return ExitCode.OK

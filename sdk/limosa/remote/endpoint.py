@@ -72,6 +72,8 @@ class Target:
     context: str = ""
     """Name of the context it came from; empty where flags or the environment named it."""
     ca_certificate: Path | None = None
+    selection: str = ""
+    """Flags that choose it again, for commands shown to a person; empty where none are needed."""
 
     def describe(self) -> str:
         """One line for people."""

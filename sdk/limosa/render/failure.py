@@ -30,8 +30,15 @@ class FailureDetails:
     """The last lines its launches printed."""
 
 
-def failed_run(view: RunView, details: FailureDetails, now: dt.datetime) -> RenderableType:
-    """Tree, error, source, inputs, log, and the commands to go on."""
+def failed_run(view: RunView, details: FailureDetails, now: dt.datetime, flags: str = "") -> RenderableType:
+    """Tree, error, source, inputs, log, and the commands to go on.
+
+    Args:
+        view: The run.
+        details: What the run itself does not say.
+        now: Ends the spans of what still runs.
+        flags: Added to the commands, where they need some to find the run.
+    """
     parts: list[RenderableType] = [summary(view, now), tree(view, now, final=True), Text()]
     failure = view.failure
     if failure is not None:
@@ -42,7 +49,7 @@ def failed_run(view: RunView, details: FailureDetails, now: dt.datetime) -> Rend
             parts.append(Text("Last log lines", "bold"))
             parts += [Text("  " + line, "dim") for line in details.log_lines[-LOG_LINES:]]
             parts.append(Text())
-    parts += [Text("Go on", "bold"), *(Text("  " + line) for line in next_commands(view))]
+    parts += [Text("Go on", "bold"), *(Text("  " + line) for line in next_commands(view, flags))]
     return Group(*parts)
 
 
@@ -100,15 +107,17 @@ def error_block(message: str, *, place: str = "", remedy: str = "") -> Renderabl
     return Group(*parts)
 
 
-def next_commands(view: RunView) -> list[str]:
+def next_commands(view: RunView, flags: str = "") -> list[str]:
     """The commands a person types next, with the names filled in."""
-    name, failure = view.run.name, view.failure
+    failure = view.failure
+    run = " ".join(part for part in (view.run.name, flags) if part)
     if failure is None or not failure.origin.node_path:
-        return [f"limosa get run {name}"]
+        return [f"limosa get run {run}"]
     item = failure.origin.node_path
     if failure.origin.HasField("index"):
         item += f" --index {failure.origin.index}"
-    return [f"limosa logs {name} {item}", f"limosa inputs {name} {item}", f"limosa get run {name}"]
+    item = " ".join(part for part in (view.run.name, item, flags) if part)
+    return [f"limosa logs {item}", f"limosa inputs {item}", f"limosa get run {run}"]
 
 
 def _attempts(view: RunView, failure: Failure) -> str:

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 FORMATS = ("text", "json", "yaml")
+_LONG = 100
+"""Characters of a line that a person still takes in."""
 
 
 def render_data(data: Any, form: str) -> str:
     """Plain data in one of `FORMATS`, ending in a newline.
 
-    As text, a mapping has one "name: value" line each, strings as they are, everything else as JSON.
+    As text, a mapping has one "name: value" line each, strings as they are, everything else as JSON; a list that is
+    long in one line has a line for each element.
     """
     if form == "json":
         return json.dumps(data, ensure_ascii=False, indent=2) + "\n"
@@ -19,7 +22,10 @@ def render_data(data: Any, form: str) -> str:
         return yaml_text(data)
     if isinstance(data, Mapping) and not _is_reference(data):
         return "".join(f"{name}: {_text(value)}\n" for name, value in data.items())
-    return _text(data) + "\n"
+    text = _text(data)
+    if isinstance(data, list) and len(text) > _LONG:
+        return "".join(f"{_text(item)}\n" for item in data)
+    return text + "\n"
 
 
 def render_outputs(outputs: Mapping[str, Any], form: str) -> str:

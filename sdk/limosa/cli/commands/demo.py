@@ -49,15 +49,17 @@ def command(ctx: click.Context, /, home: str | None, **options: Any) -> int:
 
     platform = _platform(home)
     _start(platform, _options(options))
-    example = _write_example(platform)
-    say(f"\nrunning the example {example}", "bold")
+    from limosa.cli.example import write_example
+
+    example = write_example(platform.home)
+    say(f"\nlimosa run --remote {' '.join(example)}", "bold")
     from limosa.cli.main import run
 
     status = run(
-        ["run", "--remote", "--context", CONTEXT, "--project", "demo", "--domain", "development", example]
+        ["run", "--remote", "--context", CONTEXT, "--project", "demo", "--domain", "development", *example]
     )
     say("")
-    _say_ways_on(platform, example)
+    _say_ways_on(platform, " ".join(example))
     return status
 
 
@@ -205,16 +207,6 @@ def _progress(state: dict[str, Any]) -> str:
     up = sum(1 for part in state.get("parts", {}).values() if part.get("state") == "running")
     step = state.get("step") or "starting the platform"
     return f"{step} ({up} parts up)" if up else step
-
-
-def _write_example(platform: "Platform") -> str:
-    """Puts the example into the home, where a person may change it; gives its file's path."""
-    from limosa.templates import write_template
-
-    folder = platform.home / "example"
-    if not (folder / "hello.py").exists():
-        write_template("hello", folder)
-    return str(folder / "hello.py")
 
 
 def _say_ways_on(platform: "Platform", example: str | None) -> None:

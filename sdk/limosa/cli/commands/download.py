@@ -32,8 +32,7 @@ def command(run: str, directory: Path | None, node: str, index: int | None, **ta
         transfer = ClientTransfer(client)
         try:
             downloads = Downloads(transfer, place)
-            order = [variable.name for variable in data.interface.outputs]
-            for path in downloads.fetch(data.outputs, order):
+            for path in downloads.fetch(data.outputs, data.interface.outputs):
                 write_result(f"{path}\n")
         finally:
             transfer.close()

@@ -90,7 +90,7 @@ def run(name: str, output: str, **target: str | None) -> int:
 
         console = Console(highlight=False)
         if view.failure is not None:
-            console.print(failed_run(view, failure_details(client, view), now))
+            console.print(failed_run(view, failure_details(client, view), now, client.target.selection))
         else:
             console.print(summary(view, now))
             console.print(tree(view, now, final=True))
