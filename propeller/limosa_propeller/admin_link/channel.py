@@ -16,7 +16,9 @@ def open_channel(settings: AdminSettings) -> grpc.aio.Channel:
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
         ("grpc.keepalive_time_ms", 30_000),
-        ("grpc.max_reconnect_backoff_ms", 5_000),
+        # Our own pauses say how often admin is tried; the channel must not add its own to them.
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 1_000),
     ]
     if settings.ca_file is None:
         return grpc.aio.insecure_channel(settings.endpoint, options)
