@@ -25,6 +25,8 @@ from limosa_store import Store
 
 INPUTS_LIMIT = 256 * 1024
 """Bytes of a run's serialised inputs; they travel in a Kubernetes object."""
+METADATA_LIMIT = 32 * 1024
+"""Characters of a run's labels and annotations; they are copied onto every pod."""
 _KIND_WORDS = {
     pb.ENTITY_KIND_TASK: "task",
     pb.ENTITY_KIND_WORKFLOW: "workflow",
@@ -142,6 +144,12 @@ def _new_run(request: pb.CreateRunRequest, target: Target, digest: str, identity
             f"the inputs are {size} bytes and a run takes at most {INPUTS_LIMIT}; pass large values as File"
         )
         raise RequestError(Reason.INVALID, message)
+    labels = {**plan.labels, **request.labels}
+    annotations = {**plan.annotations, **request.annotations}
+    size = sum(len(key) + len(value) for pairs in (labels, annotations) for key, value in pairs.items())
+    if size > METADATA_LIMIT:
+        message = f"labels and annotations have {size} characters; at most {METADATA_LIMIT} are taken"
+        raise RequestError(Reason.INVALID, message)
     return runs.NewRun(
         uid=str(uuid.uuid4()),
         project=request.project,
@@ -151,8 +159,8 @@ def _new_run(request: pb.CreateRunRequest, target: Target, digest: str, identity
         target=target.id,
         closure_digest=sha256_hex(target.closure),
         inputs=inputs,
-        labels={**plan.labels, **request.labels},
-        annotations={**plan.annotations, **request.annotations},
+        labels=labels,
+        annotations=annotations,
         created_by=identity.subject,
     )
 

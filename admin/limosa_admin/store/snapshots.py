@@ -76,12 +76,23 @@ def publish(connection: sa.Connection, cluster_uid: str, batch: Sequence[run_pb2
     return stale
 
 
-def read(connection: sa.Connection, run_uid: str, since: int = -1) -> Delta | None:
-    """What changed after a change number; None when the run is gone. Needs a repeatable-read transaction."""
+def read(
+    connection: sa.Connection, run_uid: str, since: int = -1, items_of: str | None = None
+) -> Delta | None:
+    """What changed in a run; None when it is gone.
+
+    Args:
+        connection: A repeatable-read transaction, so that row and snapshots are of one moment.
+        run_uid: The run.
+        since: Leave out what changed at or before this change number.
+        items_of: Leave out the items of all maps but this node; None: leave out none.
+    """
     row = run_store.get(connection, run_uid)
     if row is None:
         return None
-    changed = (snapshots.c.run_uid == run_uid, snapshots.c.change > since)
+    changed = [snapshots.c.run_uid == run_uid, snapshots.c.change > since]
+    if items_of is not None:
+        changed.append(sa.or_(snapshots.c.index == -1, snapshots.c.node_path == items_of))
     order = (snapshots.c.node_path, snapshots.c.index, snapshots.c.launch)
     bodies = connection.execute(sa.select(snapshots.c.body).where(*changed).order_by(*order)).scalars()
     return Delta(row, [run_pb2.Snapshot.FromString(bytes(body)) for body in bodies], row["change"])

@@ -127,7 +127,8 @@ class RunPage:
     def _read(self, identity: Identity, chosen: Choice) -> _Seen:
         uid = self.row(identity, chosen)["uid"]
         with self._view.database.snapshot() as connection:
-            delta = snapshots.read(connection, uid)
+            # A map may have ten thousand items; a page shows those of the node somebody chose.
+            delta = snapshots.read(connection, uid, items_of=chosen.node_path)
             if delta is None:
                 raise not_found(f"run '{chosen.run.name}'")
             closure = Closure.FromString(entities.spec(connection, delta.run["closure_digest"]))
@@ -204,9 +205,12 @@ def _failure_of(seen: _Seen) -> Failure | None:
     if not run.HasField("failure"):
         return None
     origin = seen.tree.find(run.failure.origin.node_path)
-    if origin is not None and not run.failure.HasField("exception"):
-        known = [state for state in (origin.state, *origin.items.values()) if state.HasField("failure")]
-        return next((s.failure for s in known if s.failure.HasField("exception")), run.failure)
+    if (
+        origin is not None
+        and not run.failure.HasField("exception")
+        and origin.state.failure.HasField("exception")
+    ):
+        return origin.state.failure
     return run.failure
 
 

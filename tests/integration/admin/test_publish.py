@@ -4,6 +4,7 @@ import random
 import grpc
 import pytest
 
+from limosa_admin.store import snapshots
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_model import values
@@ -122,3 +123,14 @@ def test_a_snapshot_whose_state_does_not_fit_its_key_is_refused(stand, snapshot)
     with pytest.raises(grpc.RpcError) as raised:
         stand.operator.operator.Publish(pb.PublishRequest(cluster_uid="c1", snapshots=[snapshot]))
     assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_items_of_other_maps_can_be_left_out(stand, desired) -> None:
+    keys = [(path, index, launch) for path in ("n0", "n1") for index in (None, 0) for launch in (None, 0)]
+    launch_state = run_pb2.LaunchState(phase=run_pb2.LAUNCH_PHASE_RUNNING, launch_id="a")
+    stand.publish(desired, *((*key, node() if key[2] is None else launch_state) for key in keys))
+    with stand.database.snapshot() as connection:
+        delta = snapshots.read(connection, desired.run_uid, items_of="n1")
+    assert delta is not None
+    assert [s.key.node_path for s in delta.snapshots].count("n0") == 2
+    assert [s.key.node_path for s in delta.snapshots].count("n1") == 4

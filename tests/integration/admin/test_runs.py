@@ -80,6 +80,11 @@ def test_all_wrong_inputs_are_listed_and_travel_as_a_failure(stand, specs) -> No
             "workflow 'demo.wf' version v9",
         ),
         (
+            {"annotations": {"note": "x" * 40_000}},
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "labels and annotations have 40004 characters",
+        ),
+        (
             {"target": pb.EntityId(name="demo.wf", project="other")},
             grpc.StatusCode.INVALID_ARGUMENT,
             "of project 'other'",
