@@ -1,6 +1,5 @@
 """Interfaces: what a node gives, and whether given inputs fit."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface, Variable
@@ -14,6 +13,8 @@ from limosa_model.types import conforms, describe
 
 def suggest(name: str, known: Iterable[str]) -> str:
     """Says "did you mean 'x'?" where a known name is close, else the known names."""
+    import difflib
+
     known = list(known)
     close = difflib.get_close_matches(name, known, n=1)
     if close:

@@ -1,10 +1,9 @@
 """What is wrong with something a person wrote."""
 
-import dataclasses
+from typing import NamedTuple
 
 
-@dataclasses.dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """One fault in a spec or a request: what, where, and what to do."""
 
     code: str

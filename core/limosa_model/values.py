@@ -1,7 +1,6 @@
 """Literals: making them, and showing them as plain data."""
 
 import datetime as dt
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -161,6 +160,8 @@ def summarize(literal: pb.Literal, width: int = 80) -> str:
         if kind == "structured_dataset" and literal.structured_dataset.columns:
             text += f" ({literal.structured_dataset.rows} rows × {len(literal.structured_dataset.columns)} columns)"
     else:
+        import json
+
         text = json.dumps(to_plain(literal), ensure_ascii=False, default=str)
     text = " ".join(text.split())
     return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
