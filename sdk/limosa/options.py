@@ -1,6 +1,5 @@
 """A task's options: what its pods are to be like."""
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -159,6 +158,8 @@ def _check_secrets(value: Any) -> "tuple[Secret, ...]":
 def _check_template(value: Any) -> str:
     if value is None:
         return ""
+    import json
+
     try:
         parsed = json.loads(value) if isinstance(value, str) else value
         text = json.dumps(parsed, sort_keys=True)

@@ -2,8 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from limosa.compiler.task_spec import task_spec
 from limosa.errors import LimosaError
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from limosa_idl.core.v1alpha1.interface_pb2 import Interface
 
 
-@dataclass(frozen=True)
-class CompileSettings:
+class CompileSettings(NamedTuple):
     """What specs need to know beyond the author's code.
 
     Attributes:
@@ -31,12 +29,11 @@ class CompileSettings:
 
     bundle_digest: str = ""
     default_image: str = ""
-    note: Callable[[str], None] = field(default=lambda _: None)
+    note: Callable[[str], None] = lambda _: None
     python_version: str = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-@dataclass(frozen=True)
-class Compiled:
+class Compiled(NamedTuple):
     """One entity, ready to be registered and run.
 
     Attributes:

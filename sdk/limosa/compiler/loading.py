@@ -3,16 +3,14 @@
 import importlib
 import os
 import sys
-from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from limosa.errors import LimosaError
 from limosa.origin import module_name, source_root
 
 
-@dataclass(frozen=True)
-class LoadedModule:
+class LoadedModule(NamedTuple):
     """A module and what of ours it defines.
 
     Attributes:
@@ -25,7 +23,7 @@ class LoadedModule:
     module: ModuleType
     source_root: str
     entities: dict[str, Any]
-    imported_files: list[str] = field(default_factory=list)
+    imported_files: list[str]
 
 
 def load_module(target: str) -> LoadedModule:

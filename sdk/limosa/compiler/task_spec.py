@@ -1,9 +1,6 @@
 """Tasks as specs."""
 
-import hashlib
-import inspect
 import sys
-import textwrap
 from typing import TYPE_CHECKING, Any
 
 from limosa.docstring import summary
@@ -75,6 +72,10 @@ def _check_loadable(task: Task[..., Any], place: str) -> None:
 
 
 def _source_version(task: Task[..., Any], settings: "CompileSettings") -> str:
+    import hashlib
+    import inspect
+    import textwrap
+
     try:
         source = textwrap.dedent(inspect.getsource(task.function))
     except (OSError, TypeError) as error:

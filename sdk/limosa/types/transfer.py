@@ -1,9 +1,11 @@
 """Moving bytes between Python values and wherever literals refer to."""
 
-from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
 from limosa.errors import LimosaError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Stored(NamedTuple):
@@ -24,19 +26,19 @@ class TransferContext(Protocol):
     errors; converters let them pass.
     """
 
-    def upload_file(self, path: Path, name: str) -> Stored:
+    def upload_file(self, path: "Path", name: str) -> Stored:
         """Makes a local file durable under a name."""
         ...
 
-    def upload_directory(self, path: Path, name: str) -> Stored:
+    def upload_directory(self, path: "Path", name: str) -> Stored:
         """Makes all files below a local directory durable."""
         ...
 
-    def download_file(self, uri: str, name: str) -> Path:
+    def download_file(self, uri: str, name: str) -> "Path":
         """A local copy of one object; fetched once per URI."""
         ...
 
-    def download_directory(self, uri: str, name: str) -> Path:
+    def download_directory(self, uri: str, name: str) -> "Path":
         """A local copy of everything below a prefix; fetched once per URI."""
         ...
 
@@ -44,7 +46,7 @@ class TransferContext(Protocol):
         """Reads one object from its start, in flat memory."""
         ...
 
-    def scratch(self, name: str) -> Path:
+    def scratch(self, name: str) -> "Path":
         """A new path in a temporary directory, its last part being `name`."""
         ...
 
