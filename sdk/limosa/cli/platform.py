@@ -209,11 +209,7 @@ class Platform:
             self.logs.mkdir(parents=True, exist_ok=True)
             output = (self.logs / "start.log").open("wb")
         except OSError as error:
-            message = f"cannot write there: {error.strerror or error}"
-            remedy = "name another directory with --home or LIMOSA_HOME"
-            raise LimosaError(
-                code="LocalFile", message=message, place=str(self.home), remedy=remedy
-            ) from error
+            raise _unusable(self.home, error) from error
         command = [sys.executable, "-m", "limosa_sandbox", "--home", str(self.home), *options.arguments()]
         with output:
             return subprocess.Popen(

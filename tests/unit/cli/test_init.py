@@ -11,7 +11,8 @@ def test_the_project_runs_and_its_test_passes(limosa, place, monkeypatch):
     assert 'name = "my-project"' in (folder / "pyproject.toml").read_text()
     assert "{{" not in "".join(path.read_text() for path in folder.iterdir())
     monkeypatch.chdir(folder)
-    assert limosa("run", "hello.py", "--text", "to be or not to be or to", "--top", "1").out == "to: 3\n"
+    result = limosa("run", "hello.py", "--text", "to be or not to be or to", "--top", "1")
+    assert (result.status, result.out) == (0, "to: 3\n"), result.err
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)]
     tested = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     assert tested.returncode == 0, tested.stdout
