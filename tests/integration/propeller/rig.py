@@ -149,6 +149,10 @@ class Operator:
         self._process.kill()
         self._process.wait()
 
+    def exit_status(self) -> int | None:
+        assert self._process is not None
+        return self._process.poll()
+
     def stop(self) -> int:
         assert self._process is not None
         self._process.terminate()

@@ -92,3 +92,23 @@ def test_a_second_operator_waits_and_takes_over(still_cluster: Cluster, tmp_path
         still_cluster.call("POST", RUNS_PATH, local_run("late", chain(1), {"x": integer(1)}))
         wait_for(still_cluster.pods, told=lambda: standby.log)
         assert "operator works" in standby.log
+
+
+def test_a_leader_that_is_replaced_writes_no_more_and_ends(still_cluster: Cluster, tmp_path: Path) -> None:
+    with running_operator(still_cluster, tmp_path / "operator") as operator:
+        wait_for(lambda: "operator works" in operator.log, told=lambda: operator.log)
+        path = "/apis/coordination.k8s.io/v1/namespaces/default/leases/limosa-propeller"
+        theirs = {"spec": {"holderIdentity": "another", "renewTime": "2099-01-01T00:00:00.000000Z"}}
+        still_cluster.call("PATCH", path, theirs, "application/merge-patch+json")
+        assert wait_for(lambda: operator.exit_status() is not None and operator.exit_status() == 3)
+        still_cluster.call("POST", RUNS_PATH, local_run("unseen", chain(1), {"x": integer(1)}))
+        assert still_cluster.call("GET", path)["spec"]["holderIdentity"] == "another"
+        assert not still_cluster.pods()
+
+
+def test_an_orderly_stop_hands_leadership_over(still_cluster: Cluster, tmp_path: Path) -> None:
+    with running_operator(still_cluster, tmp_path / "operator") as operator:
+        wait_for(lambda: "operator works" in operator.log, told=lambda: operator.log)
+        assert operator.stop() == 0
+        path = "/apis/coordination.k8s.io/v1/namespaces/default/leases/limosa-propeller"
+        assert still_cluster.call("GET", path)["spec"]["holderIdentity"] == ""

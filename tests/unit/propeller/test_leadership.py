@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from limosa_propeller.kube.errors import ApiError
+from limosa_propeller.kube.errors import ApiError, NotLeaderError
+from limosa_propeller.kube.verbs import LEASES, Verbs
 from limosa_propeller.leadership import Attempt, Leadership
 from limosa_propeller.process_identity import is_dead, own_identity
 
@@ -122,3 +123,21 @@ def test_only_what_is_known_to_be_dead_is_dead() -> None:
     assert not is_dead("_".join(("elsewhere", boot, namespace, pid, "1")))
     assert not is_dead("_".join((host, boot, "0", pid, "1")))
     assert not is_dead("somebody")
+
+
+async def test_a_write_of_a_former_leader_is_not_sent() -> None:
+    sessions: list[object] = []
+
+    class Connection:
+        server = "http://nowhere"
+
+        def session(self) -> object:
+            sessions.append(self)
+            raise AssertionError("nothing may be sent")
+
+    verbs = Verbs(Connection(), lambda: False, in_flight=1)  # type: ignore[arg-type]
+    with pytest.raises(NotLeaderError):
+        await verbs.create(LEASES, "ns", {})
+    with pytest.raises(NotLeaderError):
+        await verbs.delete(LEASES, "ns", "x")
+    assert sessions == []
