@@ -1,6 +1,7 @@
 """Results on standard output: for people, or as JSON or YAML for scripts."""
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -57,8 +58,20 @@ def _key(key: Any) -> str:
 
 
 def _scalar(value: Any) -> str:
-    """JSON, with what YAML does not print escaped."""
+    """JSON, with what YAML does not print escaped, and floats as YAML 1.1 reads them."""
+    if isinstance(value, float):
+        return _float(value)
     return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(value, ensure_ascii=False))
+
+
+def _float(value: float) -> str:
+    if math.isnan(value):
+        return ".nan"
+    if math.isinf(value):
+        return ".inf" if value > 0 else "-.inf"
+    mantissa, exponent, power = repr(value).partition("e")
+    # Without a point, YAML 1.1 takes "1e-05" for a string.
+    return (mantissa if "." in mantissa else mantissa + ".0") + exponent + power
 
 
 _UNPRINTABLE = re.compile(

@@ -1,5 +1,6 @@
 import json
 
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +18,17 @@ DATA = st.recursive(
 def test_scripts_read_back_what_was_printed(data):
     assert json.loads(render_data(data, "json")) == data
     assert yaml.safe_load(render_data(data, "yaml")) == data
+
+
+@pytest.mark.parametrize("value", [1e-05, 1e16, 1.5e300, 0.1, -2.0, float("inf"), float("-inf")])
+def test_floats_stay_floats_in_yaml(value):
+    assert yaml.safe_load(render_data({"x": value}, "yaml")) == {"x": value}
+
+
+def test_a_long_list_has_a_line_for_each_element():
+    rows = [{"word": "godwit", "count": number} for number in range(5)]
+    assert [json.loads(line) for line in render_data(rows, "text").splitlines()] == rows
+    assert render_data([1, 2], "text") == "[1, 2]\n"
 
 
 def test_one_unnamed_output_is_bare_and_others_have_names():
