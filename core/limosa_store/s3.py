@@ -6,7 +6,9 @@ import it, fork, and use it in the children.
 
 import io
 import os
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO, Literal, NoReturn, cast
 from urllib.parse import quote, unquote, urlsplit
@@ -26,6 +28,7 @@ _PART_BYTES = 16 << 20
 _MAX_PARTS = 9_000
 _PARALLEL_PARTS = 3
 _MAX_SIGNED_S = 604_800
+_ENVIRONMENT = threading.Lock()
 
 
 class S3Store:
@@ -255,11 +258,30 @@ def _client(settings: StoreSettings, endpoint: str) -> Client:
         },
     }
     try:
-        return Client(bucket, client_options=client_options, retry_config=retry, **config)
+        with _ambient_settings_hidden(everything=bool(settings.access_key)):
+            return Client(bucket, client_options=client_options, retry_config=retry, **config)
     except FAILURES as error:
         raise StoreError(
             ErrorCode.INVALID_SETTINGS, f"storage {settings.url} at {endpoint or 'AWS'}: {detail_of(error)}"
         ) from error
+
+
+@contextmanager
+def _ambient_settings_hidden(*, everything: bool) -> Iterator[None]:
+    """Hides the process's AWS_* variables from obstore, which lets some of them overrule what it is given.
+
+    A task's own AWS_ENDPOINT_URL_S3 or AWS_SESSION_TOKEN must not redirect the platform's store.
+
+    Args:
+        everything: hide all; else leave what cloud identities are found by.
+    """
+    with _ENVIRONMENT:
+        hidden = "AWS_" if everything else "AWS_ENDPOINT_URL"
+        taken = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(hidden)}
+        try:
+            yield
+        finally:
+            os.environ.update(taken)
 
 
 def _size(body: Body) -> int | None:

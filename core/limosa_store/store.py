@@ -88,6 +88,9 @@ class Store(Protocol):
     def list(self, prefix: str = "", *, start_after: str | None = None) -> Iterator[ObjectInfo]:
         """Yields the objects below `prefix`, in the order of their keys' UTF-8 bytes.
 
+        MinIO leaves out objects below a key that is an object itself ("a/b" where there is "a"), so a
+        layout that is listed or deleted by prefix must not have such pairs.
+
         Args:
             prefix: whole path parts: "a/b" yields "a/b/c", neither "a/bc" nor "a/b" itself.
             start_after: leave out keys up to and including this one.

@@ -137,6 +137,29 @@ def test_an_endpoint_that_does_not_answer(s3_store: Store) -> None:
     assert error.code is ErrorCode.UNREACHABLE
 
 
+def test_a_tasks_own_aws_settings_do_not_reach_the_platforms_store(
+    s3_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = {
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+        "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1",
+        "AWS_ACCESS_KEY_ID": "theirs",
+        "AWS_SECRET_ACCESS_KEY": "theirs",
+        "AWS_SESSION_TOKEN": "theirs",
+        "AWS_REGION": "theirs",
+        "AWS_SKIP_SIGNATURE": "true",
+    }
+    for name, value in theirs.items():
+        monkeypatch.setenv(name, value)
+    ours = open_store(s3_store.settings)
+    ours.put("k", b"x")
+    assert ours.get("k") == b"x"
+    url = ours.sign("GET", "k", 60)
+    assert url is not None
+    assert fetch(url) == b"x"
+    assert {name: os.environ[name] for name in theirs} == theirs
+
+
 def test_a_reader_never_mixes_versions(s3_store: Store) -> None:
     s3_store.put("v", b"a" * (9 << 20))
     with s3_store.open_reader("v") as reader:
