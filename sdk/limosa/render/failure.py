@@ -8,11 +8,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from limosa.render.remedies import REMEDIES
+from limosa.render.remedies import EXCEPTION_REMEDIES, REMEDIES
 from limosa.render.run_view import RunView
 from limosa.render.tree import summary, tree
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure, Frame
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+from limosa_model.failures import Code
 from limosa_model.problems import Problem
 from limosa_model.values import summarize
 
@@ -58,7 +59,7 @@ def failure_block(failure: Failure, *, attempts: str = "") -> RenderableType:
     exception = failure.exception
     kind = exception.type if failure.HasField("exception") and exception.type else failure.code
     message = exception.message if failure.HasField("exception") and exception.type else failure.message
-    if failure.code not in ("UserException", "") and failure.HasField("exception"):
+    if failure.code not in (Code.USER_EXCEPTION, "") and failure.HasField("exception"):
         kind, message = failure.code, failure.message
     parts: list[RenderableType] = [Text.assemble((kind, "bold red"), f": {message}" if message else "")]
     where = _where(failure, attempts)
@@ -67,6 +68,8 @@ def failure_block(failure: Failure, *, attempts: str = "") -> RenderableType:
     if exception.frames:
         parts += [Text(), source_lines(telling_frame(exception.frames))]
     remedy = REMEDIES.get(failure.code)
+    if failure.code == Code.USER_EXCEPTION:
+        remedy = EXCEPTION_REMEDIES.get(exception.type)
     if remedy:
         parts.append(Text.assemble("  ", ("→ ", "green"), remedy))
     elif failure.kind == FAILURE_KIND_SYSTEM:

@@ -24,3 +24,11 @@ REMEDIES = {
     Code.SPEC_CHANGED: "Delete the WorkflowRun and apply it anew: a run's spec does not change.",
 }
 """By failure code; a code whose message says what to do has no row."""
+
+EXCEPTION_REMEDIES = {
+    "ModuleNotFoundError": (
+        "If it is a module of your project, import it at the top of the file, add it to `include` in limosa.toml, or run with "
+        "--copy all. Otherwise install it where the task ran, or give the task a container_image that has it."
+    ),
+}
+"""By type of the author's exception."""

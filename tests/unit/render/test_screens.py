@@ -1,9 +1,12 @@
 import pytest
 import runs
 
-from limosa.render.failure import FailureDetails, failed_run
+from limosa.render.failure import FailureDetails, failed_run, failure_block
 from limosa.render.run_view import RunView
 from limosa.render.tree import duration, summary, tree
+from limosa_idl.core.v1alpha1.failure_pb2 import ExceptionDetails
+from limosa_model import failures
+from limosa_model.failures import Code
 
 
 def view_of(*updates):
@@ -73,3 +76,10 @@ def test_long_graphs_show_what_is_under_way(screen):
 )
 def test_durations_read_as_people_say_them(seconds, text):
     assert duration(seconds) == text
+
+
+def test_a_module_missing_only_when_the_task_runs_says_what_to_do_too(screen):
+    exception = ExceptionDetails(type="ModuleNotFoundError", message="No module named 'lib'")
+    shown = screen(failure_block(failures.user(Code.USER_EXCEPTION, "m", exception=exception)))
+    assert "ModuleNotFoundError: No module named 'lib'" in shown
+    assert "--copy all" in " ".join(shown.split())
