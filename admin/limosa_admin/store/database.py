@@ -29,7 +29,15 @@ class Database:
             max_overflow=0,
             pool_timeout=10,
             pool_pre_ping=True,
-            connect_args={"options": _OPTIONS, "connect_timeout": 10, "application_name": "limosa-admin"},
+            connect_args={
+                "options": _OPTIONS,
+                "connect_timeout": 10,
+                "application_name": "limosa-admin",
+                # The listener only waits; without these it would not notice that the other side is gone.
+                "keepalives_idle": 30,
+                "keepalives_interval": 10,
+                "keepalives_count": 3,
+            },
         )
 
     @property
