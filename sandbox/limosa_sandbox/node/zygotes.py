@@ -21,8 +21,8 @@ from limosa_model.pod_contract import POD_COMMAND
 _SCRIPT = Path(__file__).with_name("zygote.py")
 _MARKER = "LIMOSA_SANDBOX_CONTAINER"
 _PRELOADED = (
-    "limosa_store.s3", "limosa.bundle", "limosa.types", "limosa.task", "limosa.workflow", "limosa.map_task", "limosa.conditional",
-    "limosa.launch_plan", "limosa.resources", "limosa.secret",
+    "limosa_store.s3", "limosa.bundle", "limosa.types", "limosa.tasks", "limosa.workflows", "limosa.map_tasks", "limosa.conditionals",
+    "limosa.launch_plans", "limosa.resources", "limosa.secret",
 )  # fmt: skip
 """What nearly every launch loads after the runtime itself: its store, its bundle, what authors import from the SDK."""
 _LINE_LIMIT = 8 * 1024 * 1024
