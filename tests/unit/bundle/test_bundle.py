@@ -217,7 +217,7 @@ def test_bytes_that_are_no_tar_are_corrupt(tmp_path):
         (special("device", tarfile.CHRTYPE), b""),
         ("ok.py", b"again"),
     ],
-    ids=str,
+    ids=lambda member: str(getattr(member[0], "name", member[0])),
 )
 def test_hostile_members_are_refused_and_nothing_is_written(member, tmp_path):
     data, digest = archive(("ok.py", b"fine"), member)
