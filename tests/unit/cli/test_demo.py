@@ -83,7 +83,8 @@ def test_what_is_missing_is_named_with_the_line_that_installs_it(limosa, monkeyp
     assert "-m pip install 'limosa[sandbox]'" in result.err
 
 
-def test_a_home_that_cannot_be_written(limosa, place):
+def test_a_home_that_cannot_be_written(limosa, place, monkeypatch):
+    monkeypatch.setattr(platform, "_NEEDED", ())
     (place.parent / "home").write_text("a file")
     result = limosa("demo", "start")
     assert result.status == 3
@@ -92,6 +93,7 @@ def test_a_home_that_cannot_be_written(limosa, place):
 
 
 def test_a_platform_that_ends_says_why(home, monkeypatch):
+    monkeypatch.setattr(platform, "_NEEDED", ())
     monkeypatch.setattr(platform.sys, "executable", "/bin/false")
     with pytest.raises(LimosaError, match="did not come up") as caught:
         Platform(home).start(Options(), lambda state: None)

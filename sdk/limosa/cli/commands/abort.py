@@ -17,5 +17,5 @@ def command(run: str, message: str, **target: str | None) -> int:
 
     with open_target(TargetFlags(**target)) as client:
         state = client.abort_run(run, message).state
-    say(f"{run} is {phase_name(state.phase)}; its end can be watched with `limosa watch {run}`")
+    say(f"asked {run} to end (now {phase_name(state.phase)}); see it end with `limosa watch {run}`")
     return ExitCode.OK
