@@ -21,6 +21,11 @@ from limosa.cli.options import output_option, resolve_settings, target_options
 )
 @click.option("--name", metavar="NAME", help="With --remote: name of the run, in place of a generated one.")
 @click.option(
+    "--manifest",
+    is_flag=True,
+    help="Upload the code and print a WorkflowRun for kubectl apply, instead of running.",
+)
+@click.option(
     "--copy",
     type=click.Choice(["imported", "all"]),
     help="Which files travel: those imported, or all that git does not ignore.",
@@ -40,6 +45,7 @@ def command(
     detach: bool,
     timeout: float | None,
     name: str | None,
+    manifest: bool,
     copy: str | None,
     include: tuple[str, ...],
     image: str | None,
@@ -61,7 +67,9 @@ def command(
         raise click.UsageError("name a FILE, or a module with -m", ctx)
     if wait and detach:
         raise click.UsageError("--wait and --detach exclude each other", ctx)
-    if not remote and (detach or timeout is not None or name):
+    if manifest and (remote or detach):
+        raise click.UsageError("--manifest runs nothing: leave out --remote and --detach", ctx)
+    if not remote and (detach or timeout is not None or (name and not manifest)):
         raise click.UsageError("--detach, --timeout and --name need --remote", ctx)
     source = module if module is not None else rest.pop(0)
     entity_name = rest.pop(0) if rest and not rest[0].startswith("-") else None
@@ -69,10 +77,14 @@ def command(
     entity = choose(loaded, entity_name, source)
     words_before = ["limosa run", f"-m {module}" if module else source, entity_name or ""]
     given = read_inputs(entity, rest, " ".join(word for word in words_before if word))
-    if not remote:
+    if not remote and not manifest:
         from limosa.cli.local_runs import run_here
 
         return run_here(loaded, entity, given, form=output)
     flags: dict[str, Any] = {**target, "copy": copy, "include": include, "container_image": image}
     settings = resolve_settings(flags, Path(loaded.source_root))
+    if manifest:
+        from limosa.cli.manifests import write_manifest
+
+        return write_manifest(loaded, entity, given, settings, name, output)
     return run_remotely(loaded, entity, given, settings, Flags(detach, timeout, name, output))
