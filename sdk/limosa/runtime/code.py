@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from limosa.runtime.exceptions import exception_details
-from limosa.runtime.outcome import LaunchFailed
+from limosa.runtime.outcome import LaunchFailed, Preempted
 from limosa_model import failures, layout
 from limosa_model.failures import Code
 from limosa_model.pod_contract import PodEnvironment
@@ -56,6 +56,8 @@ def load_task(loader: str, root: Path) -> Any:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise LaunchFailed(_missing_module(error, module_name, root)) from error
+    except (Preempted, StoreError):
+        raise
     except BaseException as error:
         details = exception_details(error, root)
         message = f"importing {module_name} failed: {details.type}: {details.message}"

@@ -222,6 +222,16 @@ def test_sigterm_is_reported_as_preemption_after_the_authors_clean_up(tmp_path):
     assert (pod.failure.code, pod.failure.retryable) == ("Preempted", True)
 
 
+def test_sigterm_while_the_module_is_imported_is_preemption_too(tmp_path):
+    pod = Pod(tmp_path, "print('ready', flush=True)\ntime.sleep(60)\n@task\ndef f() -> int:\n    return 1\n")
+    process = pod.start()
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert pod.failure.code == "Preempted"
+
+
 def test_a_foreign_environment_does_nothing(tmp_path):
     environ = {"PATH": os.environ["PATH"], "LIMOSA_POD_CONTRACT": "99"}
     done = subprocess.run(
