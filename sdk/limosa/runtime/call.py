@@ -27,7 +27,7 @@ def call_task(task: Any, literals: LiteralMap, transfer: LaunchTransfer, code_ro
     """
     arguments = _inputs(task, literals, transfer, code_root)
     try:
-        result = task.function(**arguments)
+        result = task.run_function(arguments)
     except (Preempted, StoreError, LaunchFailed):
         raise
     except BaseException as error:
