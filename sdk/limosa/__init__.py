@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from limosa.errors import LimosaError
     from limosa.launch_plans import LaunchPlan
     from limosa.map_tasks import map_task
+    from limosa.promises import chain
     from limosa.resources import Resources
     from limosa.secret import Secret
     from limosa.signature import Sensitive
@@ -34,6 +35,7 @@ _WHERE = {
     "Sensitive": "limosa.signature",
     "Task": "limosa.tasks",
     "Workflow": "limosa.workflows",
+    "chain": "limosa.promises",
     "conditional": "limosa.conditionals",
     "map_task": "limosa.map_tasks",
     "task": "limosa.tasks",
@@ -52,6 +54,7 @@ __all__ = [
     "Task",
     "Workflow",
     "__version__",
+    "chain",
     "conditional",
     "map_task",
     "task",

@@ -12,6 +12,7 @@ from limosa import (
     LaunchPlan,
     Resources,
     Secret,
+    chain,
     conditional,
     map_task,
     task,
@@ -90,7 +91,7 @@ def outer(xs: list[int], x: int, data: Directory, config: Config) -> str:
     assert_type(map_task(measure, concurrency=2)(file=[train, test]), list[float])
     assert_type(map_task(bare.with_overrides(retries=2))(x=xs, scale=2.0), list[str])
     assert_type(bare.with_overrides(resources=Resources(mem="4Gi"), node_name="big")(x=1), str)
-    nothing(x=x)
+    chain(nothing(x=x), nothing(x=1), parts)
     chosen = conditional("size").if_(x > 3).then(bare(x=x)).elif_((x == 2) & (x != 1)).then(bare(x=1)).else_()
     assert_type(chosen.then(bare(x=2)), str)
     checked = conditional("small").if_(measure(file=train) <= 0.5).then(inner(x=x)).else_().fail("too large")

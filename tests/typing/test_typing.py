@@ -39,7 +39,15 @@ def pyright_errors(tmp_path, *files):
         "typeCheckingMode": "standard",
     }
     (tmp_path / "pyrightconfig.json").write_text(json.dumps(project))
-    command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable, *map(str, files)]
+    command = [
+        sys.executable,
+        "-m",
+        "pyright",
+        "--outputjson",
+        "--pythonpath",
+        sys.executable,
+        *map(str, files),
+    ]
     found = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     report = json.loads(found.stdout)
     assert report["summary"]["filesAnalyzed"] == len(files)

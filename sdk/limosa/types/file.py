@@ -84,13 +84,14 @@ class _Converter:
 
     def to_literal(self, value: Any, python_type: Any, transfer: "TransferContext") -> "Literal":
         from limosa.types.converter import ValueProblem, mismatch
+        from limosa.types.transfer import reaches
         from limosa_idl.core.v1alpha1.literal_pb2 import Blob, Literal
 
         if isinstance(value, (str, os.PathLike)):
             value = File(value)
         if not isinstance(value, File):
             raise mismatch("File", value)
-        if value._literal is not None:
+        if value._literal is not None and reaches(value.uri, value._transfer, transfer):
             return value._literal
         path = Path(value.path)
         if not path.is_file():

@@ -51,6 +51,11 @@ class TransferContext(Protocol):
         ...
 
 
+def reaches(uri: str, source: "TransferContext | None", target: "TransferContext") -> bool:
+    """Whether whoever reads through `target` finds a URI that came through `source`; file:// is found on one side only."""
+    return not uri.startswith("file://") or type(source) is type(target)
+
+
 class NoTransfer:
     """Where no bytes can be moved: in a spec, which holds values and no files."""
 

@@ -257,6 +257,12 @@ CASES = {
         "-> int",
         "workflow flow.wf (flow.py:{wf}): nodes wait for each other: n0 → n1 → n0; remove one of the orderings",
     ),
+    "order of values": (
+        "number(x=1) >> 3; return number(x=1)",
+        "-> int",
+        "flow.py:{body}: 3 is no call of this workflow and has no place in its order; "
+        "write chain(a(), b()), or a() >> b()",
+    ),
     "contains itself": (
         "return wf(xs=xs, ss=ss)",
         "-> int",

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from limosa import Directory, File, LaunchPlan, LimosaError, conditional, map_task, task, workflow
+from limosa import Directory, File, LaunchPlan, LimosaError, chain, conditional, map_task, task, workflow
 from limosa.local import KEPT_RUNS, run
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord, NodePhase
@@ -290,6 +290,18 @@ def test_calls_are_ordered_without_values():
 
     wf()
     assert CALLS == [("note", "first"), ("note", "second")]
+
+
+def test_a_chain_orders_calls_and_their_results():
+    @workflow
+    def wf() -> int:
+        last = double(x=3)
+        pair = halves(x=2)
+        chain(note(text="first"), pair, last)
+        return last
+
+    assert wf() == 6
+    assert CALLS == [("note", "first"), ("double", 3)]
 
 
 def test_retries_are_spent_and_then_the_exception_passes():
