@@ -177,7 +177,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--runs", type=int, default=15)
     runs = parser.parse_args().runs
-    with tempfile.TemporaryDirectory() as folder:
+    PEER.parent.mkdir(exist_ok=True)
+    # A folder of the checkout: the file system is slow to find room in a /tmp that others fill and empty.
+    with tempfile.TemporaryDirectory(dir=PEER.parent) as folder:
         work = Path(folder)
         server, endpoint = start_endpoint(work)
         try:
