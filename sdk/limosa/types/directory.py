@@ -62,10 +62,10 @@ class _Converter:
         from limosa.types.transfer import reaches
         from limosa_idl.core.v1alpha1.literal_pb2 import Blob, Literal
 
-        if isinstance(value, (str, os.PathLike)):
-            value = Directory(value)
         if not isinstance(value, Directory):
-            raise mismatch("Directory", value)
+            if not isinstance(value, (str, os.PathLike)):
+                raise mismatch("Directory", value)
+            value = Directory(value)
         if value._literal is not None and reaches(value.uri, value._transfer, transfer):
             return value._literal
         path = Path(value.path)

@@ -87,10 +87,10 @@ class _Converter:
         from limosa.types.transfer import reaches
         from limosa_idl.core.v1alpha1.literal_pb2 import Blob, Literal
 
-        if isinstance(value, (str, os.PathLike)):
-            value = File(value)
         if not isinstance(value, File):
-            raise mismatch("File", value)
+            if not isinstance(value, (str, os.PathLike)):
+                raise mismatch("File", value)
+            value = File(value)
         if value._literal is not None and reaches(value.uri, value._transfer, transfer):
             return value._literal
         path = Path(value.path)
