@@ -17,6 +17,7 @@ from limosa_idl.admin.v1alpha1.admin_pb2 import (
     SyncResponse,
 )
 from limosa_idl.admin.v1alpha1.admin_pb2_grpc import OperatorServiceStub
+from limosa_idl.run.v1alpha1.run_pb2 import Snapshot
 from limosa_propeller.admin_link.channel import call_metadata, open_channel
 from limosa_propeller.admin_link.objects import RunObjects
 from limosa_propeller.admin_link.outbox import Outbox
@@ -35,6 +36,8 @@ WAIT_MS = 20_000
 CALL_SECONDS = 30.0
 SYNC_PAUSE_SECONDS = 0.1
 BATCH = 500
+LARGE_BYTES = 1024 * 1024
+"""A busy server says RESOURCE_EXHAUSTED too; only of a request above this is it taken to mean the size."""
 BACKOFF_SECONDS = (0.25, 0.5, 1.0, 2.0, 3.0)
 """Short at the end too: runs wait in admin while this sleeps, and one call every few seconds is nothing to it."""
 
@@ -119,23 +122,36 @@ class AdminLink:
                 await self._objects.delete(change.held)
 
     async def _publish_for_ever(self, stub: "OperatorServiceAsyncStub") -> None:
-        failures = 0
+        failures, limit = 0, BATCH
         while True:
             await self._outbox.filled.wait()
-            batch = self._outbox.batch(BATCH)
+            batch = self._outbox.batch(limit)
             request = PublishRequest(cluster_uid=self._cluster_uid, snapshots=batch)
             try:
                 answer: PublishResponse = await stub.Publish(
                     request, timeout=CALL_SECONDS, metadata=call_metadata(self._admin)
                 )
             except (grpc.aio.AioRpcError, OSError) as error:
-                await self._back_off("publish", error, failures)
-                failures += 1
+                if isinstance(error, grpc.aio.AioRpcError) and _will_never_be_taken(error, request):
+                    limit = self._narrow(batch, error)
+                else:
+                    await self._back_off("publish", error, failures)
+                    failures += 1
                 continue
-            failures = 0
+            failures, limit = 0, BATCH
             self._outbox.sent(batch)
             for run_uid in answer.stale_run_uids:
                 await self._give_up(run_uid)
+
+    def _narrow(self, batch: list[Snapshot], error: grpc.aio.AioRpcError) -> int:
+        """One snapshot that admin cannot take must not hold up all others: find it, and let it go."""
+        if len(batch) > 1:
+            return len(batch) // 2
+        key = batch[0].key
+        extra = {"run_uid": key.run_uid, "node": key.node_path, "error": str(error.details())}
+        logger.error("admin cannot take a snapshot; it is dropped", extra=extra)
+        self._outbox.sent(batch)
+        return BATCH
 
     async def _give_up(self, run_uid: str) -> None:
         """Another epoch has the run: what is here goes, nothing else is touched."""
@@ -161,3 +177,9 @@ class AdminLink:
             level, "admin is not reached", extra={"call": what, "error": told, "again_in_s": round(pause, 1)}
         )
         await asyncio.sleep(pause)
+
+
+def _will_never_be_taken(error: grpc.aio.AioRpcError, request: PublishRequest) -> bool:
+    if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
+        return True
+    return error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and request.ByteSize() > LARGE_BYTES

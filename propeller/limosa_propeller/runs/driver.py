@@ -5,7 +5,7 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 from limosa_engine.commands import Command, CreatePod, DeletePod, Publish, WakeAt
 from limosa_engine.events import (
@@ -29,11 +29,17 @@ from limosa_model.manifest import ABORT
 from limosa_propeller.kube.errors import ApiError, NotLeaderError
 from limosa_propeller.runs.actions import ACTIONS, PodConflictError, RunContext, remove_pod
 from limosa_propeller.runs.claims import Claim, claim_of
-from limosa_propeller.runs.opening import RefusedError, open_run, spec_changed
+from limosa_propeller.runs.opening import OpenedRun, RefusedError, open_run, spec_changed
 from limosa_propeller.runs.pod_index import PodEntry, PodIndex
 from limosa_propeller.runs.services import RUNS, Services
 from limosa_propeller.runs.spec_digest import spec_digest
-from limosa_propeller.runs.status import TERMINAL_PHASES, encode_status, ended_status, running_status
+from limosa_propeller.runs.status import (
+    TERMINAL_PHASES,
+    encode_status,
+    ended_status,
+    running_status,
+    told_end,
+)
 from limosa_propeller.runs.status_writer import StatusWriter
 
 logger = logging.getLogger(__name__)
@@ -72,6 +78,8 @@ class RunDriver:
         self._ended: tuple[RunPhase, Failure] | None = None
         self._abort_told = False
         self._closed = False
+        self._was_over = self.over
+        """Its end stands in its status and is not changed any more."""
         self._loop = asyncio.get_running_loop()
         self._writer = StatusWriter(
             self.uid,
@@ -98,6 +106,8 @@ class RunDriver:
         """Begins, or, where the status says that the run is over, only cleans up."""
         if self.over:
             self.sweep()
+            if not self.claim.local:
+                self._spawn(self._tell_end_again())
         else:
             self._spawn(self._open())
 
@@ -144,7 +154,7 @@ class RunDriver:
 
     def end(self, phase: RunPhase, failure: Failure) -> None:
         """Takes the run out of the engine's hands: its status says why, its pods go."""
-        if self._ended or self._closed:
+        if self._ended or self._closed or self._was_over:
             return
         logger.error(
             "run is ended by the operator", extra={**self.log, "code": failure.code, "why": failure.message}
@@ -171,17 +181,28 @@ class RunDriver:
         except RefusedError as refused:
             self.end(RunPhase.FAILED, refused.failure)
             return
-        if self._ended:
-            return
+        if not self._ended:
+            self._begin(run)
+            self._consider_abort()
+
+    async def _tell_end_again(self) -> None:
+        """The process that wrote this end may have died before admin knew of it."""
+        with contextlib.suppress(RefusedError):
+            run = await open_run(self._manifest, self._services)
+            if run.state.phase in RUN_TERMINAL:
+                self._begin(run)
+                return
+        # Not the engine but the operator ended it.
+        self._publish_end(told_end(self._manifest.get("status") or {}))
+
+    def _begin(self, run: OpenedRun) -> None:
         self._context = RunContext(self._services, run, self.namespace, self.uid)
-        logger.info(
-            "run is opened", extra={**self.log, "restored": run.restored, "nodes": len(run.graph.nodes)}
-        )
+        extra = {"restored": run.restored, "nodes": len(run.graph.nodes)}
+        logger.info("run is opened", extra={**self.log, **extra})
         self._post(RunRestored() if run.restored else RunStarted())
         for entry in self._pods.owned_by(self.uid):
             self.observe_pod(entry)
         self._post(PodsListed())
-        self._consider_abort()
 
     def _consider_abort(self) -> None:
         if self.claim.desired != ABORT or self._abort_told or self._ended:
@@ -316,11 +337,14 @@ class RunDriver:
         phase, failure = self._ended
         self.phase = phase.name
         if not self.claim.local:
-            state = RunState(phase=int(phase), failure=failure)  # type: ignore[arg-type]
+            state = RunState(phase=cast("Any", int(phase)), failure=failure)
             state.finished_at.FromNanoseconds(int(self._services.clock.now() * 1e9))
-            key = SnapshotKey(run_uid=self.claim.run_uid)
-            self._services.snapshots.put(Snapshot(key=key, epoch=self.claim.to_epoch(), run=state))
+            self._publish_end(state)
         self.sweep()
+
+    def _publish_end(self, state: RunState) -> None:
+        key = SnapshotKey(run_uid=self.claim.run_uid)
+        self._services.snapshots.put(Snapshot(key=key, epoch=self.claim.to_epoch(), run=state))
 
     def _status_refused(self, error: ApiError) -> None:
         self._spawn(self._examine(error))

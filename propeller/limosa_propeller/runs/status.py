@@ -2,7 +2,7 @@
 
 import base64
 import datetime
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -10,7 +10,8 @@ from limosa_engine import codec
 from limosa_engine.graph import Graph
 from limosa_engine.phases import RUN_TERMINAL, NodePhase, RunPhase
 from limosa_engine.state import State
-from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_USER, Failure
+from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, FAILURE_KIND_USER, Failure
+from limosa_idl.run.v1alpha1.run_pb2 import RunState
 from limosa_model.digests import serialize
 from limosa_model.pod_contract import INLINE_OUTPUTS_LIMIT
 
@@ -52,6 +53,19 @@ def ended_status(
         "finishedAt": _iso(now),
         **_failure(failure),
     }
+
+
+def told_end(status: dict[str, Any]) -> RunState:
+    """The end of a run as its status tells it."""
+    state = RunState(phase=cast("Any", int(RunPhase[status["phase"]])))
+    failure = status.get("failure") or {}
+    if failure:
+        state.failure.kind = FAILURE_KIND_USER if failure.get("kind") == "USER" else FAILURE_KIND_SYSTEM
+        state.failure.code, state.failure.message = failure.get("code", ""), failure.get("message", "")
+    for field, name in ((state.started_at, "startedAt"), (state.finished_at, "finishedAt")):
+        if status.get(name):
+            field.FromJsonString(status[name])
+    return state
 
 
 def encode_status(status: dict[str, Any]) -> bytes:

@@ -52,6 +52,7 @@ class Admin(OperatorServiceServicer):
     def __init__(self) -> None:
         self.wanted: dict[str, DesiredRun] = {}
         self.stale: set[str] = set()
+        self.untakable: set[str] = set()
         self.reports: list[SyncRequest] = []
         self.published: list[PublishRequest] = []
         self.tokens: set[str] = set()
@@ -92,6 +93,8 @@ class Admin(OperatorServiceServicer):
         return answer
 
     def Publish(self, request: PublishRequest, context: grpc.ServicerContext) -> PublishResponse:
+        if self.untakable & {snapshot.key.run_uid for snapshot in request.snapshots}:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "a snapshot that nobody can take")
         with self._lock:
             self.published.append(request)
         return PublishResponse(stale_run_uids=sorted(self.stale))
@@ -212,6 +215,16 @@ def test_a_name_taken_by_hand_is_told_and_left_alone(linked: tuple[Admin, Cluste
     assert state.reason.code == "NameTaken"
     cluster.call("DELETE", f"{RUNS_PATH}/mine")
     wait_for(lambda: exists(cluster, "mine") and cluster.run("mine")["spec"].get("uid") == uid)
+
+
+def test_a_snapshot_that_admin_cannot_take_holds_up_no_other(
+    cluster: Cluster, admin: tuple[Admin, str], tmp_path: Path
+) -> None:
+    with running_operator(cluster, tmp_path / "operator", environment(admin[1], tmp_path)) as operator:
+        admin[0].untakable.add(admin[0].want("poison", fan_out(), {"xs": numbers(30)}))
+        uid = admin[0].want("sound", chain(20), {"x": integer(1)})
+        wait_for(lambda: admin[0].phase_of(uid) == RUN_PHASE_SUCCEEDED, told=lambda: operator.log)
+        assert "it is dropped" in operator.log
 
 
 def test_runs_go_on_and_ends_are_told_when_admin_returns(cluster: Cluster, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from limosa_engine.settings import EngineSettings
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface, Variable
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.core.v1alpha1.types_pb2 import SIMPLE_TYPE_INTEGER, LiteralType
-from limosa_idl.run.v1alpha1.run_pb2 import Epoch, RunSpec, Snapshot, TerminationRecord
+from limosa_idl.run.v1alpha1.run_pb2 import Commit, Epoch, RunSpec, Snapshot, TerminationRecord
 from limosa_idl.task.v1alpha1.task_pb2 import PythonTask, RetryPolicy, TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import (
     Binding,
@@ -26,6 +26,7 @@ from limosa_idl.workflow.v1alpha1.workflow_pb2 import (
 )
 from limosa_model import failures
 from limosa_model.digests import serialize, sha256_hex
+from limosa_model.layout import commit_key, run_prefix
 from limosa_model.manifest import to_manifest
 from limosa_model.pod_contract import encode_termination
 from limosa_model.values import integer
@@ -81,6 +82,8 @@ class FakeCluster:
 
     async def delete(self, resource: object, namespace: str, name: str, uid: str = "") -> None:
         self.writes.append("delete")
+        if name not in self.pods:
+            raise ApiError(404, "NotFound", name)
         assert self.pods.pop(name)["metadata"]["uid"] == uid
 
     async def replace_status(
@@ -388,3 +391,30 @@ async def test_a_run_that_is_over_only_loses_its_pods(stage: Stage) -> None:
     await settle()
     assert stage.cluster.pods == {}
     assert stage.cluster.writes[-1] == "delete"
+
+
+async def test_an_end_that_admin_may_not_know_is_told_again(stage: Stage) -> None:
+    await stage.start()
+    await stage.end_pod()
+    over = copy.deepcopy(stage.manifest)
+    over["status"] = stage.cluster.status
+    commit = Commit(run_uid="run-uid", launch_id="x")
+    commit.inline.literals["o0"].CopyFrom(integer(7))
+    key = commit_key(run_prefix("demo", "development", "calm-heron", "run-uid"), "n0", None)
+    await stage.services.store.call(lambda store: store.put(key, serialize(commit)))
+    stage.snapshots.clear()
+    RunDriver(over, stage.services, stage.pods, stage.gone.append).start()
+    await settle()
+    assert phases(stage) == [5]
+    assert stage.snapshots[-1].run.outputs.literals["o0"] == integer(7)
+
+
+async def test_an_end_that_the_operator_made_is_told_again(stage: Stage) -> None:
+    over = copy.deepcopy(stage.manifest)
+    failure = {"kind": "SYSTEM", "code": "Internal", "message": "a bug"}
+    over["status"] = {"phase": "FAILED", "failure": failure, "finishedAt": "2026-01-01T00:00:00Z"}
+    RunDriver(over, stage.services, stage.pods, stage.gone.append).start()
+    await settle()
+    (told,) = stage.snapshots
+    assert (told.run.phase, told.run.failure.code, told.epoch.number) == (6, "Internal", 1)
+    assert stage.cluster.writes == []
