@@ -124,7 +124,7 @@ def check_server(client: "Client") -> Iterator[Finding]:
             "version", WARNING, f"admin has {info.version}, this is {VERSION}", "use the same version"
         )
     yield _identity(client, info)
-    yield from _clock(info)
+    yield from _clock(client, info)
     if info.HasField("identity"):
         yield from _store(client)
 
@@ -148,9 +148,11 @@ def _identity(client: "Client", info: "GetInfoResponse") -> Finding:
     return Finding("identity", OK, f"{who.subject}, {who.role}, projects: {projects}")
 
 
-def _clock(info: "GetInfoResponse") -> Iterator[Finding]:
+def _clock(client: "Client", info: "GetInfoResponse") -> Iterator[Finding]:
+    from limosa.remote.http_transfer import opener
+
     try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+        with opener(info.console_url, client.target.ca_certificate).open(
             f"{info.console_url}/healthz", timeout=5
         ) as answer:
             there = email.utils.parsedate_to_datetime(answer.headers["Date"]).timestamp()
@@ -192,12 +194,14 @@ def _store(client: "Client") -> Iterator[Finding]:
 
 
 def _conditional_writes(client: "Client") -> Iterator[Finding]:
+    from limosa.remote.http_transfer import opener
+
     # Another size, because a store that has the object is not asked to take it again.
     signed = client.sign_upload(hashlib.sha256(_PROBE).hexdigest(), "limosa-doctor", len(_PROBE) + 1)
     headers = {"If-None-Match": "*", "Content-Type": "application/octet-stream", **signed.headers}
     request = urllib.request.Request(signed.url, data=_PROBE, headers=headers, method="PUT")
     try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30):
+        with opener(signed.url, client.target.ca_certificate).open(request, timeout=30):
             status = 200
     except urllib.error.HTTPError as error:
         status = error.code

@@ -64,16 +64,21 @@ def final_error(what: str, address: str, failed: TransferFailed) -> RemoteError:
     return RemoteError(code=RemoteError.TRANSFER, message=f"{what}: {failed}", place=host, remedy=remedy)
 
 
-def _open(request: urllib.request.Request, ca_certificate: Path | None) -> http.client.HTTPResponse:
+def opener(url: str, ca_certificate: Path | None = None) -> urllib.request.OpenerDirector:
+    """Opens addresses: without the environment's proxy on this machine, trusting a further certificate if given."""
     handlers: list[urllib.request.BaseHandler] = []
-    if (urlsplit(request.full_url).hostname or "") in ("127.0.0.1", "::1", "localhost"):
+    if (urlsplit(url).hostname or "") in ("127.0.0.1", "::1", "localhost"):
         handlers.append(urllib.request.ProxyHandler({}))
     if ca_certificate is not None:
         context = ssl.create_default_context()
         context.load_verify_locations(cafile=ca_certificate)
         handlers.append(urllib.request.HTTPSHandler(context=context))
+    return urllib.request.build_opener(*handlers)
+
+
+def _open(request: urllib.request.Request, ca_certificate: Path | None) -> http.client.HTTPResponse:
     try:
-        response: http.client.HTTPResponse = urllib.request.build_opener(*handlers).open(
+        response: http.client.HTTPResponse = opener(request.full_url, ca_certificate).open(
             request, timeout=TIMEOUT_S
         )
     except urllib.error.HTTPError as error:
