@@ -98,10 +98,10 @@ def run(settings: AdminSettings, *, migrate: bool) -> None:
             upgrade(database)
         database.check_schema()
         load_tokens(database, settings.bootstrap_tokens_file)
+    admin = Admin(settings)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    admin = Admin(settings)
     admin.start()
     stop.wait()
     admin.stop()

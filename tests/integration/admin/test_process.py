@@ -14,6 +14,13 @@ import urllib.request
 import grpc
 import pytest
 
+from limosa_admin import serve
+from limosa_admin.bootstrap import load_tokens
+from limosa_admin.cli import main
+from limosa_admin.identity import Role
+from limosa_admin.request_errors import RequestError
+from limosa_admin.settings import AdminSettings, SettingsError
+from limosa_admin.store import tokens
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.admin.v1alpha1 import admin_pb2_grpc
 
@@ -38,11 +45,6 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def command(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "limosa_admin", *arguments]
-    return subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
 def wait_until_ready(environment: dict[str, str], process: subprocess.Popen[str]) -> None:
@@ -89,34 +91,80 @@ def test_sigterm_ends_waiting_calls_and_the_process(environment: dict[str, str])
 
 
 def test_what_keeps_it_from_starting_is_one_line_with_a_remedy(environment: dict[str, str]) -> None:
-    refused = command(environment, "serve")
+    line = [sys.executable, "-m", "limosa_admin", "serve"]
+    refused = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert refused.returncode == 1
-    assert "the database is empty and this program needs" in refused.stderr
+    assert refused.stderr.startswith("limosa-admin: the database is empty and this program needs")
     assert "serve --migrate" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+
+
+def test_a_busy_port_and_an_absent_database_are_named(environment: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         busy = {**environment, "LIMOSA_ADMIN_HTTP_LISTEN": f"127.0.0.1:{taken.getsockname()[1]}"}
-        refused = command(busy, "serve", "--migrate")
-    assert "LIMOSA_ADMIN_HTTP_LISTEN" in refused.stderr
-    pathlib.Path(environment["LIMOSA_ADMIN_BOOTSTRAP_TOKENS_FILE"]).write_text('[{"token": "x"}]')
-    refused = command(environment, "serve", "--migrate")
-    assert "entry 0: 'token' must be a text of at least 16 characters" in refused.stderr
-    unreachable = {**environment, "LIMOSA_DATABASE_URL": "postgresql://127.0.0.1:1/none"}
-    refused = command(unreachable, "serve")
-    assert "the database does not answer" in refused.stderr
-    for text in (refused.stderr,):
-        assert "Traceback" not in text
+        with pytest.raises(SettingsError, match=r"LIMOSA_ADMIN_HTTP_LISTEN=.* cannot be listened on"):
+            serve.run(AdminSettings.from_env(busy), migrate=True)
+    absent = {**environment, "LIMOSA_DATABASE_URL": "postgresql://127.0.0.1:1/none"}
+    with pytest.raises(RequestError, match="the database does not answer"):
+        serve.run(AdminSettings.from_env(absent), migrate=False)
 
 
-def test_tokens_are_made_listed_and_revoked(environment: dict[str, str]) -> None:
-    assert "migration" in command(environment, "migrate").stdout
-    made = command(environment, "token", "create", "ana@example.org", "--role", "viewer", "--project", "demo")
-    token = made.stdout.strip()
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("nonsense", "cannot be read"),
+        ("{}", "does not hold a JSON list"),
+        ('["x"]', "entry 0: it is not an object"),
+        ('[{"token": "x"}]', "entry 0: 'token' must be a text of at least 16 characters"),
+        ('[{"token": "0123456789abcdef", "subject": "a", "role": "king"}]', "'role' must be one of viewer"),
+    ],
+)
+def test_a_bad_file_of_tokens_is_refused(
+    database, tmp_path: pathlib.Path, content: str, expected: str
+) -> None:
+    file = tmp_path / "tokens.json"
+    file.write_text(content)
+    with pytest.raises(SettingsError, match=expected):
+        load_tokens(database, str(file))
+
+
+def test_a_token_that_left_the_file_is_no_longer_valid(database, tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "tokens.json"
+    entry = {"token": TOKEN, "subject": "root", "role": "admin"}
+    file.write_text(json.dumps([entry]))
+    load_tokens(database, str(file))
+    with database.transaction() as connection:
+        tokens.create(connection, "lim_issued_by_a_person", "ana", Role.VIEWER)
+        assert tokens.find(connection, TOKEN) is not None
+    file.write_text(json.dumps([{**entry, "token": TOKEN + "-next"}]))
+    load_tokens(database, str(file))
+    with database.transaction() as connection:
+        assert tokens.find(connection, TOKEN) is None
+        assert tokens.find(connection, TOKEN + "-next") is not None
+        assert tokens.find(connection, "lim_issued_by_a_person") is not None
+
+
+def test_tokens_are_made_listed_and_revoked(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LIMOSA_DATABASE_URL", environment["LIMOSA_DATABASE_URL"])
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        code = main(arguments)
+        return code, *capsys.readouterr()
+
+    assert command("migrate")[1].startswith("the database is at migration")
+    _, made, _ = command("token", "create", "ana@example.org", "--role", "viewer", "--project", "demo")
+    token = made.strip()
     assert token.startswith("lim_")
-    listed = command(environment, "token", "list").stdout
+    _, listed, _ = command("token", "list")
     assert "viewer\tana@example.org\tprojects=demo\texpires=never" in listed
     assert token not in listed
-    assert command(environment, "token", "revoke", listed.split("\t")[0]).returncode == 0
-    assert "ana@" not in command(environment, "token", "list").stdout
-    assert "there is no token 99" in command(environment, "token", "revoke", "99").stderr
-    assert "no cluster 'gone' is known" in command(environment, "cluster", "lost", "gone").stderr
-    assert "generation 2" in command(environment, "restored").stdout
+    assert command("token", "revoke", listed.split("\t")[0])[0] == 0
+    assert "ana@" not in command("token", "list")[1]
+    assert command("token", "revoke", "99")[::2] == (
+        1,
+        "limosa-admin: there is no token 99; `token list` shows them\n",
+    )
+    assert "no cluster 'gone' is known" in command("cluster", "lost", "gone")[2]
+    assert "generation 2" in command("restored")[1]
