@@ -151,7 +151,8 @@ class OverriddenTask(Task[P, R]):
 
     def __init__(self, task: Task[P, R], options: dict[str, Any]) -> None:
         """Takes the task and what its calls change."""
-        super().__init__(task.function, task.options)
+        retries = options.get("retries", task.options.retries)
+        super().__init__(task.function, task.options._replace(retries=retries))
         self._task = task
         self.replacement = task.replacement
         self.overrides = options

@@ -62,13 +62,12 @@ class _Converter:
         from limosa.types.transfer import reaches
         from limosa_idl.core.v1alpha1.literal_pb2 import Blob, Literal
 
-        if not isinstance(value, Directory):
-            if not isinstance(value, (str, os.PathLike)):
-                raise mismatch("Directory", value)
-            value = Directory(value)
-        if value._literal is not None and reaches(value.uri, value._transfer, transfer):
-            return value._literal
-        path = Path(value.path)
+        if not isinstance(value, (str, os.PathLike)):
+            raise mismatch("Directory", value)
+        directory = value if isinstance(value, Directory) else Directory(value)
+        if directory._literal is not None and reaches(directory.uri, directory._transfer, transfer):
+            return directory._literal
+        path = Path(directory.path)
         if not path.is_dir():
             what = "is a file; use File" if path.is_file() else "does not exist"
             raise ValueProblem(f"the directory {path} {what}")

@@ -87,13 +87,12 @@ class _Converter:
         from limosa.types.transfer import reaches
         from limosa_idl.core.v1alpha1.literal_pb2 import Blob, Literal
 
-        if not isinstance(value, File):
-            if not isinstance(value, (str, os.PathLike)):
-                raise mismatch("File", value)
-            value = File(value)
-        if value._literal is not None and reaches(value.uri, value._transfer, transfer):
-            return value._literal
-        path = Path(value.path)
+        if not isinstance(value, (str, os.PathLike)):
+            raise mismatch("File", value)
+        file = value if isinstance(value, File) else File(value)
+        if file._literal is not None and reaches(file.uri, file._transfer, transfer):
+            return file._literal
+        path = Path(file.path)
         if not path.is_file():
             what = "is a directory; use Directory" if path.is_dir() else "does not exist"
             raise ValueProblem(f"the file {path} {what}")

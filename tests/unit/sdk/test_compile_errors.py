@@ -257,6 +257,16 @@ CASES = {
         "-> int",
         "workflow flow.wf (flow.py:{wf}): nodes wait for each other: n0 → n1 → n0; remove one of the orderings",
     ),
+    "cache without version": (
+        "return number.with_overrides(cache=True)(x=1)",
+        "-> int",
+        'flow.py:{body}: with_overrides(cache=True) would leave the cache without a version; give one: cache="v1"',
+    ),
+    "override of a sub-workflow": (
+        "conditional('c').if_(number(x=1) > 0).then(number(x=1)).else_().fail('no').with_overrides(retries=1)",
+        "-> None",
+        "flow.py:{body}: node c is a branch, which has no pod of its own; override the tasks inside it",
+    ),
     "order of values": (
         "number(x=1) >> 3; return number(x=1)",
         "-> int",

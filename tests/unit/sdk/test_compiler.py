@@ -111,6 +111,36 @@ def test_options_of_nodes_and_workflows(compiled):
     assert workflow.description == "The whole."
 
 
+def test_overrides_reach_the_node(author):
+    source = """
+        from limosa import *
+        @task(environment={"A": "1"}, retries=5)
+        def t() -> None: ...
+        @workflow
+        def wf() -> None:
+            t.with_overrides(
+                resources=Resources(cpu=2, mem="1Gi"), retries=0, timeout=90, deadline="2h", interruptible=True,
+                cache="v2", container_image="other:1", environment={"B": "2"}, labels={"l": "1"}, node_name="named",
+            )()
+            t().with_overrides(cache=False)
+    """
+    first, second = nodes_of(author.compile(source))
+    overrides = first.overrides
+    assert (overrides.resources.requests.cpu, overrides.resources.limits.memory) == ("2", "1Gi")
+    assert overrides.HasField("retry")
+    assert (overrides.retry.retries, overrides.timeout.seconds, overrides.deadline.seconds) == (0, 90, 7200)
+    assert (overrides.interruptible, overrides.cache.version, overrides.container_image) == (
+        True,
+        "v2",
+        "other:1",
+    )
+    assert (dict(overrides.environment), dict(overrides.labels)) == ({"B": "2"}, {"l": "1"})
+    assert first.display_name == "named"
+    assert second.overrides.HasField("cache")
+    assert not second.overrides.cache.enabled
+    assert not second.overrides.HasField("retry")
+
+
 def test_interfaces_carry_descriptions_and_sensitivity(compiled):
     tasks = {task.name: task for task in compiled.closure.tasks}
     assert tasks["pkg.flow.one"].description == "Gives one."
