@@ -17,13 +17,11 @@ class LoadedModule(NamedTuple):
         module: The module, imported under its name from the source root.
         source_root: The folder that module names and bundles start from.
         entities: Tasks, workflows and launch plans defined in it, by attribute name, in order of definition.
-        imported_files: Python files below the source root that importing it loaded; absolute.
     """
 
     module: ModuleType
     source_root: str
     entities: dict[str, Any]
-    imported_files: list[str]
 
 
 def load_module(target: str) -> LoadedModule:
@@ -49,7 +47,7 @@ def load_module(target: str) -> LoadedModule:
     else:
         name, root = target, source_root(os.getcwd() + os.sep)
     module = _import(name, root, target)
-    return LoadedModule(module, root, entities_of(module), imported_files(root))
+    return LoadedModule(module, root, entities_of(module))
 
 
 def entities_of(module: ModuleType) -> dict[str, Any]:
@@ -64,28 +62,6 @@ def entities_of(module: ModuleType) -> dict[str, Any]:
         if isinstance(value, (Task, Workflow, LaunchPlan)) and own:
             found[name] = value
     return found
-
-
-def imported_files(root: str) -> list[str]:
-    """Files below a folder that loaded modules came from, sorted; environments inside it left out."""
-    prefix = root + os.sep
-    files = set()
-    for module in list(sys.modules.values()):
-        file = getattr(module, "__file__", None)
-        if not file or not file.endswith(".py"):
-            continue
-        path = os.path.abspath(file)
-        if path.startswith(prefix) and not _is_installed(path, root):
-            files.add(path)
-    return sorted(files)
-
-
-def _is_installed(path: str, root: str) -> bool:
-    inside = os.path.relpath(path, root).split(os.sep)
-    return "site-packages" in inside or "dist-packages" in inside or path.startswith(_OWN)
-
-
-_OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 def _import(name: str, root: str, target: str) -> ModuleType:
