@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 WAIT_MS = 20_000
 CALL_SECONDS = 30.0
 SYNC_PAUSE_SECONDS = 0.1
+PUBLISH_PAUSE_SECONDS = 0.03
+"""What happens within it travels together: a pod's steps follow each other faster than anyone can watch them."""
 BATCH = 500
 LARGE_BYTES = 1024 * 1024
 """A busy server says RESOURCE_EXHAUSTED too; only of a request above this is it taken to mean the size."""
@@ -142,6 +144,7 @@ class AdminLink:
             self._outbox.sent(batch)
             for run_uid in answer.stale_run_uids:
                 await self._give_up(run_uid)
+            await asyncio.sleep(PUBLISH_PAUSE_SECONDS)
 
     def _narrow(self, batch: list[Snapshot], error: grpc.aio.AioRpcError) -> int:
         """One snapshot that admin cannot take must not hold up all others: find it, and let it go."""
