@@ -171,7 +171,7 @@ def running_operator(
         operator.kill()
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 30.0, told: Callable[[], str] = lambda: "") -> Any:
+def wait_for(what: Callable[[], Any], seconds: float = 90.0, told: Callable[[], str] = lambda: "") -> Any:
     """Polls until `what` is true; the limit only ends a test that would hang."""
     deadline = time.monotonic() + seconds
     while True:
