@@ -77,7 +77,8 @@ class _Lines:
             self._print(f"{view.run.name} {RUN_WORDS.get(view.phase, ('unknown', ''))[0]}")
         for row in view.rows(now_utc()):
             state = (row.phase, row.note if row.waiting_seconds >= REASON_AFTER_S else "")
-            if row.phase in _WORDS and self._seen.get(row.path) != state:
+            never_began = row.phase == pb.NODE_PHASE_ABORTED and row.seconds is None
+            if row.phase in _WORDS and not never_began and self._seen.get(row.path) != state:
                 self._seen[row.path] = state
                 self._print(_line(row))
 

@@ -68,9 +68,7 @@ def tree(view: RunView, now: dt.datetime, *, final: bool) -> Table:
     shown = rows if final else _choose(rows)
     for row in shown:
         indent = "  " * (row.depth + 1)
-        name = Text.assemble(
-            indent, mark(row.phase), " ", (row.path.rpartition("/")[2], "dim"), " ", row.name
-        )
+        name = Text.assemble(indent, _mark_of(row), " ", (row.path.rpartition("/")[2], "dim"), " ", row.name)
         time = "" if row.seconds is None else duration(row.seconds)
         table.add_row(
             name, Text(time, "dim"), Text(_note(row, final), "yellow" if row.waiting_seconds else "dim")
@@ -104,9 +102,20 @@ def summary(view: RunView, now: dt.datetime) -> Text:
     return Text.assemble((f"{sign} ", style), (view.run.name, "bold"), " ", (word, style), time)
 
 
+def _never_began(row: Row) -> bool:
+    """Whether the run ended before the node's turn came."""
+    return row.phase == pb.NODE_PHASE_ABORTED and row.seconds is None
+
+
+def _mark_of(row: Row) -> Text:
+    return mark(pb.NODE_PHASE_SKIPPED if _never_began(row) else row.phase)
+
+
 def _note(row: Row, final: bool) -> str:
     if row.phase == pb.NODE_PHASE_SKIPPED:
         return "skipped"
+    if _never_began(row):
+        return "not run"
     if row.waiting_seconds and row.waiting_seconds < REASON_AFTER_S and not final:
         return ", ".join(part for part in row.note.split(", ") if ":" not in part)
     return row.note
