@@ -30,7 +30,8 @@ class Logins:
         secret = request.query_params.get("token", "")
         if not secret:
             raise RequestError(
-                Reason.UNAUTHENTICATED, "the address lacks its token; ask for a new login link"
+                Reason.UNAUTHENTICATED,
+                "the address lacks its token; `limosa demo start` prints a new login link",
             )
         session = await run_in_threadpool(self._open_session, secret)
         response = RedirectResponse(_local_path(request.query_params.get("next", "/")), 303)
@@ -67,7 +68,9 @@ class Logins:
         with self._database.transaction() as connection:
             identity = tokens.use_link(connection, secret) or tokens.find(connection, secret)
             if identity is None:
-                message = "the login link was used already or has expired; ask for a new one"
+                message = (
+                    "the login link was used already or has expired; `limosa demo start` prints a new one"
+                )
                 raise RequestError(Reason.UNAUTHENTICATED, message)
             return tokens.open_login(connection, "session", identity.token_id)[0]
 

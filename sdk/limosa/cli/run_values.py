@@ -3,13 +3,14 @@
 from limosa.cli.console import say, write_result
 from limosa.cli.exit_codes import ExitCode
 from limosa.cli.following import plain_map
+from limosa.cli.nodes import node_path
 from limosa.remote import Client
 from limosa.render.outputs import render_outputs
 
 
 def show_values(client: Client, run: str, node: str, index: int | None, *, which: str, form: str) -> ExitCode:
     """Writes the "inputs" or "outputs" of a run or node; says why where they are not known yet."""
-    data = client.run_data(run, node, index)
+    data = client.run_data(run, node_path(client, run, node, index), index)
     if not data.HasField("inputs" if which == "inputs" else "outputs"):
         say(data.note or f"the {which} are not known yet")
         return ExitCode.USAGE

@@ -110,10 +110,11 @@ def register(
     from limosa.bundle.archive import format_size
 
     bundle = submission.bundle
+    files = f"{len(bundle.files)} file{'' if len(bundle.files) == 1 else 's'}"
     if transfer.upload_bundle(bundle):
-        note(f"code: {len(bundle.files)} files, {format_size(bundle.compressed_size)} uploaded")
+        note(f"code: {files}, {format_size(bundle.compressed_size)} uploaded")
     else:
-        note(f"code: {len(bundle.files)} files, unchanged since the last upload")
+        note(f"code: {files}, unchanged since the last upload")
     closures = dict.fromkeys(one.closure_bytes for one in submission.compiled if one.kind != "task")
     tasks = dict.fromkeys(_task_bytes(one) for one in submission.compiled if one.kind == "task")
     plans = [plan for one in submission.compiled for plan in one.launch_plans]

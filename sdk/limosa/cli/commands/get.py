@@ -9,6 +9,9 @@ from limosa.cli.exit_codes import ExitCode
 from limosa.cli.options import TargetFlags, open_target, output_option, target_options
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from limosa.remote import Client
     from limosa_idl.admin.v1alpha1.admin_pb2 import Entity
 
 _PHASES = ["queued", "running", "failing", "aborting", "succeeded", "failed", "aborted"]
@@ -94,11 +97,23 @@ def run(name: str, output: str, **target: str | None) -> int:
         else:
             console.print(summary(view, now))
             console.print(tree(view, now, final=True))
+        _write_values(client, name, console)
         facts = {key: value for key, value in run_facts(view.run).items() if value and key in _SHOWN}
         console.print()
         for key, value in facts.items():
             console.print(f"{key.replace('_', ' '):>12}  {value}", markup=False, soft_wrap=True)
     return ExitCode.OK
+
+
+def _write_values(client: "Client", name: str, console: "Console") -> None:
+    from limosa_model.values import summarize
+
+    data = client.run_data(name, "", None)
+    for title, literals in (("inputs", data.inputs), ("outputs", data.outputs)):
+        if literals.literals:
+            console.print(f"\n{title}", style="bold")
+        for key, literal in sorted(literals.literals.items()):
+            console.print(f"  {key}  {summarize(literal, 100)}", markup=False, soft_wrap=True)
 
 
 _SHOWN = ("target", "version", "created_at", "created_by", "cluster", "url", "abort_reason")

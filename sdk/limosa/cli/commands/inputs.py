@@ -12,7 +12,7 @@ from limosa.cli.options import TargetFlags, open_target, output_option, target_o
 @target_options
 @output_option
 def command(run: str, node: str, index: int | None, output: str, **target: str | None) -> int:
-    """Show the inputs of RUN, or of one NODE (its path, as the tree shows it)."""
+    """Show the inputs of RUN, or of one NODE (its path or name, as the tree shows them)."""
     from limosa.cli.run_values import show_values
 
     with open_target(TargetFlags(**target)) as client:

@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 def command(
     run: str, node: str, follow: bool, index: int | None, attempt: int | None, tail: int, **target: str | None
 ) -> int:
-    """Show what the tasks of RUN printed, or those of one NODE (its path, as the tree shows it)."""
+    """Show what the tasks of RUN printed, or those of one NODE (its path or name, as the tree shows them)."""
     from limosa.cli.console import say, write_result
+    from limosa.cli.nodes import node_path
 
     launch = None if attempt is None else attempt - 1
     with open_target(TargetFlags(**target)) as client:
+        node = node_path(client, run, node, index)
         chunks = client.logs(run, node_path=node, index=index, launch=launch, follow=follow, tail_lines=tail)
         empty = True
         try:

@@ -1,0 +1,57 @@
+"""Which node a person means: by its path, or by the name the tree shows."""
+
+from collections.abc import Iterable, Iterator
+
+from limosa.errors import LimosaError
+from limosa.remote import Client
+from limosa_idl.admin.v1alpha1.admin_pb2 import RunDetail
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
+from limosa_model.graph import Index, children_of
+
+_LISTED = 12
+
+
+def node_path(client: Client, run: str, node: str, index: int | None) -> str:
+    """The path of a node of a run; empty where none was named.
+
+    Raises:
+        LimosaError: The run has no such node, several of that name, or the node no such item.
+        RemoteError: The run is not there.
+    """
+    if not node:
+        if index is not None:
+            raise LimosaError(
+                "NodeMissing", "--index needs the map node it belongs to", run, "name the node too"
+            )
+        return ""
+    detail = client.get_run(run)
+    graph = Index(detail.closure)
+    known = dict(_walk(graph, graph.entry.nodes, ""))
+    found = [node] if node in known else [path for path, name in known.items() if name == node]
+    if len(found) != 1:
+        what = f"there is no node '{node}'" if not found else f"several nodes are called '{node}'"
+        listed = ", ".join(f"{path} {known[path]}" for path in (found or list(known))[:_LISTED])
+        more = "" if len(found or known) <= _LISTED else ", …"
+        raise LimosaError("UnknownNode", what, run, f"its nodes are {listed}{more}")
+    if index is not None:
+        _check_item(detail, found[0], index)
+    return found[0]
+
+
+def _check_item(detail: RunDetail, path: str, index: int) -> None:
+    states = [s.node for s in detail.snapshots if s.key.node_path == path and not s.key.HasField("index")]
+    items = next((state.items for state in states if state.items), None)
+    place = f"{detail.run.name} {path}"
+    if states and states[0].kind and states[0].kind != "map":
+        raise LimosaError("UnknownItem", "it is no map, so it has no items", place, "leave out --index")
+    if items is not None and index >= items:
+        raise LimosaError(
+            "UnknownItem", f"there is no item {index}", place, f"its items are 0 to {items - 1}"
+        )
+
+
+def _walk(graph: Index, nodes: Iterable[Node], prefix: str) -> Iterator[tuple[str, str]]:
+    for node in nodes:
+        path = prefix + node.id
+        yield path, node.display_name or node.id
+        yield from _walk(graph, children_of(graph, node), path + "/")
