@@ -1,4 +1,3 @@
-import importlib.util
 import sys
 import sysconfig
 import venv
@@ -8,22 +7,14 @@ from pathlib import Path
 import pytest
 from platform_rig.sandbox import Sandbox
 
-HERE = Path(__file__).parent
+# pytest's importlib mode puts no folder on the path.
+sys.path.insert(0, str(Path(__file__).parent))
 
-
-def _load(name: str) -> None:
-    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-
-
-_load("referee")
-_load("flows")
-
+from flows import write_flows
 from referee import Referee
+from undisturbed import Undisturbed, run_undisturbed
+
+DOUBLE = Path(__file__).parent / "double"
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +32,7 @@ def double(tmp_path_factory: pytest.TempPathFactory) -> Path:
     packages = folder / "lib" / version / "site-packages"
     lines = [
         f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})",
-        str(HERE / "double"),
+        str(DOUBLE),
         "import referee_double",
     ]
     (packages / "double.pth").write_text("\n".join(lines) + "\n")
@@ -52,3 +43,26 @@ def double(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def judged_sandbox(sandbox: Sandbox, double: Path) -> Sandbox:
     """The session's platform, for authors whose runtime reports to the referee."""
     return sandbox.for_author(double)
+
+
+@pytest.fixture(scope="session")
+def hurt(tmp_path_factory: pytest.TempPathFactory, double: Path) -> Iterator[Sandbox]:
+    """A platform for tests that hurt it, so that no other test is met by it."""
+    found = Sandbox(tmp_path_factory.mktemp("hurt")).for_author(double)
+    try:
+        found.start()
+        yield found
+    finally:
+        found.stop()
+    assert found.processes() == []
+
+
+@pytest.fixture(scope="session")
+def flows(tmp_path_factory: pytest.TempPathFactory, referee: Referee) -> Path:
+    """The workflows, for tests that need no variant of them."""
+    return write_flows(tmp_path_factory.mktemp("flows"), referee.address)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(hurt: Sandbox, flows: Path, referee: Referee) -> Undisturbed:
+    return run_undisturbed(hurt, flows, referee)

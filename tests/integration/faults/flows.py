@@ -8,7 +8,7 @@ import os
 import time
 from typing import NamedTuple
 
-from limosa import conditional, map_task, task, workflow
+from limosa import File, conditional, map_task, task, workflow
 from referee_double import launch, started
 
 TOLD = {told!r}
@@ -55,7 +55,7 @@ def squares(n: int, more: int) -> int:
 
 @workflow
 def chain(x: int) -> int:
-    for ms in (50, 120, 200, 80, 150):
+    for ms in (50, 300, 200, 250, 150):
         x = step(x=x, ms=ms)
     return x
 
@@ -86,10 +86,43 @@ def recovering(x: int) -> int:
     return fails_once(x=x)
 """
 
-_ONE = """
+_FEW = """
 @workflow
 def one(x: int, ms: int) -> int:
     return step(x=x, ms=ms)
+
+@workflow
+def pair(x: int, ms: int) -> int:
+    return step(x=step(x=x, ms=ms), ms=ms)
+
+@task(environment=TOLD)
+def length(text: str) -> int:
+    started()
+    return len(text)
+
+@workflow
+def large() -> int:
+    return length(text="x" * 300_000)
+
+@task(environment=TOLD)
+def written(size: int) -> File:
+    started()
+    with open("data", "wb") as file:
+        file.write(bytes(size))
+    return File("data")
+
+@task(environment=TOLD)
+def measured(file: File) -> int:
+    started()
+    return os.path.getsize(file.path)
+
+@workflow
+def filed(size: int) -> int:
+    return measured(file=written(size=size))
+
+@workflow
+def uploaded(file: File) -> int:
+    return measured(file=file)
 """
 
 
@@ -105,5 +138,5 @@ def write_flows(folder: Path, referee: str, told: Mapping[str, str] | None = Non
     (folder / "limosa.toml").touch()
     file = folder / "flows.py"
     head = _HEAD.format(told={"REFEREE": referee, **(told or {})})
-    file.write_text(head + _MANY + _FAILS_ONCE + _ONE)
+    file.write_text(head + _MANY + _FAILS_ONCE + _FEW)
     return file

@@ -40,7 +40,9 @@ def twin_of(sandbox: Sandbox, uid: str) -> dict[str, Any]:
 
     def look() -> dict[str, Any] | None:
         pods = sandbox.objects(PODS)
-        return next((pod for pod in pods if pod["metadata"]["annotations"].get(ANNOTATION_RUN_UID) == uid), None)
+        return next(
+            (pod for pod in pods if pod["metadata"]["annotations"].get(ANNOTATION_RUN_UID) == uid), None
+        )
 
     pod = copy.deepcopy(wait_for(look, sandbox.told))
     spec = pod["spec"]
@@ -86,7 +88,9 @@ def run_with_twin(
     return referee.events(uid)
 
 
-def test_two_clusters_at_once_give_one_result(judged_sandbox: Sandbox, referee: Referee, tmp_path: Path) -> None:
+def test_two_clusters_at_once_give_one_result(
+    judged_sandbox: Sandbox, referee: Referee, tmp_path: Path
+) -> None:
     events = run_with_twin(judged_sandbox, referee, tmp_path, late=False)
     assert [event.what for event in events].count(STARTED) == 2
     assert judge(events) == []

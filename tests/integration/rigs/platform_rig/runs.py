@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from limosa.remote import Client
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.run.v1alpha1 import run_pb2
@@ -25,6 +27,7 @@ class Ended:
     phase: str
     """SUCCEEDED, FAILED or ABORTED."""
     failure: Failure
+    finished_at: Timestamp
 
 
 def submit(sandbox: Sandbox, file: Path, entity: str, inputs: Mapping[str, Any] | None = None) -> str:
@@ -42,6 +45,13 @@ def submit(sandbox: Sandbox, file: Path, entity: str, inputs: Mapping[str, Any] 
 
 def limosa(sandbox: Sandbox, *arguments: str) -> str:
     """What a command of `limosa` writes on standard output."""
+    done = try_limosa(sandbox, *arguments)
+    assert done.returncode == 0, f"limosa {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def try_limosa(sandbox: Sandbox, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Runs a command of `limosa` that may fail."""
     state = sandbox.state()
     environ = {
         "PATH": "/usr/bin:/bin",
@@ -49,18 +59,18 @@ def limosa(sandbox: Sandbox, *arguments: str) -> str:
         "LIMOSA_ENDPOINT": f"http://{state['admin_endpoint']}",
         "LIMOSA_TOKEN": state["admin_token"],
     }
-    command = [str(sandbox.author_python), "-c", "from limosa.cli.main import main; main()", *arguments]
-    done = subprocess.run(
+    program = "from limosa.cli.main import main; main()"
+    command = [str(sandbox.author_python), "-c", program, *arguments]
+    return subprocess.run(
         command, env=environ, cwd=sandbox.folder, capture_output=True, text=True, timeout=TIMEOUT_S
     )
-    assert done.returncode == 0, f"limosa {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
 
 
 def await_end(client: Client, name: str, timeout: float = TIMEOUT_S) -> Ended:
     """Follows a run to its end."""
     update = list(client.watch_run(name, timeout=timeout))[-1]
-    return Ended(name, update.run.uid, phase_name(update.run.state.phase), update.run.state.failure)
+    state = update.run.state
+    return Ended(name, update.run.uid, phase_name(state.phase), state.failure, state.finished_at)
 
 
 def run(sandbox: Sandbox, file: Path, entity: str, inputs: Mapping[str, Any] | None = None) -> Ended:

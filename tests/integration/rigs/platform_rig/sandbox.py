@@ -48,6 +48,11 @@ class Sandbox:
 
     def start(self) -> None:
         """Starts it on its home, whatever that holds, and returns when it is ready."""
+        self.launch()
+        wait_for(self._is_ready, self.told)
+
+    def launch(self) -> None:
+        """Starts it without waiting."""
         # Tasks that sleep need no core each.
         command = [
             self.python,
@@ -62,7 +67,6 @@ class Sandbox:
         ]
         with (self.folder / "sandbox.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=self._environ)
-        wait_for(self._is_ready, self.told)
 
     def _is_ready(self) -> bool:
         assert self._process is not None
