@@ -115,6 +115,25 @@ def test_a_new_project_runs_at_once(shell):
     assert result.err.startswith("demo · http://127.0.0.1:")
 
 
+def test_nodes_are_found_by_name_and_others_are_refused(flow):
+    result = flow.limosa("run", "--remote", "flow.py", "squares", "--n", "[2, 3]")
+    assert result.status == 0, result.err
+    name = run_name(result.err)
+    by_name, by_path = (flow.limosa("outputs", name, node, "-o", "json").out for node in ("square", "n0"))
+    assert json.loads(by_name) == json.loads(by_path) == {"o0": [4, 9]}
+    assert flow.limosa("inputs", name, "square", "--index", "1", "-o", "json").out
+    unknown = flow.limosa("logs", name, "cube")
+    assert (unknown.status, "there is no node 'cube'" in unknown.err, "n0 square" in unknown.err) == (
+        2,
+        True,
+        True,
+    )
+    beyond = flow.limosa("logs", name, "n0", "--index", "2")
+    assert (beyond.status, "its items are 0 to 1" in beyond.err) == (2, True)
+    shown = flow.limosa("get", "run", name).out
+    assert "[4, 9]" in shown
+
+
 def test_files_go_up_and_come_down(flow):
     (flow.work / "in.txt").write_text("hello ")
     (flow.work / "texts").mkdir()

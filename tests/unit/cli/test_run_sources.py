@@ -17,6 +17,19 @@ def test_help_of_the_only_workflow_needs_no_name(limosa, flow):
     assert "Trains once." in result.out
 
 
+def test_help_of_a_file_with_several_workflows_lists_them(limosa, tmp_path):
+    source = tmp_path / "two.py"
+    source.write_text(
+        "from limosa import workflow\n"
+        '@workflow\ndef first() -> None:\n    "Does this."\n'
+        '@workflow\ndef second() -> None:\n    "Does that."\n'
+    )
+    result = limosa("run", str(source), "--help")
+    assert result.status == 0
+    assert re.search(r"first +workflow +Does this\.\n +second +workflow +Does that\.", result.out)
+    assert f"limosa run {source} NAME --help" in result.out
+
+
 def test_a_launch_plan_has_no_option_for_what_it_fixes(limosa, flow):
     result = limosa("run", "flow.py", "nightly", "--help")
     assert result.status == 0

@@ -74,6 +74,11 @@ def command(
     source = module if module is not None else rest.pop(0)
     entity_name = rest.pop(0) if rest and not rest[0].startswith("-") else None
     loaded = load_module(source)
+    if entity_name is None and rest and rest[0] in ("-h", "--help"):
+        from limosa.cli.listing import is_ambiguous, write_entities
+
+        if is_ambiguous(loaded):
+            return write_entities(loaded, source)
     entity = choose(loaded, entity_name, source)
     words_before = ["limosa run", f"-m {module}" if module else source, entity_name or ""]
     given = read_inputs(entity, rest, " ".join(word for word in words_before if word))
