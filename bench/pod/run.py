@@ -197,9 +197,7 @@ def main() -> int:
 
 def show(costs: dict[str, list[Cost]]) -> int:
     """Prints the table; gives the exit status."""
-    print(
-        f"{'seconds':18}{'wall, fastest':>15}{'median':>9}{'CPU, fastest':>15}{'median':>9}{'over bare Python':>19}"
-    )
+    print(f"{'seconds':18}{'wall, fastest':>15}{'median':>9}{'CPU, fastest':>15}{'median':>9}")
     walls, cpus = {}, {}
     for name, taken in costs.items():
         wall, cpu = [cost.wall for cost in taken], [cost.cpu for cost in taken]
