@@ -24,7 +24,7 @@ from limosa_sandbox.node.logs import PodLogs
 from limosa_sandbox.node.memory import MemoryGuard
 from limosa_sandbox.node.scheduler import Scheduler
 from limosa_sandbox.node.settings import NodeSettings
-from limosa_sandbox.node.zygotes import Zygotes
+from limosa_sandbox.node.zygotes import InterpreterError, Zygotes
 
 _log = logging.getLogger(__name__)
 _LEASES = "leases.coordination.k8s.io"
@@ -39,9 +39,12 @@ class NodeHandle:
         log_reader: Reads what its pods printed; give it to the API server.
     """
 
-    def __init__(self, kubelet: Kubelet, log_reader: PodLogs, tasks: list[asyncio.Task[None]]) -> None:
+    def __init__(
+        self, kubelet: Kubelet, log_reader: PodLogs, tasks: list[asyncio.Task[None]], host: Host
+    ) -> None:
         self.log_reader = log_reader
         self._kubelet = kubelet
+        self._host = host
         self._tasks = tasks
 
     @property
@@ -51,6 +54,12 @@ class NodeHandle:
             if task.done() and not task.cancelled():
                 return task.exception()
         return None
+
+    async def warm(self) -> None:
+        """Make the interpreter of pods that name no other ready before the first of them, who then need not wait for it."""
+        # A pod that cannot have it meets the same error, and is where it is told.
+        with contextlib.suppress(InterpreterError):
+            await self._host.zygotes.get(self._host.settings.default_python, preload=True)
 
     async def close(self, kill_pods: bool = True) -> None:
         """Stop the node.
@@ -95,7 +104,7 @@ async def run_node(storage: Storage, settings: NodeSettings) -> NodeHandle:
     tasks = [asyncio.ensure_future(part) for part in work]
     for task in tasks:
         task.add_done_callback(_report)
-    return NodeHandle(kubelet, PodLogs(host, kubelet), tasks)
+    return NodeHandle(kubelet, PodLogs(host, kubelet), tasks, host)
 
 
 async def _watch(storage: Storage, scheduler: Scheduler, kubelet: Kubelet) -> None:

@@ -49,7 +49,7 @@ class NodeSettings:
     restart_backoff: float = 10.0
     shutdown_grace: float = 3.0
     log_limit: int = 200 << 20
-    zygote_idle: float = 300.0
+    zygote_idle: float = 3600.0
     zygote_start: float = 60.0
 
     @classmethod

@@ -209,6 +209,7 @@ class Sandbox:
     async def guard(self) -> str:
         """Looks after the running platform; returns when it cannot go on, and why."""
         assert self._cluster is not None
+        await self._cluster.node.warm()
         while True:
             await asyncio.sleep(_GUARD_INTERVAL_S)
             for path in self._home.logs.glob("*.log"):
