@@ -88,9 +88,7 @@ class Launch:
         except LaunchFailed as error:
             outcome = self._failed(error.failure)
         except Preempted:
-            message = (
-                "the pod was asked to end before the task had finished (node drain, preemption or deletion)"
-            )
+            message = "the pod was asked to end (SIGTERM) before the task had finished"
             outcome = self._failed(failures.system(Code.PREEMPTED, message))
         except StoreError as error:
             outcome = self._failed(failures.system(Code.STORE, str(error), retryable=error.retryable))
@@ -151,7 +149,7 @@ class Launch:
             return self._pod.inputs
         key = self._store.key(self._pod.inputs_uri)
         if key is None:
-            message = f"the inputs {self._pod.inputs_uri} do not lie below {self._store.uri('')}"
+            message = f"the inputs {self._pod.inputs_uri} do not lie below {self._store.settings.url}"
             raise LaunchFailed(failures.system(Code.CORRUPT_DATA, message, retryable=False))
         try:
             return LiteralMap.FromString(self._store.get(key))

@@ -83,7 +83,9 @@ class LaunchTransfer:
     def _key(self, uri: str) -> str:
         key = self._store.key(uri)
         if key is None:
-            message = f"{uri} does not lie in this platform's store ({self._store.uri('')}); upload it first"
+            message = (
+                f"{uri} does not lie in this platform's store ({self._store.settings.url}); upload it first"
+            )
             raise LaunchFailed(failures.user(Code.BAD_INPUT, message))
         return key
 

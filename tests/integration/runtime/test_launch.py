@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from limosa.bundle import pack
-from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+from limosa_idl.core.v1alpha1.literal_pb2 import Blob, Literal, LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord, TerminationRecord
 from limosa_model import layout, values
 from limosa_model.pod_contract import PodEnvironment, decode_termination
@@ -292,6 +292,14 @@ def test_files_and_directories_travel(tmp_path):
     outputs = Commit.FromString(pod.store.get(layout.commit_key(pod.prefix, "n1", None))).inline.literals
     assert pod.store.get(pod.store.key(outputs["out"].blob.uri)) == b"text:a.txt,e"
     assert values.to_plain(outputs["text"]) == "text:"
+
+
+@pytest.mark.parametrize("uri", ["s3://elsewhere/x", "https://example.invalid/x", "file:///etc/hostname"])
+def test_a_file_that_lies_elsewhere_is_the_authors_to_upload(tmp_path, uri):
+    pod = Pod(tmp_path, "@task\ndef f(x: File) -> str:\n    return x.open().read()\n")
+    assert pod.run(inputs={"x": Literal(blob=Blob(uri=uri))}) == 1, pod.output
+    assert pod.failure.code == "BadInput"
+    assert f"{uri} does not lie in this platform's store ({pod.root}); upload it first" in pod.failure.message
 
 
 def test_a_launch_waits_for_nobody_when_its_result_is_durable(tmp_path):
