@@ -2,7 +2,7 @@
 # Regenerates limosa_idl. grpcio-tools is old on purpose: its output loads on protobuf 4.25 and on every newer one.
 set -euo pipefail
 cd "$(dirname "$0")"
-venv="../.venv-proto"
+venv="${PROTO_VENV:-$PWD/../.venv-proto}"
 pins=(grpcio-tools==1.62.3 mypy-protobuf==3.6.0 "setuptools<80")
 if ! "$venv/bin/python" -c "import grpc_tools" 2>/dev/null; then
   python3 -m venv "$venv"
