@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 def stderr_console() -> "Console":
     """Rich output to standard error; plain and unwrapped where that is no terminal."""
-    from rich.console import Console
+    from limosa.render.terminal import NeutralConsole
 
-    console = Console(stderr=True, highlight=False, soft_wrap=False)
+    console = NeutralConsole(stderr=True, highlight=False, soft_wrap=False)
     if not console.is_terminal:
-        console = Console(stderr=True, highlight=False, width=200)
+        console = NeutralConsole(stderr=True, highlight=False, width=200)
     return console
 
 
@@ -48,7 +48,11 @@ def _show_source(cause: BaseException) -> None:
 
 
 def write_result(text: str) -> None:
-    """The command's result, on standard output."""
+    """The command's result, on standard output: byte for byte, unless a terminal would obey what is in it."""
+    if sys.stdout.isatty():
+        from limosa.render.terminal import neutralized
+
+        text = neutralized(text)
     sys.stdout.write(text)
     sys.stdout.flush()
 

@@ -89,9 +89,9 @@ def run(name: str, output: str, **target: str | None) -> int:
         if output != "text":
             write_data({**run_facts(view.run), "node_states": node_facts(view, now)}, output)
             return ExitCode.OK
-        from rich.console import Console
+        from limosa.render.terminal import NeutralConsole
 
-        console = Console(highlight=False)
+        console = NeutralConsole(highlight=False)
         if view.failure is not None:
             console.print(failed_run(view, failure_details(client, view), now, client.target.selection))
         else:
