@@ -40,8 +40,8 @@ PUBLISH_PAUSE_SECONDS = 0.03
 BATCH = 500
 LARGE_BYTES = 1024 * 1024
 """A busy server says RESOURCE_EXHAUSTED too; only of a request above this is it taken to mean the size."""
-BACKOFF_SECONDS = (0.25, 0.5, 1.0, 2.0, 3.0)
-"""Short at the end too: runs wait in admin while this sleeps, and one call every few seconds is nothing to it."""
+BACKOFF_SECONDS = (0.25, 0.25, 0.5, 0.5, 0.5, 1.0)
+"""Short at the end too: runs wait in admin while this sleeps, and one call a second is nothing to it."""
 
 
 class AdminLink:
