@@ -83,9 +83,9 @@ def _count(state: State, plan: NodePlan, record: NodeRecord) -> None:
         state.items += len(record.items)
     if record.phase is NodePhase.SKIPPED:
         state.nodes_skipped += 1
-    elif record.phase in NODE_TERMINAL:
+    elif record.phase in (NodePhase.SUCCEEDED, NodePhase.FAILED):
         state.nodes_done += 1
-    elif plan.deadline is not None and record.queued_at is not None:
+    elif record.phase is not NodePhase.ABORTED and plan.deadline is not None and record.queued_at is not None:
         state.timers.add(record.queued_at + plan.deadline, plan.number)
 
 

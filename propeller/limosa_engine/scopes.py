@@ -45,7 +45,7 @@ def finish_node(
     state.values.release(plan.number)
     if phase is NodePhase.SKIPPED:
         state.nodes_skipped += 1
-    else:
+    elif phase is not NodePhase.ABORTED:
         state.nodes_done += 1
     turn.run_touched = True
     for number in plan.dependents:

@@ -171,7 +171,7 @@ class State:
         ]
         self.scopes = [ScopeRecord(open_nodes=len(plan.by_id)) for plan in graph.scopes]
         self.nodes_done = 0
-        """Nodes SUCCEEDED, FAILED or ABORTED."""
+        """Nodes SUCCEEDED or FAILED."""
         self.nodes_skipped = 0
         self.items = 0
         """Items of all maps that have expanded."""
