@@ -137,19 +137,12 @@ def test_a_corrupt_commit_is_named(hurt: Sandbox, flows: Path, referee: Referee)
     assert [event.item for event in referee.events(uid) if event.what == STARTED] == ["n0"]
 
 
-def limit_disk(sandbox: Sandbox, limit: int) -> None:
-    """No file of the object store may become larger; the kernel says so as it does of a full disk."""
-    pid = sandbox.running_part("storage")
-    hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)[1]
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (limit, hard))
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of another process can be set on Linux only")
 def test_a_full_disk_is_said_and_waited_for(
     hurt: Sandbox, flows: Path, referee: Referee, tmp_path: Path
 ) -> None:
     name = runs.submit(hurt, flows, "filed", {"size": 4 * FULL_BYTES})
-    limit_disk(hurt, FULL_BYTES)
+    hurt.limit_file_sizes("storage", FULL_BYTES)
     try:
         with pytest.raises(StoreError) as told:
             hurt.store().put("full", bytes(2 * FULL_BYTES))
@@ -161,7 +154,7 @@ def test_a_full_disk_is_said_and_waited_for(
         assert refused.returncode != 0
         assert "full" in refused.stderr
     finally:
-        limit_disk(hurt, resource.RLIM_INFINITY)
+        hurt.limit_file_sizes("storage", resource.RLIM_INFINITY)
     ended = end_of(hurt, name)
     assert ended.phase == "SUCCEEDED", ended.failure
     assert list(runs.outputs(hurt, name).values()) == [4 * FULL_BYTES]

@@ -19,13 +19,18 @@ from undisturbed import Undisturbed, assert_as_undisturbed
 SEEDS = range(5)
 KILLS = 4
 """Of each scenario; with five seeds that is twenty moments a part."""
-LONGEST_PAUSE_S = 1.2
+AT_WORK = 0.7
+"""Chance that a kill waits until its victim works; else it may meet it while it comes up."""
+LONGEST_PAUSE_S = 1.0
 LONGEST_START_S = 3.0
 
 
 def kill_parts(sandbox: Sandbox, chance: random.Random) -> list[str]:
-    """Ends admin and the operator, one shortly after the other; the sandbox starts them again."""
+    """Ends admin and the operator, one shortly after the other, at work or while they come up."""
     told = []
+    if chance.random() < AT_WORK:
+        sandbox.await_parts()
+        told.append("at work")
     for part in chance.sample(["admin", "operator"], 2):
         pause = chance.uniform(0, LONGEST_PAUSE_S)
         time.sleep(pause)
@@ -36,7 +41,7 @@ def kill_parts(sandbox: Sandbox, chance: random.Random) -> list[str]:
 
 def kill_all(sandbox: Sandbox, chance: random.Random) -> list[str]:
     """Ends the sandbox with all its parts, at work or while it comes up, and starts it on what is left."""
-    starting = chance.random() < 0.4
+    starting = chance.random() > AT_WORK
     pause = chance.uniform(0, LONGEST_START_S if starting else LONGEST_PAUSE_S)
     if starting:
         sandbox.kill()

@@ -1,8 +1,10 @@
 """One sandbox on one home, which tests start, ask, hurt, and start again."""
 
 import copy
+import http.client
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -86,28 +88,27 @@ class Sandbox:
         self._process.kill()
         self._process.wait()
 
-    def kill_part(self, name: str) -> int:
-        """kill -9 of one part; gives the pid it had."""
-        pid = wait_for(lambda: self.running_part(name), self.told)
-        os.kill(pid, signal.SIGKILL)
-        return pid
+    def kill_part(self, name: str) -> None:
+        """kill -9 of one part, as soon as there is a process of it."""
+        os.kill(wait_for(lambda: self._pid(name), self.told), signal.SIGKILL)
 
-    def running_part(self, name: str) -> int:
+    def _pid(self, name: str) -> int:
         """The pid of a part that runs, 0 of one that does not."""
         part = self.state()["parts"].get(name, {})
-        return int(part.get("pid") or 0) if part.get("state") == "running" and is_alive(part["pid"]) else 0
+        pid = int(part.get("pid") or 0)
+        return pid if part.get("state") == "running" and is_alive(pid) else 0
 
     def await_parts(self) -> None:
-        """Returns when every part runs and answers."""
-        wait_for(lambda: self.running_part("admin") and self.running_part("operator"), self.told)
-        wait_for(self._answers, self.told)
+        """Returns when admin and the operator are at work."""
+        ports = json.loads((self.home / "ports.json").read_text())
+        for name, port in (("admin", ports["admin_http"]), ("operator", ports["operator_health"])):
+            address = f"http://127.0.0.1:{port}/readyz"
+            wait_for(lambda name=name, address=address: self._pid(name) and _answers(address), self.told)
 
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.state()['admin_url']}/readyz", timeout=10):
-                return True
-        except OSError:
-            return False
+    def limit_file_sizes(self, name: str, limit: int) -> None:
+        """From now on no file of a part may become larger; the kernel says so much as it does of a full disk."""
+        pid = self._pid(name)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (limit, resource.prlimit(pid, resource.RLIMIT_FSIZE)[1]))
 
     def state(self) -> dict[str, Any]:
         """What the sandbox says of itself."""
@@ -161,6 +162,14 @@ class Sandbox:
     def processes(self) -> list[str]:
         """Command lines of living processes that have to do with this home."""
         return [command for pid, command in _processes(str(self.home)) if pid != os.getpid()]
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=10):
+            return True
+    except (OSError, http.client.HTTPException):
+        return False
 
 
 def is_alive(pid: int) -> bool:
