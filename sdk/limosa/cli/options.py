@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -115,7 +116,7 @@ def _selection(settings: "Settings") -> str:
     bare = resolve({}, os.environ, Path.cwd())
     flags = {"context": "--context", "endpoint": "--endpoint", "project": "-p", "domain": "-d"}
     parts = [
-        f"{flag} {settings[name]}"
+        f"{flag} {shlex.quote(settings[name])}"
         for name, flag in flags.items()
         if settings[name] != bare[name] and not settings.origin(name).startswith("context ")
     ]

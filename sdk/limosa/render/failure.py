@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+import shlex
 from collections.abc import Iterable, Sequence
 
 from rich.console import Group, RenderableType
@@ -19,6 +20,10 @@ from limosa_model.values import summarize
 
 LOG_LINES = 10
 INPUT_WIDTH = 100
+INPUT_ROWS = 10
+LINE_WIDTH = 200
+"""Characters of a line of a message, of source or of a log."""
+MESSAGE_LINES = 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,25 +48,40 @@ def failed_run(view: RunView, details: FailureDetails, now: dt.datetime, flags: 
     parts: list[RenderableType] = [summary(view, now), tree(view, now, final=True), Text()]
     failure = view.failure
     if failure is not None:
-        parts += [failure_block(failure, attempts=_attempts(view, failure)), Text()]
+        whole = f"{_run_command(view, flags)} -o json"
+        parts += [failure_block(failure, attempts=_attempts(view, failure), whole=whole), Text()]
         if details.inputs is not None and details.inputs.literals:
-            parts += [Text("Inputs of the node", "bold"), _inputs(details.inputs), Text()]
+            parts += [
+                Text("Inputs of the node", "bold"),
+                _inputs(details.inputs),
+                *_more_inputs(view, details.inputs, flags),
+                Text(),
+            ]
         if details.log_lines:
             parts.append(Text("Last log lines", "bold"))
-            parts += [Text("  " + line, "dim") for line in details.log_lines[-LOG_LINES:]]
+            parts += [_one_line("  " + line, "dim") for line in details.log_lines[-LOG_LINES:]]
             parts.append(Text())
     parts += [Text("Go on", "bold"), *(Text("  " + line) for line in next_commands(view, flags))]
     return Group(*parts)
 
 
-def failure_block(failure: Failure, *, attempts: str = "") -> RenderableType:
-    """Type and message, where, the source around it, and what to do."""
+def failure_block(failure: Failure, *, attempts: str = "", whole: str = "") -> RenderableType:
+    """Type and message, where, the source around it, and what to do.
+
+    Args:
+        failure: What to show.
+        attempts: Which attempt it was, where there could be several.
+        whole: The command that shows a long message to its end.
+    """
     exception = failure.exception
     kind = exception.type if failure.HasField("exception") and exception.type else failure.code
     message = exception.message if failure.HasField("exception") and exception.type else failure.message
     if failure.code not in (Code.USER_EXCEPTION, "") and failure.HasField("exception"):
         kind, message = failure.code, failure.message
+    message, left = _short_message(message)
     parts: list[RenderableType] = [Text.assemble((kind, "bold red"), f": {message}" if message else "")]
+    if left:
+        parts.append(Text(f"  … {left} more characters" + (f": {whole}" if whole else ""), "dim"))
     where = _where(failure, attempts)
     if where:
         parts.append(Text("  " + where, "dim"))
@@ -85,7 +105,7 @@ def source_lines(frame: Frame) -> RenderableType:
         number = frame.source_start + offset
         failing = number == frame.line
         sign = ">" if failing else " "
-        parts.append(Text(f"  {sign} {number:>{width}} │ {line}", "bold" if failing else "dim"))
+        parts.append(_one_line(f"  {sign} {number:>{width}} │ {line}", "bold" if failing else "dim"))
     return Group(*parts)
 
 
@@ -113,14 +133,34 @@ def error_block(message: str, *, place: str = "", remedy: str = "") -> Renderabl
 def next_commands(view: RunView, flags: str = "") -> list[str]:
     """The commands a person types next, with the names filled in."""
     failure = view.failure
-    run = " ".join(part for part in (view.run.name, flags) if part)
     if failure is None or not failure.origin.node_path:
-        return [f"limosa get run {run}"]
-    item = failure.origin.node_path
+        return [_run_command(view, flags)]
+    item = shlex.quote(failure.origin.node_path)
     if failure.origin.HasField("index"):
         item += f" --index {failure.origin.index}"
     item = " ".join(part for part in (view.run.name, item, flags) if part)
-    return [f"limosa logs {item}", f"limosa inputs {item}", f"limosa get run {run}"]
+    return [f"limosa logs {item}", f"limosa inputs {item}", _run_command(view, flags)]
+
+
+def _run_command(view: RunView, flags: str) -> str:
+    return " ".join(part for part in ("limosa get run", view.run.name, flags) if part)
+
+
+def _short_message(message: str) -> tuple[str, int]:
+    """The beginning that a screen has room for, and how many characters are left out."""
+    lines = message.splitlines()
+    text = "\n".join(line[:LINE_WIDTH] for line in lines[:MESSAGE_LINES])
+    return text, len("\n".join(lines)) - len(text)
+
+
+def _one_line(text: str, style: str) -> Text:
+    short = text if len(text) <= LINE_WIDTH else text[: LINE_WIDTH - 1] + "…"
+    return Text(short, style, no_wrap=True, overflow="ellipsis")
+
+
+def _more_inputs(view: RunView, inputs: LiteralMap, flags: str) -> list[RenderableType]:
+    left = len(inputs.literals) - INPUT_ROWS
+    return [Text(f"  … {left} more: {next_commands(view, flags)[1]}", "dim")] if left > 0 else []
 
 
 def _attempts(view: RunView, failure: Failure) -> str:
@@ -152,6 +192,6 @@ def telling_frame(frames: Sequence[Frame]) -> Frame:
 
 def _inputs(inputs: LiteralMap) -> Table:
     table = Table.grid(padding=(0, 2))
-    for name, literal in sorted(inputs.literals.items()):
+    for name, literal in sorted(inputs.literals.items())[:INPUT_ROWS]:
         table.add_row(Text(f"  {name}"), Text(summarize(literal, INPUT_WIDTH), "dim"))
     return table

@@ -4,8 +4,9 @@ import runs
 from limosa.render.failure import FailureDetails, failed_run, failure_block
 from limosa.render.run_view import RunView
 from limosa.render.tree import duration, summary, tree
-from limosa_idl.core.v1alpha1.failure_pb2 import ExceptionDetails
-from limosa_model import failures
+from limosa_idl.core.v1alpha1.failure_pb2 import ExceptionDetails, Frame
+from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+from limosa_model import failures, values
 from limosa_model.failures import Code
 
 
@@ -83,3 +84,24 @@ def test_a_module_missing_only_when_the_task_runs_says_what_to_do_too(screen):
     shown = screen(failure_block(failures.user(Code.USER_EXCEPTION, "m", exception=exception)))
     assert "ModuleNotFoundError: No module named 'lib'" in shown
     assert "--copy all" in " ".join(shown.split())
+
+
+def test_a_failure_of_any_size_stays_one_screen(screen):
+    frame = Frame(file="a.py", line=1, function="f", source_start=1, source=["y" * 5000, *["z" * 5000] * 4])
+    message = "long " * 3000 + "\n" + "more\n" * 500
+    exception = ExceptionDetails(type="ValueError", message=message, frames=[frame])
+    inputs = LiteralMap(literals={f"input_{i}": values.string("x" * 500) for i in range(40)})
+    failed = runs.failed("UserException", message, exception=exception)
+    text = screen(
+        failed_run(view_of(failed), FailureDetails(inputs, ["wide " * 1000] * 30), runs.NOW, "-p x")
+    )
+    assert len(text.splitlines()) <= 60
+    assert "more characters: limosa get run calm-heron-4f2a -p x -o json" in text
+    assert "… 30 more: limosa inputs calm" in text
+
+
+def test_a_message_of_many_short_lines_is_cut_too(screen):
+    failure = failures.user(Code.USER_EXCEPTION, "line\n" * 40)
+    text = screen(failure_block(failure))
+    assert text.count("line") == 12
+    assert "… 140 more characters" in text
