@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -62,6 +63,7 @@ def publish(connection: sa.Connection, cluster_uid: str, batch: Sequence[run_pb2
     rows = _lock(connection, by_run)
     accepted: list[tuple[int, run_pb2.Snapshot]] = []
     stale = []
+    ended: dict[str, int] = {}
     for uid in sorted(by_run):
         row = rows.get(uid)
         current = [] if row is None else [s for s in by_run[uid] if _is_current(row, cluster_uid, s.epoch)]
@@ -69,10 +71,14 @@ def publish(connection: sa.Connection, cluster_uid: str, batch: Sequence[run_pb2
             stale.append(uid)
         if row is not None and current:
             change = row["change"] + 1
-            _update_run(connection, row, change, [s for s in current if s.WhichOneof("state") == "run"])
+            states = [s for s in current if s.WhichOneof("state") == "run"]
+            if _update_run(connection, row, change, states) in run_store.TERMINAL:
+                ended[uid] = change
             accepted += [(change, s) for s in current if s.WhichOneof("state") != "run"]
             notify(connection, run_topic(uid))
     _upsert(connection, accepted)
+    for uid, change in ended.items():
+        _close(connection, uid, change)
     return stale
 
 
@@ -145,16 +151,55 @@ def _is_current(row: sa.RowMapping, cluster_uid: str, epoch: run_pb2.Epoch) -> b
 
 def _update_run(
     connection: sa.Connection, row: sa.RowMapping, change: int, states: list[run_pb2.Snapshot]
-) -> None:
-    values: dict[str, object] = {"change": change}
+) -> int:
+    """Takes the newest state; returns the phase that the run has now."""
+    values: dict[str, Any] = {"change": change}
     newest = max(states, key=lambda snapshot: snapshot.seq, default=None)
     if newest is not None and newest.seq > row["state_seq"] and row["phase"] not in run_store.TERMINAL:
         values["phase"] = newest.run.phase
-        values["state"] = newest.run.SerializeToString()
+        values["state"] = _with_beginning(newest.run, row).SerializeToString()
         values["state_seq"] = newest.seq
         if newest.run.phase in run_store.TERMINAL:
             notify(connection, QUEUE)
     connection.execute(sa.update(runs).where(runs.c.uid == row["uid"]).values(values))
+    return int(values.get("phase", row["phase"]))
+
+
+def _with_beginning(state: run_pb2.RunState, row: sa.RowMapping) -> run_pb2.RunState:
+    """An operator that ends a run it cannot read knows neither when it began nor how far it came."""
+    before = run_pb2.RunState.FromString(bytes(row["state"]))
+    if not state.HasField("started_at") and before.HasField("started_at"):
+        state.started_at.CopyFrom(before.started_at)
+    if not state.nodes_total:
+        state.nodes_done, state.nodes_total = before.nodes_done, before.nodes_total
+    return state
+
+
+def _close(connection: sa.Connection, run_uid: str, change: int) -> None:
+    """Makes ABORTED what is still open in a run that has ended: nobody works on it any more.
+
+    What is closed here is not final: how it really ended may still be on its way.
+    """
+    state = connection.execute(sa.select(runs.c.state).where(runs.c.uid == run_uid)).scalar_one()
+    finished_at = run_pb2.RunState.FromString(bytes(state)).finished_at
+    still_open = (snapshots.c.run_uid == run_uid, ~snapshots.c.final)
+    keys = (snapshots.c.node_path, snapshots.c.index, snapshots.c.launch)
+    for *key, body in connection.execute(sa.select(*keys, snapshots.c.body).where(*still_open)).all():
+        snapshot = run_pb2.Snapshot.FromString(bytes(body))
+        if _is_final(snapshot):
+            continue
+        if snapshot.WhichOneof("state") == "launch":
+            snapshot.launch.phase = run_pb2.LAUNCH_PHASE_ABORTED
+            snapshot.launch.finished_at.CopyFrom(finished_at)
+            snapshot.launch.ClearField("reason")
+        else:
+            snapshot.node.phase = run_pb2.NODE_PHASE_ABORTED
+            snapshot.node.finished_at.CopyFrom(finished_at)
+            snapshot.node.ClearField("reason")
+            snapshot.node.ClearField("items_running")
+        where = [column == part for column, part in zip(keys, key, strict=True)]
+        values = {"body": snapshot.SerializeToString(), "change": change}
+        connection.execute(sa.update(snapshots).where(*still_open, *where).values(values))
 
 
 def _upsert(connection: sa.Connection, accepted: Sequence[tuple[int, run_pb2.Snapshot]]) -> None:

@@ -3,6 +3,7 @@ import random
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from limosa_admin.store import snapshots
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
@@ -10,6 +11,7 @@ from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_model import values
 
 DONE, RUNNING = run_pb2.NODE_PHASE_SUCCEEDED, run_pb2.NODE_PHASE_RUNNING
+ABORTED = run_pb2.NODE_PHASE_ABORTED
 
 
 @pytest.fixture
@@ -93,6 +95,24 @@ def test_a_final_node_stays_within_its_epoch_and_late_nodes_are_taken_after_the_
     stand.run_state(desired, run_pb2.RUN_PHASE_SUCCEEDED, seq=7)
     assert stand.publish(desired, ("n1", None, None, node(DONE)), seq=8) == []
     assert [(s.key.node_path, s.node.phase) for s in detail(stand).snapshots] == [("n0", DONE), ("n1", DONE)]
+
+
+def test_a_run_that_ends_by_force_leaves_nothing_open_and_keeps_its_beginning(stand, desired) -> None:
+    begun, ended = Timestamp(seconds=100), Timestamp(seconds=107)
+    launch = run_pb2.LaunchState(phase=run_pb2.LAUNCH_PHASE_RUNNING, launch_id="a")
+    stand.run_state(desired, run_pb2.RUN_PHASE_RUNNING, seq=1, started_at=begun, nodes_done=1, nodes_total=3)
+    stand.publish(desired, ("n0", None, None, node(DONE)), ("n1", None, None, node()), seq=2)
+    stand.publish(desired, ("n1", None, 0, launch), seq=3)
+    stand.run_state(desired, run_pb2.RUN_PHASE_FAILED, seq=4, finished_at=ended)
+    # Sent before the end, and arrived after it.
+    stand.publish(desired, ("n2", None, None, node()), seq=3)
+    found = detail(stand)
+    assert found.run.state.started_at == begun
+    assert (found.run.state.nodes_done, found.run.state.nodes_total) == (1, 3)
+    first, second, first_launch, third = found.snapshots
+    assert (first.node.phase, second.node.phase, third.node.phase) == (DONE, ABORTED, ABORTED)
+    assert first_launch.launch.phase == run_pb2.LAUNCH_PHASE_ABORTED
+    assert second.node.finished_at == third.node.finished_at == first_launch.launch.finished_at == ended
 
 
 @pytest.mark.parametrize("change", ["epoch", "cluster", "run"])

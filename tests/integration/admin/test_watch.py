@@ -61,7 +61,8 @@ def test_only_what_changed_follows_the_whole_state(stand, desired) -> None:
     assert [[s.key.node_path for s in update.snapshots] for update in watch.updates] == [
         ["n0", "n1"],
         ["n1"],
-        [],
+        # Still open when the run ended, and closed with it.
+        ["n0", "n1"],
     ]
     assert [update.HasField("closure") for update in watch.updates] == [True, False, False]
     assert watch.error is None
