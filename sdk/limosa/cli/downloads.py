@@ -1,7 +1,6 @@
 """Outputs as files of a directory."""
 
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 from limosa.cli.following import fetched, in_order
 from limosa.errors import LimosaError
 from limosa.remote import ClientTransfer
+from limosa.render.outputs import json_text
 from limosa_idl.core.v1alpha1.interface_pb2 import Variable
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
 from limosa_model.values import to_plain
@@ -27,7 +27,7 @@ class Downloads:
         self._written: list[Path] = []
 
     def fetch(self, outputs: LiteralMap, variables: Sequence[Variable]) -> list[Path]:
-        """Writes files, and `VALUES_FILE` with all outputs as plain data; gives each path written.
+        """Writes files, and `VALUES_FILE` with all outputs as `render_data` writes JSON; gives each path written.
 
         Raises:
             LimosaError: Stored bytes are not those the run wrote, or the directory cannot be written.
@@ -40,7 +40,7 @@ class Downloads:
                     literal = fetched(outputs.literals[variable.name], self._transfer)
                     plain[variable.name] = in_order(self._value(literal, variable.name), variable.type)
             values = self._directory / VALUES_FILE
-            values.write_text(json.dumps(plain, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+            values.write_text(json_text(plain), encoding="utf-8")
         except OSError as error:
             message = f"cannot write there: {error.strerror or error}"
             remedy = "name another directory: limosa download RUN DIRECTORY"

@@ -14,11 +14,12 @@ _LONG = 100
 def render_data(data: Any, form: str) -> str:
     """Plain data in one of `FORMATS`, ending in a newline.
 
+    JSON has no numbers that are not finite: they are the strings "NaN", "Infinity" and "-Infinity" in it.
     As text, a mapping has one "name: value" line each, strings as they are, everything else as JSON; a list that is
     long in one line has a line for each element.
     """
     if form == "json":
-        return json.dumps(data, ensure_ascii=False, indent=2) + "\n"
+        return json_text(data)
     if form == "yaml":
         return yaml_text(data)
     if isinstance(data, Mapping) and not _is_reference(data):
@@ -27,6 +28,19 @@ def render_data(data: Any, form: str) -> str:
     if isinstance(data, list) and len(text) > _LONG:
         return "".join(f"{_text(item)}\n" for item in data)
     return text + "\n"
+
+
+def json_text(data: Any) -> str:
+    """Plain data as JSON that every reader takes, ending in a newline; see `render_data`."""
+    return json.dumps(_finite(data), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, float) and not math.isfinite(data):
+        return "NaN" if math.isnan(data) else "Infinity" if data > 0 else "-Infinity"
+    if isinstance(data, Mapping):
+        return {key: _finite(value) for key, value in data.items()}
+    return [_finite(item) for item in data] if isinstance(data, (list, tuple)) else data
 
 
 def render_outputs(outputs: Mapping[str, Any], form: str) -> str:

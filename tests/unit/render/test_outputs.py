@@ -37,3 +37,12 @@ def test_one_unnamed_output_is_bare_and_others_have_names():
         "score: 0.5\nmodel: s3://b/m\n"
     )
     assert json.loads(render_outputs({"o0": 1}, "json")) == {"o0": 1}
+
+
+def test_json_has_no_bare_words_for_numbers_that_are_not_finite():
+    def refuse(word):
+        raise AssertionError(f"{word} is no JSON")
+
+    data = {"a": [float("nan"), 1.5], "b": {"c": float("inf"), "d": -float("inf")}}
+    read = json.loads(render_data(data, "json"), parse_constant=refuse)
+    assert read == {"a": ["NaN", 1.5], "b": {"c": "Infinity", "d": "-Infinity"}}
