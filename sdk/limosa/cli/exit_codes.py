@@ -24,6 +24,8 @@ class ExitCode(enum.IntEnum):
 
 
 _UNREACHABLE = {"Unreachable", "Unauthenticated", "Forbidden", "NoEndpoint"}
+_USER_FAILURE = {"BranchFailed", "BranchCondition"}
+"""What a local run finds out only from the values: on the platform it would fail the run."""
 _SYSTEM = {"Server", "Exhausted", "Timeout", "Transfer", "LocalFile", "CorruptData", "PlatformFailed"}
 
 
@@ -31,4 +33,6 @@ def exit_code_of(error: LimosaError) -> ExitCode:
     """The status for an error that ends the command."""
     if error.code in _UNREACHABLE:
         return ExitCode.UNREACHABLE
+    if error.code in _USER_FAILURE:
+        return ExitCode.USER_FAILURE
     return ExitCode.SYSTEM if error.code in _SYSTEM else ExitCode.USAGE

@@ -54,6 +54,8 @@ def test_version(limosa):
         ("Server", 3),
         ("Transfer", 3),
         ("CorruptData", 3),
+        ("BranchFailed", 1),
+        ("BranchCondition", 1),
         ("BadInput", 2),
         ("NotFound", 2),
         ("BundleTooLarge", 2),
