@@ -33,6 +33,8 @@ class InputValues:
             return self._from_text(text, type_, place)
         except PlainError as error:
             raise bad_input(place, error) from error
+        except RecursionError as error:
+            raise _too_deep(place) from error
 
     def from_data(self, data: Any, type_: LiteralType, place: str) -> Literal:
         """A value from parsed JSON, YAML or TOML. Raises LimosaError naming the place."""
@@ -40,6 +42,8 @@ class InputValues:
             return self._from_data(data, type_, "")
         except PlainError as error:
             raise bad_input(place, error) from error
+        except RecursionError as error:
+            raise _too_deep(place) from error
 
     def _from_text(self, text: str, type_: LiteralType, place: str) -> Literal:
         kind = type_.WhichOneof("kind")
@@ -161,6 +165,10 @@ def bad_input(place: str, error: PlainError) -> LimosaError:
     return LimosaError(code="BadInput", message=str(error), place=place)
 
 
+def _too_deep(place: str) -> LimosaError:
+    return LimosaError("BadInput", "its lists or objects are nested too deeply", place, "make it flatter")
+
+
 def read_inputs_file(name: str) -> dict[str, Any]:
     """The object in a JSON, YAML or TOML file of inputs; "-" is JSON on standard input. Raises LimosaError."""
     if name == "-":
@@ -239,6 +247,8 @@ def _parse_json(text: str, place: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         raise LimosaError(code="BadInput", message=f"it is not JSON: {error}", place=place) from error
+    except RecursionError as error:
+        raise _too_deep(place) from error
 
 
 def _parse_yaml(text: str, place: str) -> Any:
@@ -253,6 +263,8 @@ def _parse_yaml(text: str, place: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise LimosaError(code="BadInput", message=f"it is not YAML: {error}", place=place) from error
+    except RecursionError as error:
+        raise _too_deep(place) from error
 
 
 def _object(data: Any, place: str) -> dict[str, Any]:

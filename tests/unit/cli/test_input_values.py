@@ -241,3 +241,16 @@ def test_files_within_records(tmp_path):
     assert read(wanted, "--job", text)["job"]["source"]["uri"] == "s3://b/a.csv"
     with pytest.raises(LimosaError, match="needs its field 'rows'"):
         read(wanted, "--job", json.dumps({"source": str(tmp_path / "a.csv")}))
+
+
+@pytest.mark.parametrize("suffix", [".json", ".yaml"])
+@pytest.mark.parametrize("type_", [list[int], dict])
+def test_nesting_without_end_is_refused(tmp_path, suffix, type_):
+    deep = "[" * 5000 + "]" * 5000
+    (tmp_path / f"deep{suffix}").write_text(deep)
+    wanted = interface(rows=type_)
+    for text in (f"@{tmp_path / f'deep{suffix}'}", deep):
+        with pytest.raises(LimosaError, match="nested too deeply"):
+            read(wanted, "--rows", text)
+    with pytest.raises(LimosaError, match="nested too deeply"):
+        read(wanted, "--inputs-file", str(tmp_path / f"deep{suffix}"))
