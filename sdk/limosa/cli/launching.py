@@ -106,18 +106,26 @@ def short_name(name: str) -> str:
     return name.rpartition(".")[2]
 
 
-def read_inputs(entity: Any, arguments: Sequence[str], usage: str) -> GivenInputs:
+def read_inputs(
+    entity: Any, arguments: Sequence[str], usage: str, inputs_file: str | None = None
+) -> GivenInputs:
     """What stands after the name of an entity of a file. Raises click.UsageError.
 
     Args:
         entity: Task, workflow or launch plan.
         arguments: Everything after its name.
         usage: The words before.
+        inputs_file: As it was named among our own options.
     """
     documented = getattr(entity, "workflow", entity)  # a launch plan is described by its workflow
     description = inspect.cleandoc(documented.__doc__ or "")
     return read_arguments(
-        entity.interface, arguments, name=short_name(entity.name), description=description, usage=usage
+        entity.interface,
+        arguments,
+        name=short_name(entity.name),
+        description=description,
+        usage=usage,
+        inputs_file=inputs_file,
     )
 
 

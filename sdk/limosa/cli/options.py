@@ -1,6 +1,7 @@
 """Options that several verbs share."""
 
 import dataclasses
+import math
 import os
 import shlex
 from collections.abc import Callable
@@ -51,6 +52,36 @@ def output_option(function: _Function) -> _Function:
         help="Form of the result on standard output.",
     )
     return option(function)
+
+
+class _Seconds(click.ParamType):
+    """A finite length of time above zero."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = math.nan
+        if not (math.isfinite(seconds) and seconds > 0):
+            self.fail(f"{value!r} is not a number of seconds above 0, such as 600", param, ctx)
+        return seconds
+
+
+def inputs_file_option(function: _Function) -> _Function:
+    """Adds --inputs-file, which may also stand among the inputs."""
+    option = click.option(
+        "--inputs-file",
+        metavar="FILE",
+        help="Inputs as a JSON, YAML or TOML object; - is standard input. It may stand among the inputs too.",
+    )
+    return option(function)
+
+
+def timeout_option(text: str) -> Callable[[_Function], _Function]:
+    """Adds --timeout with a help text."""
+    return click.option("--timeout", type=_Seconds(), metavar="SECONDS", help=text)
 
 
 def resolve_settings(flags: dict[str, Any], start: Path | None = None) -> "Settings":

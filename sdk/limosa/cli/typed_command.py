@@ -71,7 +71,13 @@ class GivenInputs:
 
 
 def read_arguments(
-    interface: Interface, arguments: Sequence[str], *, name: str, description: str, usage: str
+    interface: Interface,
+    arguments: Sequence[str],
+    *,
+    name: str,
+    description: str,
+    usage: str,
+    inputs_file: str | None = None,
 ) -> GivenInputs:
     """Reads an entity's inputs from the command line.
 
@@ -81,13 +87,16 @@ def read_arguments(
         name: Of the entity, as the person wrote it.
         description: Shown by --help.
         usage: The words before the inputs ("limosa launch hello.hello").
+        inputs_file: As it was named before them, if it was.
 
     Raises:
         click.UsageError: An option is unknown or lacks its value.
         click.exceptions.Exit: Help was asked for and shown.
     """
-    texts, inputs_file = _parse(interface, arguments, description, usage)
-    return GivenInputs(interface, name, texts, inputs_file)
+    texts, among_them = _parse(interface, arguments, description, usage)
+    if inputs_file is not None and among_them is not None:
+        raise click.UsageError("--inputs-file is given twice")
+    return GivenInputs(interface, name, texts, among_them if inputs_file is None else inputs_file)
 
 
 def _parse(

@@ -207,3 +207,46 @@ def test_local_runs_are_kept_below_the_source_root(limosa, flow, monkeypatch):
     monkeypatch.chdir(flow.parent / "deep")
     assert limosa("run", "../flow.py").status == 0
     assert (flow.parent / ".limosa" / "runs").is_dir()
+
+
+BRANCH = """
+from limosa import conditional, task, workflow
+
+
+@task
+def same(x: int) -> int:
+    return x
+
+
+@workflow
+def choose(x: int) -> int:
+    return conditional("sign").if_(x > 0).then(same(x=x)).else_().fail("x is not positive")
+"""
+
+
+def test_a_branch_that_fails_is_a_failure_of_the_run(limosa, place):
+    (place / "branch.py").write_text(BRANCH)
+    result = limosa("run", "branch.py", "choose", "--x", "0")
+    assert result.status == 1
+    assert "x is not positive" in result.err
+
+
+def test_the_inputs_file_stands_among_our_options_or_the_inputs(limosa, flow):
+    (flow.parent / "in.json").write_text('{"rows": 30}')
+    given = ["--inputs-file", "in.json"]
+    assert (
+        limosa("run", *given, "flow.py", "train").out
+        == limosa("run", "flow.py", "train", *given).out
+        == "3.0\n"
+    )
+    twice = limosa("run", *given, "flow.py", "train", *given)
+    assert twice.status == 2
+    assert "--inputs-file is given twice" in twice.err
+
+
+@pytest.mark.parametrize("seconds", ["-5", "0", "nan", "inf", "soon"])
+@pytest.mark.parametrize("words", [["run", "--remote"], ["launch"], ["watch"]])
+def test_a_timeout_is_above_zero(limosa, flow, words, seconds):
+    result = limosa(*words, "--timeout", seconds, "flow.py")
+    assert result.status == 2
+    assert f"'{seconds}' is not a number of seconds above 0" in " ".join(result.err.split())

@@ -4,7 +4,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from limosa.cli.options import TargetFlags, open_target, output_option, target_options
+from limosa.cli.options import (
+    TargetFlags,
+    inputs_file_option,
+    open_target,
+    output_option,
+    target_options,
+    timeout_option,
+)
 
 if TYPE_CHECKING:
     from limosa.remote import Client
@@ -20,8 +27,9 @@ _KINDS = ("launch-plan", "workflow", "task")
 @click.option("--version", default="", metavar="VERSION", help="Version; the newest by default.")
 @click.option("--wait", is_flag=True, help="Follow the run to its end (the default).")
 @click.option("--detach", is_flag=True, help="Start the run and return.")
-@click.option("--timeout", type=float, metavar="SECONDS", help="Stop waiting after this time (exit 5).")
+@timeout_option("Stop waiting after this time (exit 5).")
 @click.option("--name", "run_name", metavar="NAME", help="Name of the run, in place of a generated one.")
+@inputs_file_option
 @target_options
 @output_option
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="NAME [INPUTS]...")
@@ -35,6 +43,7 @@ def command(
     detach: bool,
     timeout: float | None,
     run_name: str | None,
+    inputs_file: str | None,
     words: tuple[str, ...],
     output: str,
     **target: str | None,
@@ -57,6 +66,7 @@ def command(
             name=short_name(entity.id.name),
             description=description,
             usage=f"limosa launch {name}",
+            inputs_file=inputs_file,
         )
         transfer = ClientTransfer(client)
         try:

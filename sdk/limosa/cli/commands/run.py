@@ -5,7 +5,13 @@ from typing import Any
 
 import click
 
-from limosa.cli.options import output_option, resolve_settings, target_options
+from limosa.cli.options import (
+    inputs_file_option,
+    output_option,
+    resolve_settings,
+    target_options,
+    timeout_option,
+)
 
 
 @click.command(
@@ -16,9 +22,7 @@ from limosa.cli.options import output_option, resolve_settings, target_options
 @click.option("--remote", is_flag=True, help="Run on the platform, not here.")
 @click.option("--wait", is_flag=True, help="Follow the run to its end (the default with --remote).")
 @click.option("--detach", is_flag=True, help="With --remote: start the run and return.")
-@click.option(
-    "--timeout", type=float, metavar="SECONDS", help="With --remote: stop waiting after this time (exit 5)."
-)
+@timeout_option("With --remote: stop waiting after this time (exit 5).")
 @click.option("--name", metavar="NAME", help="With --remote: name of the run, in place of a generated one.")
 @click.option(
     "--manifest",
@@ -32,6 +36,7 @@ from limosa.cli.options import output_option, resolve_settings, target_options
 )
 @click.option("--include", multiple=True, metavar="GLOB", help="Further files that travel.")
 @click.option("--image", metavar="IMAGE", help="Container image of tasks that name none.")
+@inputs_file_option
 @target_options
 @output_option
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="FILE [NAME] [INPUTS]...")
@@ -49,6 +54,7 @@ def command(
     copy: str | None,
     include: tuple[str, ...],
     image: str | None,
+    inputs_file: str | None,
     words: tuple[str, ...],
     output: str,
     **target: str | None,
@@ -81,7 +87,7 @@ def command(
             return write_entities(loaded, source)
     entity = choose(loaded, entity_name, source)
     words_before = ["limosa run", f"-m {module}" if module else source, entity_name or ""]
-    given = read_inputs(entity, rest, " ".join(word for word in words_before if word))
+    given = read_inputs(entity, rest, " ".join(word for word in words_before if word), inputs_file)
     if not remote and not manifest:
         from limosa.cli.local_runs import run_here
 

@@ -2,12 +2,12 @@
 
 import click
 
-from limosa.cli.options import TargetFlags, open_target, output_option, target_options
+from limosa.cli.options import TargetFlags, open_target, output_option, target_options, timeout_option
 
 
 @click.command()
 @click.argument("run")
-@click.option("--timeout", type=float, metavar="SECONDS", help="Stop waiting after this time (exit 5).")
+@timeout_option("Stop waiting after this time (exit 5).")
 @target_options
 @output_option
 def command(run: str, timeout: float | None, output: str, **target: str | None) -> int:
