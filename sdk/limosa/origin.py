@@ -64,9 +64,13 @@ def module_name(path: str, root: str) -> str:
 
 
 def qualified_name(function: Callable[..., Any]) -> str:
-    """Writes "<module from the source root>.<function>", also for a script that Python runs as __main__."""
+    """Writes "<module from the source root>.<function>", whatever name the module was imported under here.
+
+    A pod imports it by that name from the root of the code bundle.
+    """
+    path = origin_of(function).file
     module = function.__module__
-    if module == "__main__":
-        path = origin_of(function).file
-        module = module_name(path, source_root(path)) if os.path.exists(path) else "__main__"
+    if os.path.exists(path) and "site-packages" not in path.split(os.sep):
+        found = module_name(path, source_root(path))
+        module = found if all(part.isidentifier() for part in found.split(".")) else module
     return f"{module}.{function.__qualname__}"

@@ -361,3 +361,23 @@ def test_a_large_graph_compiles(author):
             return x
     """
     assert len(nodes_of(author.compile(source))) == 2000
+
+
+def test_a_task_is_named_from_the_root_whatever_it_was_imported_as(tmp_path, monkeypatch):
+    """A test suite may have the file's folder on its path; the pod imports from the root of the bundle."""
+    import importlib
+    import sys
+
+    (tmp_path / "limosa.toml").write_text("")
+    folder = tmp_path / "deep"
+    folder.mkdir()
+    (folder / "flows_of_a_suite.py").write_text(
+        "from limosa import task\n\n@task\ndef step() -> int:\n    return 1\n"
+    )
+    monkeypatch.syspath_prepend(str(folder))
+    try:
+        module = importlib.import_module("flows_of_a_suite")
+    finally:
+        sys.modules.pop("flows_of_a_suite", None)
+    assert module.step.name == "deep.flows_of_a_suite.step"
+    assert module.step.loader == "deep.flows_of_a_suite:step"
