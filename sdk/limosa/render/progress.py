@@ -1,6 +1,7 @@
 """Following a run in a terminal: a live tree, or plain lines where there is none."""
 
 import datetime as dt
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -9,10 +10,11 @@ from rich.live import Live
 from rich.spinner import Spinner
 
 from limosa.render.run_view import Row, RunView
-from limosa.render.tree import REASON_AFTER_S, RUN_WORDS, duration, live
+from limosa.render.tree import REASON_AFTER_S, RUN_WORDS, duration, live, waiting_remedy
 from limosa_idl.admin.v1alpha1.admin_pb2 import RunUpdate
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 
+TICK_S = 1.0
 _WORDS = {
     pb.NODE_PHASE_QUEUED: "queued",
     pb.NODE_PHASE_RUNNING: "running",
@@ -38,10 +40,9 @@ def follow(updates: Iterable[RunUpdate], view: RunView, console: Console) -> Non
         console: Standard error, as a rule. On a terminal the tree moves; else each change is one line.
     """
     if not console.is_terminal:
-        lines = _Lines(view, console)
-        for update in updates:
-            view.apply(update)
-            lines.print_changes()
+        with _ticking(_Lines(view, console)) as lines:
+            for update in updates:
+                lines.take(update)
         return
     with _live_tree(view, console):
         for update in updates:
@@ -61,16 +62,47 @@ def _live_tree(view: RunView, console: Console) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _ticking(lines: "_Lines") -> Iterator["_Lines"]:
+    """Prints while no update comes too, because a node that waits in silence is to say why."""
+    ended = threading.Event()
+
+    def tick() -> None:
+        while not ended.wait(TICK_S):
+            lines.print_changes()
+
+    thread = threading.Thread(target=tick, name="limosa-progress", daemon=True)
+    thread.start()
+    try:
+        yield lines
+    finally:
+        ended.set()
+        thread.join()
+
+
 class _Lines:
-    """Prints what changed since the last time, one line a change."""
+    """Prints what changed since the last time, one line a change; from any thread."""
 
     def __init__(self, view: RunView, console: Console) -> None:
         self._view = view
         self._console = console
         self._run_phase = pb.RUN_PHASE_UNSPECIFIED
         self._seen: dict[str, tuple[object, str]] = {}
+        self._said: set[str] = set()
+        self._lock = threading.Lock()
+
+    def take(self, update: RunUpdate) -> None:
+        """Applies an update and prints what it changed."""
+        with self._lock:
+            self._view.apply(update)
+            self._print_changes()
 
     def print_changes(self) -> None:
+        """Prints what time alone changed."""
+        with self._lock:
+            self._print_changes()
+
+    def _print_changes(self) -> None:
         view = self._view
         if view.phase != self._run_phase:
             self._run_phase = view.phase
@@ -81,6 +113,10 @@ class _Lines:
             if row.phase in _WORDS and not never_began and self._seen.get(row.path) != state:
                 self._seen[row.path] = state
                 self._print(_line(row))
+                remedy = waiting_remedy(row)
+                if remedy and remedy not in self._said:
+                    self._said.add(remedy)
+                    self._print(f"    → {remedy}")
 
     def _print(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -11,7 +11,7 @@ REMEDIES = {
     Code.IMAGE_NOT_RUNNABLE: "The embedded cluster runs tasks in your own interpreter. Leave container_image out, or run on a cluster.",
     Code.SECRET_MISSING: "Create the Secret in the run's namespace with the label limosa.dev/task-secret=true, or correct its name.",
     Code.CONFIG_ERROR: "Create what the message names in the run's namespace, or correct its name.",
-    Code.UNSCHEDULABLE: "Ask for less (resources=…), or add capacity.",
+    Code.UNSCHEDULABLE: "Ask for less (resources=…), or add capacity (here: limosa demo stop, then limosa demo start --gpus N).",
     Code.QUOTA: "Ask for less, wait for other runs, or have the namespace's quota raised.",
     Code.POD_INVALID: "Correct the resources, labels or pod_template the message names.",
     Code.POD_POLICY: "Remove the fields the message names from pod_template, or have the platform's policy changed.",

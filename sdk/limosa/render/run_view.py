@@ -31,6 +31,8 @@ class Row:
     """Counters of a map, attempts, or why it waits."""
     waiting_seconds: float
     """How long it has waited for the reason in `note`; 0 where it does not wait."""
+    reason: str
+    """Code of that reason; empty where it does not wait."""
 
 
 class RunView:
@@ -113,16 +115,28 @@ class RunView:
         for node in nodes:
             path = f"{prefix}{node.id}"
             state = self._nodes.get(path, pb.NodeState(phase=pb.NODE_PHASE_WAITING))
-            note, waiting = self._note(path, node, state, now)
+            reason = self._reason(path, state)
+            note, waiting = self._note(node, state, reason, now)
             name = node.display_name or node.id
-            yield Row(depth, path, name, state.phase, _span(state, now), note, waiting)
+            yield Row(
+                depth,
+                path,
+                name,
+                state.phase,
+                _span(state, now),
+                note,
+                waiting,
+                reason.code if reason else "",
+            )
             children = list(children_of(self._index, node))
             if node.WhichOneof("target") == "branch":
                 children = [child for child in children if child.id == state.branch_taken]
             if state.phase not in (pb.NODE_PHASE_WAITING, pb.NODE_PHASE_SKIPPED):
                 yield from self._rows(children, path + "/", depth + 1, now)
 
-    def _note(self, path: str, node: Node, state: pb.NodeState, now: dt.datetime) -> tuple[str, float]:
+    def _note(
+        self, node: Node, state: pb.NodeState, reason: pb.Reason | None, now: dt.datetime
+    ) -> tuple[str, float]:
         parts = []
         if node.WhichOneof("target") == "map" and state.items:
             parts.append(f"{state.items_succeeded}/{state.items} items")
@@ -130,7 +144,6 @@ class RunView:
                 parts.append(f"{state.items_failed} failed")
         if state.launches > 1:
             parts.append(f"attempt {state.launches}")
-        reason = self._reason(path, state)
         waiting = 0.0
         if reason is not None:
             waiting = (now - _utc(reason.since)).total_seconds() if reason.HasField("since") else 0.0

@@ -7,6 +7,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from limosa.render.remedies import REMEDIES
 from limosa.render.run_view import Row, RunView
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 
@@ -66,6 +67,7 @@ def tree(view: RunView, now: dt.datetime, *, final: bool) -> Table:
     table.add_column(overflow="fold")
     rows = view.rows(now)
     shown = rows if final else _choose(rows)
+    said: set[str] = set()
     for row in shown:
         indent = "  " * (row.depth + 1)
         name = Text.assemble(indent, _mark_of(row), " ", (row.path.rpartition("/")[2], "dim"), " ", row.name)
@@ -73,9 +75,18 @@ def tree(view: RunView, now: dt.datetime, *, final: bool) -> Table:
         table.add_row(
             name, Text(time, "dim"), Text(_note(row, final), "yellow" if row.waiting_seconds else "dim")
         )
+        remedy = waiting_remedy(row)
+        if remedy and not view.finished and remedy not in said:
+            said.add(remedy)
+            table.add_row("", "", Text.assemble(("→ ", "green"), remedy))
     if len(shown) < len(rows):
         table.add_row(Text(f"  … {len(rows) - len(shown)} more nodes", "dim"), "", "")
     return table
+
+
+def waiting_remedy(row: Row) -> str:
+    """What to do about a node that has waited too long; empty where nothing is known."""
+    return REMEDIES.get(row.reason, "") if row.waiting_seconds >= REASON_AFTER_S else ""
 
 
 def live(view: RunView, now: dt.datetime, spinner: Spinner) -> Group:

@@ -1,0 +1,52 @@
+"""Lines of a run that nobody watches on a terminal."""
+
+import datetime as dt
+import io
+import threading
+
+import pytest
+import runs
+from rich.console import Console
+
+from limosa.render import progress
+from limosa.render.run_view import RunView
+from limosa.render.tree import tree
+
+
+@pytest.fixture
+def console():
+    return Console(file=io.StringIO(), width=200, color_system=None, highlight=False)
+
+
+def test_a_node_that_waits_in_silence_says_why_and_what_to_do(console, monkeypatch):
+    clock = [runs.NOW - dt.timedelta(seconds=4)]
+    told = threading.Event()
+    monkeypatch.setattr(progress, "TICK_S", 0.01)
+    monkeypatch.setattr(progress, "now_utc", lambda: clock[0])
+    printed = console.print
+    monkeypatch.setattr(
+        console, "print", lambda text, **how: (printed(text, **how), "→" in text and told.set())
+    )
+
+    def updates():
+        yield runs.waiting(7)
+        clock[0] = runs.NOW
+        assert told.wait(30)
+
+    progress.follow(updates(), RunView(), console)
+    lines = console.file.getvalue().splitlines()
+    reason = next(i for i, line in enumerate(lines) if "Insufficient nvidia.com/gpu" in line and i > 2)
+    assert lines[reason + 1].startswith("    → Ask for less (resources=…), or add capacity")
+    assert len([line for line in lines if "→" in line]) == 1
+
+
+@pytest.mark.parametrize("code", ["Unschedulable", "SecretMissing", "ImagePull"])
+def test_the_tree_says_what_to_do_after_five_seconds(console, code):
+    for seconds, shown in ((3, False), (7, True)):
+        update = runs.waiting(seconds)
+        update.snapshots[1].node.reason.code = code
+        view = RunView()
+        view.apply(update)
+        console.file = io.StringIO()
+        console.print(tree(view, runs.NOW, final=False))
+        assert ("→" in console.file.getvalue()) == shown
