@@ -7,6 +7,8 @@ from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.kube.verbs import NAMESPACES, Verbs
 
 FRESH_SECONDS = 60.0
+SERVED_FRESH_SECONDS = 5.0
+"""Shorter: whoever has just made a namespace wants to use it."""
 
 
 class Namespaces:
@@ -15,6 +17,8 @@ class Namespaces:
     def __init__(self, verbs: Verbs) -> None:
         self._verbs = verbs
         self._known: dict[str, tuple[float, tuple[str, str]]] = {}
+        self._served: tuple[str, ...] = ()
+        self._served_at = float("-inf")
 
     async def tenant(self, namespace: str) -> tuple[str, str]:
         """Project and domain as the namespace's labels say; empty where it has none. Raises ApiError."""
@@ -24,6 +28,26 @@ class Namespaces:
             tenant = labels.get(names.LABEL_PROJECT, ""), labels.get(names.LABEL_DOMAIN, "")
             self._known[namespace] = time.monotonic(), tenant
         return tenant
+
+    async def served(self, configured: tuple[str, ...]) -> tuple[str, ...]:
+        """Project-domains whose runs can live here: those configured, else those of labelled namespaces.
+
+        Empty where the labels may not be listed: then nobody can say. Raises ApiError.
+        """
+        if configured:
+            return configured
+        if time.monotonic() - self._served_at > SERVED_FRESH_SECONDS:
+            try:
+                found, _ = await self._verbs.list(
+                    NAMESPACES, None, f"{names.LABEL_PROJECT},{names.LABEL_DOMAIN}"
+                )
+            except ApiError as error:
+                if error.status != 403:
+                    raise
+                found = []
+            self._served = tuple(sorted(space["metadata"]["name"] for space in found))
+            self._served_at = time.monotonic()
+        return self._served
 
     async def cluster_uid(self) -> str:
         """Uid of kube-system: the identity of the cluster. Raises ApiError."""

@@ -81,9 +81,9 @@ class AdminLink:
         failures, reached = 0, False
         while True:
             try:
-                answer: SyncResponse = await stub.Sync(
-                    self._report(), timeout=CALL_SECONDS, metadata=call_metadata(self._admin)
-                )
+                answer = await self._sync(stub)
+                if answer is None:
+                    continue
                 await self._apply(answer)
                 if failures or not reached:
                     logger.info("admin is reached", extra={"endpoint": self._admin.endpoint})
@@ -93,6 +93,19 @@ class AdminLink:
             except (grpc.aio.AioRpcError, ApiError, OSError) as error:
                 await self._back_off("sync", error, failures)
                 failures += 1
+
+    async def _sync(self, stub: "OperatorServiceAsyncStub") -> SyncResponse | None:
+        """Admin's answer; None where a run vanished meanwhile: admin may wait long, and must hear of it now."""
+        self._fleet.lost.clear()
+        metadata = call_metadata(self._admin)
+        call = asyncio.ensure_future(stub.Sync(self._report(), timeout=CALL_SECONDS, metadata=metadata))
+        lost = asyncio.ensure_future(self._fleet.lost.wait())
+        try:
+            await asyncio.wait((call, lost), return_when=asyncio.FIRST_COMPLETED)
+            return call.result() if call.done() else None
+        finally:
+            call.cancel()
+            lost.cancel()
 
     def _report(self) -> SyncRequest:
         reports, active = [], 0

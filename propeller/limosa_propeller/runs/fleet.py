@@ -1,5 +1,6 @@
 """All runs of this operator: what was observed goes to whom it concerns."""
 
+import asyncio
 import logging
 from typing import Any
 
@@ -27,6 +28,8 @@ class Fleet:
             for namespace in services.settings.namespaces or (None,)
         ]
         """To be watched for as long as the fleet lives."""
+        self.lost = asyncio.Event()
+        """Set when the object of a run of admin's goes before the run has ended."""
         self.synced = False
         """The cluster was read completely at least once."""
 
@@ -114,6 +117,8 @@ class Fleet:
         if driver is not None:
             driver.close()
             logger.info("run's object is gone", extra=driver.log)
+            if not driver.over and not driver.claim.local:
+                self.lost.set()
 
     def _pod_gone(self, uid: str) -> None:
         entry: PodEntry | None = self._pods.forget(uid)

@@ -137,7 +137,7 @@ def test_what_must_fail_fails_with_the_author_s_error(sandbox: Sandbox) -> None:
     with sandbox.client() as client:
         data = client.run_data(ended.name)
         assert not data.HasField("outputs")
-        assert data.note == "outputs: the run ended failed"
+        assert "failed" in data.note
 
 
 def test_the_house_price_model_predicts_from_raw_rows(sandbox: Sandbox, tmp_path: Path) -> None:
