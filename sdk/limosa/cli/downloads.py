@@ -12,7 +12,7 @@ from limosa.remote import ClientTransfer
 from limosa.render.outputs import json_text
 from limosa_idl.core.v1alpha1.interface_pb2 import Variable
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
-from limosa_model.values import to_plain
+from limosa_model.values import in_order, to_plain
 
 VALUES_FILE = "outputs.json"
 
@@ -61,10 +61,10 @@ class Downloads:
         if kind == "collection":
             return [self._value(item, f"{place}/{i}") for i, item in enumerate(literal.collection.literals)]
         if kind == "map_value":
-            items = sorted(literal.map_value.literals.items())
+            items = in_order(literal.map_value.literals, literal.map_value.order)
             return {key: self._value(item, f"{place}/{_safe(key)}") for key, item in items}
         if kind == "record":
-            fields = literal.record.fields.items()
+            fields = in_order(literal.record.fields, literal.record.order)
             return {key: self._value(item, f"{place}/{_safe(key)}") for key, item in fields}
         return to_plain(literal)
 

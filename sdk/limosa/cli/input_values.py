@@ -7,7 +7,7 @@ from typing import Any
 from limosa.errors import LimosaError
 from limosa.types.transfer import TransferContext
 from limosa_idl.core.v1alpha1 import types_pb2
-from limosa_idl.core.v1alpha1.literal_pb2 import Literal, Record, UnionValue
+from limosa_idl.core.v1alpha1.literal_pb2 import Literal, UnionValue
 from limosa_idl.core.v1alpha1.types_pb2 import LiteralType
 from limosa_model import values
 from limosa_model.plain import PlainError, from_plain
@@ -108,7 +108,8 @@ class InputValues:
         del rest.record.fields[:]
         rest.record.fields.extend(field for field in type_.record.fields if field.name not in uploaded)
         fields = dict(from_plain(plain, rest, place).record.fields)
-        return Literal(record=Record(fields={**fields, **uploaded}))
+        fields.update(uploaded)
+        return values.record({field.name: fields[field.name] for field in type_.record.fields})
 
     def _reference(self, data: Any, type_: LiteralType, place: str) -> Literal:
         if not isinstance(data, str) or "://" in data:

@@ -1,6 +1,7 @@
 """The demo platform's files, without starting one; the integration tests start it."""
 
 import fcntl
+import io
 import json
 import os
 
@@ -71,7 +72,7 @@ def test_reset_asks(limosa, place, monkeypatch):
     home.mkdir()
     (home / "state.json").write_text('{"phase": "stopped"}')
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
-    assert limosa("demo", "reset").status == 130
+    assert limosa("demo", "reset").status == 1
     assert (home / "state.json").exists()
 
 
@@ -124,3 +125,46 @@ def test_logs_show_the_last_lines(limosa, place):
     logs.mkdir(parents=True)
     (logs / "admin.log").write_text("one\ntwo\nthree\n")
     assert limosa("demo", "logs", "admin", "--tail", "2").out == "two\nthree\n"
+
+
+def ready(home):
+    state = {
+        "phase": "ready",
+        "pid": 1,
+        "admin_url": "http://127.0.0.1:1",
+        "admin_token": "t",
+        "kubeconfig": str(home / "kube config"),
+    }
+    (home / "state.json").write_text(json.dumps(state))
+    return hold(home)
+
+
+def test_status_has_an_address_that_logs_in(limosa, home, monkeypatch):
+    monkeypatch.setattr("limosa.cli.login.login_url", lambda base, token: f"{base}/login?token=once")
+    descriptor = ready(home)
+    shown = limosa("demo", "status", "--home", str(home))
+    os.close(descriptor)
+    assert shown.status == 0
+    assert "log in            http://127.0.0.1:1/login?token=once\n" in shown.out
+
+
+def test_printed_lines_can_be_pasted_where_paths_have_spaces(limosa, tmp_path, monkeypatch):
+    monkeypatch.setattr("limosa.cli.login.login_url", lambda base, token: base)
+    home = tmp_path / "my home"
+    home.mkdir()
+    os.close(ready(home))
+    monkeypatch.setattr(
+        Platform, "start", lambda self, options, on_step: self.state() | {"admin_endpoint": "x"}
+    )
+    shown = limosa("demo", "start", "--home", str(home))
+    assert f"export KUBECONFIG='{home / 'kube config'}'\n" in shown.err
+    assert f"cd '{tmp_path / 'new one'}' && limosa run" in limosa("init", str(tmp_path / "new one")).err
+
+
+def test_reset_without_an_answer_resets_nothing(limosa, home, monkeypatch):
+    (home / "state.json").write_text('{"phase": "stopped"}')
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    result = limosa("demo", "reset", "--home", str(home))
+    assert result.status == 1
+    assert "nothing was reset" in result.err
+    assert (home / "state.json").exists()

@@ -1,6 +1,7 @@
 """`limosa demo`."""
 
 import os
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -52,14 +53,14 @@ def command(ctx: click.Context, /, home: str | None, **options: Any) -> int:
     from limosa.cli.example import write_example
 
     example = write_example(platform.home)
-    say(f"\nlimosa run --remote {' '.join(example)}", "bold")
+    say(f"\nlimosa run --remote {shlex.join(example)}", "bold")
     from limosa.cli.main import run
 
     status = run(
         ["run", "--remote", "--context", CONTEXT, "--project", "demo", "--domain", "development", *example]
     )
     say("")
-    _say_ways_on(platform, " ".join(example))
+    _say_ways_on(platform, shlex.join(example))
     return status
 
 
@@ -113,6 +114,10 @@ def status(home: str | None, output: str) -> int:
     else:
         for key, value in facts.items():
             write_result(f"{key.replace('_', ' '):<17} {value}\n")
+        if ready:
+            from limosa.cli.login import login_url
+
+            write_result(f"{'log in':<17} {login_url(state['admin_url'], state['admin_token'])}\n")
         if parts:
             write_result("\n")
             rows = [{"part": name, **part} for name, part in parts.items()]
@@ -162,7 +167,15 @@ def reset(yes: bool, home: str | None) -> int:
         say(f"nothing to reset in {platform.home}")
         return ExitCode.OK
     if not yes:
-        click.confirm(f"delete all runs, results and registrations in {platform.home}?", abort=True, err=True)
+        question = f"delete all runs, results and registrations in {platform.home}?"
+        try:
+            agreed = click.confirm(question, err=True)
+        except click.Abort:
+            say("")
+            agreed = False
+        if not agreed:
+            say("nothing was reset; without a question: limosa demo reset --yes")
+            return ExitCode.USER_FAILURE
     platform.stop()
     left = platform.remove()
     say(f"deleted what the platform kept in {platform.home}")
@@ -215,7 +228,7 @@ def _say_ways_on(platform: "Platform", example: str | None) -> None:
 
     state = platform.state()
     rows = {"page": login_url(state["admin_url"], state["admin_token"])}
-    rows["kubectl"] = f"export KUBECONFIG={state['kubeconfig']}"
+    rows["kubectl"] = f"export KUBECONFIG={shlex.quote(state['kubeconfig'])}"
     line = path_line(sys.argv)
     if line:
         rows["limosa on PATH"] = line

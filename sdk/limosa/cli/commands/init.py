@@ -1,5 +1,6 @@
 """`limosa init`."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -20,6 +21,6 @@ def command(directory: Path, template: str) -> int:
         raise click.UsageError(f"there is no template '{template}'; there are: {', '.join(names)}")
     for path in write_template(template, directory):
         write_result(f"{path}\n")
-    folder = "" if directory == Path() else f"cd {directory} && "
+    folder = "" if directory == Path() else f"cd {shlex.quote(str(directory))} && "
     say(f"next: {folder}limosa run {template}.py")
     return ExitCode.OK
