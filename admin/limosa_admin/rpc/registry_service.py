@@ -23,6 +23,7 @@ class RegistryService:
     def register(self, request: pb.RegisterRequest, call: Call) -> pb.RegisterResponse:
         """Registers everything or nothing."""
         self._places.check(call.identity, request.project, request.domain)
+        self._places.check_served(call.identity, request.project, request.domain)
         check(check_name("version", request.version))
         registration = Registration(request)
         try:

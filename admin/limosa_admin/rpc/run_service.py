@@ -37,6 +37,7 @@ class RunService:
     def create_run(self, request: pb.CreateRunRequest, call: Call) -> pb.Run:
         """Queues a run, or answers with the one the same request made before."""
         self.places.check(call.identity, request.project, request.domain)
+        self.places.check_served(call.identity, request.project, request.domain)
         return self.view.message(submission.submit(self.database, self.store, request, call.identity))
 
     def get_run(self, request: pb.GetRunRequest, call: Call) -> pb.RunDetail:

@@ -59,7 +59,7 @@ def grpc_server(parts: Parts) -> grpc.Server:
 def services(parts: Parts) -> Mapping[ServiceDescriptor, object]:
     """What implements each service of the IDL."""
     settings = parts.settings
-    places = Places(settings.domains)
+    places = Places(settings.domains, parts.database)
     ours = admin_pb2.DESCRIPTOR.services_by_name
     runs = RunService(parts.database, parts.store, parts.changes, places, parts.view)
     operators = OperatorService(

@@ -17,6 +17,7 @@ class TransferService:
     def sign_upload(self, request: pb.SignUploadRequest, call: Call) -> pb.SignedTransfer:
         """Where to put a code bundle or an input file."""
         self._places.check(call.identity, request.project, request.domain)
+        self._places.check_served(call.identity, request.project, request.domain)
         return self._transfers.sign_upload(request)
 
     def sign_download(self, request: pb.SignDownloadRequest, call: Call) -> pb.SignedTransfer:

@@ -23,6 +23,9 @@ MOST_CLAIMS = 200
 SPEC_BYTES = 6 * 1024 * 1024
 """Specs of one answer; what does not fit comes with the next."""
 
+RECENT_S = 300
+"""A cluster that asked for work within it counts as there."""
+
 
 @dataclasses.dataclass(frozen=True)
 class ClaimRules:
@@ -45,6 +48,7 @@ def meet(connection: sa.Connection, request: pb.SyncRequest) -> None:
         "name": request.cluster_name or request.cluster_uid,
         "last_seen": sa.func.now(),
         "free_slots": request.free_slots,
+        "serves": list(request.namespaces),
     }
     statement = insert(clusters).values(uid=request.cluster_uid, **values)
     connection.execute(statement.on_conflict_do_update(index_elements=["uid"], set_=values))
@@ -157,6 +161,13 @@ def silent(connection: sa.Connection, after_s: int, now: dt.datetime | None = No
     query = sa.select(clusters.c.uid).where(clusters.c.last_seen < moment - dt.timedelta(seconds=after_s))
     holds = sa.select(runs.c.uid).where(runs.c.cluster_uid == clusters.c.uid, run_store.IS_ACTIVE)
     return list(connection.execute(query.where(holds.exists())).scalars())
+
+
+def served(connection: sa.Connection) -> set[str] | None:
+    """Project-domains of the clusters that asked for work lately; None when none did, or one serves all."""
+    recently = clusters.c.last_seen > sa.func.now() - dt.timedelta(seconds=RECENT_S)
+    found = connection.execute(sa.select(clusters.c.serves).where(recently)).scalars().all()
+    return set().union(*found) if found and all(found) else None
 
 
 def named(connection: sa.Connection, name: str) -> list[str]:

@@ -59,6 +59,7 @@ class AdminLink:
         self._services, self._fleet, self._outbox = services, fleet, outbox
         self._objects = RunObjects(services, fleet, outbox)
         self._cluster_uid = ""
+        self._served: tuple[str, ...] = ()
 
     async def run(self) -> None:
         """Runs until cancelled. Admin's absence is waited out; runs that are here go on."""
@@ -81,6 +82,7 @@ class AdminLink:
         failures, reached = 0, False
         while True:
             try:
+                self._served = await self._services.namespaces.served(self._settings.namespaces)
                 answer = await self._sync(stub)
                 if answer is None:
                     continue
@@ -124,7 +126,7 @@ class AdminLink:
             free_slots=max(0, self._admin.max_runs - active),
             runs=reports,
             wait_ms=WAIT_MS,
-            namespaces=self._settings.namespaces,
+            namespaces=self._served,
         )
 
     async def _apply(self, answer: SyncResponse) -> None:

@@ -57,6 +57,34 @@ def test_a_claim_missing_from_the_report_is_sent_again(stand) -> None:
     assert known.desired == pb.DESIRED_RUN
 
 
+def test_a_place_that_no_cluster_serves_is_refused_and_the_served_ones_are_named(stand) -> None:
+    stand.register()
+    stand.create("before-any-cluster")
+    stand.sync("c1", slots=0, namespaces=["other-development"])
+    for refused in (stand.create, lambda: stand.register(version="v2")):
+        with pytest.raises(grpc.RpcError) as raised:
+            refused()
+        assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        told = "no cluster serves project 'demo' in domain 'development'; served are other-development"
+        assert raised.value.details() == told
+    limited = stand.client(stand.token(Role.CONTRIBUTOR, "demo"))
+    with pytest.raises(grpc.RpcError) as raised:
+        limited.transfers.SignUpload(pb.SignUploadRequest(project="demo", domain="development"))
+    assert "other" not in raised.value.details()
+    stand.sync("c2", slots=0, namespaces=["demo-development"])
+    stand.create()
+    stand.sync("c2", slots=0, namespaces=[])
+    stand.register(version="v2")
+
+
+def test_clusters_not_heard_of_for_long_do_not_say_what_is_served(stand) -> None:
+    stand.register()
+    stand.sync("c1", slots=0, namespaces=["other-development"])
+    with stand.database.transaction() as connection:
+        connection.execute(sa.text("UPDATE clusters SET last_seen = now() - interval '1 hour'"))
+    stand.create()
+
+
 def test_what_admin_does_not_know_is_to_be_forgotten(stand) -> None:
     unknown = pb.RunReport(run_uid="gone", epoch=run_pb2.Epoch(generation=1, number=3))
     (answer,) = stand.sync(runs=[unknown])

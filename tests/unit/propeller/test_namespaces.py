@@ -1,0 +1,44 @@
+import asyncio
+from typing import Any
+
+import pytest
+
+from limosa_propeller.kube.errors import ApiError
+from limosa_propeller.namespaces import Namespaces
+
+
+class FakeVerbs:
+    def __init__(self, error: ApiError | None = None) -> None:
+        self.error = error
+        self.asked: list[str] = []
+
+    async def list(self, resource: object, namespace: object, labels: str) -> tuple[list[Any], str]:
+        self.asked.append(labels)
+        if self.error is not None:
+            raise self.error
+        return [{"metadata": {"name": name}} for name in ("demo-staging", "demo-development")], "1"
+
+
+def served(verbs: FakeVerbs, configured: tuple[str, ...] = ()) -> tuple[str, ...]:
+    return asyncio.run(Namespaces(verbs).served(configured))  # type: ignore[arg-type]
+
+
+def test_what_is_configured_is_served_without_a_question() -> None:
+    verbs = FakeVerbs()
+    assert served(verbs, ("a-development",)) == ("a-development",)
+    assert verbs.asked == []
+
+
+def test_without_configuration_the_labelled_namespaces_are_served() -> None:
+    verbs = FakeVerbs()
+    assert served(verbs) == ("demo-development", "demo-staging")
+    assert verbs.asked == ["limosa.dev/project,limosa.dev/domain"]
+
+
+def test_an_operator_that_may_not_list_namespaces_takes_what_comes() -> None:
+    assert served(FakeVerbs(ApiError(403, "Forbidden", "no"))) == ()
+
+
+def test_a_failing_api_server_is_not_taken_for_an_empty_cluster() -> None:
+    with pytest.raises(ApiError):
+        served(FakeVerbs(ApiError(500, "InternalError", "no")))
