@@ -10,7 +10,7 @@ from limosa_idl.core.v1alpha1 import types_pb2
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, UnionValue
 from limosa_idl.core.v1alpha1.types_pb2 import LiteralType
 from limosa_model import values
-from limosa_model.plain import PlainError, from_plain
+from limosa_model.plain import PlainError, from_plain, parse_duration
 from limosa_model.types import describe
 
 _JSON_KINDS = {"collection", "map_value", "record"}
@@ -214,6 +214,12 @@ def _scalar(text: str, type_: LiteralType) -> Any:
         if text.lower() not in _BOOLEANS:
             raise PlainError("", f"expected bool (true or false), got {text!r}")
         return _BOOLEANS[text.lower()]
+    if simple == types_pb2.SIMPLE_TYPE_DURATION:
+        try:
+            parse_duration(text)
+        except (ValueError, OverflowError) as error:
+            message = f"expected {describe(type_)}, such as 10m, 90s, 1h30m, or seconds; got {text!r}"
+            raise PlainError("", message) from error
     if simple == types_pb2.SIMPLE_TYPE_NONE:
         if text.lower() not in ("none", "null"):
             raise PlainError("", f"expected None, got {text!r}")
@@ -227,12 +233,15 @@ def _json_or_file(text: str, type_: LiteralType) -> Any:
         content = _read(Path(name))
         return _parse_yaml(content, name) if name.endswith((".yaml", ".yml")) else _parse_json(content, name)
     try:
-        return json.loads(text)
+        data = json.loads(text)
     except ValueError as error:
         example = "[1, 2]" if type_.WhichOneof("kind") == "collection" else '{"name": 1}'
         raise PlainError(
             "", f"expected {describe(type_)} as JSON, such as '{example}', or @file; got {text!r} ({error})"
         ) from error
+    if type_.WhichOneof("kind") == "collection" and not isinstance(data, list):
+        raise PlainError("", f"expected {describe(type_)}, all in one value, such as '[1, 2]'; got {text!r}")
+    return data
 
 
 def _read(path: Path) -> str:

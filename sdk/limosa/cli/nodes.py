@@ -38,6 +38,35 @@ def node_path(client: Client, run: str, node: str, index: int | None) -> str:
     return found[0]
 
 
+def check_attempt(client: Client, run: str, node: str, index: int | None, attempt: int) -> None:
+    """Refuses an attempt that is known not to exist.
+
+    Args:
+        client: Of the server that has the run.
+        run: The run's name.
+        node: Path of a node; empty for all of them.
+        index: Item of a map node; None for all of them.
+        attempt: From 1.
+
+    Raises:
+        LimosaError: No node item in question had that many attempts.
+        RemoteError: The run is not there.
+    """
+    most = 0
+    for one in client.get_run(run).snapshots:
+        if node and one.key.node_path != node:
+            continue
+        state = one.WhichOneof("state")
+        if state == "node":
+            most = max(most, one.node.launches)
+        elif state == "launch" and index in (None, one.key.index):
+            most = max(most, one.key.launch + 1)
+    if 0 < most < attempt:
+        place = " ".join(part for part in (run, node) if part)
+        had = "there was one" if most == 1 else f"there were {most}"
+        raise LimosaError("UnknownAttempt", f"there is no attempt {attempt}", place, had)
+
+
 def _check_item(detail: RunDetail, path: str, index: int) -> None:
     states = [s.node for s in detail.snapshots if s.key.node_path == path and not s.key.HasField("index")]
     items = next((state.items for state in states if state.items), None)

@@ -1,5 +1,8 @@
 """Admin's calls, one method each."""
 
+import contextlib
+import difflib
+import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -112,7 +115,8 @@ class Client:
 
     def get_run(self, name: str) -> pb.RunDetail:
         """A run with its graph and latest snapshots."""
-        return self.connection.call(self._runs.GetRun, pb.GetRunRequest(id=self.run_id(name)))
+        with self._naming(name):
+            return self.connection.call(self._runs.GetRun, pb.GetRunRequest(id=self.run_id(name)))
 
     def list_runs(
         self, *, phases: Iterable["run_pb2.RunPhase.ValueType"] = (), target: str = ""
@@ -130,18 +134,20 @@ class Client:
 
     def abort_run(self, name: str, reason: str) -> pb.Run:
         """Asks for a run's end."""
-        return self.connection.call(
-            self._runs.AbortRun, pb.AbortRunRequest(id=self.run_id(name), reason=reason)
-        )
+        request = pb.AbortRunRequest(id=self.run_id(name), reason=reason)
+        with self._naming(name):
+            return self.connection.call(self._runs.AbortRun, request)
 
     def delete_run(self, name: str) -> None:
         """Deletes a finished run with everything it left."""
-        self.connection.call(self._runs.DeleteRun, pb.DeleteRunRequest(id=self.run_id(name)))
+        with self._naming(name):
+            self.connection.call(self._runs.DeleteRun, pb.DeleteRunRequest(id=self.run_id(name)))
 
     def run_data(self, name: str, node_path: str = "", index: int | None = None) -> pb.GetRunDataResponse:
         """Inputs and outputs of a run or of one of its node items."""
         request = pb.GetRunDataRequest(id=self.run_id(name), node_path=node_path, index=index)
-        return self.connection.call(self._runs.GetRunData, request)
+        with self._naming(name):
+            return self.connection.call(self._runs.GetRunData, request)
 
     def watch_run(
         self,
@@ -173,6 +179,8 @@ class Client:
                 made = self.connection.error(error)
                 lost_for = float("inf") if answered is None else time.monotonic() - answered
                 if not isinstance(made, RemoteError) or not is_transient(error) or lost_for > PATIENCE_S:
+                    if answered is None:
+                        self._suggest_run(made, name)
                     raise made from error
                 on_trouble(made)
             pause = next(pauses)
@@ -200,7 +208,9 @@ class Client:
         try:
             yield from self.connection.stream(self._runs.TailLogs, request, None)
         except grpc.RpcError as error:
-            raise self.connection.error(error) from error
+            made = self.connection.error(error)
+            self._suggest_run(made, name)
+            raise made from error
 
     def sign_bundle_upload(self, digest: str, size: int) -> pb.SignedTransfer:
         """Where a code bundle of that digest goes."""
@@ -230,6 +240,26 @@ class Client:
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token
+
+    @contextlib.contextmanager
+    def _naming(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except RemoteError as error:
+            self._suggest_run(error, name)
+            raise
+
+    def _suggest_run(self, error: Exception, name: str) -> None:
+        """Adds the nearest of the newest runs to the error of one that is not there."""
+        if not isinstance(error, RemoteError) or error.code != RemoteError.NOT_FOUND or error.remedy:
+            return
+        try:
+            known = [run.name for run in itertools.islice(self.list_runs(), _PAGE)]
+        except RemoteError:
+            return  # the first error says enough
+        close = difflib.get_close_matches(name, known, n=1)
+        if name not in known:
+            error.remedy = f"did you mean '{close[0]}'?" if close else "limosa get runs lists them"
 
     def run_id(self, name: str) -> pb.RunId:
         """The id of a run of the target's project-domain."""

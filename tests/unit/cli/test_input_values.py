@@ -1,5 +1,6 @@
 """Inputs as a person writes them."""
 
+import datetime as dt
 import json
 
 import click
@@ -254,3 +255,16 @@ def test_nesting_without_end_is_refused(tmp_path, suffix, type_):
             read(wanted, "--rows", text)
     with pytest.raises(LimosaError, match="nested too deeply"):
         read(wanted, "--inputs-file", str(tmp_path / f"deep{suffix}"))
+
+
+@pytest.mark.parametrize(
+    ("type_", "texts", "message"),
+    [
+        (dt.timedelta, ["banana"], "such as 10m, 90s, 1h30m, or seconds; got 'banana'"),
+        (list[int], ["1", "2"], r"all in one value, such as '\[1, 2\]'; got '2'"),
+    ],
+)
+def test_what_does_not_fit_says_what_would(type_, texts, message):
+    words = [word for text in texts for word in ("--rows", text)]
+    with pytest.raises(LimosaError, match=message):
+        read(interface(rows=type_), *words)

@@ -164,3 +164,23 @@ def threading_wait(context):
     left = threading.Event()
     context.add_callback(left.set)
     left.wait(5)
+
+
+@pytest.mark.parametrize("call", ["get_run", "delete_run", "run_data", "watch_run", "logs", "abort_run"])
+def test_an_unknown_run_suggests_the_nearest(admin, call):
+    method = {"logs": "TailLogs", "run_data": "GetRunData"}.get(call, call.title().replace("_", ""))
+    refused = Refuse(grpc.StatusCode.NOT_FOUND, "there is no run 'calm-hern'")
+    admin.script[method] = [[refused]] if call in ("watch_run", "logs") else [refused]
+    admin.script["ListRuns"] = [pb.ListRunsResponse(runs=[pb.Run(name="calm-heron"), pb.Run(name="other")])]
+    arguments = ("calm-hern", "why") if call == "abort_run" else ("calm-hern",)
+    with client_of(admin.port) as client, pytest.raises(RemoteError) as caught:
+        list(getattr(client, call)(*arguments) or ())
+    assert caught.value.remedy == "did you mean 'calm-heron'?"
+
+
+def test_a_run_that_is_there_is_not_suggested_for_itself(admin):
+    admin.script["GetRunData"] = [Refuse(grpc.StatusCode.NOT_FOUND, "there is no node n9")]
+    admin.script["ListRuns"] = [pb.ListRunsResponse(runs=[pb.Run(name="r")])]
+    with client_of(admin.port) as client, pytest.raises(RemoteError) as caught:
+        client.run_data("r", "n9")
+    assert caught.value.remedy == ""

@@ -28,11 +28,13 @@ def command(
 ) -> int:
     """Show what the tasks of RUN printed, or those of one NODE (its path or name, as the tree shows them)."""
     from limosa.cli.console import say, write_result
-    from limosa.cli.nodes import node_path
+    from limosa.cli.nodes import check_attempt, node_path
 
     launch = None if attempt is None else attempt - 1
     with open_target(TargetFlags(**target)) as client:
         node = node_path(client, run, node, index)
+        if attempt is not None:
+            check_attempt(client, run, node, index, attempt)
         chunks = client.logs(run, node_path=node, index=index, launch=launch, follow=follow, tail_lines=tail)
         empty = True
         try:

@@ -1,0 +1,31 @@
+"""What a person names of a run: refused where the run has no such thing."""
+
+import pytest
+
+from limosa.cli.nodes import check_attempt
+from limosa.errors import LimosaError
+from limosa_idl.admin.v1alpha1.admin_pb2 import RunDetail
+from limosa_idl.run.v1alpha1 import run_pb2 as pb
+
+
+class Server:
+    """Knows one run: n0 with two attempts, the map n1 whose item 3 had three."""
+
+    def get_run(self, name):
+        node = pb.Snapshot(key=pb.SnapshotKey(node_path="n0"), node=pb.NodeState(launches=2))
+        item = pb.Snapshot(key=pb.SnapshotKey(node_path="n1", index=3, launch=2), launch=pb.LaunchState())
+        return RunDetail(snapshots=[node, item])
+
+
+@pytest.mark.parametrize(
+    ("node", "index", "attempt"),
+    [("n0", None, 2), ("n1", 3, 3), ("n1", None, 3), ("", None, 3), ("n2", None, 9)],
+)
+def test_attempts_that_there_are_or_may_be(node, index, attempt):
+    check_attempt(Server(), "r", node, index, attempt)
+
+
+@pytest.mark.parametrize(("node", "index", "attempt"), [("n0", None, 3), ("n1", 3, 4), ("", None, 9)])
+def test_an_attempt_there_was_not_is_refused(node, index, attempt):
+    with pytest.raises(LimosaError, match=f"there is no attempt {attempt}; there were"):
+        check_attempt(Server(), "r", node, index, attempt)
