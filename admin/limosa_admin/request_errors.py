@@ -5,6 +5,7 @@ import enum
 from collections.abc import Sequence
 
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
+from limosa_model import failures
 from limosa_model.problems import Problem
 
 
@@ -20,6 +21,7 @@ class Reason(enum.Enum):
     EXHAUSTED = "exhausted"
     UNAVAILABLE = "unavailable"
     TOO_LATE = "too late"
+    DAMAGED = "damaged"
 
 
 class RequestError(Exception):
@@ -50,6 +52,13 @@ def invalid(what: str, problems: Sequence[Problem]) -> RequestError:
 def not_found(what: str, remedy: str = "") -> RequestError:
     """Nothing of that name exists."""
     return RequestError(Reason.NOT_FOUND, f"{what} does not exist" + (f"; {remedy}" if remedy else ""))
+
+
+def damaged(what: str) -> RequestError:
+    """An object of a run is not what was written."""
+    message = f"{what} is damaged: the object in the store is not what was written; run the workflow again"
+    failure = failures.system(failures.Code.CORRUPT_DATA, message, retryable=False)
+    return RequestError(Reason.DAMAGED, message, failure)
 
 
 def nearest(name: str, known: Sequence[str]) -> str:

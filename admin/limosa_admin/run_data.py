@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from google.protobuf.message import DecodeError
 
-from limosa_admin.request_errors import Reason, RequestError, not_found
+from limosa_admin.request_errors import Reason, RequestError, damaged, not_found
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface, Variable
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap, Offloaded
@@ -78,7 +78,8 @@ class RunData:
         """Interface, inputs and outputs of a node or an item of a map, with a note where something is not known.
 
         Raises:
-            RequestError: NOT_FOUND for a path that the graph lacks, INVALID for an index where there is no map.
+            RequestError: NOT_FOUND for a path that the graph lacks, INVALID for an index where there is no map,
+                DAMAGED for a stored value that is not what was written.
         """
         scope, node, branch = self._locate(path)
         interface = self._interface(node, path, index)
@@ -217,7 +218,7 @@ class RunData:
             if commit.WhichOneof("outputs") == "offloaded":
                 return LiteralMap.FromString(self._read(commit.offloaded)).literals
         except DecodeError as error:
-            raise NotKnown(f"the commit of {item} is damaged") from error
+            raise damaged(f"the commit of {item}") from error
         return commit.inline.literals
 
     def _loaded(self, literal: Literal) -> Literal:
@@ -226,7 +227,7 @@ class RunData:
         try:
             return Literal.FromString(self._read(literal.offloaded))
         except DecodeError as error:
-            raise NotKnown(f"{literal.offloaded.uri} is damaged") from error
+            raise damaged(literal.offloaded.uri) from error
 
     def _read(self, reference: Offloaded) -> bytes:
         key = layout.key_of(self._store.settings.url, reference.uri)
@@ -237,7 +238,7 @@ class RunData:
             raise NotKnown(f"{reference.uri} has {reference.size} bytes; download it")
         data = self._get(key, f"{reference.uri} does not exist")
         if reference.digest and reference.digest != f"sha256:{sha256_hex(data)}":
-            raise NotKnown(f"{reference.uri} is damaged: its digest differs")
+            raise damaged(reference.uri)
         return data
 
     def _get(self, key: str, absent: str) -> bytes:

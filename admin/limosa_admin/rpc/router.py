@@ -30,6 +30,7 @@ _STATUS = {
     Reason.EXHAUSTED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     Reason.TOO_LATE: grpc.StatusCode.DEADLINE_EXCEEDED,
+    Reason.DAMAGED: grpc.StatusCode.DATA_LOSS,
 }
 _STORE_REASON = {
     ErrorCode.NOT_FOUND: Reason.NOT_FOUND,

@@ -132,7 +132,13 @@ class RunPage:
             if delta is None:
                 raise not_found(f"run '{chosen.run.name}'")
             closure = Closure.FromString(entities.spec(connection, delta.run["closure_digest"]))
-        data = self._view.data(delta.run, chosen.node_path, chosen.index)
+        try:
+            data = self._view.data(delta.run, chosen.node_path, chosen.index)
+        except RequestError as error:
+            if error.reason is not Reason.DAMAGED:
+                raise
+            # One damaged value must not hide the rest of the page.
+            data = pb.GetRunDataResponse(note=error.message)
         tree = run_tree.build(closure, delta.snapshots)
         now = dt.datetime.now(dt.timezone.utc)
         return _Seen(chosen, delta.run, self._view.message(delta.run), tree, data, now)

@@ -45,6 +45,7 @@ _STATUS = {
     Reason.EXHAUSTED: 503,
     Reason.UNAVAILABLE: 503,
     Reason.TOO_LATE: 504,
+    Reason.DAMAGED: 500,
 }
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "

@@ -5,7 +5,7 @@ import pathlib
 import pytest
 
 from limosa_admin import run_data
-from limosa_admin.request_errors import RequestError
+from limosa_admin.request_errors import Reason, RequestError
 from limosa_admin.run_data import RunData
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface, Variable
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap, Offloaded
@@ -183,7 +183,6 @@ def test_a_commit_whose_outputs_lie_elsewhere(world: World) -> None:
         ("other/development/data/a", {}, "lies outside of the run's project and domain"),
         ("demo/production/data/a", {}, "lies outside of the run's project and domain"),
         ("demo/development/data/a", {"uri": "s3://elsewhere/a"}, "lies outside"),
-        ("demo/development/data/a", {"digest": "sha256:00"}, "is damaged"),
         ("demo/development/data/a", {"size": 10**9}, "download it"),
     ],
 )
@@ -195,9 +194,20 @@ def test_a_reference_is_not_followed_blindly(
     assert expected in world.read("n0").note
 
 
+def test_a_value_with_another_digest_is_damaged(world: World) -> None:
+    reference = offloaded(world, b"", "demo/development/data/a", digest="sha256:00").offloaded
+    world.store.put(commit_key(PREFIX, "n0", None), Commit(offloaded=reference).SerializeToString())
+    with pytest.raises(RequestError, match="is damaged"):
+        world.read("n0")
+
+
 def test_damaged_and_huge_objects_are_said_to_be(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.store.put(commit_key(PREFIX, "n0", None), b"\xff\xff")
-    assert "the commit of n0 is damaged" in world.read("n0").note
+    with pytest.raises(RequestError, match="the commit of n0 is damaged") as raised:
+        world.read("n0")
+    assert raised.value.reason is Reason.DAMAGED
+    assert raised.value.failure is not None
+    assert raised.value.failure.code == "CorruptData"
     monkeypatch.setattr(run_data, "MOST_BYTES", 1)
     assert "has more than 1 bytes" in world.read("n0").note
 
