@@ -37,7 +37,7 @@ def resolve(
     if kind == "collection":
         return values.collection([resolve(item, output, inputs) for item in data.collection.items])
     if kind == "map_value":
-        items = data.map_value.items.items()
+        items = sorted(data.map_value.items.items())
         return values.literal_map({key: resolve(item, output, inputs) for key, item in items})
     raise BindingError("a binding without a value")
 

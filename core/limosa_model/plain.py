@@ -131,7 +131,7 @@ def _record(data: dict[str, Any], record: types_pb2.RecordType, place: str) -> l
             raise PlainError(place, f"{record.name} needs its field '{name}' ({describe(field.type)})")
         else:
             fields[name] = field.default_value
-    return literal_pb2.Literal(record=literal_pb2.Record(fields=fields))
+    return values.record(fields)
 
 
 def _reference(data: Any, type_: types_pb2.LiteralType, place: str) -> literal_pb2.Literal:

@@ -1,8 +1,8 @@
 """Literals: making them, and showing them as plain data."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -12,6 +12,7 @@ from limosa_idl.core.v1alpha1 import literal_pb2 as pb
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 # The message is called None, which Python reserves.
 _None = getattr(pb, "None")
+_T = TypeVar("_T")
 _EPOCH = dt.datetime(1970, 1, 1)
 _MICROSECOND = dt.timedelta(microseconds=1)
 
@@ -79,8 +80,26 @@ def collection(items: Sequence[pb.Literal]) -> pb.Literal:
 
 
 def literal_map(items: Mapping[str, pb.Literal]) -> pb.Literal:
-    """A dictionary literal."""
-    return pb.Literal(map_value=pb.LiteralMap(literals=items))
+    """A dictionary literal; its keys keep their order."""
+    return pb.Literal(map_value=pb.LiteralMap(literals=items, order=order_of(items)))
+
+
+def record(fields: Mapping[str, pb.Literal]) -> pb.Literal:
+    """A record literal; its fields keep their order."""
+    return pb.Literal(record=pb.Record(fields=fields, order=order_of(fields)))
+
+
+def order_of(keys: Iterable[str]) -> list[str]:
+    """The keys in their order, or nothing where that is sorted order: a message's own maps have none."""
+    ordered = list(keys)
+    return [] if ordered == sorted(ordered) else ordered
+
+
+def in_order(entries: Mapping[str, _T], order: Sequence[str]) -> list[tuple[str, _T]]:
+    """A message's entries as their author ordered them; sorted where the order is not known or not theirs."""
+    if len(order) == len(entries) and all(key in entries for key in order):
+        return [(key, entries[key]) for key in order]
+    return sorted(entries.items(), key=lambda entry: entry[0])
 
 
 def to_datetime(value: pb.DateTime) -> dt.datetime:
@@ -144,9 +163,10 @@ def to_plain(literal: pb.Literal) -> Any:
     if kind == "collection":
         return [to_plain(item) for item in literal.collection.literals]
     if kind == "map_value":
-        return {key: to_plain(value) for key, value in sorted(literal.map_value.literals.items())}
+        entries = in_order(literal.map_value.literals, literal.map_value.order)
+        return {key: to_plain(value) for key, value in entries}
     if kind == "record":
-        return {key: to_plain(value) for key, value in literal.record.fields.items()}
+        return {key: to_plain(value) for key, value in in_order(literal.record.fields, literal.record.order)}
     if kind == "struct_value":
         return from_value(literal.struct_value)
     return _plain_reference(literal)
@@ -175,7 +195,7 @@ def from_value(value: pb.Value) -> Any:
     if kind == "list":
         return [from_value(item) for item in value.list.values]
     if kind == "object":
-        return {key: from_value(item) for key, item in value.object.fields.items()}
+        return {key: from_value(item) for key, item in in_order(value.object.fields, value.object.order)}
     return getattr(value, kind)
 
 
@@ -198,7 +218,7 @@ def _to_value(value: Any, place: str) -> pb.Value:
             if not isinstance(key, str):
                 raise ValueError(f"{place}: key {key!r} is {type(key).__name__}; keys must be str")
             fields[key] = _to_value(item, f"{place}.{key}")
-        return pb.Value(object=pb.Value.Object(fields=fields))
+        return pb.Value(object=pb.Value.Object(fields=fields, order=order_of(fields)))
     if isinstance(value, (list, tuple)):
         items = [_to_value(item, f"{place}[{i}]") for i, item in enumerate(value)]
         return pb.Value(list=pb.Value.List(values=items))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from limosa.cli.following import fetched, in_order
+from limosa.cli.following import fetched
 from limosa.errors import LimosaError
 from limosa.remote import ClientTransfer
 from limosa.render.outputs import json_text
@@ -38,7 +38,7 @@ class Downloads:
             for variable in variables:
                 if variable.name in outputs.literals:
                     literal = fetched(outputs.literals[variable.name], self._transfer)
-                    plain[variable.name] = in_order(self._value(literal, variable.name), variable.type)
+                    plain[variable.name] = self._value(literal, variable.name)
             values = self._directory / VALUES_FILE
             values.write_text(json_text(plain), encoding="utf-8")
         except OSError as error:

@@ -14,7 +14,6 @@ from limosa.render.tree import summary, tree
 from limosa.types.transfer import TransferContext
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
-from limosa_idl.core.v1alpha1.types_pb2 import LiteralType
 from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_model.values import to_plain
 
@@ -117,30 +116,10 @@ def plain_values(
     literals: LiteralMap, variables: "Sequence[Variable]", transfer: TransferContext
 ) -> dict[str, Any]:
     """As `plain_map`, with a transfer at hand."""
-    types = {variable.name: variable.type for variable in variables}
-    names = [*types, *sorted(set(literals.literals) - set(types))]
+    declared = [variable.name for variable in variables]
+    names = [*declared, *sorted(set(literals.literals) - set(declared))]
     found = {name: fetched(literals.literals[name], transfer) for name in names if name in literals.literals}
-    return {name: in_order(to_plain(literal), types.get(name)) for name, literal in found.items()}
-
-
-def in_order(data: Any, type_: LiteralType | None) -> Any:
-    """Plain data with the fields of records in the order of their type."""
-    kind = type_.WhichOneof("kind") if type_ is not None else None
-    if type_ is None or kind is None:
-        return data
-    if kind == "record" and isinstance(data, dict):
-        fields = [field for field in type_.record.fields if field.name in data]
-        return {field.name: in_order(data[field.name], field.type) for field in fields}
-    if kind == "collection" and isinstance(data, list):
-        return [in_order(item, type_.collection) for item in data]
-    if kind == "map_value" and isinstance(data, dict):
-        return {key: in_order(item, type_.map_value) for key, item in data.items()}
-    if kind == "union_type" and isinstance(data, dict):
-        names = set(data)
-        for variant in type_.union_type.variants:
-            if {field.name for field in variant.type.record.fields} == names:
-                return in_order(data, variant.type)
-    return data
+    return {name: to_plain(literal) for name, literal in found.items()}
 
 
 def fetched(literal: Literal, transfer: TransferContext) -> Literal:
@@ -159,6 +138,7 @@ def fetched(literal: Literal, transfer: TransferContext) -> Literal:
         made = Literal()
         for key, item in literal.map_value.literals.items():
             made.map_value.literals[key].CopyFrom(fetched(item, transfer))
+        made.map_value.order.extend(literal.map_value.order)
         return made
     return literal
 

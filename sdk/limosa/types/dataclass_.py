@@ -8,8 +8,9 @@ from typing import Any, get_type_hints
 from limosa.types.converter import TypeProblem, ValueProblem, literal_mismatch, mismatch, type_name
 from limosa.types.registry import literal_type, to_literal, to_python
 from limosa.types.transfer import NoTransfer, TransferContext
-from limosa_idl.core.v1alpha1.literal_pb2 import Literal, Record
+from limosa_idl.core.v1alpha1.literal_pb2 import Literal
 from limosa_idl.core.v1alpha1.types_pb2 import LiteralType, RecordType
+from limosa_model import values
 
 _under_way: "ContextVar[tuple[type, ...]]" = ContextVar("limosa_records", default=())
 
@@ -51,7 +52,7 @@ class _Converter:
                 fields[field.name] = to_literal(getattr(value, field.name), field_type, transfer)
             except (ValueProblem, ValueError) as error:
                 raise ValueProblem.inside(f".{field.name}", error) from error
-        return Literal(record=Record(fields=fields))
+        return values.record(fields)
 
     def to_python(self, literal: Literal, python_type: type, transfer: TransferContext) -> Any:
         if literal.WhichOneof("value") != "record":

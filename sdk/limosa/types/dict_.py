@@ -5,7 +5,7 @@ from typing import Any
 from limosa.types.converter import TypeProblem, ValueProblem, literal_mismatch, mismatch, type_name
 from limosa.types.registry import element_types, literal_type, to_literal, to_python
 from limosa.types.transfer import TransferContext
-from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
+from limosa_idl.core.v1alpha1.literal_pb2 import Literal
 from limosa_idl.core.v1alpha1.types_pb2 import SIMPLE_TYPE_STRUCT, LiteralType
 from limosa_model import values
 
@@ -30,7 +30,7 @@ class _Converter:
                 literals[key] = to_literal(item, element, transfer)
             except (ValueProblem, ValueError) as error:
                 raise ValueProblem.inside(f"[{key!r}]", error) from error
-        return Literal(map_value=LiteralMap(literals=literals))
+        return values.literal_map(literals)
 
     def to_python(self, literal: Literal, python_type: Any, transfer: TransferContext) -> Any:
         if _is_untyped(python_type):
@@ -40,9 +40,8 @@ class _Converter:
         if literal.WhichOneof("value") != "map_value":
             raise literal_mismatch(type_name(python_type), literal)
         element = _element(python_type)
-        # Protobuf maps have no order; sorted keys at least give every reader the same one.
         items = {}
-        for key, item in sorted(literal.map_value.literals.items()):
+        for key, item in values.in_order(literal.map_value.literals, literal.map_value.order):
             try:
                 items[key] = to_python(item, element, transfer)
             except (ValueProblem, ValueError) as error:

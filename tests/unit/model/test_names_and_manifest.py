@@ -108,7 +108,7 @@ def test_a_local_manifest_takes_the_objects_uid():
     [
         ("closure", "%%%", "spec.closure: is not base64"),
         ("closure", base64.b64encode(b"x").decode(), "spec.closure: is not gzip"),
-        ("closure", base64.b64encode(gzip.compress(b"other")).decode(), "spec.closureDigest: says"),
+        ("closure", base64.b64encode(gzip.compress(b"other", mtime=0)).decode(), "spec.closureDigest: says"),
         ("inputs", base64.b64encode(b"\xff\xff").decode(), "spec.inputs: is not a LiteralMap"),
         ("epoch", "x", "spec.epoch: is not {generation, number}"),
     ],

@@ -1,4 +1,3 @@
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,9 +34,7 @@ POD = PodEnvironment(
 )
 
 
-@pytest.mark.parametrize(
-    "pod", [POD, POD._replace(index=None, inputs=None, inputs_uri="s3://b/i")]
-)
+@pytest.mark.parametrize("pod", [POD, POD._replace(index=None, inputs=None, inputs_uri="s3://b/i")])
 def test_environment_comes_back(pod):
     environ = pod.to_environ()
     assert all(is_contract_variable(name) for name in environ)

@@ -71,3 +71,19 @@ def test_summaries_fit_their_width():
     text = values.summarize(values.string("word " * 100), width=30)
     assert len(text) == 30
     assert text.endswith("…")
+
+
+@given(st.permutations(["zebra", "ant", "mole", "bee"]))
+def test_keys_keep_their_order_on_the_wire(keys):
+    typed = values.literal_map({key: values.integer(number) for number, key in enumerate(keys)})
+    untyped = values.struct({"outer": {key: number for number, key in enumerate(keys)}})
+    fields = values.record({key: values.integer(number) for number, key in enumerate(keys)})
+    assert list(values.to_plain(wire(typed))) == keys
+    assert list(values.to_plain(wire(untyped))["outer"]) == keys
+    assert list(values.to_plain(wire(fields))) == keys
+
+
+def test_an_order_that_is_not_the_keys_is_not_believed():
+    literal = values.literal_map({"b": values.integer(1), "a": values.integer(2)})
+    literal.map_value.order.append("c")
+    assert list(values.to_plain(literal)) == ["a", "b"]

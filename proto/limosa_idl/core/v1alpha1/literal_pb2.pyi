@@ -287,14 +287,20 @@ class Value(google.protobuf.message.Message):
             def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
 
         FIELDS_FIELD_NUMBER: builtins.int
+        ORDER_FIELD_NUMBER: builtins.int
         @property
         def fields(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, global___Value]: ...
+        @property
+        def order(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+            """The keys as their author ordered them; empty where that is sorted order."""
+
         def __init__(
             self,
             *,
             fields: collections.abc.Mapping[builtins.str, global___Value] | None = ...,
+            order: collections.abc.Iterable[builtins.str] | None = ...,
         ) -> None: ...
-        def ClearField(self, field_name: typing.Literal["fields", b"fields"]) -> None: ...
+        def ClearField(self, field_name: typing.Literal["fields", b"fields", "order", b"order"]) -> None: ...
 
     NULL_FIELD_NUMBER: builtins.int
     BOOLEAN_FIELD_NUMBER: builtins.int
@@ -353,16 +359,22 @@ class Record(google.protobuf.message.Message):
         def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
 
     FIELDS_FIELD_NUMBER: builtins.int
+    ORDER_FIELD_NUMBER: builtins.int
     @property
     def fields(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, global___Literal]:
         """By field name. Every field of the type without a default is present."""
+
+    @property
+    def order(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The names as their type orders them; empty where that is sorted order. For people: readers go by name."""
 
     def __init__(
         self,
         *,
         fields: collections.abc.Mapping[builtins.str, global___Literal] | None = ...,
+        order: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["fields", b"fields"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["fields", b"fields", "order", b"order"]) -> None: ...
 
 global___Record = Record
 
@@ -426,14 +438,20 @@ class LiteralMap(google.protobuf.message.Message):
         def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
 
     LITERALS_FIELD_NUMBER: builtins.int
+    ORDER_FIELD_NUMBER: builtins.int
     @property
     def literals(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, global___Literal]: ...
+    @property
+    def order(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The keys as their author ordered them; empty where that is sorted order."""
+
     def __init__(
         self,
         *,
         literals: collections.abc.Mapping[builtins.str, global___Literal] | None = ...,
+        order: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["literals", b"literals"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["literals", b"literals", "order", b"order"]) -> None: ...
 
 global___LiteralMap = LiteralMap
 
