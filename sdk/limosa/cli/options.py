@@ -54,19 +54,17 @@ def output_option(function: _Function) -> _Function:
     return option(function)
 
 
-class _Seconds(click.ParamType):
-    """A finite length of time above zero."""
-
-    name = "seconds"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        try:
-            seconds = float(value)
-        except ValueError:
-            seconds = math.nan
-        if not (math.isfinite(seconds) and seconds > 0):
-            self.fail(f"{value!r} is not a number of seconds above 0, such as 600", param, ctx)
-        return seconds
+def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """A finite length of time above zero. Raises click.BadParameter."""
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = math.nan
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise click.BadParameter(f"{value!r} is not a number of seconds above 0, such as 600", ctx, param)
+    return seconds
 
 
 def inputs_file_option(function: _Function) -> _Function:
@@ -81,7 +79,7 @@ def inputs_file_option(function: _Function) -> _Function:
 
 def timeout_option(text: str) -> Callable[[_Function], _Function]:
     """Adds --timeout with a help text."""
-    return click.option("--timeout", type=_Seconds(), metavar="SECONDS", help=text)
+    return click.option("--timeout", callback=_seconds, metavar="SECONDS", help=text)
 
 
 def resolve_settings(flags: dict[str, Any], start: Path | None = None) -> "Settings":
