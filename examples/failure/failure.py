@@ -1,7 +1,7 @@
 """What failing looks like: a task that needs retries, a clean error, a branch.
 
-    limosa run --remote failure.py --threshold 3     # succeeds at the third attempt
-    limosa run --remote failure.py --threshold 300   # fails, and shows where and why
+limosa run --remote failure.py --threshold 3     # succeeds at the third attempt
+limosa run --remote failure.py --threshold 300   # fails, and shows where and why
 """
 
 import random

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
-from limosa import File, Resources, conditional, map_task, task, workflow
-
 from model import FLAGS, NUMBERS, TARGET, HouseModel, fit, r_squared
+
+from limosa import File, Resources, conditional, map_task, task, workflow
 
 SMALL = Resources(cpu="250m", mem="512Mi")
 

@@ -63,7 +63,9 @@ def fit(houses: pd.DataFrame, penalty: float) -> HouseModel:
     target = np.log(houses[TARGET].to_numpy(float))
     gram = scaled.T @ scaled + penalty * np.eye(scaled.shape[1])
     weights = np.linalg.solve(gram, scaled.T @ (target - target.mean()))
-    return HouseModel(list(table.columns), means.tolist(), scales.tolist(), weights.tolist(), float(target.mean()))
+    return HouseModel(
+        list(table.columns), means.tolist(), scales.tolist(), weights.tolist(), float(target.mean())
+    )
 
 
 def r_squared(model: HouseModel, houses: pd.DataFrame) -> float:

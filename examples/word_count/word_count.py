@@ -1,6 +1,6 @@
 """Which words do these texts use most? One pod per text, then one that adds up.
 
-    limosa run --remote word_count.py --texts texts
+limosa run --remote word_count.py --texts texts
 """
 
 import re

@@ -62,7 +62,8 @@ class Condition:
             "ConditionUsed",
             "the truth of a condition is known only in the run",
             str(caller()),
-            "join conditions with & and | in parentheses, not with 'and', 'or' or a chain such as a < b < c",
+            'branch with conditional("name").if_(…).then(…).else_().then(…), and join conditions with & and | in '
+            "parentheses, not with 'and', 'or' or a chain such as a < b < c",
         )
 
     def _join(self, kind: str, other: Any) -> "Condition":

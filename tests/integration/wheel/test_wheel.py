@@ -56,7 +56,17 @@ def test_init_demo_and_run_from_a_wheel_in_an_empty_environment(wheel, tmp_path)
     call(UV, "venv", "--python", sys.executable, venv, cwd=tmp_path)
     python = venv / "bin" / "python"
     lock = ROOT / "requirements" / "dev.lock"
-    call(UV, "pip", "install", "--python", python, "-c", lock, f"limosa[sandbox] @ {wheel.as_uri()}", cwd=tmp_path)
+    call(
+        UV,
+        "pip",
+        "install",
+        "--python",
+        python,
+        "-c",
+        lock,
+        f"limosa[sandbox] @ {wheel.as_uri()}",
+        cwd=tmp_path,
+    )
     env = {
         "PATH": f"{venv / 'bin'}:/usr/bin:/bin",
         "HOME": str(tmp_path / "home"),
@@ -68,7 +78,9 @@ def test_init_demo_and_run_from_a_wheel_in_an_empty_environment(wheel, tmp_path)
     limosa = venv / "bin" / "limosa"
     call(limosa, "init", "project", cwd=tmp_path, env=env)
     project = tmp_path / "project"
-    [flow] = [path for path in project.rglob("*.py") if "test" not in path.name and path.name != "__init__.py"]
+    [flow] = [
+        path for path in project.rglob("*.py") if "test" not in path.name and path.name != "__init__.py"
+    ]
     try:
         call(limosa, "demo", "start", cwd=project, env=env)
         printed = call(limosa, "run", "--remote", flow, cwd=project, env=env)

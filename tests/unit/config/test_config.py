@@ -1,6 +1,7 @@
 """Configuration: which value wins, where it came from, what a bad file says."""
 
 import pytest
+
 from limosa.config import ConfigError, Context, ContextFile, resolve
 
 

@@ -123,7 +123,8 @@ CASES = {
     "and": (
         "return conditional('c').if_((number(x=1) > 0) and (number(x=2) > 0)).then(number(x=1)).else_().fail('no')",
         "-> int",
-        "flow.py:{body}: the truth of a condition is known only in the run; join conditions with & and | in parentheses, "
+        'flow.py:{body}: the truth of a condition is known only in the run; branch with conditional("name").if_(…).then(…).else_().then(…), '
+        "and join conditions with & and | in parentheses, "
         "not with 'and', 'or' or a chain such as a < b < c",
     ),
     "unknown field": (
