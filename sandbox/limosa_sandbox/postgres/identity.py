@@ -15,6 +15,8 @@ from pathlib import Path
 
 _PR_SET_PDEATHSIG, _PR_SET_KEEPCAPS, _PR_CAP_AMBIENT = 1, 8, 47
 _PR_CAP_AMBIENT_RAISE = 2
+_PR_SET_SECUREBITS = 28
+_SECBIT_NO_SETUID_FIXUP = 1 << 2
 _CAP_DAC_READ_SEARCH = 2
 _CAPABILITY_VERSION_3 = 0x20080522
 
@@ -48,6 +50,8 @@ class Identity:
             if uid is not None and gid is not None:
                 if libc:
                     libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
+                    # Else access(2), by which initdb looks for its programs, would not count the capability.
+                    libc.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
                 os.setgroups([])
                 os.setresgid(gid, gid, gid) if hasattr(os, "setresgid") else os.setgid(gid)
                 os.setresuid(uid, uid, uid) if hasattr(os, "setresuid") else os.setuid(uid)

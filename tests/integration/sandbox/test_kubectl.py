@@ -42,7 +42,7 @@ spec:
             type: object
             properties: {phase: {type: string}}
 """
-WIDGET = "{apiVersion: limosa.test/v1, kind: Widget, metadata: {name: w1}, spec: {size: %s}}"
+WIDGET = "---\n{apiVersion: limosa.test/v1, kind: Widget, metadata: {name: w1}, spec: {size: %s}}"
 POD = """
 apiVersion: v1
 kind: Pod
@@ -131,7 +131,9 @@ def test_bad_custom_resources_are_explained(kubectl, widget):
     assert "spec.size in body should be less than or equal to 10" in kubectl(
         "apply", "-f", "-", text=WIDGET % 99, code=1
     )
-    unknown = "{apiVersion: limosa.test/v1, kind: Widget, metadata: {name: w2}, spec: {size: 1, suprise: 2}}"
+    unknown = (
+        "---\n{apiVersion: limosa.test/v1, kind: Widget, metadata: {name: w2}, spec: {size: 1, suprise: 2}}"
+    )
     assert 'unknown field "spec.suprise"' in kubectl("apply", "-f", "-", text=unknown, code=1)
 
 
@@ -220,5 +222,5 @@ def test_what_is_not_served_says_so(kubectl):
         "apply", "--server-side", "-f", "-", text=POD % "1", code=1
     )
     assert "no matches for kind" in kubectl(
-        "apply", "-f", "-", text="{apiVersion: apps/v1, kind: Deployment, metadata: {name: d}}", code=1
+        "apply", "-f", "-", text="---\n{apiVersion: apps/v1, kind: Deployment, metadata: {name: d}}", code=1
     )
