@@ -12,6 +12,7 @@ import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
 import google.protobuf.timestamp_pb2
+import limosa_idl.core.v1alpha1.failure_pb2
 import limosa_idl.core.v1alpha1.interface_pb2
 import limosa_idl.core.v1alpha1.literal_pb2
 import limosa_idl.run.v1alpha1.run_pb2
@@ -398,12 +399,20 @@ class CreateRunRequest(google.protobuf.message.Message):
     INPUTS_FIELD_NUMBER: builtins.int
     LABELS_FIELD_NUMBER: builtins.int
     ANNOTATIONS_FIELD_NUMBER: builtins.int
+    PRIORITY_FIELD_NUMBER: builtins.int
+    CACHE_MODE_FIELD_NUMBER: builtins.int
+    MAX_PARALLELISM_FIELD_NUMBER: builtins.int
     project: builtins.str
     domain: builtins.str
     name: builtins.str
     """Chosen by the client ("calm-heron-4f2a"); a name with equal request is answered with the run that exists,
     with another request it is ALREADY_EXISTS.
     """
+    priority: builtins.int
+    """Greater ones are claimed first; 0 is usual."""
+    cache_mode: limosa_idl.run.v1alpha1.run_pb2.CacheMode.ValueType
+    max_parallelism: builtins.int
+    """Most node items launched at once; 0: as the platform allows."""
     @property
     def target(self) -> global___EntityId:
         """Task, workflow or launch plan."""
@@ -424,9 +433,12 @@ class CreateRunRequest(google.protobuf.message.Message):
         inputs: limosa_idl.core.v1alpha1.literal_pb2.LiteralMap | None = ...,
         labels: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
         annotations: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        priority: builtins.int = ...,
+        cache_mode: limosa_idl.run.v1alpha1.run_pb2.CacheMode.ValueType = ...,
+        max_parallelism: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["inputs", b"inputs", "target", b"target"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["annotations", b"annotations", "domain", b"domain", "inputs", b"inputs", "labels", b"labels", "name", b"name", "project", b"project", "target", b"target"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["annotations", b"annotations", "cache_mode", b"cache_mode", "domain", b"domain", "inputs", b"inputs", "labels", b"labels", "max_parallelism", b"max_parallelism", "name", b"name", "priority", b"priority", "project", b"project", "target", b"target"]) -> None: ...
 
 global___CreateRunRequest = CreateRunRequest
 
@@ -463,6 +475,9 @@ class Run(google.protobuf.message.Message):
     CLUSTER_FIELD_NUMBER: builtins.int
     ABORT_REQUESTED_FIELD_NUMBER: builtins.int
     ABORT_REASON_FIELD_NUMBER: builtins.int
+    PARENT_FIELD_NUMBER: builtins.int
+    RESUMED_FROM_FIELD_NUMBER: builtins.int
+    PRIORITY_FIELD_NUMBER: builtins.int
     uid: builtins.str
     project: builtins.str
     domain: builtins.str
@@ -475,6 +490,9 @@ class Run(google.protobuf.message.Message):
     abort_requested: builtins.bool
     abort_reason: builtins.str
     """Why it was aborted, and by whom."""
+    resumed_from: builtins.str
+    """Name of the run that it resumed; empty for others."""
+    priority: builtins.int
     @property
     def target(self) -> global___EntityId: ...
     @property
@@ -483,6 +501,10 @@ class Run(google.protobuf.message.Message):
     def created_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     @property
     def labels(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    @property
+    def parent(self) -> limosa_idl.run.v1alpha1.run_pb2.ParentRun:
+        """The run that made it; absent where a person did."""
+
     def __init__(
         self,
         *,
@@ -499,9 +521,12 @@ class Run(google.protobuf.message.Message):
         cluster: builtins.str = ...,
         abort_requested: builtins.bool = ...,
         abort_reason: builtins.str = ...,
+        parent: limosa_idl.run.v1alpha1.run_pb2.ParentRun | None = ...,
+        resumed_from: builtins.str = ...,
+        priority: builtins.int = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["created_at", b"created_at", "state", b"state", "target", b"target"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["abort_reason", b"abort_reason", "abort_requested", b"abort_requested", "cluster", b"cluster", "created_at", b"created_at", "created_by", b"created_by", "domain", b"domain", "labels", b"labels", "name", b"name", "project", b"project", "state", b"state", "target", b"target", "uid", b"uid", "url", b"url"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["created_at", b"created_at", "parent", b"parent", "state", b"state", "target", b"target"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["abort_reason", b"abort_reason", "abort_requested", b"abort_requested", "cluster", b"cluster", "created_at", b"created_at", "created_by", b"created_by", "domain", b"domain", "labels", b"labels", "name", b"name", "parent", b"parent", "priority", b"priority", "project", b"project", "resumed_from", b"resumed_from", "state", b"state", "target", b"target", "uid", b"uid", "url", b"url"]) -> None: ...
 
 global___Run = Run
 
@@ -645,6 +670,281 @@ class AbortRunRequest(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["id", b"id", "reason", b"reason"]) -> None: ...
 
 global___AbortRunRequest = AbortRunRequest
+
+@typing.final
+class ResumeRunRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
+    FROM_NODES_FIELD_NUMBER: builtins.int
+    DRY_RUN_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """Name of the new run."""
+    version: builtins.str
+    """Version of the target to run; empty: the old run's."""
+    dry_run: builtins.bool
+    """Only say what would be reused."""
+    @property
+    def id(self) -> global___RunId:
+        """The run to go on from; it must have ended."""
+
+    @property
+    def from_nodes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Paths of nodes that run again with everything that depends on them, even where they match."""
+
+    def __init__(
+        self,
+        *,
+        id: global___RunId | None = ...,
+        name: builtins.str = ...,
+        version: builtins.str = ...,
+        from_nodes: collections.abc.Iterable[builtins.str] | None = ...,
+        dry_run: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["id", b"id"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["dry_run", b"dry_run", "from_nodes", b"from_nodes", "id", b"id", "name", b"name", "version", b"version"]) -> None: ...
+
+global___ResumeRunRequest = ResumeRunRequest
+
+@typing.final
+class ResumeRunResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: builtins.int
+    NODES_FIELD_NUMBER: builtins.int
+    @property
+    def run(self) -> global___Run:
+        """Absent for a dry run."""
+
+    @property
+    def nodes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ResumedNode]:
+        """In graph order."""
+
+    def __init__(
+        self,
+        *,
+        run: global___Run | None = ...,
+        nodes: collections.abc.Iterable[global___ResumedNode] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["run", b"run"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["nodes", b"nodes", "run", b"run"]) -> None: ...
+
+global___ResumeRunResponse = ResumeRunResponse
+
+@typing.final
+class ResumedNode(google.protobuf.message.Message):
+    """What resuming decided about one node."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NODE_PATH_FIELD_NUMBER: builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: builtins.int
+    REUSED_FIELD_NUMBER: builtins.int
+    ITEMS_REUSED_FIELD_NUMBER: builtins.int
+    ITEMS_FIELD_NUMBER: builtins.int
+    DETAIL_FIELD_NUMBER: builtins.int
+    CODE_CHANGED_FIELD_NUMBER: builtins.int
+    node_path: builtins.str
+    display_name: builtins.str
+    reused: builtins.bool
+    items_reused: builtins.int
+    """Items reused, where the node is a map."""
+    items: builtins.int
+    detail: builtins.str
+    """For people: why it runs, or what is noteworthy about its reuse."""
+    code_changed: builtins.bool
+    """Reused although the code of its task has changed."""
+    def __init__(
+        self,
+        *,
+        node_path: builtins.str = ...,
+        display_name: builtins.str = ...,
+        reused: builtins.bool = ...,
+        items_reused: builtins.int = ...,
+        items: builtins.int = ...,
+        detail: builtins.str = ...,
+        code_changed: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["code_changed", b"code_changed", "detail", b"detail", "display_name", b"display_name", "items", b"items", "items_reused", b"items_reused", "node_path", b"node_path", "reused", b"reused"]) -> None: ...
+
+global___ResumedNode = ResumedNode
+
+@typing.final
+class SignalRunRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    SIGNAL_FIELD_NUMBER: builtins.int
+    @property
+    def id(self) -> global___RunId: ...
+    @property
+    def signal(self) -> limosa_idl.run.v1alpha1.run_pb2.Signal:
+        """`by` and `at` are filled in by admin."""
+
+    def __init__(
+        self,
+        *,
+        id: global___RunId | None = ...,
+        signal: limosa_idl.run.v1alpha1.run_pb2.Signal | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["id", b"id", "signal", b"signal"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["id", b"id", "signal", b"signal"]) -> None: ...
+
+global___SignalRunRequest = SignalRunRequest
+
+@typing.final
+class SignalRunResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+global___SignalRunResponse = SignalRunResponse
+
+@typing.final
+class CacheEntry(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: builtins.int
+    DOMAIN_FIELD_NUMBER: builtins.int
+    TASK_FIELD_NUMBER: builtins.int
+    KEY_FIELD_NUMBER: builtins.int
+    CACHE_VERSION_FIELD_NUMBER: builtins.int
+    RUN_NAME_FIELD_NUMBER: builtins.int
+    NODE_PATH_FIELD_NUMBER: builtins.int
+    INDEX_FIELD_NUMBER: builtins.int
+    CREATED_AT_FIELD_NUMBER: builtins.int
+    LAST_USED_AT_FIELD_NUMBER: builtins.int
+    HITS_FIELD_NUMBER: builtins.int
+    project: builtins.str
+    domain: builtins.str
+    task: builtins.str
+    """Name of the task."""
+    key: builtins.str
+    """sha256 (hex) of task, cache version, interface and inputs."""
+    cache_version: builtins.str
+    run_name: builtins.str
+    node_path: builtins.str
+    index: builtins.int
+    hits: builtins.int
+    @property
+    def created_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    @property
+    def last_used_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        project: builtins.str = ...,
+        domain: builtins.str = ...,
+        task: builtins.str = ...,
+        key: builtins.str = ...,
+        cache_version: builtins.str = ...,
+        run_name: builtins.str = ...,
+        node_path: builtins.str = ...,
+        index: builtins.int | None = ...,
+        created_at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        last_used_at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        hits: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_index", b"_index", "created_at", b"created_at", "index", b"index", "last_used_at", b"last_used_at"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_index", b"_index", "cache_version", b"cache_version", "created_at", b"created_at", "domain", b"domain", "hits", b"hits", "index", b"index", "key", b"key", "last_used_at", b"last_used_at", "node_path", b"node_path", "project", b"project", "run_name", b"run_name", "task", b"task"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_index", b"_index"]) -> typing.Literal["index"] | None: ...
+
+global___CacheEntry = CacheEntry
+
+@typing.final
+class ListCacheRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: builtins.int
+    DOMAIN_FIELD_NUMBER: builtins.int
+    TASK_FIELD_NUMBER: builtins.int
+    LIMIT_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    project: builtins.str
+    domain: builtins.str
+    task: builtins.str
+    """Empty: all."""
+    limit: builtins.int
+    """1 to 200; 0 means 50. Newest first."""
+    page_token: builtins.str
+    def __init__(
+        self,
+        *,
+        project: builtins.str = ...,
+        domain: builtins.str = ...,
+        task: builtins.str = ...,
+        limit: builtins.int = ...,
+        page_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["domain", b"domain", "limit", b"limit", "page_token", b"page_token", "project", b"project", "task", b"task"]) -> None: ...
+
+global___ListCacheRequest = ListCacheRequest
+
+@typing.final
+class ListCacheResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    @property
+    def entries(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___CacheEntry]: ...
+    def __init__(
+        self,
+        *,
+        entries: collections.abc.Iterable[global___CacheEntry] | None = ...,
+        next_page_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["entries", b"entries", "next_page_token", b"next_page_token"]) -> None: ...
+
+global___ListCacheResponse = ListCacheResponse
+
+@typing.final
+class InvalidateCacheRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: builtins.int
+    DOMAIN_FIELD_NUMBER: builtins.int
+    TASK_FIELD_NUMBER: builtins.int
+    CACHE_VERSION_FIELD_NUMBER: builtins.int
+    KEY_FIELD_NUMBER: builtins.int
+    project: builtins.str
+    domain: builtins.str
+    task: builtins.str
+    """Of these at least one is set; all that are set must match."""
+    cache_version: builtins.str
+    key: builtins.str
+    def __init__(
+        self,
+        *,
+        project: builtins.str = ...,
+        domain: builtins.str = ...,
+        task: builtins.str = ...,
+        cache_version: builtins.str = ...,
+        key: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cache_version", b"cache_version", "domain", b"domain", "key", b"key", "project", b"project", "task", b"task"]) -> None: ...
+
+global___InvalidateCacheRequest = InvalidateCacheRequest
+
+@typing.final
+class InvalidateCacheResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    INVALIDATED_FIELD_NUMBER: builtins.int
+    invalidated: builtins.int
+    def __init__(
+        self,
+        *,
+        invalidated: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["invalidated", b"invalidated"]) -> None: ...
+
+global___InvalidateCacheResponse = InvalidateCacheResponse
 
 @typing.final
 class DeleteRunRequest(google.protobuf.message.Message):
@@ -1024,19 +1324,25 @@ class RunReport(google.protobuf.message.Message):
     RUN_UID_FIELD_NUMBER: builtins.int
     EPOCH_FIELD_NUMBER: builtins.int
     PHASE_FIELD_NUMBER: builtins.int
+    SIGNALS_TAKEN_FIELD_NUMBER: builtins.int
     run_uid: builtins.str
     phase: limosa_idl.run.v1alpha1.run_pb2.RunPhase.ValueType
     @property
     def epoch(self) -> limosa_idl.run.v1alpha1.run_pb2.Epoch: ...
+    @property
+    def signals_taken(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Paths of gates whose signals the run's state shows."""
+
     def __init__(
         self,
         *,
         run_uid: builtins.str = ...,
         epoch: limosa_idl.run.v1alpha1.run_pb2.Epoch | None = ...,
         phase: limosa_idl.run.v1alpha1.run_pb2.RunPhase.ValueType = ...,
+        signals_taken: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["epoch", b"epoch"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["epoch", b"epoch", "phase", b"phase", "run_uid", b"run_uid"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["epoch", b"epoch", "phase", b"phase", "run_uid", b"run_uid", "signals_taken", b"signals_taken"]) -> None: ...
 
 global___RunReport = RunReport
 
@@ -1087,6 +1393,7 @@ class DesiredRun(google.protobuf.message.Message):
     DESIRED_FIELD_NUMBER: builtins.int
     SPEC_FIELD_NUMBER: builtins.int
     ABORT_REASON_FIELD_NUMBER: builtins.int
+    SIGNALS_FIELD_NUMBER: builtins.int
     run_uid: builtins.str
     desired: global___Desired.ValueType
     abort_reason: builtins.str
@@ -1096,6 +1403,10 @@ class DesiredRun(google.protobuf.message.Message):
     def spec(self) -> limosa_idl.run.v1alpha1.run_pb2.RunSpec:
         """Absent when the report had this run and epoch."""
 
+    @property
+    def signals(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[limosa_idl.run.v1alpha1.run_pb2.Signal]:
+        """All of the run so far; repeated until its state shows that they were taken."""
+
     def __init__(
         self,
         *,
@@ -1104,9 +1415,10 @@ class DesiredRun(google.protobuf.message.Message):
         desired: global___Desired.ValueType = ...,
         spec: limosa_idl.run.v1alpha1.run_pb2.RunSpec | None = ...,
         abort_reason: builtins.str = ...,
+        signals: collections.abc.Iterable[limosa_idl.run.v1alpha1.run_pb2.Signal] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["epoch", b"epoch", "spec", b"spec"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["abort_reason", b"abort_reason", "desired", b"desired", "epoch", b"epoch", "run_uid", b"run_uid", "spec", b"spec"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["abort_reason", b"abort_reason", "desired", b"desired", "epoch", b"epoch", "run_uid", b"run_uid", "signals", b"signals", "spec", b"spec"]) -> None: ...
 
 global___DesiredRun = DesiredRun
 
@@ -1164,3 +1476,292 @@ class PublishResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["stale_run_uids", b"stale_run_uids"]) -> None: ...
 
 global___PublishResponse = PublishResponse
+
+@typing.final
+class LookupCacheRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class Lookup(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        RUN_UID_FIELD_NUMBER: builtins.int
+        NODE_PATH_FIELD_NUMBER: builtins.int
+        INDEX_FIELD_NUMBER: builtins.int
+        TASK_FIELD_NUMBER: builtins.int
+        KEY_FIELD_NUMBER: builtins.int
+        RESERVE_FIELD_NUMBER: builtins.int
+        run_uid: builtins.str
+        node_path: builtins.str
+        index: builtins.int
+        task: builtins.str
+        """Task name and sha256 (hex) of the key."""
+        key: builtins.str
+        reserve: builtins.bool
+        """Reserve the key where there is no result."""
+        def __init__(
+            self,
+            *,
+            run_uid: builtins.str = ...,
+            node_path: builtins.str = ...,
+            index: builtins.int | None = ...,
+            task: builtins.str = ...,
+            key: builtins.str = ...,
+            reserve: builtins.bool = ...,
+        ) -> None: ...
+        def HasField(self, field_name: typing.Literal["_index", b"_index", "index", b"index"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["_index", b"_index", "index", b"index", "key", b"key", "node_path", b"node_path", "reserve", b"reserve", "run_uid", b"run_uid", "task", b"task"]) -> None: ...
+        def WhichOneof(self, oneof_group: typing.Literal["_index", b"_index"]) -> typing.Literal["index"] | None: ...
+
+    CLUSTER_UID_FIELD_NUMBER: builtins.int
+    LOOKUPS_FIELD_NUMBER: builtins.int
+    cluster_uid: builtins.str
+    @property
+    def lookups(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___LookupCacheRequest.Lookup]: ...
+    def __init__(
+        self,
+        *,
+        cluster_uid: builtins.str = ...,
+        lookups: collections.abc.Iterable[global___LookupCacheRequest.Lookup] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cluster_uid", b"cluster_uid", "lookups", b"lookups"]) -> None: ...
+
+global___LookupCacheRequest = LookupCacheRequest
+
+@typing.final
+class LookupCacheResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class Answer(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        class _Outcome:
+            ValueType = typing.NewType("ValueType", builtins.int)
+            V: typing_extensions.TypeAlias = ValueType
+
+        class _OutcomeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[LookupCacheResponse.Answer._Outcome.ValueType], builtins.type):
+            DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+            OUTCOME_UNSPECIFIED: LookupCacheResponse.Answer._Outcome.ValueType  # 0
+            OUTCOME_MISS: LookupCacheResponse.Answer._Outcome.ValueType  # 1
+            OUTCOME_HIT: LookupCacheResponse.Answer._Outcome.ValueType  # 2
+            OUTCOME_RESERVED: LookupCacheResponse.Answer._Outcome.ValueType  # 3
+            """Nobody has the result; the asker is to make it and renews the reservation meanwhile."""
+            OUTCOME_TAKEN: LookupCacheResponse.Answer._Outcome.ValueType  # 4
+            """Someone else makes it; ask again."""
+
+        class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper): ...
+        OUTCOME_UNSPECIFIED: LookupCacheResponse.Answer.Outcome.ValueType  # 0
+        OUTCOME_MISS: LookupCacheResponse.Answer.Outcome.ValueType  # 1
+        OUTCOME_HIT: LookupCacheResponse.Answer.Outcome.ValueType  # 2
+        OUTCOME_RESERVED: LookupCacheResponse.Answer.Outcome.ValueType  # 3
+        """Nobody has the result; the asker is to make it and renews the reservation meanwhile."""
+        OUTCOME_TAKEN: LookupCacheResponse.Answer.Outcome.ValueType  # 4
+        """Someone else makes it; ask again."""
+
+        OUTCOME_FIELD_NUMBER: builtins.int
+        COMMIT_URI_FIELD_NUMBER: builtins.int
+        RUN_NAME_FIELD_NUMBER: builtins.int
+        HOLDER_FIELD_NUMBER: builtins.int
+        outcome: global___LookupCacheResponse.Answer.Outcome.ValueType
+        commit_uri: builtins.str
+        """HIT: where the commit lies."""
+        run_name: builtins.str
+        holder: builtins.str
+        """TAKEN: who makes it."""
+        def __init__(
+            self,
+            *,
+            outcome: global___LookupCacheResponse.Answer.Outcome.ValueType = ...,
+            commit_uri: builtins.str = ...,
+            run_name: builtins.str = ...,
+            holder: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["commit_uri", b"commit_uri", "holder", b"holder", "outcome", b"outcome", "run_name", b"run_name"]) -> None: ...
+
+    ANSWERS_FIELD_NUMBER: builtins.int
+    @property
+    def answers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___LookupCacheResponse.Answer]:
+        """One per lookup, in order."""
+
+    def __init__(
+        self,
+        *,
+        answers: collections.abc.Iterable[global___LookupCacheResponse.Answer] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["answers", b"answers"]) -> None: ...
+
+global___LookupCacheResponse = LookupCacheResponse
+
+@typing.final
+class StoreCacheRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class Result(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        RUN_UID_FIELD_NUMBER: builtins.int
+        NODE_PATH_FIELD_NUMBER: builtins.int
+        INDEX_FIELD_NUMBER: builtins.int
+        TASK_FIELD_NUMBER: builtins.int
+        KEY_FIELD_NUMBER: builtins.int
+        CACHE_VERSION_FIELD_NUMBER: builtins.int
+        COMMIT_URI_FIELD_NUMBER: builtins.int
+        RENEW_FIELD_NUMBER: builtins.int
+        OVERWRITE_FIELD_NUMBER: builtins.int
+        run_uid: builtins.str
+        node_path: builtins.str
+        index: builtins.int
+        task: builtins.str
+        key: builtins.str
+        cache_version: builtins.str
+        commit_uri: builtins.str
+        """Where the commit lies; empty: only renew or give up the reservation."""
+        renew: builtins.bool
+        """Without a commit: true renews, false gives up."""
+        overwrite: builtins.bool
+        """Replaces a result that is there."""
+        def __init__(
+            self,
+            *,
+            run_uid: builtins.str = ...,
+            node_path: builtins.str = ...,
+            index: builtins.int | None = ...,
+            task: builtins.str = ...,
+            key: builtins.str = ...,
+            cache_version: builtins.str = ...,
+            commit_uri: builtins.str = ...,
+            renew: builtins.bool = ...,
+            overwrite: builtins.bool = ...,
+        ) -> None: ...
+        def HasField(self, field_name: typing.Literal["_index", b"_index", "index", b"index"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["_index", b"_index", "cache_version", b"cache_version", "commit_uri", b"commit_uri", "index", b"index", "key", b"key", "node_path", b"node_path", "overwrite", b"overwrite", "renew", b"renew", "run_uid", b"run_uid", "task", b"task"]) -> None: ...
+        def WhichOneof(self, oneof_group: typing.Literal["_index", b"_index"]) -> typing.Literal["index"] | None: ...
+
+    CLUSTER_UID_FIELD_NUMBER: builtins.int
+    RESULTS_FIELD_NUMBER: builtins.int
+    cluster_uid: builtins.str
+    @property
+    def results(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___StoreCacheRequest.Result]: ...
+    def __init__(
+        self,
+        *,
+        cluster_uid: builtins.str = ...,
+        results: collections.abc.Iterable[global___StoreCacheRequest.Result] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cluster_uid", b"cluster_uid", "results", b"results"]) -> None: ...
+
+global___StoreCacheRequest = StoreCacheRequest
+
+@typing.final
+class StoreCacheResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LOST_FIELD_NUMBER: builtins.int
+    @property
+    def lost(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Positions of renewals that came too late: someone else has the reservation."""
+
+    def __init__(
+        self,
+        *,
+        lost: collections.abc.Iterable[builtins.int] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["lost", b"lost"]) -> None: ...
+
+global___StoreCacheResponse = StoreCacheResponse
+
+@typing.final
+class LaunchChildrenRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class Child(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        RUN_UID_FIELD_NUMBER: builtins.int
+        NODE_PATH_FIELD_NUMBER: builtins.int
+        TARGET_FIELD_NUMBER: builtins.int
+        INPUTS_FIELD_NUMBER: builtins.int
+        ABORT_FIELD_NUMBER: builtins.int
+        run_uid: builtins.str
+        """The parent and its node."""
+        node_path: builtins.str
+        abort: builtins.bool
+        """End it, if it is there."""
+        @property
+        def target(self) -> global___EntityId: ...
+        @property
+        def inputs(self) -> limosa_idl.core.v1alpha1.literal_pb2.LiteralMap: ...
+        def __init__(
+            self,
+            *,
+            run_uid: builtins.str = ...,
+            node_path: builtins.str = ...,
+            target: global___EntityId | None = ...,
+            inputs: limosa_idl.core.v1alpha1.literal_pb2.LiteralMap | None = ...,
+            abort: builtins.bool = ...,
+        ) -> None: ...
+        def HasField(self, field_name: typing.Literal["inputs", b"inputs", "target", b"target"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["abort", b"abort", "inputs", b"inputs", "node_path", b"node_path", "run_uid", b"run_uid", "target", b"target"]) -> None: ...
+
+    CLUSTER_UID_FIELD_NUMBER: builtins.int
+    CHILDREN_FIELD_NUMBER: builtins.int
+    cluster_uid: builtins.str
+    @property
+    def children(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___LaunchChildrenRequest.Child]: ...
+    def __init__(
+        self,
+        *,
+        cluster_uid: builtins.str = ...,
+        children: collections.abc.Iterable[global___LaunchChildrenRequest.Child] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["children", b"children", "cluster_uid", b"cluster_uid"]) -> None: ...
+
+global___LaunchChildrenRequest = LaunchChildrenRequest
+
+@typing.final
+class LaunchChildrenResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class ChildState(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        RUN_UID_FIELD_NUMBER: builtins.int
+        NAME_FIELD_NUMBER: builtins.int
+        STATE_FIELD_NUMBER: builtins.int
+        FAILURE_FIELD_NUMBER: builtins.int
+        run_uid: builtins.str
+        name: builtins.str
+        @property
+        def state(self) -> limosa_idl.run.v1alpha1.run_pb2.RunState: ...
+        @property
+        def failure(self) -> limosa_idl.core.v1alpha1.failure_pb2.Failure:
+            """Set where the child cannot be made or does not exist."""
+
+        def __init__(
+            self,
+            *,
+            run_uid: builtins.str = ...,
+            name: builtins.str = ...,
+            state: limosa_idl.run.v1alpha1.run_pb2.RunState | None = ...,
+            failure: limosa_idl.core.v1alpha1.failure_pb2.Failure | None = ...,
+        ) -> None: ...
+        def HasField(self, field_name: typing.Literal["failure", b"failure", "state", b"state"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["failure", b"failure", "name", b"name", "run_uid", b"run_uid", "state", b"state"]) -> None: ...
+
+    CHILDREN_FIELD_NUMBER: builtins.int
+    @property
+    def children(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___LaunchChildrenResponse.ChildState]:
+        """One per child, in order."""
+
+    def __init__(
+        self,
+        *,
+        children: collections.abc.Iterable[global___LaunchChildrenResponse.ChildState] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["children", b"children"]) -> None: ...
+
+global___LaunchChildrenResponse = LaunchChildrenResponse

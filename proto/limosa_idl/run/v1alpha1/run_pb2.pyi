@@ -12,6 +12,7 @@ import google.protobuf.message
 import google.protobuf.timestamp_pb2
 import limosa_idl.core.v1alpha1.failure_pb2
 import limosa_idl.core.v1alpha1.literal_pb2
+import limosa_idl.workflow.v1alpha1.workflow_pb2
 import sys
 import typing
 
@@ -39,6 +40,8 @@ class _RunPhaseEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumT
     RUN_PHASE_SUCCEEDED: _RunPhase.ValueType  # 5
     RUN_PHASE_FAILED: _RunPhase.ValueType  # 6
     RUN_PHASE_ABORTED: _RunPhase.ValueType  # 7
+    RUN_PHASE_PARKED: _RunPhase.ValueType  # 8
+    """Nothing can be launched before something outside happens (a child run, a signal, a time); holds no slot."""
 
 class RunPhase(_RunPhase, metaclass=_RunPhaseEnumTypeWrapper): ...
 
@@ -53,6 +56,8 @@ RUN_PHASE_ABORTING: RunPhase.ValueType  # 4
 RUN_PHASE_SUCCEEDED: RunPhase.ValueType  # 5
 RUN_PHASE_FAILED: RunPhase.ValueType  # 6
 RUN_PHASE_ABORTED: RunPhase.ValueType  # 7
+RUN_PHASE_PARKED: RunPhase.ValueType  # 8
+"""Nothing can be launched before something outside happens (a child run, a signal, a time); holds no slot."""
 global___RunPhase = RunPhase
 
 class _NodePhase:
@@ -127,6 +132,50 @@ LAUNCH_PHASE_SUPERSEDED: LaunchPhase.ValueType  # 7
 """Another launch of the same node item committed first."""
 global___LaunchPhase = LaunchPhase
 
+class _CacheMode:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _CacheModeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_CacheMode.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    CACHE_MODE_UNSPECIFIED: _CacheMode.ValueType  # 0
+    """Hits are used, results are stored."""
+    CACHE_MODE_OVERWRITE: _CacheMode.ValueType  # 1
+    """Hits are not used, results replace what is stored."""
+    CACHE_MODE_SKIP: _CacheMode.ValueType  # 2
+    """Neither."""
+
+class CacheMode(_CacheMode, metaclass=_CacheModeEnumTypeWrapper): ...
+
+CACHE_MODE_UNSPECIFIED: CacheMode.ValueType  # 0
+"""Hits are used, results are stored."""
+CACHE_MODE_OVERWRITE: CacheMode.ValueType  # 1
+"""Hits are not used, results replace what is stored."""
+CACHE_MODE_SKIP: CacheMode.ValueType  # 2
+"""Neither."""
+global___CacheMode = CacheMode
+
+class _Origin:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _OriginEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Origin.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    ORIGIN_UNSPECIFIED: _Origin.ValueType  # 0
+    """A launch of this run."""
+    ORIGIN_CACHE: _Origin.ValueType  # 1
+    ORIGIN_REUSE: _Origin.ValueType  # 2
+    """An earlier run that was resumed."""
+
+class Origin(_Origin, metaclass=_OriginEnumTypeWrapper): ...
+
+ORIGIN_UNSPECIFIED: Origin.ValueType  # 0
+"""A launch of this run."""
+ORIGIN_CACHE: Origin.ValueType  # 1
+ORIGIN_REUSE: Origin.ValueType  # 2
+"""An earlier run that was resumed."""
+global___Origin = Origin
+
 @typing.final
 class Epoch(google.protobuf.message.Message):
     """Orders writers. A later claim has a greater epoch; compare generation, then number."""
@@ -196,6 +245,12 @@ class RunSpec(google.protobuf.message.Message):
     INPUTS_FIELD_NUMBER: builtins.int
     LABELS_FIELD_NUMBER: builtins.int
     ANNOTATIONS_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
+    PRIORITY_FIELD_NUMBER: builtins.int
+    PARENT_FIELD_NUMBER: builtins.int
+    CACHE_MODE_FIELD_NUMBER: builtins.int
+    REUSE_FIELD_NUMBER: builtins.int
+    MAX_PARALLELISM_FIELD_NUMBER: builtins.int
     run_uid: builtins.str
     name: builtins.str
     """Name, unique within project and domain at a time."""
@@ -205,6 +260,13 @@ class RunSpec(google.protobuf.message.Message):
     """sha256 (hex) of `closure`."""
     closure: builtins.bytes
     """Serialised Closure; empty when it is above the inline limit and read from `closures/<digest>.pb`."""
+    version: builtins.str
+    """Which version references without one mean; empty for runs made by hand."""
+    priority: builtins.int
+    """Runs of the same queue with a greater one are claimed first; 0 is usual."""
+    cache_mode: global___CacheMode.ValueType
+    max_parallelism: builtins.int
+    """Most node items launched at once; 0: as the platform allows."""
     @property
     def inputs(self) -> limosa_idl.core.v1alpha1.literal_pb2.LiteralMap: ...
     @property
@@ -212,6 +274,14 @@ class RunSpec(google.protobuf.message.Message):
     @property
     def annotations(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
         """Copied onto pods."""
+
+    @property
+    def parent(self) -> global___ParentRun:
+        """Absent for runs that no other run made."""
+
+    @property
+    def reuse(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Reuse]:
+        """Results of an earlier run that stand in for launches; see Reuse."""
 
     def __init__(
         self,
@@ -225,11 +295,109 @@ class RunSpec(google.protobuf.message.Message):
         inputs: limosa_idl.core.v1alpha1.literal_pb2.LiteralMap | None = ...,
         labels: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
         annotations: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        version: builtins.str = ...,
+        priority: builtins.int = ...,
+        parent: global___ParentRun | None = ...,
+        cache_mode: global___CacheMode.ValueType = ...,
+        reuse: collections.abc.Iterable[global___Reuse] | None = ...,
+        max_parallelism: builtins.int = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["inputs", b"inputs"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["annotations", b"annotations", "closure", b"closure", "closure_digest", b"closure_digest", "domain", b"domain", "inputs", b"inputs", "labels", b"labels", "name", b"name", "project", b"project", "run_uid", b"run_uid"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["inputs", b"inputs", "parent", b"parent"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["annotations", b"annotations", "cache_mode", b"cache_mode", "closure", b"closure", "closure_digest", b"closure_digest", "domain", b"domain", "inputs", b"inputs", "labels", b"labels", "max_parallelism", b"max_parallelism", "name", b"name", "parent", b"parent", "priority", b"priority", "project", b"project", "reuse", b"reuse", "run_uid", b"run_uid", "version", b"version"]) -> None: ...
 
 global___RunSpec = RunSpec
+
+@typing.final
+class ParentRun(google.protobuf.message.Message):
+    """The launch plan node (or eager call) that a run was made for."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RUN_UID_FIELD_NUMBER: builtins.int
+    RUN_NAME_FIELD_NUMBER: builtins.int
+    NODE_PATH_FIELD_NUMBER: builtins.int
+    DEPTH_FIELD_NUMBER: builtins.int
+    run_uid: builtins.str
+    run_name: builtins.str
+    node_path: builtins.str
+    depth: builtins.int
+    """1 for a child of a run that a person made."""
+    def __init__(
+        self,
+        *,
+        run_uid: builtins.str = ...,
+        run_name: builtins.str = ...,
+        node_path: builtins.str = ...,
+        depth: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["depth", b"depth", "node_path", b"node_path", "run_name", b"run_name", "run_uid", b"run_uid"]) -> None: ...
+
+global___ParentRun = ParentRun
+
+@typing.final
+class Reuse(google.protobuf.message.Message):
+    """A commit of an earlier run that becomes the commit of a node item of this one instead of a launch."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NODE_PATH_FIELD_NUMBER: builtins.int
+    INDEX_FIELD_NUMBER: builtins.int
+    RUN_PREFIX_FIELD_NUMBER: builtins.int
+    INPUT_DIGEST_FIELD_NUMBER: builtins.int
+    node_path: builtins.str
+    index: builtins.int
+    run_prefix: builtins.str
+    """Key prefix of the run whose commit it is, of the same project and domain."""
+    input_digest: builtins.str
+    """It counts only if the node item's inputs have this digest; "sha256:<hex>"."""
+    def __init__(
+        self,
+        *,
+        node_path: builtins.str = ...,
+        index: builtins.int | None = ...,
+        run_prefix: builtins.str = ...,
+        input_digest: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_index", b"_index", "index", b"index"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_index", b"_index", "index", b"index", "input_digest", b"input_digest", "node_path", b"node_path", "run_prefix", b"run_prefix"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_index", b"_index"]) -> typing.Literal["index"] | None: ...
+
+global___Reuse = Reuse
+
+@typing.final
+class Signal(google.protobuf.message.Message):
+    """What a person, or a program, tells a gate. The first one for a gate counts."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NODE_PATH_FIELD_NUMBER: builtins.int
+    APPROVED_FIELD_NUMBER: builtins.int
+    VALUE_FIELD_NUMBER: builtins.int
+    BY_FIELD_NUMBER: builtins.int
+    AT_FIELD_NUMBER: builtins.int
+    node_path: builtins.str
+    approved: builtins.bool
+    """Whether the gate lets through; false fails it."""
+    by: builtins.str
+    """Who sent it."""
+    @property
+    def value(self) -> limosa_idl.core.v1alpha1.literal_pb2.Literal: ...
+    @property
+    def at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        node_path: builtins.str = ...,
+        approved: builtins.bool = ...,
+        value: limosa_idl.core.v1alpha1.literal_pb2.Literal | None = ...,
+        by: builtins.str = ...,
+        at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["approved", b"approved", "at", b"at", "kind", b"kind", "value", b"value"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["approved", b"approved", "at", b"at", "by", b"by", "kind", b"kind", "node_path", b"node_path", "value", b"value"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["kind", b"kind"]) -> typing.Literal["approved", "value"] | None: ...
+
+global___Signal = Signal
 
 @typing.final
 class RunState(google.protobuf.message.Message):
@@ -298,6 +466,10 @@ class NodeState(google.protobuf.message.Message):
     ITEMS_RUNNING_FIELD_NUMBER: builtins.int
     LAUNCH_ID_FIELD_NUMBER: builtins.int
     BRANCH_TAKEN_FIELD_NUMBER: builtins.int
+    CHILD_RUN_FIELD_NUMBER: builtins.int
+    ORIGIN_FIELD_NUMBER: builtins.int
+    ORIGIN_RUN_FIELD_NUMBER: builtins.int
+    GRAPH_FIELD_NUMBER: builtins.int
     phase: global___NodePhase.ValueType
     kind: builtins.str
     """"task", "map", "branch", "sub_workflow"."""
@@ -319,6 +491,12 @@ class NodeState(google.protobuf.message.Message):
     """The launch whose commit counts, when SUCCEEDED and of kind task."""
     branch_taken: builtins.str
     """Branch nodes: id of the child taken."""
+    child_run: builtins.str
+    """Launch plan nodes: name of the child run."""
+    origin: global___Origin.ValueType
+    """Task and item: how the result came without a launch of this run."""
+    origin_run: builtins.str
+    """Run whose result it is, where `origin` says that it is another's."""
     @property
     def reason(self) -> global___Reason: ...
     @property
@@ -329,6 +507,10 @@ class NodeState(google.protobuf.message.Message):
     def started_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     @property
     def finished_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    @property
+    def graph(self) -> limosa_idl.workflow.v1alpha1.workflow_pb2.Closure:
+        """Dynamic nodes, once their graph is known: what they run."""
+
     def __init__(
         self,
         *,
@@ -350,9 +532,13 @@ class NodeState(google.protobuf.message.Message):
         items_running: builtins.int = ...,
         launch_id: builtins.str = ...,
         branch_taken: builtins.str = ...,
+        child_run: builtins.str = ...,
+        origin: global___Origin.ValueType = ...,
+        origin_run: builtins.str = ...,
+        graph: limosa_idl.workflow.v1alpha1.workflow_pb2.Closure | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["failure", b"failure", "finished_at", b"finished_at", "queued_at", b"queued_at", "reason", b"reason", "started_at", b"started_at"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["branch_taken", b"branch_taken", "display_name", b"display_name", "failure", b"failure", "finished_at", b"finished_at", "items", b"items", "items_failed", b"items_failed", "items_running", b"items_running", "items_succeeded", b"items_succeeded", "kind", b"kind", "launch_id", b"launch_id", "launches", b"launches", "phase", b"phase", "queued_at", b"queued_at", "reason", b"reason", "started_at", b"started_at", "system_failures", b"system_failures", "target", b"target", "user_failures", b"user_failures"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["failure", b"failure", "finished_at", b"finished_at", "graph", b"graph", "queued_at", b"queued_at", "reason", b"reason", "started_at", b"started_at"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["branch_taken", b"branch_taken", "child_run", b"child_run", "display_name", b"display_name", "failure", b"failure", "finished_at", b"finished_at", "graph", b"graph", "items", b"items", "items_failed", b"items_failed", "items_running", b"items_running", "items_succeeded", b"items_succeeded", "kind", b"kind", "launch_id", b"launch_id", "launches", b"launches", "origin", b"origin", "origin_run", b"origin_run", "phase", b"phase", "queued_at", b"queued_at", "reason", b"reason", "started_at", b"started_at", "system_failures", b"system_failures", "target", b"target", "user_failures", b"user_failures"]) -> None: ...
 
 global___NodeState = NodeState
 
@@ -527,12 +713,20 @@ class Commit(google.protobuf.message.Message):
     OFFLOADED_FIELD_NUMBER: builtins.int
     COMMITTED_AT_FIELD_NUMBER: builtins.int
     RUNTIME_VERSION_FIELD_NUMBER: builtins.int
+    GRAPH_INLINE_FIELD_NUMBER: builtins.int
+    GRAPH_OFFLOADED_FIELD_NUMBER: builtins.int
+    ORIGIN_FIELD_NUMBER: builtins.int
+    ORIGIN_RUN_FIELD_NUMBER: builtins.int
     run_uid: builtins.str
     launch_id: builtins.str
     input_digest: builtins.str
     """"sha256:<hex>" of the serialised inputs."""
     runtime_version: builtins.str
     """Version of the runtime that wrote it."""
+    graph_inline: builtins.bytes
+    origin: global___Origin.ValueType
+    """How the result came without running the task, and whose it is."""
+    origin_run: builtins.str
     @property
     def epoch(self) -> global___Epoch: ...
     @property
@@ -543,6 +737,8 @@ class Commit(google.protobuf.message.Message):
 
     @property
     def committed_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    @property
+    def graph_offloaded(self) -> limosa_idl.core.v1alpha1.literal_pb2.Offloaded: ...
     def __init__(
         self,
         *,
@@ -554,9 +750,16 @@ class Commit(google.protobuf.message.Message):
         offloaded: limosa_idl.core.v1alpha1.literal_pb2.Offloaded | None = ...,
         committed_at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         runtime_version: builtins.str = ...,
+        graph_inline: builtins.bytes = ...,
+        graph_offloaded: limosa_idl.core.v1alpha1.literal_pb2.Offloaded | None = ...,
+        origin: global___Origin.ValueType = ...,
+        origin_run: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["committed_at", b"committed_at", "epoch", b"epoch", "inline", b"inline", "offloaded", b"offloaded", "outputs", b"outputs"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["committed_at", b"committed_at", "epoch", b"epoch", "inline", b"inline", "input_digest", b"input_digest", "launch_id", b"launch_id", "offloaded", b"offloaded", "outputs", b"outputs", "run_uid", b"run_uid", "runtime_version", b"runtime_version"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["committed_at", b"committed_at", "epoch", b"epoch", "graph", b"graph", "graph_inline", b"graph_inline", "graph_offloaded", b"graph_offloaded", "inline", b"inline", "offloaded", b"offloaded", "outputs", b"outputs"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["committed_at", b"committed_at", "epoch", b"epoch", "graph", b"graph", "graph_inline", b"graph_inline", "graph_offloaded", b"graph_offloaded", "inline", b"inline", "input_digest", b"input_digest", "launch_id", b"launch_id", "offloaded", b"offloaded", "origin", b"origin", "origin_run", b"origin_run", "outputs", b"outputs", "run_uid", b"run_uid", "runtime_version", b"runtime_version"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["graph", b"graph"]) -> typing.Literal["graph_inline", "graph_offloaded"] | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["outputs", b"outputs"]) -> typing.Literal["inline", "offloaded"] | None: ...
 
 global___Commit = Commit

@@ -71,6 +71,9 @@ class TaskSpec(google.protobuf.message.Message):
     DESCRIPTION_FIELD_NUMBER: builtins.int
     SOURCE_FIELD_NUMBER: builtins.int
     PYTHON_FIELD_NUMBER: builtins.int
+    CONTAINER_FIELD_NUMBER: builtins.int
+    DYNAMIC_FIELD_NUMBER: builtins.int
+    EAGER_FIELD_NUMBER: builtins.int
     RESOURCES_FIELD_NUMBER: builtins.int
     RETRY_FIELD_NUMBER: builtins.int
     TIMEOUT_FIELD_NUMBER: builtins.int
@@ -83,6 +86,9 @@ class TaskSpec(google.protobuf.message.Message):
     POD_TEMPLATE_FIELD_NUMBER: builtins.int
     LABELS_FIELD_NUMBER: builtins.int
     ANNOTATIONS_FIELD_NUMBER: builtins.int
+    PRIORITY_FIELD_NUMBER: builtins.int
+    SHARED_MEMORY_FIELD_NUMBER: builtins.int
+    POD_TEMPLATE_NAME_FIELD_NUMBER: builtins.int
     name: builtins.str
     """"<module from the source root>.<function>"; unique within a project, domain and version."""
     description: builtins.str
@@ -92,12 +98,30 @@ class TaskSpec(google.protobuf.message.Message):
     """Image for the pod. Empty: the platform's task image."""
     pod_template: builtins.str
     """A strategic-merge patch over the pod, as JSON text. Empty: none."""
+    priority: builtins.int
+    """Where slots are short, greater ones are launched first; 0 is usual. Negative values are allowed."""
+    shared_memory: builtins.str
+    """Size of /dev/shm in Kubernetes notation; empty: as the container runtime gives it."""
+    pod_template_name: builtins.str
+    """Name of a PodTemplate of the run's namespace that the pod starts from. Empty: none."""
     @property
     def interface(self) -> limosa_idl.core.v1alpha1.interface_pb2.Interface: ...
     @property
     def source(self) -> limosa_idl.core.v1alpha1.interface_pb2.SourceLocation: ...
     @property
     def python(self) -> global___PythonTask: ...
+    @property
+    def container(self) -> global___ContainerTask:
+        """Any image; `container_image` is required."""
+
+    @property
+    def dynamic(self) -> global___PythonTask:
+        """Python code whose result is a graph, which then runs."""
+
+    @property
+    def eager(self) -> global___PythonTask:
+        """Python code that launches nodes while it runs."""
+
     @property
     def resources(self) -> global___Resources: ...
     @property
@@ -130,6 +154,9 @@ class TaskSpec(google.protobuf.message.Message):
         description: builtins.str = ...,
         source: limosa_idl.core.v1alpha1.interface_pb2.SourceLocation | None = ...,
         python: global___PythonTask | None = ...,
+        container: global___ContainerTask | None = ...,
+        dynamic: global___PythonTask | None = ...,
+        eager: global___PythonTask | None = ...,
         resources: global___Resources | None = ...,
         retry: global___RetryPolicy | None = ...,
         timeout: google.protobuf.duration_pb2.Duration | None = ...,
@@ -142,15 +169,55 @@ class TaskSpec(google.protobuf.message.Message):
         pod_template: builtins.str = ...,
         labels: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
         annotations: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        priority: builtins.int = ...,
+        shared_memory: builtins.str = ...,
+        pod_template_name: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_interruptible", b"_interruptible", "cache", b"cache", "deadline", b"deadline", "interface", b"interface", "interruptible", b"interruptible", "python", b"python", "resources", b"resources", "retry", b"retry", "source", b"source", "target", b"target", "timeout", b"timeout"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_interruptible", b"_interruptible", "annotations", b"annotations", "cache", b"cache", "container_image", b"container_image", "deadline", b"deadline", "description", b"description", "environment", b"environment", "interface", b"interface", "interruptible", b"interruptible", "labels", b"labels", "name", b"name", "pod_template", b"pod_template", "python", b"python", "resources", b"resources", "retry", b"retry", "secrets", b"secrets", "source", b"source", "target", b"target", "timeout", b"timeout"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_interruptible", b"_interruptible", "cache", b"cache", "container", b"container", "deadline", b"deadline", "dynamic", b"dynamic", "eager", b"eager", "interface", b"interface", "interruptible", b"interruptible", "python", b"python", "resources", b"resources", "retry", b"retry", "source", b"source", "target", b"target", "timeout", b"timeout"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_interruptible", b"_interruptible", "annotations", b"annotations", "cache", b"cache", "container", b"container", "container_image", b"container_image", "deadline", b"deadline", "description", b"description", "dynamic", b"dynamic", "eager", b"eager", "environment", b"environment", "interface", b"interface", "interruptible", b"interruptible", "labels", b"labels", "name", b"name", "pod_template", b"pod_template", "pod_template_name", b"pod_template_name", "priority", b"priority", "python", b"python", "resources", b"resources", "retry", b"retry", "secrets", b"secrets", "shared_memory", b"shared_memory", "source", b"source", "target", b"target", "timeout", b"timeout"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_interruptible", b"_interruptible"]) -> typing.Literal["interruptible"] | None: ...
     @typing.overload
-    def WhichOneof(self, oneof_group: typing.Literal["target", b"target"]) -> typing.Literal["python"] | None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["target", b"target"]) -> typing.Literal["python", "container", "dynamic", "eager"] | None: ...
 
 global___TaskSpec = TaskSpec
+
+@typing.final
+class ContainerTask(google.protobuf.message.Message):
+    """A program in an image that knows nothing of Limosa. Inputs come as arguments and files, outputs as files."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    COMMAND_FIELD_NUMBER: builtins.int
+    ARGS_FIELD_NUMBER: builtins.int
+    WORKING_DIR_FIELD_NUMBER: builtins.int
+    INPUT_DIRECTORY_FIELD_NUMBER: builtins.int
+    OUTPUT_DIRECTORY_FIELD_NUMBER: builtins.int
+    working_dir: builtins.str
+    input_directory: builtins.str
+    """Where input files are put, one per input. Empty: /var/inputs."""
+    output_directory: builtins.str
+    """Where outputs are read from, one file per output. Empty: /var/outputs."""
+    @property
+    def command(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Argument vectors as of a container; "{{ .inputs.NAME }}" stands for an input's value (a path for files),
+        "{{ .outputs.NAME }}" for the path at which the output's file is expected.
+        """
+
+    @property
+    def args(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        command: collections.abc.Iterable[builtins.str] | None = ...,
+        args: collections.abc.Iterable[builtins.str] | None = ...,
+        working_dir: builtins.str = ...,
+        input_directory: builtins.str = ...,
+        output_directory: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["args", b"args", "command", b"command", "input_directory", b"input_directory", "output_directory", b"output_directory", "working_dir", b"working_dir"]) -> None: ...
+
+global___ContainerTask = ContainerTask
 
 @typing.final
 class PythonTask(google.protobuf.message.Message):
@@ -234,22 +301,70 @@ class RetryPolicy(google.protobuf.message.Message):
 
     RETRIES_FIELD_NUMBER: builtins.int
     BACKOFF_FIELD_NUMBER: builtins.int
+    BACKOFF_FACTOR_FIELD_NUMBER: builtins.int
+    BACKOFF_LIMIT_FIELD_NUMBER: builtins.int
+    MEMORY_FIELD_NUMBER: builtins.int
+    BACKOFF_JITTER_FIELD_NUMBER: builtins.int
     retries: builtins.int
     """Further attempts after a failure of kind USER: 3 means at most four."""
+    backoff_factor: builtins.float
+    """Each further wait is this many times the one before; 0 and 1: all are the same."""
+    backoff_jitter: builtins.float
+    """Share of a wait, 0 to 1, by which it may be shortened, so that attempts of many items spread."""
     @property
     def backoff(self) -> google.protobuf.duration_pb2.Duration:
         """Time before the second attempt; absent: none."""
+
+    @property
+    def backoff_limit(self) -> google.protobuf.duration_pb2.Duration:
+        """Longest wait; absent: no limit."""
+
+    @property
+    def memory(self) -> global___MemoryGrowth:
+        """What an attempt after a failure for lack of memory gets; absent: the same again."""
 
     def __init__(
         self,
         *,
         retries: builtins.int = ...,
         backoff: google.protobuf.duration_pb2.Duration | None = ...,
+        backoff_factor: builtins.float = ...,
+        backoff_limit: google.protobuf.duration_pb2.Duration | None = ...,
+        memory: global___MemoryGrowth | None = ...,
+        backoff_jitter: builtins.float = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["backoff", b"backoff"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["backoff", b"backoff", "retries", b"retries"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["backoff", b"backoff", "backoff_limit", b"backoff_limit", "memory", b"memory"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["backoff", b"backoff", "backoff_factor", b"backoff_factor", "backoff_jitter", b"backoff_jitter", "backoff_limit", b"backoff_limit", "memory", b"memory", "retries", b"retries"]) -> None: ...
 
 global___RetryPolicy = RetryPolicy
+
+@typing.final
+class MemoryGrowth(google.protobuf.message.Message):
+    """Memory of the attempts after an OOMKilled one. Request and limit become equal."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    FACTOR_FIELD_NUMBER: builtins.int
+    LIMIT_FIELD_NUMBER: builtins.int
+    STEPS_FIELD_NUMBER: builtins.int
+    factor: builtins.float
+    """The limit is multiplied by this (above 1) each time …"""
+    limit: builtins.str
+    """… up to this quantity ("64Gi"); empty: as policy allows."""
+    @property
+    def steps(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """In place of a factor: the quantities in turn; the last one stays."""
+
+    def __init__(
+        self,
+        *,
+        factor: builtins.float = ...,
+        limit: builtins.str = ...,
+        steps: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["factor", b"factor", "limit", b"limit", "steps", b"steps"]) -> None: ...
+
+global___MemoryGrowth = MemoryGrowth
 
 @typing.final
 class CachePolicy(google.protobuf.message.Message):
@@ -257,16 +372,26 @@ class CachePolicy(google.protobuf.message.Message):
 
     ENABLED_FIELD_NUMBER: builtins.int
     VERSION_FIELD_NUMBER: builtins.int
+    SERIALIZE_FIELD_NUMBER: builtins.int
+    IGNORED_INPUTS_FIELD_NUMBER: builtins.int
     enabled: builtins.bool
     version: builtins.str
     """Part of the key: a new version forgets old results."""
+    serialize: builtins.bool
+    """Of equal launches one runs at a time; the others wait for its result."""
+    @property
+    def ignored_inputs(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Names of inputs that are not part of the key."""
+
     def __init__(
         self,
         *,
         enabled: builtins.bool = ...,
         version: builtins.str = ...,
+        serialize: builtins.bool = ...,
+        ignored_inputs: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["enabled", b"enabled", "version", b"version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["enabled", b"enabled", "ignored_inputs", b"ignored_inputs", "serialize", b"serialize", "version", b"version"]) -> None: ...
 
 global___CachePolicy = CachePolicy
 
@@ -277,19 +402,23 @@ class SecretRef(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     KEY_FIELD_NUMBER: builtins.int
     ENV_FIELD_NUMBER: builtins.int
+    FILE_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Name of a Kubernetes Secret of the run's namespace, labelled limosa.dev/task-secret=true."""
     key: builtins.str
     """Key within the Secret."""
     env: builtins.str
     """Environment variable that holds it."""
+    file: builtins.str
+    """Absolute path of a file that holds it; `env` and `file` exclude each other."""
     def __init__(
         self,
         *,
         name: builtins.str = ...,
         key: builtins.str = ...,
         env: builtins.str = ...,
+        file: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["env", b"env", "key", b"key", "name", b"name"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["env", b"env", "file", b"file", "key", b"key", "name", b"name"]) -> None: ...
 
 global___SecretRef = SecretRef

@@ -12,6 +12,7 @@ import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
 import limosa_idl.core.v1alpha1.interface_pb2
 import limosa_idl.core.v1alpha1.literal_pb2
+import limosa_idl.core.v1alpha1.types_pb2
 import limosa_idl.task.v1alpha1.task_pb2
 import sys
 import typing
@@ -55,6 +56,7 @@ class WorkflowSpec(google.protobuf.message.Message):
     NODES_FIELD_NUMBER: builtins.int
     OUTPUTS_FIELD_NUMBER: builtins.int
     FAILURE_POLICY_FIELD_NUMBER: builtins.int
+    ON_FAILURE_FIELD_NUMBER: builtins.int
     name: builtins.str
     """"<module from the source root>.<function>"."""
     description: builtins.str
@@ -71,6 +73,12 @@ class WorkflowSpec(google.protobuf.message.Message):
     def outputs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Binding]:
         """One per output of the interface."""
 
+    @property
+    def on_failure(self) -> global___Node:
+        """Runs when the workflow has failed or was aborted by a failure, after everything else has ended. Its bindings may refer to
+        the workflow's inputs and to the failure, not to nodes. Its outcome does not change the workflow's.
+        """
+
     def __init__(
         self,
         *,
@@ -81,9 +89,10 @@ class WorkflowSpec(google.protobuf.message.Message):
         nodes: collections.abc.Iterable[global___Node] | None = ...,
         outputs: collections.abc.Iterable[global___Binding] | None = ...,
         failure_policy: global___FailurePolicy.ValueType = ...,
+        on_failure: global___Node | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["interface", b"interface", "source", b"source"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["description", b"description", "failure_policy", b"failure_policy", "interface", b"interface", "name", b"name", "nodes", b"nodes", "outputs", b"outputs", "source", b"source"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["interface", b"interface", "on_failure", b"on_failure", "source", b"source"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["description", b"description", "failure_policy", b"failure_policy", "interface", b"interface", "name", b"name", "nodes", b"nodes", "on_failure", b"on_failure", "outputs", b"outputs", "source", b"source"]) -> None: ...
 
 global___WorkflowSpec = WorkflowSpec
 
@@ -103,6 +112,10 @@ class Node(google.protobuf.message.Message):
     MAP_FIELD_NUMBER: builtins.int
     BRANCH_FIELD_NUMBER: builtins.int
     SUB_WORKFLOW_FIELD_NUMBER: builtins.int
+    LAUNCH_PLAN_FIELD_NUMBER: builtins.int
+    GATE_FIELD_NUMBER: builtins.int
+    DYNAMIC_FIELD_NUMBER: builtins.int
+    EAGER_FIELD_NUMBER: builtins.int
     id: builtins.str
     """[a-z0-9][a-z0-9-]*, at most 40 characters."""
     display_name: builtins.str
@@ -127,6 +140,16 @@ class Node(google.protobuf.message.Message):
     def branch(self) -> global___BranchNode: ...
     @property
     def sub_workflow(self) -> global___SubWorkflowNode: ...
+    @property
+    def launch_plan(self) -> global___LaunchPlanNode: ...
+    @property
+    def gate(self) -> global___GateNode: ...
+    @property
+    def dynamic(self) -> global___DynamicNode:
+        """Name of a task of the closure whose target is `dynamic`, `eager`."""
+
+    @property
+    def eager(self) -> global___EagerNode: ...
     def __init__(
         self,
         *,
@@ -140,10 +163,14 @@ class Node(google.protobuf.message.Message):
         map: global___MapNode | None = ...,
         branch: global___BranchNode | None = ...,
         sub_workflow: global___SubWorkflowNode | None = ...,
+        launch_plan: global___LaunchPlanNode | None = ...,
+        gate: global___GateNode | None = ...,
+        dynamic: global___DynamicNode | None = ...,
+        eager: global___EagerNode | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["branch", b"branch", "map", b"map", "overrides", b"overrides", "source", b"source", "sub_workflow", b"sub_workflow", "target", b"target", "task", b"task"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["branch", b"branch", "display_name", b"display_name", "id", b"id", "inputs", b"inputs", "map", b"map", "overrides", b"overrides", "source", b"source", "sub_workflow", b"sub_workflow", "target", b"target", "task", b"task", "upstream", b"upstream"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["target", b"target"]) -> typing.Literal["task", "map", "branch", "sub_workflow"] | None: ...
+    def HasField(self, field_name: typing.Literal["branch", b"branch", "dynamic", b"dynamic", "eager", b"eager", "gate", b"gate", "launch_plan", b"launch_plan", "map", b"map", "overrides", b"overrides", "source", b"source", "sub_workflow", b"sub_workflow", "target", b"target", "task", b"task"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["branch", b"branch", "display_name", b"display_name", "dynamic", b"dynamic", "eager", b"eager", "gate", b"gate", "id", b"id", "inputs", b"inputs", "launch_plan", b"launch_plan", "map", b"map", "overrides", b"overrides", "source", b"source", "sub_workflow", b"sub_workflow", "target", b"target", "task", b"task", "upstream", b"upstream"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["target", b"target"]) -> typing.Literal["task", "map", "branch", "sub_workflow", "launch_plan", "gate", "dynamic", "eager"] | None: ...
 
 global___Node = Node
 
@@ -172,10 +199,17 @@ class MapNode(google.protobuf.message.Message):
     TASK_FIELD_NUMBER: builtins.int
     MAPPED_INPUTS_FIELD_NUMBER: builtins.int
     CONCURRENCY_FIELD_NUMBER: builtins.int
+    MIN_SUCCESSES_FIELD_NUMBER: builtins.int
+    MIN_SUCCESS_RATIO_FIELD_NUMBER: builtins.int
     task: builtins.str
     """Name of a task of the closure."""
     concurrency: builtins.int
     """Most items running at once; 0: as the platform allows."""
+    min_successes: builtins.int
+    """The node succeeds when this many items did (0: all), or this share of them (0: all; of both the lower demand counts).
+    Where either is set, failed items give none and the element type of the outputs is optional.
+    """
+    min_success_ratio: builtins.float
     @property
     def mapped_inputs(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Inputs bound to collections, all of one length; the others are the same for every item."""
@@ -186,8 +220,10 @@ class MapNode(google.protobuf.message.Message):
         task: builtins.str = ...,
         mapped_inputs: collections.abc.Iterable[builtins.str] | None = ...,
         concurrency: builtins.int = ...,
+        min_successes: builtins.int = ...,
+        min_success_ratio: builtins.float = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["concurrency", b"concurrency", "mapped_inputs", b"mapped_inputs", "task", b"task"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["concurrency", b"concurrency", "mapped_inputs", b"mapped_inputs", "min_success_ratio", b"min_success_ratio", "min_successes", b"min_successes", "task", b"task"]) -> None: ...
 
 global___MapNode = MapNode
 
@@ -256,6 +292,154 @@ class SubWorkflowNode(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["workflow", b"workflow"]) -> None: ...
 
 global___SubWorkflowNode = SubWorkflowNode
+
+@typing.final
+class LaunchPlanNode(google.protobuf.message.Message):
+    """A run of its own, made through admin; its outputs are the node's."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LAUNCH_PLAN_FIELD_NUMBER: builtins.int
+    PROJECT_FIELD_NUMBER: builtins.int
+    DOMAIN_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
+    INTERFACE_FIELD_NUMBER: builtins.int
+    launch_plan: builtins.str
+    """Name of a launch plan. Project, domain and version are the run's where they are empty."""
+    project: builtins.str
+    domain: builtins.str
+    version: builtins.str
+    @property
+    def interface(self) -> limosa_idl.core.v1alpha1.interface_pb2.Interface:
+        """What it takes and gives, as known when the workflow was compiled."""
+
+    def __init__(
+        self,
+        *,
+        launch_plan: builtins.str = ...,
+        project: builtins.str = ...,
+        domain: builtins.str = ...,
+        version: builtins.str = ...,
+        interface: limosa_idl.core.v1alpha1.interface_pb2.Interface | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["interface", b"interface"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["domain", b"domain", "interface", b"interface", "launch_plan", b"launch_plan", "project", b"project", "version", b"version"]) -> None: ...
+
+global___LaunchPlanNode = LaunchPlanNode
+
+@typing.final
+class GateNode(google.protobuf.message.Message):
+    """Waits for a person, a value or a time."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class Approval(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        def __init__(
+            self,
+        ) -> None: ...
+
+    @typing.final
+    class WaitForInput(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        TYPE_FIELD_NUMBER: builtins.int
+        @property
+        def type(self) -> limosa_idl.core.v1alpha1.types_pb2.LiteralType:
+            """Type of the value, which becomes output "o0"."""
+
+        def __init__(
+            self,
+            *,
+            type: limosa_idl.core.v1alpha1.types_pb2.LiteralType | None = ...,
+        ) -> None: ...
+        def HasField(self, field_name: typing.Literal["type", b"type"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["type", b"type"]) -> None: ...
+
+    @typing.final
+    class Sleep(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        DURATION_FIELD_NUMBER: builtins.int
+        @property
+        def duration(self) -> google.protobuf.duration_pb2.Duration: ...
+        def __init__(
+            self,
+            *,
+            duration: google.protobuf.duration_pb2.Duration | None = ...,
+        ) -> None: ...
+        def HasField(self, field_name: typing.Literal["duration", b"duration"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["duration", b"duration"]) -> None: ...
+
+    APPROVAL_FIELD_NUMBER: builtins.int
+    WAIT_FOR_INPUT_FIELD_NUMBER: builtins.int
+    SLEEP_FIELD_NUMBER: builtins.int
+    TIMEOUT_FIELD_NUMBER: builtins.int
+    PROMPT_FIELD_NUMBER: builtins.int
+    prompt: builtins.str
+    """What is asked, for people."""
+    @property
+    def approval(self) -> global___GateNode.Approval:
+        """Passes the input "value", if there is one, on as output "o0"."""
+
+    @property
+    def wait_for_input(self) -> global___GateNode.WaitForInput: ...
+    @property
+    def sleep(self) -> global___GateNode.Sleep: ...
+    @property
+    def timeout(self) -> google.protobuf.duration_pb2.Duration:
+        """Longest wait from when the node is ready; then it fails. Absent: no limit."""
+
+    def __init__(
+        self,
+        *,
+        approval: global___GateNode.Approval | None = ...,
+        wait_for_input: global___GateNode.WaitForInput | None = ...,
+        sleep: global___GateNode.Sleep | None = ...,
+        timeout: google.protobuf.duration_pb2.Duration | None = ...,
+        prompt: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["approval", b"approval", "kind", b"kind", "sleep", b"sleep", "timeout", b"timeout", "wait_for_input", b"wait_for_input"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["approval", b"approval", "kind", b"kind", "prompt", b"prompt", "sleep", b"sleep", "timeout", b"timeout", "wait_for_input", b"wait_for_input"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["kind", b"kind"]) -> typing.Literal["approval", "wait_for_input", "sleep"] | None: ...
+
+global___GateNode = GateNode
+
+@typing.final
+class DynamicNode(google.protobuf.message.Message):
+    """Runs a task, then the graph that the task committed."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TASK_FIELD_NUMBER: builtins.int
+    task: builtins.str
+    def __init__(
+        self,
+        *,
+        task: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["task", b"task"]) -> None: ...
+
+global___DynamicNode = DynamicNode
+
+@typing.final
+class EagerNode(google.protobuf.message.Message):
+    """Runs a task whose code launches nodes while it runs."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TASK_FIELD_NUMBER: builtins.int
+    task: builtins.str
+    def __init__(
+        self,
+        *,
+        task: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["task", b"task"]) -> None: ...
+
+global___EagerNode = EagerNode
 
 @typing.final
 class Condition(google.protobuf.message.Message):
@@ -410,6 +594,7 @@ class BindingData(google.protobuf.message.Message):
     INPUT_FIELD_NUMBER: builtins.int
     COLLECTION_FIELD_NUMBER: builtins.int
     MAP_VALUE_FIELD_NUMBER: builtins.int
+    FAILURE_FIELD_NUMBER: builtins.int
     @property
     def literal(self) -> limosa_idl.core.v1alpha1.literal_pb2.Literal: ...
     @property
@@ -420,6 +605,10 @@ class BindingData(google.protobuf.message.Message):
     def collection(self) -> global___BindingCollection: ...
     @property
     def map_value(self) -> global___BindingMap: ...
+    @property
+    def failure(self) -> global___FailureRef:
+        """Only in an on-failure node: the failure, as a record {node, code, kind, message} of strings."""
+
     def __init__(
         self,
         *,
@@ -428,12 +617,23 @@ class BindingData(google.protobuf.message.Message):
         input: global___InputRef | None = ...,
         collection: global___BindingCollection | None = ...,
         map_value: global___BindingMap | None = ...,
+        failure: global___FailureRef | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["collection", b"collection", "input", b"input", "literal", b"literal", "map_value", b"map_value", "output", b"output", "value", b"value"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["collection", b"collection", "input", b"input", "literal", b"literal", "map_value", b"map_value", "output", b"output", "value", b"value"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["value", b"value"]) -> typing.Literal["literal", "output", "input", "collection", "map_value"] | None: ...
+    def HasField(self, field_name: typing.Literal["collection", b"collection", "failure", b"failure", "input", b"input", "literal", b"literal", "map_value", b"map_value", "output", b"output", "value", b"value"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection", "failure", b"failure", "input", b"input", "literal", b"literal", "map_value", b"map_value", "output", b"output", "value", b"value"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["value", b"value"]) -> typing.Literal["literal", "output", "input", "collection", "map_value", "failure"] | None: ...
 
 global___BindingData = BindingData
+
+@typing.final
+class FailureRef(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+global___FailureRef = FailureRef
 
 @typing.final
 class OutputRef(google.protobuf.message.Message):
@@ -616,8 +816,12 @@ class NodeOverrides(google.protobuf.message.Message):
     LABELS_FIELD_NUMBER: builtins.int
     ANNOTATIONS_FIELD_NUMBER: builtins.int
     CACHE_FIELD_NUMBER: builtins.int
+    PRIORITY_FIELD_NUMBER: builtins.int
+    SHARED_MEMORY_FIELD_NUMBER: builtins.int
     interruptible: builtins.bool
     container_image: builtins.str
+    priority: builtins.int
+    shared_memory: builtins.str
     @property
     def resources(self) -> limosa_idl.task.v1alpha1.task_pb2.Resources: ...
     @property
@@ -649,10 +853,15 @@ class NodeOverrides(google.protobuf.message.Message):
         labels: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
         annotations: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
         cache: limosa_idl.task.v1alpha1.task_pb2.CachePolicy | None = ...,
+        priority: builtins.int | None = ...,
+        shared_memory: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_interruptible", b"_interruptible", "cache", b"cache", "deadline", b"deadline", "interruptible", b"interruptible", "resources", b"resources", "retry", b"retry", "timeout", b"timeout"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_interruptible", b"_interruptible", "annotations", b"annotations", "cache", b"cache", "container_image", b"container_image", "deadline", b"deadline", "environment", b"environment", "interruptible", b"interruptible", "labels", b"labels", "resources", b"resources", "retry", b"retry", "timeout", b"timeout"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_interruptible", b"_interruptible", "_priority", b"_priority", "cache", b"cache", "deadline", b"deadline", "interruptible", b"interruptible", "priority", b"priority", "resources", b"resources", "retry", b"retry", "timeout", b"timeout"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_interruptible", b"_interruptible", "_priority", b"_priority", "annotations", b"annotations", "cache", b"cache", "container_image", b"container_image", "deadline", b"deadline", "environment", b"environment", "interruptible", b"interruptible", "labels", b"labels", "priority", b"priority", "resources", b"resources", "retry", b"retry", "shared_memory", b"shared_memory", "timeout", b"timeout"]) -> None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_interruptible", b"_interruptible"]) -> typing.Literal["interruptible"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_priority", b"_priority"]) -> typing.Literal["priority"] | None: ...
 
 global___NodeOverrides = NodeOverrides
 
