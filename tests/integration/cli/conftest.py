@@ -1,5 +1,6 @@
 import dataclasses
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,8 @@ class Shell:
             stderr=subprocess.PIPE,
             text=True,
             bufsize=1,
+            # A suite started in a shell's background inherits SIGINT ignored; a person's terminal does not.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
 
