@@ -36,8 +36,13 @@ def outputs_key(prefix: str) -> str:
 
 
 def commit_key(prefix: str, node_path: str, index: int | None) -> str:
-    """The one result of a node item."""
-    return f"{prefix}/commits/{node_path}" if index is None else f"{prefix}/commits/{node_path}/{index}"
+    """The one result of a node item.
+
+    Every commit ends in `.pb`, which no node's id can: no commit is another's folder, as stores that keep keys as files
+    ask for.
+    """
+    item = node_path if index is None else f"{node_path}/{index}"
+    return f"{prefix}/commits/{item}.pb"
 
 
 def launch_prefix(prefix: str, launch_id: str) -> str:

@@ -142,11 +142,11 @@ def _peak_bytes() -> int:
 
 
 def test_put_if_absent_creates_once(store: Store) -> None:
-    assert store.put_if_absent("commits/n1", b"first") is True
-    assert store.put_if_absent("commits/n1", b"second") is False
-    assert store.get("commits/n1") == b"first"
-    store.delete("commits/n1")
-    assert store.put_if_absent("commits/n1", b"third") is True
+    assert store.put_if_absent("commits/n1.pb", b"first") is True
+    assert store.put_if_absent("commits/n1.pb", b"second") is False
+    assert store.get("commits/n1.pb") == b"first"
+    store.delete("commits/n1.pb")
+    assert store.put_if_absent("commits/n1.pb", b"third") is True
 
 
 def test_of_many_writers_one_creates(store: Store) -> None:

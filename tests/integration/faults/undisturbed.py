@@ -63,5 +63,6 @@ def assert_as_undisturbed(
 
 def _item_of(key: str) -> str:
     """The node item whose commit lies under a key."""
-    path, _, last = key.rpartition("/")
-    return f"{path}[{last}]" if last.isdigit() else key
+    item = key.removesuffix(".pb")
+    path, _, last = item.rpartition("/")
+    return f"{path}[{last}]" if last.isdigit() else item

@@ -64,6 +64,22 @@ def test_uris_come_back_to_keys_and_others_do_not():
     assert layout.key_of("s3://bucket/root", "s3://bucket/root/p/../q") is None
 
 
+def test_no_commit_is_anothers_folder():
+    items = [
+        ("n1", None),
+        ("n1", 0),
+        ("n1", 1),
+        ("n1/n0", None),
+        ("n1/n0", 0),
+        ("n1/n0/n2", None),
+        ("n10", None),
+    ]
+    keys = [layout.commit_key("p/d/runs/r.uid", path, index) for path, index in items]
+    assert keys[:2] == ["p/d/runs/r.uid/commits/n1.pb", "p/d/runs/r.uid/commits/n1/0.pb"]
+    assert len(set(keys)) == len(keys)
+    assert [(one, two) for one in keys for two in keys if two.startswith(f"{one}/")] == []
+
+
 @pytest.mark.parametrize(
     ("text", "value"), [("500m", 0.5), ("2", 2), ("1Gi", 2**30), ("1.5k", 1500), ("2e3", 2000), (".5", 0.5)]
 )

@@ -363,8 +363,8 @@ def test_a_run_leaves_what_a_pod_would(tmp_path):
     commits = sorted(
         str(path.relative_to(kept / "commits")) for path in (kept / "commits").rglob("*") if path.is_file()
     )
-    assert commits == ["n0/0", "n0/1", "n1/n0", "n1/n1", "n2"]
-    commit = Commit.FromString((kept / "commits/n0/1").read_bytes())
+    assert commits == ["n0/0.pb", "n0/1.pb", "n1/n0.pb", "n1/n1.pb", "n2.pb"]
+    commit = Commit.FromString((kept / "commits/n0/1.pb").read_bytes())
     assert commit.inline.literals["o0"].primitive.integer == 4
     phases = [(path, index, NodePhase.Name(phase)[11:]) for path, index, phase in seen]
     assert phases[:4] == [

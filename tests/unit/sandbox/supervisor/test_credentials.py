@@ -63,7 +63,7 @@ def test_a_namespaces_key_writes_runs_and_reads_its_project_domain(tmp_path: Pat
         keys[key.access_key] for key in (credentials.storage, credentials.namespaces["demo-staging"])
     )
     assert platform.may_write("limosa/data/x")
-    assert pod.may_write("limosa/data/demo/staging/runs/r/commits/n0")
+    assert pod.may_write("limosa/data/demo/staging/runs/r/commits/n0.pb")
     assert pod.may_read("limosa/data/demo/staging/code/c.tar.gz")
     for path in (
         "demo/staging/code/c",
