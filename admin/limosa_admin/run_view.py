@@ -1,7 +1,7 @@
 """One run as clients and pages see it: message, values, logs."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
 
@@ -9,6 +9,7 @@ from limosa_admin import log_tail
 from limosa_admin.run_data import RunData
 from limosa_admin.store import entities, runs, snapshots
 from limosa_admin.store.database import Database
+from limosa_admin.waiting import Waiting
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1 import run_pb2
@@ -25,19 +26,32 @@ class RunView:
     Attributes:
         database: The tables.
         store: The objects.
+        waiting: Says why nothing happens to a run.
         public_url: Base URL of the pages.
         log_interval_s: Seconds between looks for new log segments.
     """
 
     database: Database
     store: Store
+    waiting: Waiting
     public_url: str
     log_interval_s: float = 0.5
 
     def message(self, row: sa.RowMapping) -> pb.Run:
-        """A row as a Run."""
-        path = f"/runs/{row['project']}/{row['domain']}/{row['name']}"
-        return runs.to_message(row, self.public_url + path)
+        """A row as a Run; see `messages`."""
+        return self.messages([row])[0]
+
+    def messages(self, rows: Sequence[sa.RowMapping]) -> list[pb.Run]:
+        """Rows as Runs. Must not be called within a transaction: it opens one to see why runs wait."""
+        reasons = self.waiting.reasons(rows)
+        found = []
+        for row in rows:
+            path = f"/runs/{row['project']}/{row['domain']}/{row['name']}"
+            run = runs.to_message(row, self.public_url + path)
+            if row["uid"] in reasons:
+                run.state.reason.CopyFrom(reasons[row["uid"]])
+            found.append(run)
+        return found
 
     def data(self, row: sa.RowMapping, node_path: str, index: int | None) -> pb.GetRunDataResponse:
         """Inputs and outputs of the run itself (empty path), a node or an item of a map."""

@@ -21,6 +21,7 @@ from limosa_admin.store.changes import Changes
 from limosa_admin.store.database import Database
 from limosa_admin.store.schema import HEAD
 from limosa_admin.transfers import Transfers
+from limosa_admin.waiting import Waiting
 from limosa_admin.web.site import application
 from limosa_store import open_store
 
@@ -117,7 +118,7 @@ def _parts(settings: AdminSettings, database: Database) -> Parts:
         changes=Changes(database),
         authenticator=Authenticator(database),
         transfers=transfers,
-        view=RunView(database, store, settings.public_url),
+        view=RunView(database, store, Waiting(database, settings.max_active_runs), settings.public_url),
         stopping=threading.Event(),
     )
 

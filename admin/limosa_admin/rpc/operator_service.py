@@ -8,6 +8,7 @@ from limosa_admin.rpc.call import Call, wait
 from limosa_admin.store import claims, snapshots
 from limosa_admin.store.changes import QUEUE, Changes
 from limosa_admin.store.database import Database
+from limosa_admin.store.queue import Scope
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.run.v1alpha1 import run_pb2
 
@@ -72,16 +73,13 @@ class OperatorService:
     def _compute(
         self, request: pb.SyncRequest, call: Call, *, meet: bool
     ) -> tuple[pb.SyncResponse, frozenset[object]]:
+        scope = Scope(tuple(request.namespaces), tuple(sorted(call.identity.projects)))
         with self._database.transaction() as connection:
             if meet:
-                claims.meet(connection, request)
+                claims.meet(connection, request, scope)
             if self._reclaim_after_s:
                 claims.lose(connection, claims.silent(connection, self._reclaim_after_s))
-            rules = claims.ClaimRules(
-                self._max_active_runs,
-                tuple(request.namespaces),
-                tuple(call.identity.projects),
-            )
+            rules = claims.ClaimRules(self._max_active_runs, scope)
             claims.claim(connection, request.cluster_uid, request.free_slots, rules)
             wanted = claims.desired(connection, request)
         return pb.SyncResponse(runs=wanted), _asks(request, wanted)

@@ -2,11 +2,13 @@
 
 from limosa_admin.identity import Identity
 from limosa_admin.request_errors import Reason, RequestError, check
-from limosa_admin.store import claims
+from limosa_admin.store import queue
 from limosa_admin.store.database import Database
 from limosa_model.interfaces import suggest
 from limosa_model.names import check_name, namespace_of
 
+THERE_S = 300.0
+"""A cluster that asked for work within it will ask again."""
 MOST_NAMED = 20
 """Places that one refusal names."""
 
@@ -29,10 +31,11 @@ class Places:
     def check_served(self, identity: Identity, project: str, domain: str) -> None:
         """Raises RequestError(INVALID) where no cluster would ever take a run of the place."""
         with self._database.transaction() as connection:
-            served = claims.served(connection)
-        place = namespace_of(project, domain)
-        if served is None or place in served:
+            clusters, now = queue.known_clusters(connection)
+        there = [cluster.scope for cluster in clusters if (now - cluster.last_seen).total_seconds() < THERE_S]
+        if not there or any(scope.has(project, domain) for scope in there):
             return
+        served = {namespace for scope in there for namespace in scope.namespaces}
         # Names of other tenants' places are not the caller's business.
         own = tuple(namespace_of(allowed, "") for allowed in identity.projects) or ("",)
         known = ", ".join(sorted(name for name in served if name.startswith(own))[:MOST_NAMED])

@@ -62,14 +62,14 @@ class RunService:
             rows, following = runs.list_page(
                 connection, request, sorted(call.identity.projects), limit, before
             )
-        found = [self.view.message(row) for row in rows]
+        found = self.view.messages(rows)
         for run in found:
             # Outputs of a whole page could be larger than a message may be.
             run.state.ClearField("outputs")
         return pb.ListRunsResponse(runs=found, next_page_token=page_tokens.encode(following))
 
     def abort_run(self, request: pb.AbortRunRequest, call: Call) -> pb.Run:
-        """Asks for a run's end; a run that has ended stays as it is."""
+        """Asks for a run's end. A run that has ended stays as it is: the answer has its last phase and no request."""
         self.places.check(call.identity, request.id.project, request.id.domain)
         reason = f"{request.reason.strip() or 'aborted'} (by {call.identity.subject})"
         with self.database.transaction() as connection:
@@ -97,18 +97,18 @@ class RunService:
     def watch_run(self, request: pb.WatchRunRequest, call: Call) -> Iterator[pb.RunUpdate]:
         """The whole state, then what changes, until the run has ended."""
         row = self._row(request.id, call)
+        with self.database.transaction() as connection:
+            closure: Closure | None = Closure.FromString(entities.spec(connection, row["closure_digest"]))
         woken = call.waker()
-        since = -1
+        since, shown = -1, None
         with self.changes.subscribe(run_topic(row["uid"]), woken.set):
             while call.is_wanted():
                 delta = self._read(request.id, row["uid"], since)
-                if since < 0:
-                    with self.database.transaction() as connection:
-                        closure = Closure.FromString(entities.spec(connection, row["closure_digest"]))
-                    yield from self._updates(delta, closure)
-                elif delta.change > since:
-                    yield from self._updates(delta, None)
-                since = delta.change
+                run = self.view.message(delta.run)
+                # Why a run waits changes with time alone.
+                if delta.change > since or run.state.reason != shown:
+                    yield from _updates(run, closure, delta.snapshots)
+                closure, since, shown = None, delta.change, run.state.reason
                 if delta.run["phase"] in runs.TERMINAL:
                     return
                 wait(woken, WATCH_REREAD_S)
@@ -132,13 +132,6 @@ class RunService:
             wait(woken, self.view.log_interval_s)
         call.check_wanted()
 
-    def _updates(self, delta: snapshots.Delta, closure: Closure | None) -> Iterator[pb.RunUpdate]:
-        """One message, or several where the snapshots are many; only the first has the graph."""
-        run = self.view.message(delta.run)
-        for chunk in _chunks(delta.snapshots):
-            yield pb.RunUpdate(run=run, closure=closure, snapshots=chunk)
-            closure = None
-
     def _read(self, run: pb.RunId, uid: str, since: int) -> snapshots.Delta:
         with self.database.snapshot() as connection:
             delta = snapshots.read(connection, uid, since)
@@ -153,6 +146,15 @@ class RunService:
         if row is None:
             raise _gone(run)
         return row
+
+
+def _updates(
+    run: pb.Run, closure: Closure | None, changed: Sequence[run_pb2.Snapshot]
+) -> Iterator[pb.RunUpdate]:
+    """One message, or several where the snapshots are many; only the first has the graph."""
+    for chunk in _chunks(changed):
+        yield pb.RunUpdate(run=run, closure=closure, snapshots=chunk)
+        closure = None
 
 
 def _chunks(found: Sequence[run_pb2.Snapshot]) -> Iterator[list[run_pb2.Snapshot]]:

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from limosa_admin.store import runs as run_store
 from limosa_admin.store.changes import QUEUE, run_topic
 from limosa_admin.store.database import notify
+from limosa_admin.store.queue import Scope
 from limosa_admin.store.schema import clusters, runs, server, specs
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
@@ -23,9 +24,6 @@ MOST_CLAIMS = 200
 SPEC_BYTES = 6 * 1024 * 1024
 """Specs of one answer; what does not fit comes with the next."""
 
-RECENT_S = 300
-"""A cluster that asked for work within it counts as there."""
-
 
 @dataclasses.dataclass(frozen=True)
 class ClaimRules:
@@ -33,22 +31,21 @@ class ClaimRules:
 
     Attributes:
         max_active_runs: Runs of one project-domain under way at a time; 0: no limit.
-        namespaces: Project-domains served; empty: all.
-        projects: Projects the operator's token is limited to; empty: all.
+        scope: Which runs it may take.
     """
 
     max_active_runs: int
-    namespaces: tuple[str, ...]
-    projects: tuple[str, ...]
+    scope: Scope
 
 
-def meet(connection: sa.Connection, request: pb.SyncRequest) -> None:
-    """Notes that a cluster is there."""
+def meet(connection: sa.Connection, request: pb.SyncRequest, scope: Scope) -> None:
+    """Notes that a cluster is there, and what it may take."""
     values = {
         "name": request.cluster_name or request.cluster_uid,
         "last_seen": sa.func.now(),
         "free_slots": request.free_slots,
-        "serves": list(request.namespaces),
+        "serves": list(scope.namespaces),
+        "projects": list(scope.projects),
     }
     statement = insert(clusters).values(uid=request.cluster_uid, **values)
     connection.execute(statement.on_conflict_do_update(index_elements=["uid"], set_=values))
@@ -56,11 +53,7 @@ def meet(connection: sa.Connection, request: pb.SyncRequest) -> None:
 
 def claim(connection: sa.Connection, cluster_uid: str, slots: int, rules: ClaimRules) -> int:
     """Gives up to `slots` waiting runs to a cluster, oldest first, each in a new epoch; returns how many."""
-    open_runs = sa.and_(runs.c.cluster_uid.is_(None), run_store.IS_ACTIVE, ~runs.c.abort_requested)
-    if rules.namespaces:
-        open_runs = sa.and_(open_runs, (runs.c.project + "-" + runs.c.domain).in_(rules.namespaces))
-    if rules.projects:
-        open_runs = sa.and_(open_runs, runs.c.project.in_(rules.projects))
+    open_runs = rules.scope.waiting()
     if not slots or connection.execute(sa.select(runs.c.uid).where(open_runs).limit(1)).first() is None:
         return 0
     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CLAIMING)))
@@ -161,13 +154,6 @@ def silent(connection: sa.Connection, after_s: int, now: dt.datetime | None = No
     query = sa.select(clusters.c.uid).where(clusters.c.last_seen < moment - dt.timedelta(seconds=after_s))
     holds = sa.select(runs.c.uid).where(runs.c.cluster_uid == clusters.c.uid, run_store.IS_ACTIVE)
     return list(connection.execute(query.where(holds.exists())).scalars())
-
-
-def served(connection: sa.Connection) -> set[str] | None:
-    """Project-domains of the clusters that asked for work lately; None when none did, or one serves all."""
-    recently = clusters.c.last_seen > sa.func.now() - dt.timedelta(seconds=RECENT_S)
-    found = connection.execute(sa.select(clusters.c.serves).where(recently)).scalars().all()
-    return set().union(*found) if found and all(found) else None
 
 
 def named(connection: sa.Connection, name: str) -> list[str]:

@@ -6,7 +6,7 @@ A test upgrades an empty database and checks that it equals this metadata.
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-HEAD = "0002"
+HEAD = "0003"
 """Newest migration; a server refuses a database that is at another one."""
 
 metadata = sa.MetaData()
@@ -84,6 +84,8 @@ clusters = sa.Table(
     sa.Column("free_slots", sa.Integer, nullable=False),
     # Project-domains it takes runs of; empty: all.
     sa.Column("serves", ARRAY(sa.Text), nullable=False, server_default=sa.text("'{}'")),
+    # Projects its operator's token is limited to; empty: all.
+    sa.Column("projects", ARRAY(sa.Text), nullable=False, server_default=sa.text("'{}'")),
 )
 
 runs = sa.Table(
@@ -121,6 +123,8 @@ runs = sa.Table(
     sa.Index("runs_newest", "project", "domain", "number"),
     sa.Index("runs_target", "project", "domain", "target_name", "number"),
     sa.Index("runs_active", "cluster_uid", postgresql_where=sa.text("phase < 5")),
+    # The queue, in its order.
+    sa.Index("runs_waiting", "number", postgresql_where=sa.text("phase < 5 AND cluster_uid IS NULL")),
 )
 
 snapshots = sa.Table(

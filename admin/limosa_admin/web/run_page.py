@@ -189,8 +189,6 @@ def _head(seen: _Seen) -> Markup:
     if state.reason.code and seen.row["phase"] not in runs.TERMINAL:
         detail = f": {state.reason.detail}" if state.reason.detail else ""
         notes.append(el("p", f"{state.reason.code}{detail}", class_="note"))
-    if phase == "queued" and not run.cluster:
-        notes.append(el("p", "No cluster has taken it yet.", class_="note"))
     title = el("div", el("h1", run.name), phases.pill(phase), class_="title")
     return el("div", title, notes, el("dl", shown, class_="facts"))
 

@@ -74,7 +74,7 @@ class RunsPage:
             rows, following = runs.list_page(
                 connection, wanted, sorted(identity.projects), page_tokens.DEFAULT_LIMIT, before
             )
-        found = [self._view.message(row) for row in rows]
+        found = self._view.messages(rows)
         return {"runs": el("div", _table(found), _older(query, following))}
 
 

@@ -1,6 +1,7 @@
 """A real Postgres for the whole session, an empty database and a whole admin for every test."""
 
 import dataclasses
+import datetime as dt
 import http.client
 import itertools
 import pathlib
@@ -27,6 +28,7 @@ from limosa_admin.store.changes import Changes
 from limosa_admin.store.database import Database
 from limosa_admin.store.migrating import migrate
 from limosa_admin.transfers import Transfers
+from limosa_admin.waiting import Waiting
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.admin.v1alpha1 import admin_pb2_grpc
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface, Variable
@@ -136,7 +138,13 @@ class Client:
 
 
 class Stand:
-    def __init__(self, url: str, folder: pathlib.Path, **changed: Any) -> None:
+    def __init__(
+        self,
+        url: str,
+        folder: pathlib.Path,
+        clock: Callable[[], dt.datetime] | None = None,
+        **changed: Any,
+    ) -> None:
         store_settings = StoreSettings(url=f"file://{folder}")
         changed.setdefault("public_url", "http://pages.test")
         self.settings = AdminSettings(
@@ -151,7 +159,8 @@ class Stand:
         transfers = Transfers(
             self.store, self.database.signing_key(), self.settings.public_url, self.settings.max_upload_bytes
         )
-        view = RunView(self.database, self.store, self.settings.public_url, log_interval_s=0.05)
+        waiting = Waiting(self.database, self.settings.max_active_runs, clock)
+        view = RunView(self.database, self.store, waiting, self.settings.public_url, log_interval_s=0.05)
         self.parts = Parts(
             self.settings,
             self.database,

@@ -151,6 +151,26 @@ def test_a_queued_run_is_aborted_without_a_cluster(stand) -> None:
     assert abort(stand, "run-a").abort_reason == "enough (by admin@test)"
 
 
+def test_abort_of_a_run_that_has_ended_answers_with_its_end_and_changes_nothing(stand) -> None:
+    stand.register()
+    stand.create("run-a")
+    (desired,) = stand.sync()
+    state = run_pb2.RunState(phase=run_pb2.RUN_PHASE_SUCCEEDED)
+    state.finished_at.FromSeconds(1_700_000_000)
+    stand.publish(desired, ("", None, None, state))
+    before = stand.admin.runs.GetRun(
+        pb.GetRunRequest(id=pb.RunId(project="demo", domain="development", name="run-a"))
+    ).run
+    for _ in range(2):
+        answer = abort(stand, "run-a")
+        assert answer == before
+        assert answer.state == state
+        # Distinguishes "had ended already" from "ended because of this": nobody's request ended it.
+        assert not answer.abort_requested
+    (over,) = stand.sync(slots=0, runs=[report(desired, run_pb2.RUN_PHASE_SUCCEEDED)])
+    assert over.desired == pb.DESIRED_FORGET
+
+
 def test_another_cluster_goes_on_in_a_new_epoch_when_one_is_lost(stand) -> None:
     stand.register()
     stand.create("run-a")
