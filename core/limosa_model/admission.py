@@ -14,6 +14,7 @@ from limosa_idl.workflow.v1alpha1.workflow_pb2 import (
     BindingData,
     Closure,
     Condition,
+    MapNode,
     Node,
     Operand,
     WorkflowSpec,
@@ -81,6 +82,17 @@ def validate_task(task: TaskSpec) -> list[Problem]:
         if not secret.name or not secret.key:
             problems.append(Problem("Secret", place, "a secret needs a name and a key", "Secret(name, key)"))
     return problems
+
+
+def _map_rules(node: MapNode, place: str) -> Iterator[Problem]:
+    if not node.mapped_inputs:
+        yield Problem("MapWithoutInput", place, "a map needs an input to map over", "pass a list")
+    if node.min_successes and node.min_success_ratio:
+        problem = "it has both min_successes and min_success_ratio"
+        yield Problem("MapSuccesses", place, problem, "give one of them")
+    if not 0 <= node.min_success_ratio <= 1:
+        problem = f"min_success_ratio={node.min_success_ratio:g}"
+        yield Problem("MapSuccesses", place, problem, "give a share above 0 and at most 1")
 
 
 def _location(source: SourceLocation) -> str:
@@ -242,8 +254,8 @@ class _Scope:
         for name in node.map.mapped_inputs:
             if name not in known:
                 yield Problem("UnknownInput", place, f"it maps over '{name}'", suggest(name, known))
-        if node.WhichOneof("target") == "map" and not node.map.mapped_inputs:
-            yield Problem("MapWithoutInput", place, "a map needs an input to map over", "pass a list")
+        if node.WhichOneof("target") == "map":
+            yield from _map_rules(node.map, place)
 
     def _fits(self, data: BindingData, variable: Variable, where: str) -> Iterator[Problem]:
         if data.WhichOneof("value") == "literal":

@@ -1,5 +1,6 @@
 """Graphs: looking things up in a closure, and what depends on what."""
 
+import math
 from collections.abc import Iterable, Iterator
 
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
@@ -9,6 +10,7 @@ from limosa_idl.workflow.v1alpha1.workflow_pb2 import (
     BranchNode,
     Closure,
     InputRef,
+    MapNode,
     Node,
     OutputRef,
     TaskNode,
@@ -61,6 +63,20 @@ def own_dependencies(node: Node) -> set[str]:
     for binding in node.inputs:
         found.update(node_id for node_id, _ in outputs_of(binding.data))
     return found
+
+
+def tolerates_failures(node: MapNode) -> bool:
+    """Whether a map may succeed with items that failed."""
+    return bool(node.min_successes or node.min_success_ratio)
+
+
+def needed_successes(node: MapNode, count: int) -> int:
+    """How many of a map's `count` items must succeed for it to succeed."""
+    if node.min_successes:
+        return min(node.min_successes, count)
+    if node.min_success_ratio:
+        return min(math.ceil(node.min_success_ratio * count - 1e-9), count)
+    return count
 
 
 def dependencies(node: Node) -> set[str]:

@@ -6,9 +6,9 @@ from limosa_idl.core.v1alpha1.interface_pb2 import Interface, Variable
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
 from limosa_idl.core.v1alpha1.types_pb2 import LiteralType
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
-from limosa_model.graph import Index, branch_children
+from limosa_model.graph import Index, branch_children, tolerates_failures
 from limosa_model.problems import Problem
-from limosa_model.types import conforms, describe
+from limosa_model.types import conforms, describe, optional
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
@@ -74,7 +74,8 @@ def node_interface(index: Index, node: Node) -> Interface | None:
     if kind == "sub_workflow" and index.has_workflow(node.sub_workflow.workflow):
         return index.workflow(node.sub_workflow.workflow).interface
     if kind == "map" and index.has_task(node.map.task):
-        return map_interface(index.task(node.map.task).interface, set(node.map.mapped_inputs))
+        interface = index.task(node.map.task).interface
+        return map_interface(interface, set(node.map.mapped_inputs), tolerates_failures(node.map))
     if kind == "branch":
         child = next(branch_children(node.branch), None)
         inner = node_interface(index, child) if child is not None else None
@@ -82,13 +83,14 @@ def node_interface(index: Index, node: Node) -> Interface | None:
     return None
 
 
-def map_interface(interface: Interface, mapped: set[str]) -> Interface:
-    """A task's interface seen through a map over some of its inputs."""
+def map_interface(interface: Interface, mapped: set[str], tolerant: bool = False) -> Interface:
+    """A task's interface seen through a map over some of its inputs; `tolerant`: failed items give none."""
 
-    def collect(variable: Variable) -> Variable:
+    def collect(variable: Variable, element: LiteralType) -> Variable:
         wrapped = Variable(name=variable.name, description=variable.description, sensitive=variable.sensitive)
-        wrapped.type.CopyFrom(LiteralType(collection=variable.type))
+        wrapped.type.CopyFrom(LiteralType(collection=element))
         return wrapped
 
-    inputs = [collect(variable) if variable.name in mapped else variable for variable in interface.inputs]
-    return Interface(inputs=inputs, outputs=[collect(variable) for variable in interface.outputs])
+    inputs = [collect(each, each.type) if each.name in mapped else each for each in interface.inputs]
+    outputs = [collect(each, optional(each.type) if tolerant else each.type) for each in interface.outputs]
+    return Interface(inputs=inputs, outputs=outputs)

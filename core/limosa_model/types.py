@@ -70,6 +70,18 @@ def conforms(literal: Literal, type_: pb.LiteralType) -> str | None:
     return _conforms(literal, type_, "")
 
 
+def optional(type_: pb.LiteralType) -> pb.LiteralType:
+    """The type whose values are those of `type_` and none."""
+    none = pb.LiteralType(simple=pb.SIMPLE_TYPE_NONE)
+    if assignable(none, type_) is None:
+        return type_
+    given = type_.union_type.variants if type_.WhichOneof("kind") == "union_type" else None
+    union = pb.UnionType()
+    union.variants.extend(given or [pb.UnionType.Variant(tag=describe(type_), type=type_)])
+    union.variants.add(tag=describe(none), type=none)
+    return pb.LiteralType(union_type=union)
+
+
 def choose_variant(literal: Literal, union: pb.UnionType) -> pb.UnionType.Variant | None:
     """The variant a literal belongs to: by its tag, else the first in declaration order that it conforms to."""
     if literal.WhichOneof("value") == "union_value":

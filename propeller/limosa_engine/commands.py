@@ -88,6 +88,23 @@ class KeepLog:
 
 
 @dataclasses.dataclass(frozen=True)
+class CollectMap:
+    """Join the outputs of a map's items to one object per output and commit them as the map node's own.
+
+    Where the map node has a commit already, that one counts. Answered by CommitRead or StoreFailed, for `item`.
+    """
+
+    item: Item
+    """The map node itself: without index."""
+    items: int
+    missing: tuple[int, ...]
+    """Indexes of failed items; each stands as the value none."""
+    outputs: tuple[str, ...]
+    """Names, of the task's interface."""
+    needs_status: ClassVar[bool] = False
+
+
+@dataclasses.dataclass(frozen=True)
 class Publish:
     """Tell admin. Of one key only the latest matters. Not answered.
 
@@ -106,4 +123,4 @@ class WakeAt:
     needs_status: ClassVar[bool] = False
 
 
-Command = CreatePod | DeletePod | ReadCommit | ReadError | LoadValue | KeepLog | Publish | WakeAt
+Command = CreatePod | DeletePod | ReadCommit | ReadError | LoadValue | KeepLog | CollectMap | Publish | WakeAt

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from limosa_engine.commands import LoadValue, ReadCommit, ReadError
+from limosa_engine.commands import CollectMap, LoadValue, ReadCommit, ReadError
 from limosa_engine.graph import Item
 from limosa_engine.pods import PodView
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_USER, FailureKind
@@ -91,7 +91,7 @@ class LogKept:
 
 @dataclasses.dataclass(frozen=True)
 class CommitRead:
-    """Answers ReadCommit. Outputs that the commit has offloaded are loaded and stand inline."""
+    """Answers ReadCommit and CollectMap. Outputs that the commit has offloaded are loaded and stand inline."""
 
     item: Item
     commit: Commit | None
@@ -120,9 +120,9 @@ class ValueLoaded:
 
 @dataclasses.dataclass(frozen=True)
 class StoreFailed:
-    """Answers ReadCommit, ReadError or LoadValue: the store gave no answer, or one that cannot be used."""
+    """Answers ReadCommit, ReadError, LoadValue or CollectMap: the store gave no answer, or one that cannot be used."""
 
-    command: ReadCommit | ReadError | LoadValue
+    command: ReadCommit | ReadError | LoadValue | CollectMap
     code: str
     message: str
     retryable: bool

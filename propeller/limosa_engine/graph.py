@@ -11,7 +11,7 @@ from limosa_idl.run.v1alpha1.run_pb2 import Epoch
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, FailurePolicy, Node, WorkflowSpec
 from limosa_model.effective import effective_task
-from limosa_model.graph import branch_children, dependencies
+from limosa_model.graph import branch_children, dependencies, needed_successes
 
 MAX_NODES = 100_000
 """Most nodes a run may have once its sub-workflows are unfolded."""
@@ -70,6 +70,10 @@ class NodePlan:
     def is_map(self) -> bool:
         """Whether its items carry an index."""
         return self.kind == "map"
+
+    def needed(self, count: int) -> int:
+        """How many of a map's `count` items must succeed."""
+        return needed_successes(self.node.map, count)
 
     def item_at(self, position: int) -> Item:
         """The node item at a position of its record."""

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from limosa_engine import endings, expansion, items, judge, launches, restore, run
+from limosa_engine import endings, expansion, items, judge, launches, maps, restore, run
 from limosa_engine import events as ev
-from limosa_engine.commands import LoadValue, ReadCommit, ReadError
+from limosa_engine.commands import CollectMap, LoadValue, ReadCommit, ReadError
 from limosa_engine.graph import Item
 from limosa_engine.phases import NODE_TERMINAL, NodePhase, RunPhase
 from limosa_engine.state import RUN_NODE, Ending, Launch
@@ -106,6 +106,10 @@ def _log_kept(turn: Turn, event: ev.LogKept) -> None:
 
 
 def _commit_read(turn: Turn, event: ev.CommitRead) -> None:
+    whole = _map_itself(turn, event.item)
+    if whole is not None and event.commit is not None:
+        _arrived(turn, (whole, -1), event.commit.inline)
+        return
     place = _find(turn, event.item)
     if place is None:
         return
@@ -140,6 +144,9 @@ def _store_failed(turn: Turn, event: ev.StoreFailed) -> None:
     command = event.command
     if isinstance(command, LoadValue):
         _read_failed(turn, command.uri, command.digest, event)
+        return
+    if isinstance(command, CollectMap):
+        _read_failed(turn, (turn.graph.by_path[command.item.node_path], -1), "", event)
         return
     place = _find(turn, command.item)
     if place is None:
@@ -194,6 +201,12 @@ def _find(turn: Turn, item: Item) -> Place | None:
     return turn.place(number, position) if position < len(turn.state.nodes[number].items) else None
 
 
+def _map_itself(turn: Turn, item: Item) -> int | None:
+    """The number of a map node, where the item stands for it and not for one of its indices."""
+    number = turn.graph.by_path.get(item.node_path)
+    return number if number is not None and item.index is None and turn.graph.nodes[number].is_map else None
+
+
 def _launch(turn: Turn, item: Item, ordinal: int) -> tuple[Place, Launch] | None:
     place = _find(turn, item)
     launch = None if place is None else place.item.launch
@@ -237,6 +250,8 @@ def _retry_reads(turn: Turn) -> None:
             continue
         if isinstance(key, str):
             turn.emit(LoadValue(key, digest))
+        elif key[1] < 0:
+            maps.collect(turn, key[0])
         else:
             turn.emit(ReadCommit(turn.graph.nodes[key[0]].item_at(key[1])))
 

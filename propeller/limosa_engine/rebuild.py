@@ -3,6 +3,7 @@
 from limosa_engine.graph import Graph, NodePlan
 from limosa_engine.phases import NODE_TERMINAL, LaunchPhase, NodePhase, RunPhase
 from limosa_engine.state import ItemRecord, Launch, NodeRecord, State, Waiting
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_model.names import launch_id
 
 _NOT_BEGUN = (NodePhase.WAITING, NodePhase.QUEUED, NodePhase.SKIPPED)
@@ -42,10 +43,17 @@ def _share_failures(graph: Graph, state: State) -> None:
         found = [state.nodes[number].failure for number in inside]
         record.failure = next((failure for failure in found if failure is not None), record.failure)
     for around, scope in zip(graph.scopes, state.scopes, strict=True):
-        found = [state.nodes[number].failure for number in around.by_id.values()]
+        found = [_lasting_failure(graph, state, number) for number in around.by_id.values()]
         scope.failure = next((failure for failure in found if failure is not None), None)
     if state.phase in (RunPhase.FAILING, RunPhase.FAILED):
         state.failure = state.scopes[0].failure or state.failure
+
+
+def _lasting_failure(graph: Graph, state: State, number: int) -> Failure | None:
+    """The failure of a node that failed or is sure to; a map may bear the failures of items."""
+    plan, record = graph.nodes[number], state.nodes[number]
+    borne = plan.is_map and record.phase is not NodePhase.FAILED and not record.is_hopeless(plan)
+    return None if borne else record.failure
 
 
 def _item(graph: Graph, state: State, plan: NodePlan, position: int, unseen: bool) -> None:

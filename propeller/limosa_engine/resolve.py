@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 
+from limosa_engine import maps
 from limosa_engine.commands import LoadValue, ReadCommit
 from limosa_engine.graph import NodePlan
 from limosa_engine.phases import NodePhase
-from limosa_engine.state import NodeRecord
 from limosa_engine.turn import Place, Turn
 from limosa_engine.values import Inputs, Key
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import BindingData, InputRef, OutputRef
-from limosa_model import bindings, failures, values
+from limosa_model import bindings, failures
 from limosa_model.failures import Code
 
 Resolved = Inputs | Failure | None
@@ -196,7 +196,7 @@ def _outputs(turn: Turn, number: int, waiter: int) -> Inputs | None:
     known = turn.state.values.get((number, -1))
     if isinstance(known, LiteralMap):
         return known.literals
-    made = _collected(turn, plan, record, waiter) if plan.is_map else _projected(turn, plan, waiter)
+    made = maps.collected(turn, plan, record, waiter) if plan.is_map else _projected(turn, plan, waiter)
     if made is not None:
         turn.state.values.put((number, -1), made)
     return None if made is None else made.literals
@@ -210,24 +210,6 @@ def _committed(turn: Turn, plan: NodePlan, position: int, waiter: int) -> Litera
     if turn.state.values.want(key, waiter):
         turn.emit(ReadCommit(plan.item_at(position)))
     return None
-
-
-def _collected(turn: Turn, plan: NodePlan, record: NodeRecord, waiter: int) -> LiteralMap | None:
-    """A map's outputs: of each, the items' values in index order."""
-    rows = [_committed(turn, plan, position, waiter) for position in range(len(record.items))]
-    columns: dict[str, Literal] = {}
-    for variable in plan.runs.interface.outputs:
-        column = []
-        for row in rows:
-            if row is None:
-                return None
-            if variable.name not in row.literals:
-                raise bindings.BindingError(f"an item of {plan.path} gave no output '{variable.name}'")
-            column.append(row.literals[variable.name])
-        columns[variable.name] = values.collection(column)
-    for position in range(len(record.items)):
-        turn.state.values.drop((plan.number, position))
-    return LiteralMap(literals=columns)
 
 
 def _projected(turn: Turn, plan: NodePlan, waiter: int) -> LiteralMap | None:

@@ -7,7 +7,7 @@ import dataclasses
 import enum
 from collections import deque
 
-from limosa_engine.graph import Graph, Item
+from limosa_engine.graph import Graph, Item, NodePlan
 from limosa_engine.phases import LaunchPhase, NodePhase, RunPhase
 from limosa_engine.pods import PodView
 from limosa_engine.timers import Timers
@@ -129,6 +129,11 @@ class NodeRecord:
     queued_at: float | None = None
     started_at: float | None = None
     finished_at: float | None = None
+
+    def is_hopeless(self, plan: NodePlan) -> bool:
+        """So many items did not succeed that the node cannot any more."""
+        count = len(self.items)
+        return count - self.failed - self.aborted < (plan.needed(count) if plan.is_map else count)
 
     @property
     def open_items(self) -> int:

@@ -1,7 +1,9 @@
 """map_task: one task over every element of a list."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from limosa.errors import LimosaError
 from limosa.origin import caller
@@ -9,26 +11,55 @@ from limosa.tasks import OverriddenTask, Task
 
 if TYPE_CHECKING:
     from limosa_idl.core.v1alpha1.types_pb2 import LiteralType
+    from limosa_idl.workflow.v1alpha1.workflow_pb2 import MapNode
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
+@dataclasses.dataclass(frozen=True)
+class MapPolicy:
+    """How a map treats its items."""
+
+    concurrency: int = 0
+    """Most items running at once; 0: as the platform allows."""
+    min_successes: int = 0
+    """Items that must succeed; 0: see the ratio."""
+    min_success_ratio: float = 0.0
+    """Share of the items that must succeed; 0: all."""
+
+    @property
+    def tolerant(self) -> bool:
+        """Whether items may fail: those give None."""
+        return bool(self.min_successes or self.min_success_ratio)
+
+    def write(self, node: "MapNode") -> None:
+        """Sets the fields of a map node."""
+        node.concurrency = self.concurrency
+        node.min_successes = self.min_successes
+        node.min_success_ratio = self.min_success_ratio
+
+
 class MapTask(Generic[R]):
     """A task applied to lists. Inputs given as lists of the task's input type are mapped; the others are the same each time."""
 
-    def __init__(self, task: Task[..., R], concurrency: int) -> None:
-        """Takes the task and how many items may run at once (0: as the platform allows)."""
+    def __init__(self, task: Task[..., Any], policy: MapPolicy, bound: Mapping[str, Any]) -> None:
+        """Takes the task, how its items are treated, and inputs that are the same for each whatever their type."""
         self.task = task
-        self.concurrency = concurrency
+        self.policy = policy
+        self.bound = dict(bound)
 
     def __call__(self, **kwargs: Any) -> list[R]:
         """Adds a map node to the workflow being traced, or runs every item here."""
         from limosa.tracing import call_arguments, current
 
         task = self.task
-        arguments = call_arguments(task.name, task.signature, (), kwargs)
-        mapped = [name for name, value in arguments.items() if self._is_mapped(name, value)]
+        arguments = call_arguments(task.name, task.signature, (), {**self.bound, **kwargs})
+        mapped = [
+            name
+            for name, value in arguments.items()
+            if name not in self.bound and self._is_mapped(name, value)
+        ]
         if not mapped:
             first = next(iter(task.python_inputs), "x")
             message = f"map_task({task.__name__}) got no list to map over"
@@ -66,7 +97,7 @@ class MapTask(Generic[R]):
 
         task = self.task
         base = task._task if isinstance(task, OverriddenTask) else task
-        interface = map_interface(task.interface, set(mapped))
+        interface = map_interface(task.interface, set(mapped), self.policy.tolerant)
         types = {
             name: _list_of(kind) if name in mapped else kind for name, kind in task.python_inputs.items()
         }
@@ -75,7 +106,7 @@ class MapTask(Generic[R]):
         node = trace.new_node(task.__name__, caller())
         node.map.task = task.name
         node.map.mapped_inputs.extend(mapped)
-        node.map.concurrency = self.concurrency
+        self.policy.write(node.map)
         node.inputs.extend(bindings)
         if isinstance(task, OverriddenTask):
             apply_overrides(node, task.overrides)
@@ -88,37 +119,111 @@ class MapTask(Generic[R]):
             shown = ", ".join(f"{name} has {length}" for name, length in lengths.items())
             message = f"map_task({self.task.__name__}) got lists of different lengths: {shown}"
             raise LimosaError("MapLengths", message, str(caller()), "pass lists of one length")
-        results = []
         call: Any = self.task
-        for position in range(next(iter(lengths.values()))):
+        items = Tolerance(self.policy, next(iter(lengths.values())))
+        for position in range(items.count):
             item = {name: value[position] if name in mapped else value for name, value in arguments.items()}
-            results.append(call(**item))
+            with items:
+                items.results.append(call(**item))
         signature = self.task.signature
         if not signature.outputs_are_tuple:
-            return results
-        columns = [list(column) for column in zip(*results, strict=True)] or [[] for _ in signature.outputs]
+            return items.results
+        rows = [(None,) * len(signature.outputs) if row is None else row for row in items.results]
+        columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in signature.outputs]
         return signature.output_class(*columns) if signature.output_class else columns
+
+
+class Tolerance:
+    """The results of a map's items run here: within the policy a failed one gives None, beyond it its exception passes on.
+
+    Enter it around each item, which appends to `results`.
+    """
+
+    def __init__(self, policy: MapPolicy, count: int) -> None:
+        """Takes the policy and how many items there are."""
+        from limosa_idl.workflow.v1alpha1.workflow_pb2 import MapNode
+        from limosa_model.graph import needed_successes
+
+        node = MapNode()
+        policy.write(node)
+        self.count = count
+        self.results: list[Any] = []
+        self._spare = count - needed_successes(node, count)
+
+    def __enter__(self) -> None:
+        """Begins an item."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        """Ends an item; True: its failure is borne."""
+        if not isinstance(error, Exception) or self._spare == 0:
+            return False
+        self._spare -= 1
+        self.results.append(None)
+        return True
 
 
 def _list_of(element: Any) -> Any:
     return list.__class_getitem__(element)
 
 
-def map_task(task: "Task[P, R] | Callable[P, R]", concurrency: int = 0) -> MapTask[R]:
+@overload
+def map_task(task: "Task[P, R] | Callable[P, R]", concurrency: int = 0) -> MapTask[R]: ...
+
+
+@overload
+def map_task(
+    task: "Task[P, R] | Callable[P, R]", concurrency: int = 0, *, min_successes: int
+) -> MapTask[R | None]: ...
+
+
+@overload
+def map_task(
+    task: "Task[P, R] | Callable[P, R]", concurrency: int = 0, *, min_success_ratio: float
+) -> MapTask[R | None]: ...
+
+
+def map_task(
+    task: Any, concurrency: int = 0, *, min_successes: int = 0, min_success_ratio: float = 0.0
+) -> MapTask[Any]:
     """One task over every element of a list: `map_task(f)(x=[1, 2, 3])` is a list of f's results.
 
     Args:
-        task: What runs for each element.
+        task: What runs for each element; a `functools.partial` of a task gives inputs that are not mapped.
         concurrency: How many items may run at once; 0: as the platform allows.
+        min_successes: The map succeeds when this many items do; the results of the others are None.
+        min_success_ratio: The same as a share of the items, above 0 and at most 1.
 
     Raises:
-        LimosaError: What is mapped is no task, or the concurrency no number.
+        LimosaError: What is mapped is no task, or a number makes no sense.
     """
+    bound: Mapping[str, Any] = {}
+    if isinstance(task, functools.partial):
+        if task.args:
+            message = f"map_task got a partial with positional inputs: {task.args!r}"
+            raise LimosaError("MapPartial", message, str(caller()), "bind them by name: partial(f, y=1)")
+        task, bound = task.func, task.keywords
     if not isinstance(task, Task):
         message = f"map_task takes a task, not {type(task).__name__}"
         raise LimosaError("MapTarget", message, str(caller()), "decorate the function with @task")
-    if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 0:
+    if not _is_count(concurrency):
         raise LimosaError(
             "MapConcurrency", f"concurrency={concurrency!r}", str(caller()), "give a number of items"
         )
-    return MapTask(task, concurrency)
+    _check_successes(min_successes, min_success_ratio)
+    return MapTask(task, MapPolicy(concurrency, min_successes, float(min_success_ratio)), bound)
+
+
+def _check_successes(count: Any, ratio: Any) -> None:
+    problem = remedy = ""
+    if not _is_count(count):
+        problem, remedy = f"min_successes={count!r}", "give a number of items"
+    elif isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 <= ratio <= 1:
+        problem, remedy = f"min_success_ratio={ratio!r}", "give a share above 0 and at most 1, such as 0.9"
+    elif count and ratio:
+        problem, remedy = "map_task got both min_successes and min_success_ratio", "give one of them"
+    if problem:
+        raise LimosaError("MapSuccesses", problem, str(caller()), remedy)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -88,6 +88,8 @@ def outer(xs: list[int], x: int, data: Directory, config: Config) -> str:
     train, test = split(data=data)
     assert_type(test, File)
     assert_type(map_task(bare)(x=xs), list[str])
+    assert_type(map_task(bare, min_successes=1)(x=xs), list[str | None])
+    assert_type(map_task(bare, min_success_ratio=0.5)(x=xs), list[str | None])
     assert_type(map_task(measure, concurrency=2)(file=[train, test]), list[float])
     assert_type(map_task(bare.with_overrides(retries=2))(x=xs, scale=2.0), list[str])
     assert_type(bare.with_overrides(resources=Resources(mem="4Gi"), node_name="big")(x=1), str)

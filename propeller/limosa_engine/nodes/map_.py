@@ -15,7 +15,7 @@ from limosa_model.failures import Code
 
 def advance(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
     """Expands, ends with the last item; a failed item may end the others."""
-    if record.failed and record.failure is not None and record.open_items:
+    if record.failure is not None and record.open_items and record.is_hopeless(plan):
         scopes.fail(turn, plan.scope, record.failure)
         if turn.graph.scopes[plan.scope].fails_immediately:
             endings.end_items(turn, plan, record, Ending.ABORT)
@@ -56,11 +56,14 @@ def _expand(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
 
 
 def _conclude(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
-    if record.failure is not None:
+    if not record.aborted and not record.is_hopeless(plan) and record.ending is not Ending.DEADLINE:
+        scopes.finish_node(turn, plan, record, NodePhase.SUCCEEDED)
+    elif record.failure is not None:
         scopes.finish_node(turn, plan, record, NodePhase.FAILED, record.failure)
     elif record.aborted:
         scopes.finish_node(turn, plan, record, NodePhase.ABORTED)
     else:
+        # The deadline passed, and yet every item ended well.
         scopes.finish_node(turn, plan, record, NodePhase.SUCCEEDED)
 
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from limosa_engine.commands import CreatePod, DeletePod, KeepLog, LoadValue, ReadCommit, ReadError
+from limosa_engine.commands import CollectMap, CreatePod, DeletePod, KeepLog, LoadValue, ReadCommit, ReadError
 from limosa_engine.events import Event, LogKept, PodCreated, PodDeleted, PodRejected
 from limosa_engine.graph import Item
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, FAILURE_KIND_USER
@@ -20,7 +20,7 @@ from limosa_propeller.kube.verbs import PODS, Object
 from limosa_propeller.pods.manifest import PodPolicyError
 from limosa_propeller.pods.policy import referenced_secrets
 from limosa_propeller.pods.view import identity_of
-from limosa_propeller.runs import kept_logs, reads
+from limosa_propeller.runs import collecting, kept_logs, reads
 from limosa_propeller.runs.opening import OpenedRun
 from limosa_propeller.runs.services import Services
 from limosa_store.errors import StoreError
@@ -192,6 +192,11 @@ async def load_value(context: RunContext, command: LoadValue) -> Event:
     return await reads.load_value(context.services.store, context.run, command)
 
 
+async def collect_map(context: RunContext, command: CollectMap) -> Event:
+    """Joins the outputs of a map's items."""
+    return await collecting.collect_map(context.services.store, context.run, command)
+
+
 ACTIONS: dict[type[Any], Callable[[RunContext, Any], Awaitable[Event]]] = {
     CreatePod: create_pod,
     DeletePod: delete_pod,
@@ -199,6 +204,7 @@ ACTIONS: dict[type[Any], Callable[[RunContext, Any], Awaitable[Event]]] = {
     ReadCommit: read_commit,
     ReadError: read_error,
     LoadValue: load_value,
+    CollectMap: collect_map,
 }
 
 

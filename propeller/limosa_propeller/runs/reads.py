@@ -4,7 +4,7 @@ import hashlib
 
 from google.protobuf.message import DecodeError
 
-from limosa_engine.commands import LoadValue, ReadCommit, ReadError
+from limosa_engine.commands import CollectMap, LoadValue, ReadCommit, ReadError
 from limosa_engine.events import CommitRead, ErrorRead, Event, StoreFailed, ValueLoaded
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord
@@ -16,7 +16,7 @@ from limosa_store.errors import ErrorCode, StoreError
 from limosa_store.store import Store
 
 
-class _CorruptError(Exception):
+class CorruptError(Exception):
     """Stored bytes are not what they should be; the message names the object."""
 
 
@@ -25,21 +25,31 @@ async def read_commit(access: StoreAccess, run: OpenedRun, command: ReadCommit) 
     key = layout.commit_key(run.factory.prefix, command.item.node_path, command.item.index)
 
     def work(store: Store) -> Event:
-        data = _get(store, key)
-        if data is None:
-            return CommitRead(command.item, None)
-        commit = Commit()
-        commit.ParseFromString(data)
-        if commit.run_uid != run.spec.run_uid:
-            raise _CorruptError(f"{key} is a commit of run {commit.run_uid}")
-        if commit.WhichOneof("outputs") == "offloaded":
-            content = _offloaded(store, run, commit.offloaded.uri, commit.offloaded.digest)
-            commit.inline.ParseFromString(content)
-        elif not commit.HasField("inline"):
-            commit.inline.CopyFrom(LiteralMap())
-        return CommitRead(command.item, commit, _digest(data))
+        found = commit_at(store, run, key)
+        return CommitRead(command.item, None) if found is None else CommitRead(command.item, *found)
 
-    return await _answer(access, command, work, key)
+    return await answer(access, command, work, key)
+
+
+def commit_at(store: Store, run: OpenedRun, key: str) -> tuple[Commit, str] | None:
+    """A commit of the run, its outputs inline, and the digest of the stored bytes; None where there is none.
+
+    Raises:
+        StoreError: The store gave no answer.
+        CorruptError, DecodeError: What lies there is no commit of this run.
+    """
+    data = _get(store, key)
+    if data is None:
+        return None
+    commit = Commit.FromString(data)
+    if commit.run_uid != run.spec.run_uid:
+        raise CorruptError(f"{key} is a commit of run {commit.run_uid}")
+    if commit.WhichOneof("outputs") == "offloaded":
+        content = _offloaded(store, run, commit.offloaded.uri, commit.offloaded.digest)
+        commit.inline.ParseFromString(content)
+    elif not commit.HasField("inline"):
+        commit.inline.CopyFrom(LiteralMap())
+    return commit, _digest(data)
 
 
 async def read_error(access: StoreAccess, run: OpenedRun, command: ReadError) -> Event:
@@ -50,10 +60,10 @@ async def read_error(access: StoreAccess, run: OpenedRun, command: ReadError) ->
         data = _get(store, key)
         record = None if data is None else ErrorRecord.FromString(data)
         if record is not None and record.launch_id != command.launch_id:
-            raise _CorruptError(f"{key} is a record of launch {record.launch_id}")
+            raise CorruptError(f"{key} is a record of launch {record.launch_id}")
         return ErrorRead(command.item, command.launch, record)
 
-    return await _answer(access, command, work, key)
+    return await answer(access, command, work, key)
 
 
 async def load_value(access: StoreAccess, run: OpenedRun, command: LoadValue) -> Event:
@@ -63,19 +73,20 @@ async def load_value(access: StoreAccess, run: OpenedRun, command: LoadValue) ->
         content = _offloaded(store, run, command.uri, command.digest)
         return ValueLoaded(command.uri, Literal.FromString(content))
 
-    return await _answer(access, command, work, command.uri)
+    return await answer(access, command, work, command.uri)
 
 
-async def _answer(
-    access: StoreAccess, command: ReadCommit | ReadError | LoadValue, work: object, what: str
+async def answer(
+    access: StoreAccess, command: ReadCommit | ReadError | LoadValue | CollectMap, work: object, what: str
 ) -> Event:
+    """What a piece of work in the store comes to; its faults are events too."""
     try:
         return await access.call(work)  # type: ignore[arg-type]
     except StoreError as error:
         return StoreFailed(command, Code.STORE, error.message, error.retryable)
     except DecodeError as error:
         return StoreFailed(command, Code.CORRUPT_DATA, f"{what} cannot be decoded: {error}", False)
-    except _CorruptError as error:
+    except CorruptError as error:
         return StoreFailed(command, Code.CORRUPT_DATA, str(error), False)
 
 
@@ -92,15 +103,15 @@ def _offloaded(store: Store, run: OpenedRun, uri: str, digest: str) -> bytes:
     key = store.key(uri)
     tenant = layout.project_prefix(run.spec.project, run.spec.domain)
     if key is None or not key.startswith((f"{run.factory.prefix}/", f"{tenant}/uploads/")):
-        raise _CorruptError(f"{uri} lies outside the run's own part of the store")
+        raise CorruptError(f"{uri} lies outside the run's own part of the store")
     try:
         data = store.get(key)
     except StoreError as error:
         if error.code is ErrorCode.NOT_FOUND:
-            raise _CorruptError(f"{uri} is missing from the store") from error
+            raise CorruptError(f"{uri} is missing from the store") from error
         raise
     if digest and _digest(data) != digest:
-        raise _CorruptError(f"{uri} has the digest {_digest(data)}, expected {digest}")
+        raise CorruptError(f"{uri} has the digest {_digest(data)}, expected {digest}")
     return data
 
 

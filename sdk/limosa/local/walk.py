@@ -9,6 +9,7 @@ from limosa.errors import LimosaError
 from limosa.local.attempts import Attempt, attempt_task
 from limosa.local.history import RunDirectory
 from limosa.local.progress import NodeProgress, Report
+from limosa.map_tasks import MapPolicy, Tolerance
 from limosa.workflows import Workflow
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal
@@ -92,11 +93,17 @@ class Scope:
             shown = ", ".join(f"{name} has {length}" for name, length in lengths.items())
             message = f"map_task({node.display_name}) got lists of different lengths: {shown}"
             raise LimosaError(Code.MAP_LENGTHS, message, _place(node), "pass lists of one length")
-        items = []
-        for index in range(next(iter(lengths.values()))):
+        policy = MapPolicy(min_successes=node.map.min_successes, min_success_ratio=node.map.min_success_ratio)
+        items = Tolerance(policy, next(iter(lengths.values())))
+        for index in range(items.count):
             item = {**inputs, **{name: elements[index] for name, elements in lists.items()}}
-            items.append(self._attempt(node, task, item, path, index))
-        return {name: values.collection([item[name] for item in items]) for name in task.python_outputs}
+            with items:
+                items.results.append(self._attempt(node, task, item, path, index))
+        none = values.none()
+        return {
+            name: values.collection([none if row is None else row[name] for row in items.results])
+            for name in task.python_outputs
+        }
 
     def _run_branch(self, node: Node, operands: Literals, path: str) -> Literals:
         taken: Node | None = None

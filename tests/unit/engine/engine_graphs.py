@@ -137,6 +137,8 @@ def _node(node_id: str, body: dict[str, Any]) -> wf.Node:
         node.map.task = body["map"]
         node.map.mapped_inputs.extend(body.get("over", ["x"]))
         node.map.concurrency = body.get("concurrency", 0)
+        node.map.min_successes = body.get("min_successes", 0)
+        node.map.min_success_ratio = body.get("min_success_ratio", 0.0)
     elif "workflow" in body:
         node.sub_workflow.workflow = body["workflow"]
     else:

@@ -99,7 +99,7 @@ class Teller:
             for command in commands:
                 self.remember(command)
             if "then" in part:
-                assert told == part["then"], f"step {number}: commands"
+                assert told == part["then"], f"step {number}: commands {told}"
             self.compare(part, number)
 
     def collect(self, already: int) -> None:
@@ -182,6 +182,9 @@ class Teller:
             return f"keep-log {command.item}#{command.launch}{mark}"
         if isinstance(command, cmd.LoadValue):
             return f"load {command.uri}{mark}"
+        if isinstance(command, cmd.CollectMap):
+            without = f" without {','.join(map(str, command.missing))}" if command.missing else ""
+            return f"collect {command.item} of {command.items}{without}{mark}"
         assert isinstance(command, cmd.WakeAt)
         return f"wake {command.when:g}{mark}"
 
@@ -247,6 +250,7 @@ class Teller:
                 "commit": cmd.ReadCommit(item),
                 "error": cmd.ReadError(item, launch, self.launch_id(item, launch)),
                 "value": cmd.LoadValue(name, ""),
+                "map": cmd.CollectMap(item, 0, (), ()),
             }
             return ev.StoreFailed(
                 commands[rest["read"]], rest.get("code", "Store"), "no answer", rest.get("retry", True)

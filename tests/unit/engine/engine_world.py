@@ -36,6 +36,8 @@ class World:
         self.now = 1000.0
         self.pods: dict[tuple[Item, int], Pod] = {}
         self.commits: dict[Item, Commit] = {}
+        self.collected: dict[Item, Commit] = {}
+        """Commits of map nodes themselves."""
         self.errors: dict[str, ErrorRecord] = {}
         self.attempts: dict[Item, int] = {}
         self.user_failures: dict[Item, int] = {}
@@ -102,14 +104,28 @@ class World:
             return ev.CommitRead(command.item, self.commits.get(command.item), "sha256:00")
         if isinstance(command, cmd.ReadError):
             return ev.ErrorRead(command.item, command.launch, self.errors.get(command.launch_id))
+        if isinstance(command, cmd.CollectMap):
+            return ev.CommitRead(command.item, self.collect(command), "sha256:00")
         assert isinstance(command, cmd.KeepLog)
         return ev.LogKept(command.item, command.launch)
+
+    def collect(self, command: cmd.CollectMap) -> Commit:
+        """A map's own commit, made from its items' the first time."""
+        if command.item not in self.collected:
+            path = command.item.node_path
+            rows = [
+                {"o0": None} if at in command.missing else graphs.plain(self.commits[Item(path, at)].inline)
+                for at in range(command.items)
+            ]
+            outputs = graphs.literals({name: [row[name] for row in rows] for name in command.outputs})
+            self.collected[command.item] = Commit(run_uid="uid-1", launch_id="collected", inline=outputs)
+        return self.collected[command.item]
 
     def refuse(self, command: cmd.Command) -> ev.Event | None:
         """A passing fault."""
         if isinstance(command, cmd.CreatePod):
             return ev.PodRejected(command.item, command.launch, "Quota", "exceeded", True, 1.0)
-        if isinstance(command, cmd.ReadCommit | cmd.ReadError | cmd.LoadValue):
+        if isinstance(command, cmd.ReadCommit | cmd.ReadError | cmd.LoadValue | cmd.CollectMap):
             return ev.StoreFailed(command, "Store", "503", True)
         return None
 
@@ -254,7 +270,7 @@ def total(value: Any) -> int:
         return sum(total(item) for item in value.values())
     if isinstance(value, list):
         return sum(total(item) for item in value)
-    return int(value)
+    return int(value or 0)
 
 
 def _frozen(command: cmd.Command) -> str:

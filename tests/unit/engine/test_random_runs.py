@@ -54,7 +54,8 @@ def _draw_node(
     if kind == "map":
         over: Any = rng.choice([*lists, [1, 2, 3], [5], []])
         body = {"map": task, "over": ["x"], "with": {"x": over, "y": rng.choice(ints)}}
-        return {**body, "concurrency": rng.randint(0, 2)}, "list"
+        needed = rng.choice([{}, {}, {"min_successes": 1}, {"min_success_ratio": 0.5}])
+        return {**body, **needed, "concurrency": rng.randint(0, 2)}, "list"
     if kind == "branch":
         cases = [
             {"if": f"v > {rng.randint(0, 9)}", "then": _draw_child(rng, f"c{i}", ints)}
@@ -109,7 +110,8 @@ class Reference:
             items = []
             for index, x in enumerate(given["x"]):
                 items.append(self.attempt(node["map"], {**given, "x": x}, Item(path, index)))
-            if None in items:
+            enough = node.get("min_successes") or len(items) * node.get("min_success_ratio", 1)
+            if len(items) - items.count(None) < min(enough, len(items)):
                 raise Failed
             return items
         for case in node["branch"]:
@@ -128,13 +130,13 @@ class Reference:
         return value
 
     def attempt(self, task: str, given: dict[str, Any], item: Item) -> Any:
-        self.items.add(item)
         user = system = 0
         for attempt in range(100):
             fate = self.plan(item, attempt)
             user += fate in ("user", "oom")
             system += fate in ("evict", "exit0")
             if fate in ("ok", "silent"):
+                self.items.add(item)
                 return 1 + total(given)
             if user > int(task[1:]) or system > 3:
                 return None

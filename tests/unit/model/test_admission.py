@@ -119,6 +119,21 @@ CASES = {
         "output 'o0'",
     ),
     "map without input": (closure(Node(id="n0", map=MapNode(task="flow.inc"))), "MapWithoutInput", "n0"),
+    "map with two demands": (
+        closure(
+            Node(
+                id="n0",
+                map=MapNode(task="flow.inc", mapped_inputs=["x"], min_successes=1, min_success_ratio=0.5),
+            )
+        ),
+        "MapSuccesses",
+        "both min_successes and min_success_ratio",
+    ),
+    "map with a share above one": (
+        closure(Node(id="n0", map=MapNode(task="flow.inc", mapped_inputs=["x"], min_success_ratio=90))),
+        "MapSuccesses",
+        "min_success_ratio=90",
+    ),
     "map over a scalar": (
         closure(
             Node(

@@ -243,6 +243,21 @@ CASES = {
         "-> list[int]",
         "flow.py:{body}: map_task(number) got no list to map over; pass a list: x=[…]",
     ),
+    "map with two demands": (
+        "return map_task(number, min_successes=1, min_success_ratio=0.5)(x=[1])",
+        "-> list[int]",
+        "flow.py:{body}: map_task got both min_successes and min_success_ratio; give one of them",
+    ),
+    "map with a share above one": (
+        "return map_task(number, min_success_ratio=90)(x=[1])",
+        "-> list[int]",
+        "flow.py:{body}: min_success_ratio=90; give a share above 0 and at most 1, such as 0.9",
+    ),
+    "map that bears failures into a plain list": (
+        "return map_task(number, min_successes=1)(x=[1])",
+        "-> list[int]",
+        "flow.py:{wf}: workflow wf: output 'o0': expected list[int], got list[int | None]",
+    ),
     "map over wrong elements": (
         "return map_task(number)(x=ss)",
         "-> list[int]",

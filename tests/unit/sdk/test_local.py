@@ -1,5 +1,6 @@
 """Tasks and workflows as plain Python: the same values, order and choices as in pods."""
 
+import functools
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -219,6 +220,34 @@ def test_a_map_of_named_outputs_gives_columns():
         return map_task(halves)(x=xs).high
 
     assert wf(xs=[2, 5]) == [1, 3]
+
+
+@task
+def picky(x: int, least: int = 0) -> int:
+    if x < least:
+        raise ValueError(f"{x} is below {least}")
+    return x
+
+
+def test_a_map_bears_as_many_failures_as_it_is_told():
+    @workflow
+    def wf(xs: list[int], least: int) -> list[int | None]:
+        return map_task(picky, min_successes=2)(x=xs, least=least)
+
+    assert wf(xs=[5, 1, 7], least=3) == [5, None, 7]
+    with pytest.raises(ValueError, match="1 is below 3"):
+        wf(xs=[2, 1, 7], least=3)
+    assert map_task(picky, min_success_ratio=0.5)(x=[5, 1, 7, 2], least=3) == [5, None, 7, None]
+    with pytest.raises(ValueError, match="2 is below 3"):
+        map_task(picky, min_success_ratio=0.6)(x=[5, 1, 7, 2], least=3)
+
+
+def test_a_partial_binds_what_is_not_mapped():
+    @workflow
+    def wf(xs: list[int]) -> list[int]:
+        return map_task(functools.partial(add, b=100))(a=xs)
+
+    assert wf(xs=[1, 2]) == [101, 102]
 
 
 def test_only_the_case_that_is_taken_runs():

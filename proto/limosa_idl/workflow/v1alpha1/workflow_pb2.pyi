@@ -206,8 +206,8 @@ class MapNode(google.protobuf.message.Message):
     concurrency: builtins.int
     """Most items running at once; 0: as the platform allows."""
     min_successes: builtins.int
-    """The node succeeds when this many items did (0: all), or this share of them (0: all; of both the lower demand counts).
-    Where either is set, failed items give none and the element type of the outputs is optional.
+    """The node succeeds when this many items did, or this share of them (above 0, at most 1); 0: not set; not both. Where
+    one is set, failed items give none and the element type of the outputs is optional.
     """
     min_success_ratio: builtins.float
     @property
