@@ -123,7 +123,7 @@ def test_conforms(literal, type_, reason):
         ({}, record("b.B", x=INT), "b.B needs its field 'x' (int)"),
         ("houses.csv", file("csv"), "expected the URI of a File[csv], got 'houses.csv'"),
         ("purple", enum("red", "blue"), "'purple' is not one of red, blue"),
-        ("soon", simple("DATETIME"), "expected datetime, got str 'soon'"),
+        ("soon", simple("DATETIME"), "expected datetime, such as 2024-05-01T10:00:00Z; got 'soon'"),
     ],
 )
 def test_plain_data_that_does_not_fit_is_named_with_its_place(data, type_, message):
