@@ -18,6 +18,8 @@ _FORMS = {
     types_pb2.SIMPLE_TYPE_DURATION: "10m, 90s, 1h30m, or seconds",
     types_pb2.SIMPLE_TYPE_DATETIME: "2024-05-01T10:00:00Z",
 }
+_MOST_SHOWN = 80
+"""Characters of a wrong value in a message."""
 
 
 class PlainError(ValueError):
@@ -83,8 +85,14 @@ def parse_datetime(text: str) -> dt.datetime:
 
 def _mismatch(data: Any, type_: types_pb2.LiteralType) -> str:
     if type_.simple in _FORMS:
-        return f"expected {describe(type_)}, such as {_FORMS[type_.simple]}; got {data!r}"
-    return f"expected {describe(type_)}, got {type(data).__name__} {data!r}"
+        return f"expected {describe(type_)}, such as {_FORMS[type_.simple]}; got {_shown(data)}"
+    return f"expected {describe(type_)}, got {type(data).__name__} {_shown(data)}"
+
+
+def _shown(data: Any) -> str:
+    """What fits into a sentence; a file of values may be large, and newer Pythons read any depth of it."""
+    text = repr(data)
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 1]}…"
 
 
 def _expect(data: Any, kind: type, type_: types_pb2.LiteralType, place: str) -> Any:
@@ -150,7 +158,7 @@ def _record(data: dict[str, Any], record: types_pb2.RecordType, place: str) -> l
 def _reference(data: Any, type_: types_pb2.LiteralType, place: str) -> literal_pb2.Literal:
     uri = data.get("uri") if isinstance(data, dict) else data
     if not isinstance(uri, str) or "://" not in uri:
-        raise PlainError(place, f"expected the URI of a {describe(type_)}, got {data!r}")
+        raise PlainError(place, f"expected the URI of a {describe(type_)}, got {_shown(data)}")
     if type_.WhichOneof("kind") == "structured_dataset":
         name = type_.structured_dataset.format or "parquet"
         return literal_pb2.Literal(structured_dataset=literal_pb2.StructuredDataset(uri=uri, format=name))

@@ -291,10 +291,13 @@ def test_nesting_without_end_is_refused(tmp_path, suffix, type_):
     deep = "[" * 5000 + "]" * 5000
     (tmp_path / f"deep{suffix}").write_text(deep)
     wanted = interface(rows=type_)
+    # From Python 3.13 on, json reads any depth, so the value is refused where it meets its type.
+    refusal = r"nested too deeply|expected (int|dict), got list|must be an object"
     for text in (f"@{tmp_path / f'deep{suffix}'}", deep):
-        with pytest.raises(LimosaError, match="nested too deeply"):
+        with pytest.raises(LimosaError, match=refusal) as caught:
             read(wanted, "--rows", text)
-    with pytest.raises(LimosaError, match="nested too deeply"):
+        assert len(str(caught.value)) < 300
+    with pytest.raises(LimosaError, match=refusal):
         read(wanted, "--inputs-file", str(tmp_path / f"deep{suffix}"))
 
 

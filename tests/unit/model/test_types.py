@@ -132,6 +132,15 @@ def test_plain_data_that_does_not_fit_is_named_with_its_place(data, type_, messa
     assert message in str(caught.value)
 
 
+def test_a_large_wrong_value_is_shown_in_part():
+    with pytest.raises(PlainError) as caught:
+        from_plain(list(range(5000)), INT)
+    message = str(caught.value)
+    assert message.startswith("expected int, got list [0, 1, 2, 3,")
+    assert message.endswith("…")
+    assert len(message) < 120
+
+
 @pytest.mark.parametrize(
     ("data", "type_"),
     [
