@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 
 from limosa.render.run_view import Row, RunView
-from limosa.render.tree import REASON_AFTER_S, RUN_WORDS, duration, live, waiting_remedy
+from limosa.render.tree import REASON_AFTER_S, RUN_WORDS, duration, live, run_wait, waiting_remedy
 from limosa_idl.admin.v1alpha1.admin_pb2 import RunUpdate
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 
@@ -87,6 +87,7 @@ class _Lines:
         self._view = view
         self._console = console
         self._run_phase = pb.RUN_PHASE_UNSPECIFIED
+        self._waits_for = ""
         self._seen: dict[str, tuple[object, str]] = {}
         self._said: set[str] = set()
         self._lock = threading.Lock()
@@ -107,6 +108,7 @@ class _Lines:
         if view.phase != self._run_phase:
             self._run_phase = view.phase
             self._print(f"{view.run.name} {RUN_WORDS.get(view.phase, ('unknown', ''))[0]}")
+        self._print_wait()
         for row in view.rows(now_utc()):
             state = (row.phase, row.note if row.waiting_seconds >= REASON_AFTER_S else "")
             never_began = row.phase == pb.NODE_PHASE_ABORTED and row.seconds is None
@@ -117,6 +119,16 @@ class _Lines:
                 if remedy and remedy not in self._said:
                     self._said.add(remedy)
                     self._print(f"    → {remedy}")
+
+    def _print_wait(self) -> None:
+        """Once for each reason: its sentence changes with every call of a cluster."""
+        wait = run_wait(self._view, now_utc())
+        if wait is None or wait[0] == self._waits_for:
+            return
+        self._waits_for, sentence, remedy = wait
+        self._print(f"  {sentence}")
+        if remedy:
+            self._print(f"    → {remedy}")
 
     def _print(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)

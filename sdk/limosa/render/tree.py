@@ -12,7 +12,7 @@ from limosa.render.run_view import Row, RunView
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 
 REASON_AFTER_S = 5.0
-"""A node that waits longer shows why."""
+"""A run or node that waits longer shows why."""
 LINES = 40
 """Most nodes shown while a run goes on; finished ones make room first."""
 
@@ -34,6 +34,7 @@ RUN_WORDS = {
     pb.RUN_PHASE_SUCCEEDED: ("succeeded", "green"),
     pb.RUN_PHASE_FAILED: ("failed", "bold red"),
     pb.RUN_PHASE_ABORTED: ("aborted", "magenta"),
+    pb.RUN_PHASE_PARKED: ("parked", "yellow"),
 }
 
 
@@ -89,6 +90,26 @@ def waiting_remedy(row: Row) -> str:
     return REMEDIES.get(row.reason, "") if row.waiting_seconds >= REASON_AFTER_S else ""
 
 
+def run_wait(view: RunView, now: dt.datetime) -> tuple[str, str, str] | None:
+    """Code, sentence and remedy of what the run as a whole has waited for too long; the remedy may be empty."""
+    waiting = view.waiting(now)
+    if waiting is None or waiting[1] < REASON_AFTER_S:
+        return None
+    reason = waiting[0]
+    word = RUN_WORDS.get(view.phase, ("unknown", ""))[0]
+    return reason.code, f"{word}: {reason.detail or reason.code}", REMEDIES.get(reason.code, "")
+
+
+def wait_lines(view: RunView, now: dt.datetime) -> list[Text]:
+    """`run_wait` as lines below a run's own; none where it does not wait."""
+    wait = run_wait(view, now)
+    if wait is None:
+        return []
+    _, sentence, remedy = wait
+    lines = [Text(f"  {sentence}", "yellow")]
+    return [*lines, Text.assemble(("  → ", "green"), remedy)] if remedy else lines
+
+
 def live(view: RunView, now: dt.datetime, spinner: Spinner) -> Group:
     """What a terminal shows while the run goes on."""
     word, style = RUN_WORDS.get(view.phase, ("unknown", ""))
@@ -101,7 +122,7 @@ def live(view: RunView, now: dt.datetime, spinner: Spinner) -> Group:
         else ""
     )
     head.add_row(spinner, Text(view.run.name, "bold"), Text(word, style), Text(f"{nodes}  {time}", "dim"))
-    return Group(head, tree(view, now, final=False))
+    return Group(head, *wait_lines(view, now), tree(view, now, final=False))
 
 
 def summary(view: RunView, now: dt.datetime) -> Text:

@@ -129,3 +129,15 @@ def waiting(seconds):
     )
     pending = node("n1", pb.NODE_PHASE_RUNNING, 1, items=4, items_succeeded=1, reason=reason)
     return update(pb.RUN_PHASE_RUNNING, DONE, pending, end=None)
+
+
+def queued(seconds, code="WaitingForCluster"):
+    """A run that no cluster took, for so many seconds."""
+    reason = pb.Reason(
+        code=code,
+        since=at(12 - seconds),
+        detail="no cluster has asked for work since 11:58:20 UTC (last: embedded)",
+    )
+    state = pb.RunState(phase=pb.RUN_PHASE_QUEUED, reason=reason)
+    run = Run(name="calm-heron-4f2a", project="demo", domain="development", state=state)
+    return RunUpdate(run=run, closure=CLOSURE)

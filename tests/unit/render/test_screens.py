@@ -1,11 +1,13 @@
 import pytest
 import runs
+from rich.spinner import Spinner
 
 from limosa.render.failure import FailureDetails, failed_run, failure_block
 from limosa.render.run_view import RunView
-from limosa.render.tree import duration, summary, tree
+from limosa.render.tree import duration, live, summary, tree
 from limosa_idl.core.v1alpha1.failure_pb2 import ExceptionDetails, Frame
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+from limosa_idl.run.v1alpha1 import run_pb2 as pb
 from limosa_model import failures, values
 from limosa_model.failures import Code
 
@@ -47,6 +49,25 @@ def test_success(screen, golden):
 def test_a_node_that_waits_says_why_after_five_seconds(screen, golden):
     assert "Unschedulable" not in screen(tree(view_of(runs.waiting(3)), runs.NOW, final=False))
     golden("unschedulable", screen(tree(view_of(runs.waiting(7)), runs.NOW, final=False)))
+
+
+def test_a_run_that_no_cluster_takes_says_why_after_five_seconds(screen, golden):
+    spinner = Spinner("dots")
+    assert "no cluster" not in screen(live(view_of(runs.queued(3)), runs.NOW, spinner))
+    shown = screen(live(view_of(runs.queued(7)), runs.NOW, spinner))
+    golden("queued", "*" + shown[1:])  # the spinner turns
+
+
+def test_a_run_whose_cluster_went_silent_says_so_while_it_runs(screen):
+    silent = runs.waiting(1)
+    silent.run.state.reason.CopyFrom(runs.queued(40, "ClusterSilent").run.state.reason)
+    assert "running: no cluster has asked" in screen(live(view_of(silent), runs.NOW, Spinner("dots")))
+
+
+def test_a_run_that_ended_waits_for_nothing(screen):
+    ended = runs.update(pb.RUN_PHASE_ABORTED)
+    ended.run.state.reason.CopyFrom(runs.queued(40).run.state.reason)
+    assert "no cluster" not in screen(live(view_of(ended), runs.NOW, Spinner("dots")))
 
 
 def test_older_snapshots_do_not_replace_newer_ones():
