@@ -10,11 +10,13 @@ from rich.live import Live
 from rich.spinner import Spinner
 
 from limosa.render.run_view import Row, RunView
-from limosa.render.tree import REASON_AFTER_S, RUN_WORDS, duration, live, run_wait, waiting_remedy
+from limosa.render.tree import LINES, REASON_AFTER_S, RUN_WORDS, duration, live, run_wait, waiting_remedy
 from limosa_idl.admin.v1alpha1.admin_pb2 import RunUpdate
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 
 TICK_S = 1.0
+_AROUND = 6
+"""Lines of a live display besides its nodes: the run's own, what it waits for, remedies."""
 _WORDS = {
     pb.NODE_PHASE_QUEUED: "queued",
     pb.NODE_PHASE_RUNNING: "running",
@@ -56,10 +58,15 @@ def _live_tree(view: RunView, console: Console) -> Iterator[None]:
         console=console,
         refresh_per_second=8,
         transient=True,
-        get_renderable=lambda: live(view, now_utc(), spinner),
+        get_renderable=lambda: live(view, now_utc(), spinner, _room(console)),
     )
     with shown:
         yield
+
+
+def _room(console: Console) -> int:
+    """Lines for nodes: what is higher than the terminal would be cut at its end, where things go on."""
+    return max(5, min(LINES, console.height - _AROUND))
 
 
 @contextmanager

@@ -93,10 +93,11 @@ def run(name: str, output: str, **target: str | None) -> int:
 
         console = NeutralConsole(highlight=False)
         if view.failure is not None:
-            console.print(failed_run(view, failure_details(client, view), now, client.target.selection))
+            details = failure_details(client, view)
+            console.print(failed_run(view, details, now, client.target.selection, lines=None))
         else:
             console.print(summary(view, now), *wait_lines(view, now), sep="\n", soft_wrap=True)
-            console.print(tree(view, now, final=True))
+            console.print(tree(view, now, final=True, lines=None))
         _write_values(client, name, console)
         facts = {key: value for key, value in run_facts(view.run).items() if value and key in _SHOWN}
         console.print()
