@@ -98,7 +98,7 @@ def test_a_state_of_another_graph() -> None:
     assert decode(graph, encode(state), 0.0).phase is RunPhase.RUNNING
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(cut=st.integers(0, 200), flip=st.integers(0, 255))
 def test_damage_is_told_or_harmless(cut: int, flip: int) -> None:
     graph, state = running_map(20)

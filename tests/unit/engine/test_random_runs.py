@@ -177,7 +177,7 @@ def start(seed: int, trouble: float, **options: Any) -> tuple[World, Reference, 
     return World(graph, plan, rng), reference, expected
 
 
-many = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 
 
 @many
