@@ -24,8 +24,9 @@ def rebuild(graph: Graph, state: State, unseen: set[tuple[int, int]]) -> None:
         if plan.parent is not None:
             decided = state.nodes[plan.parent].phase not in _NOT_BEGUN
             record.active = decided and record.phase is not NodePhase.SKIPPED
-        for position in range(len(record.items)):
-            _item(graph, state, plan, position, (plan.number, position) in unseen)
+        for position, item in enumerate(record.items):
+            if item.phase not in NODE_TERMINAL:
+                _item(graph, state, plan, position, (plan.number, position) in unseen)
         _count(state, plan, record)
     _scopes(graph, state)
     _share_failures(graph, state)
