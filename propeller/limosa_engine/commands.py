@@ -8,6 +8,7 @@ import dataclasses
 from typing import ClassVar
 
 from limosa_engine.graph import Item
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import Snapshot
 
@@ -123,4 +124,23 @@ class WakeAt:
     needs_status: ClassVar[bool] = False
 
 
-Command = CreatePod | DeletePod | ReadCommit | ReadError | LoadValue | KeepLog | CollectMap | Publish | WakeAt
+@dataclasses.dataclass(frozen=True)
+class Quarantine:
+    """The run cannot be gone on with, and its state is to stay as it is for inspection. Not answered; nothing follows."""
+
+    failure: Failure
+    needs_status: ClassVar[bool] = False
+
+
+Command = (
+    CreatePod
+    | DeletePod
+    | ReadCommit
+    | ReadError
+    | LoadValue
+    | KeepLog
+    | CollectMap
+    | Publish
+    | WakeAt
+    | Quarantine
+)

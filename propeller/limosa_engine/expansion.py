@@ -5,7 +5,9 @@ from limosa_engine.graph import NodePlan
 from limosa_engine.phases import NodePhase
 from limosa_engine.state import Ending, ItemRecord, NodeRecord
 from limosa_engine.turn import Turn
-from limosa_idl.core.v1alpha1.failure_pb2 import Failure
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
+from limosa_model import failures
+from limosa_model.failures import Code
 
 
 def open_items(turn: Turn, plan: NodePlan, record: NodeRecord, count: int) -> None:
@@ -33,6 +35,14 @@ def wait_for_values(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
     """A node's inputs are being read from the store."""
     record.waiting = turn.waiting(record.waiting, "Values")
     turn.touched_nodes[plan.number] = None
+
+
+def deadline_failure(plan: NodePlan) -> Failure:
+    """The node's deadline passed while it had no items, or a graph inside it ran."""
+    message = f"{plan.path} did not finish within its deadline of {plan.deadline or 0:g} s"
+    return failures.user(
+        Code.NODE_DEADLINE, message, origin=FailureOrigin(node_path=plan.path, task=plan.target)
+    )
 
 
 def refuse(turn: Turn, plan: NodePlan, record: NodeRecord, failure: Failure) -> None:

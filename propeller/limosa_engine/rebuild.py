@@ -36,13 +36,16 @@ def _share_failures(graph: Graph, state: State) -> None:
     """A branch or sub-workflow fails with the failure of a node inside it: the same object, as before."""
     for plan in reversed(graph.nodes):
         record = state.nodes[plan.number]
-        if record.phase is not NodePhase.FAILED or plan.task is not None:
+        if record.phase is not NodePhase.FAILED or (plan.task is not None and plan.body is None):
             continue
         inside = list(plan.cases)
         if plan.body is not None:
             inside += graph.scopes[plan.body].by_id.values()
         found = [state.nodes[number].failure for number in inside]
-        record.failure = next((failure for failure in found if failure is not None), record.failure)
+        shared = next((failure for failure in found if failure is not None), record.failure)
+        # A dynamic node can also fail by its own deadline.
+        if record.failure is None or shared is None or shared.code == record.failure.code:
+            record.failure = shared
     for around, scope in zip(graph.scopes, state.scopes, strict=True):
         found = [_lasting_failure(graph, state, number) for number in around.by_id.values()]
         scope.failure = next((failure for failure in found if failure is not None), None)

@@ -170,6 +170,8 @@ def _scope_inputs(turn: Turn, scope: int, waiter: int) -> Inputs:
     owner = turn.graph.scopes[scope].owner
     if owner is None:
         return turn.graph.inputs
+    if turn.graph.nodes[owner].makes_graph:
+        return _NOTHING
     record = turn.state.scopes[scope]
     if record.inputs is None:
         found = node_inputs(turn, turn.graph.nodes[owner], waiter)

@@ -30,6 +30,10 @@ class EngineSettings:
     """Serialised size of the values kept in memory; others are read from their commits again."""
     state_limit_bytes: int = 400 * 1024
     """Largest worst-case encoded state (as base64) with which a graph or a map's expansion is admitted."""
+    graph_nodes: int = 20_000
+    """Most nodes of a run and items of its maps together, the graphs of its dynamic nodes included."""
+    dynamic_depth: int = 5
+    """Most dynamic nodes within each other."""
     story_length: int = 2000
     """Entries of a run's history kept for stories."""
     snapshots: bool = True

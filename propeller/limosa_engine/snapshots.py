@@ -87,6 +87,8 @@ def _node(turn: Turn, number: int) -> pb.Snapshot:
         node.items_succeeded, node.items_failed = record.succeeded, record.failed
     elif record.items:
         _count(node, record.items[0])
+        if plan.makes_graph and plan.body is not None:
+            node.graph.CopyFrom(turn.graph.grown[number])
     elif plan.cases:
         taken = branch.taken(turn, plan)
         node.branch_taken = "" if taken is None else turn.graph.nodes[taken].node.id

@@ -7,9 +7,11 @@ import dataclasses
 import enum
 from collections import deque
 
+from limosa_engine.events import MadeGraph
 from limosa_engine.graph import Graph, Item, NodePlan
 from limosa_engine.phases import LaunchPhase, NodePhase, RunPhase
 from limosa_engine.pods import PodView
+from limosa_engine.regrowth import Regrowth
 from limosa_engine.timers import Timers
 from limosa_engine.values import Inputs, Values
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
@@ -157,6 +159,18 @@ class ScopeRecord:
     inputs: Inputs | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class Growth:
+    """The graph of a dynamic node, known and part of the run's."""
+
+    owner: int
+    """Number of the dynamic node."""
+    digest: bytes
+    """`short_digest` of the serialised graph."""
+    nodes: int
+    """How many nodes it brought."""
+
+
 class State:
     """Everything the engine remembers of a run. Made by `new_state` or `codec.decode`."""
 
@@ -171,10 +185,15 @@ class State:
         self.now = now
         self.started_at: float | None = None
         self.finished_at: float | None = None
-        self.nodes = [
-            NodeRecord(pending=len(plan.dependencies), active=plan.parent is None) for plan in graph.nodes
-        ]
-        self.scopes = [ScopeRecord(open_nodes=len(plan.by_id)) for plan in graph.scopes]
+        self.nodes: list[NodeRecord] = []
+        self.scopes: list[ScopeRecord] = []
+        self.growths: list[Growth] = []
+        """Graphs of dynamic nodes that the run's was grown by, in that order."""
+        self.made_graphs: dict[int, MadeGraph] = {}
+        """Graphs read within this step, by dynamic node."""
+        self.regrowth: Regrowth | None = None
+        """After a restart, until the graphs in `growths` are read again."""
+        self.follow(graph)
         self.nodes_done = 0
         """Nodes SUCCEEDED or FAILED."""
         self.nodes_skipped = 0
@@ -200,3 +219,10 @@ class State:
         """Failed items whose error record is being read again after a restart."""
         self.history: deque[tuple[float, int, int | None, str]] = deque(maxlen=settings.story_length)
         """Time, node number, index, what: see `story`."""
+
+    def follow(self, graph: Graph) -> None:
+        """Adds records for what the graph has and the state has not."""
+        for plan in graph.nodes[len(self.nodes) :]:
+            self.nodes.append(NodeRecord(pending=len(plan.dependencies), active=plan.parent is None))
+        for scope in graph.scopes[len(self.scopes) :]:
+            self.scopes.append(ScopeRecord(open_nodes=len(scope.by_id)))

@@ -95,6 +95,13 @@ def _length(plan: NodePlan, inputs: Inputs) -> int | Failure:
 
 
 def _admit(turn: Turn, plan: NodePlan, count: int) -> Failure | None:
+    total, most = len(turn.state.nodes) + turn.state.items + count, turn.settings.graph_nodes
+    if total > most:
+        message = (
+            f"{plan.path} maps over {count:,} elements: with them the run has {total:,} nodes and items, "
+            f"at most {most:,} are allowed; give each item more work, or split the run"
+        )
+        return _user(plan, Code.MAP_TOO_LARGE, message)
     size = worst_case_size(turn.graph) + map_size(turn.state.items + count)
     limit = turn.settings.state_limit_bytes
     if size <= limit:

@@ -9,6 +9,7 @@ A file holds `graphs` by name and `stories`. A story has a graph (a name or a bo
     then: [command, ...]      all commands but Publish, in order; "!" at the end: needs an accepted status
     phases: {run: .., n0: .., "m[0]": ..}
     launches: {n0#0: FAILED}  as published
+    grown: {d: 3}             nodes in the graph published of a dynamic node
     reasons: {n0: Backoff}    as published ("" for none)
     inputs: {n0#0: {x: 1}}    of the last CreatePod of that launch
     published: {m: {items: 3}}    fields as published
@@ -47,6 +48,7 @@ def load_all() -> list[tuple[str, dict[str, Any]]]:
                 story = fill(raw, values)
                 if isinstance(story["graph"], str):
                     story["graph"] = document["graphs"][story["graph"]]
+                story["graphs"] = document.get("graphs", {})
                 found.append((f"{path.stem}: {story['story']}", story))
     return found
 
@@ -134,6 +136,9 @@ class Teller:
             )
         for name, inputs in part.get("inputs", {}).items():
             assert graphs.plain(self.created[name].inputs) == inputs, f"step {number}: inputs of {name}"
+        for name, count in part.get("grown", {}).items():
+            made = self.published[name].node.graph
+            assert sum(len(workflow.nodes) for workflow in made.workflows) == count, f"step {number}: {name}"
         for name, seconds in part.get("timeout", {}).items():
             assert self.created[name].timeout == seconds, f"step {number}: timeout of {name}"
         for name, fields in part.get("published", {}).items():
@@ -185,6 +190,8 @@ class Teller:
         if isinstance(command, cmd.CollectMap):
             without = f" without {','.join(map(str, command.missing))}" if command.missing else ""
             return f"collect {command.item} of {command.items}{without}{mark}"
+        if isinstance(command, cmd.Quarantine):
+            return f"quarantine {command.failure.code}{mark}"
         assert isinstance(command, cmd.WakeAt)
         return f"wake {command.when:g}{mark}"
 
@@ -233,9 +240,14 @@ class Teller:
         if verb == "commit":
             by = rest.get("by", 0)
             name_of = by if isinstance(by, str) else self.launch_id(item, by)
-            return ev.CommitRead(
-                item, Commit(launch_id=name_of, inline=graphs.literals(rest.get("outputs", {})))
-            )
+            made = None
+            if "graph" in rest:
+                body = rest["graph"]
+                made = graphs.made_graph(
+                    self.story["graphs"][body] if isinstance(body, str) else body, rest.get("refused", "")
+                )
+            commit = Commit(launch_id=name_of, inline=graphs.literals(rest.get("outputs", {})))
+            return ev.CommitRead(item, commit, graph=made)
         if verb == "error":
             return ev.ErrorRead(
                 item, launch, ErrorRecord(launch_id=self.launch_id(item, launch), failure=failure_of(rest))
