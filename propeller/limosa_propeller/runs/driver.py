@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
-from limosa_engine.commands import Command, CreatePod, DeletePod, Publish, WakeAt
+from limosa_engine.commands import Command, CreatePod, DeletePod, Publish, Quarantine, WakeAt
 from limosa_engine.events import (
     AbortRequested,
     Event,
@@ -234,6 +234,8 @@ class RunDriver:
         except Exception as error:  # noqa: BLE001 - a bug ends this run and no other, see _poisoned
             self._poisoned(error)
             return
+        if self._ended or run.state.regrowth is not None:
+            return
         self.phase = run.state.phase.name
         if any(hurry) or run.state.phase in RUN_TERMINAL:
             self._writer.demand()
@@ -244,6 +246,9 @@ class RunDriver:
         """Starts a command or holds it; whether it is held and waited for."""
         if isinstance(command, Publish):
             return self._publish(command.snapshot)
+        if isinstance(command, Quarantine):
+            self.end(RunPhase.FAILED, command.failure)
+            return False
         if isinstance(command, WakeAt):
             delay = command.when - self._services.clock.now()
             self._services.timers.wake_in(("wake", self.uid), delay, lambda: self._post(TimerFired()))

@@ -68,11 +68,11 @@ async def open_run(manifest: dict[str, Any], services: Services) -> OpenedRun:
     closure = await _closure(spec, services)
     problems = validate_closure(closure)
     if problems:
-        raise RefusedError(failures.user(Code.GRAPH_INVALID, _sentences(problems)))
+        raise RefusedError(failures.user(Code.GRAPH_INVALID, sentences(problems)))
     entry = Index(closure).workflow(closure.entry)
     inputs, wrong = complete_inputs(entry.interface, spec.inputs.literals)
     if wrong:
-        raise RefusedError(failures.user(Code.BAD_INPUT, _sentences(wrong)))
+        raise RefusedError(failures.user(Code.BAD_INPUT, sentences(wrong)))
     local = is_local(manifest)
     engine = dataclasses.replace(services.engine, snapshots=not local)
     try:
@@ -176,7 +176,8 @@ def _state(manifest: dict[str, Any], graph: Graph, services: Services) -> tuple[
         raise RefusedError(failures.system(Code.INTERNAL, message, retryable=False)) from error
 
 
-def _sentences(problems: list[Problem]) -> str:
+def sentences(problems: list[Problem]) -> str:
+    """The first five problems, and how many more there are."""
     told = [f"{p.place}: {p.message}" + (f" ({p.remedy})" if p.remedy else "") for p in problems[:5]]
     more = len(problems) - len(told)
     return "; ".join(told) + (f"; and {more} more" if more > 0 else "")
