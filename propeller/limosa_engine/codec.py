@@ -18,14 +18,17 @@ from limosa_engine.graph import Graph, NodePlan
 from limosa_engine.phases import NodePhase, RunPhase
 from limosa_engine.rebuild import rebuild
 from limosa_engine.regrowth import DIGEST_BYTES, Regrowth, Section
-from limosa_engine.state import Growth, ItemRecord, NodeRecord, State
+from limosa_engine.state import Growth, ItemRecord, NodeRecord, Source, State
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
+from limosa_idl.run.v1alpha1.run_pb2 import ORIGIN_CACHE, ORIGIN_REUSE
 
 __all__ = ["CodecError", "decode", "encode"]
 
 VERSION = 2
 _UNSEEN = 9
 """Item phase RUNNING whose launch's pod has not been seen."""
+_SOURCED = {10: ORIGIN_CACHE, 11: ORIGIN_REUSE}
+"""Item phase SUCCEEDED without a launch: whose result it is."""
 _BEGUN = (NodePhase.RUNNING, NodePhase.SUCCEEDED, NodePhase.FAILED)
 
 
@@ -197,19 +200,23 @@ def _decode_node(
 
 
 def _phase_of(item: ItemRecord) -> int:
+    if item.source is not None and item.phase is NodePhase.SUCCEEDED:
+        return next(code for code, origin in _SOURCED.items() if origin == item.source.origin)
     launch = item.launch
     unseen = launch is not None and launch.view is None and (launch.unseen or not launch.answered)
     return _UNSEEN if unseen and item.phase is NodePhase.RUNNING else int(item.phase)
 
 
 def _item(code: int) -> ItemRecord:
+    if code in _SOURCED:
+        return ItemRecord(phase=NodePhase.SUCCEEDED, source=Source(_SOURCED[code], ""))
     phase = NodePhase.RUNNING if code == _UNSEEN else NodePhase(code)
     return ItemRecord(phase=phase, launches=1 if phase in _BEGUN else 0)
 
 
 def _is_odd(item: ItemRecord) -> bool:
     """Whether an item differs from what its phase says by itself."""
-    usual = 1 if item.phase in _BEGUN else 0
+    usual = 1 if item.phase in _BEGUN and item.source is None else 0
     return bool(
         item.launches != usual or item.user_failures or item.system_failures or item.wake_at or item.failure
     )

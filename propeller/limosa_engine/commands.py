@@ -5,6 +5,7 @@ step or a later one (the crash rule: what cannot be observed again is written be
 """
 
 import dataclasses
+import enum
 from typing import ClassVar
 
 from limosa_engine.graph import Item
@@ -106,6 +107,47 @@ class CollectMap:
 
 
 @dataclasses.dataclass(frozen=True)
+class LookupCache:
+    """Ask the cache for a node item's result. Answered by CacheAnswered.
+
+    A result that is there, with its data, becomes the node item's commit first, unless it has one already.
+    """
+
+    item: Item
+    task: str
+    key: str
+    """sha256 (hex), see `limosa_model.cache_key`."""
+    reserve: bool
+    """Where there is none: reserve the key for this item."""
+    needs_status: ClassVar[bool] = False
+
+
+class Keep(enum.Enum):
+    """What the cache is told about a key."""
+
+    RESULT = "store"
+    RENEW = "renew"
+    GIVE_UP = "give-up"
+
+
+@dataclasses.dataclass(frozen=True)
+class StoreCache:
+    """Tell the cache about a node item. Not answered: of a result a later run makes another, a reservation runs out.
+
+    Telling it twice is the same as once.
+    """
+
+    item: Item
+    task: str
+    key: str
+    version: str
+    what: Keep
+    overwrite: bool = False
+    """RESULT: it replaces what is there."""
+    needs_status: ClassVar[bool] = False
+
+
+@dataclasses.dataclass(frozen=True)
 class Publish:
     """Tell admin. Of one key only the latest matters. Not answered.
 
@@ -140,6 +182,8 @@ Command = (
     | LoadValue
     | KeepLog
     | CollectMap
+    | LookupCache
+    | StoreCache
     | Publish
     | WakeAt
     | Quarantine

@@ -1,6 +1,7 @@
 """What the engine is told. Every command is answered by exactly one event, unless its docstring says otherwise."""
 
 import dataclasses
+import enum
 
 from limosa_engine.commands import CollectMap, LoadValue, ReadCommit, ReadError
 from limosa_engine.graph import Item
@@ -144,6 +145,28 @@ class StoreFailed:
     """False for corrupt data; everything that may heal is retryable."""
 
 
+class CacheOutcome(enum.Enum):
+    """What the cache says."""
+
+    HIT = "there is a result, and the node item has its commit"
+    MISS = "there is none"
+    RESERVED = "there is none, and the key is reserved for this item"
+    TAKEN = "there is none, and the key is reserved for another"
+    UNREACHABLE = "it could not be asked in time"
+
+
+@dataclasses.dataclass(frozen=True)
+class CacheAnswered:
+    """Answers LookupCache."""
+
+    item: Item
+    outcome: CacheOutcome
+    commit: Commit | None = None
+    """HIT: the node item's commit, whoever wrote it; offloaded outputs stand inline."""
+    detail: str = ""
+    """TAKEN: who has the reservation. UNREACHABLE: why."""
+
+
 @dataclasses.dataclass(frozen=True)
 class TimerFired:
     """The time of a WakeAt has come. Says only that: what is due is decided by `now`."""
@@ -170,6 +193,7 @@ Event = (
     | ErrorRead
     | ValueLoaded
     | StoreFailed
+    | CacheAnswered
     | TimerFired
     | AbortRequested
 )

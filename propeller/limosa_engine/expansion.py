@@ -1,6 +1,6 @@
 """From a ready node to its items."""
 
-from limosa_engine import endings, launches, scopes, slots
+from limosa_engine import caching, endings, launches, scopes, slots
 from limosa_engine.graph import NodePlan
 from limosa_engine.phases import NodePhase
 from limosa_engine.state import Ending, ItemRecord, NodeRecord
@@ -16,19 +16,22 @@ def open_items(turn: Turn, plan: NodePlan, record: NodeRecord, count: int) -> No
     record.waiting = None
     if not record.items:
         record.items = [ItemRecord() for _ in range(count)]
-        record.ready.extend(range(count))
-        reason = turn.waiting(None, "Capacity")
+        asks = caching.is_to_be_asked(plan, record.items[0])
+        (record.unasked if asks else record.ready).extend(range(count))
+        reason = turn.waiting(None, caching.LOOKUP if asks else "Capacity")
         for item in record.items:
             item.waiting = reason
         if turn.state.unclaimed:
             for position in range(count):
                 launches.adopt(turn, turn.place(plan.number, position))
+    if record.unasked:
+        caching.offer(turn, plan.number)
     slots.offer(turn, plan.number)
 
 
 def all_launched(record: NodeRecord) -> bool:
     """After a restart: the pods of all items exist, so that the inputs are not needed (yet)."""
-    return bool(record.items) and not record.ready
+    return bool(record.items) and not record.ready and not record.unasked
 
 
 def wait_for_values(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:

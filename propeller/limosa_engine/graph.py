@@ -7,9 +7,16 @@ from google.protobuf.duration_pb2 import Duration
 
 from limosa_engine.settings import EngineSettings
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal
-from limosa_idl.run.v1alpha1.run_pb2 import Epoch
+from limosa_idl.run.v1alpha1.run_pb2 import (
+    CACHE_MODE_OVERWRITE,
+    CACHE_MODE_SKIP,
+    CACHE_MODE_UNSPECIFIED,
+    CacheMode,
+    Epoch,
+)
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, FailurePolicy, Node, WorkflowSpec
+from limosa_model.cache_key import CacheKeys
 from limosa_model.effective import effective_task
 from limosa_model.graph import branch_children, dependencies, needed_successes
 from limosa_model.targets import task_name
@@ -31,6 +38,18 @@ class Item:
 
     def __str__(self) -> str:
         return self.node_path if self.index is None else f"{self.node_path}[{self.index}]"
+
+
+@dataclasses.dataclass(frozen=True)
+class CachePlan:
+    """How a node's results are found and kept in the cache."""
+
+    keys: CacheKeys
+    version: str
+    serialize: bool
+    """Of equal launches one runs at a time."""
+    overwrite: bool
+    """What is there is not used, and replaced."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +87,8 @@ class NodePlan:
     """Seconds one launch may run."""
     deadline: float | None = None
     """Seconds the node may take from when it is first ready."""
+    cache: CachePlan | None = None
+    """None where results are neither looked up nor kept."""
 
     @property
     def is_map(self) -> bool:
@@ -178,6 +199,9 @@ class Graph:
         name: Name of the run.
         epoch: The claim under which it is worked on.
         inputs: Of the entry workflow, complete with defaults.
+        project: Where the run is at home; part of cache keys.
+        domain: Likewise.
+        cache_mode: What the run does with cached results.
 
     Raises:
         GraphError: The closure lacks something it names, or unfolds to more than `MAX_NODES` nodes.
@@ -192,6 +216,9 @@ class Graph:
         name: str,
         epoch: Epoch,
         inputs: Mapping[str, Literal],
+        project: str = "",
+        domain: str = "",
+        cache_mode: "CacheMode.ValueType" = CACHE_MODE_UNSPECIFIED,
     ) -> None:
         self.closure = closure
         self.settings = settings
@@ -199,6 +226,7 @@ class Graph:
         self.name = name
         self.epoch = epoch
         self.inputs = dict(inputs)
+        self.project, self.domain, self.cache_mode = project, domain, cache_mode
         self.nodes: list[NodePlan] = []
         self.scopes: list[ScopePlan] = []
         self.by_path: dict[str, int] = {}
@@ -302,6 +330,7 @@ class Graph:
             backoff=_seconds(task.retry.backoff) if task else 0.0,
             timeout=_seconds(task.timeout) if task and task.HasField("timeout") else None,
             deadline=_seconds(task.deadline) if task and task.HasField("deadline") else None,
+            cache=self._cache(task) if kind in ("task", "map") else None,
         )
         self.nodes.append(plan)
         self.by_path[path] = number
@@ -314,6 +343,13 @@ class Graph:
             body = self._add_scope(names, node.sub_workflow.workflow, path + "/", number, scope.dynamic_depth)
             self.nodes[number] = dataclasses.replace(plan, body=body)
         return number
+
+    def _cache(self, task: TaskSpec | None) -> CachePlan | None:
+        if task is None or not task.cache.enabled or self.cache_mode == CACHE_MODE_SKIP:
+            return None
+        overwrite = self.cache_mode == CACHE_MODE_OVERWRITE
+        keys = CacheKeys(self.project, self.domain, task)
+        return CachePlan(keys, task.cache.version, task.cache.serialize and not overwrite, overwrite)
 
 
 def _seconds(duration: Duration) -> float:

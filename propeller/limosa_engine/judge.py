@@ -76,6 +76,7 @@ def commit_read(turn: Turn, place: Place, launch: Launch, commit: Commit | None)
     if launch.judging is not Judging.COMMIT:
         return
     if commit is not None:
+        place.item.source = items.source_of(commit)
         succeed(turn, place, launch, commit.launch_id, commit.inline)
     elif launch.ending is Ending.ABORT:
         _abort(turn, place, launch)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from limosa_engine import endings, expansion, items, judge, launches, maps, restore, run
+from limosa_engine import caching, endings, expansion, hits, items, judge, launches, maps, restore, run
 from limosa_engine import events as ev
 from limosa_engine.commands import CollectMap, LoadValue, ReadCommit, ReadError
 from limosa_engine.graph import Item
@@ -126,6 +126,7 @@ def _commit_read(turn: Turn, event: ev.CommitRead) -> None:
         return
     if event.commit is not None:
         place.item.launch_id = event.commit.launch_id
+        place.item.source = items.source_of(event.commit)
         _arrived(turn, key, event.commit.inline)
     else:
         message = f"the commit of {event.item} is not in the store any more; its outputs are lost"
@@ -169,6 +170,12 @@ def _store_failed(turn: Turn, event: ev.StoreFailed) -> None:
     _read_failed(turn, (place.plan.number, place.position), "", event)
 
 
+def _cache_answered(turn: Turn, event: ev.CacheAnswered) -> None:
+    place = _find(turn, event.item)
+    if place is not None:
+        hits.answered(turn, place, event)
+
+
 def _timer_fired(turn: Turn, _: ev.TimerFired) -> None:
     turn.state.timers.announced = None
 
@@ -191,6 +198,7 @@ REACTIONS: dict[type[Any], Callable[[Turn, Any], None]] = {
     ev.ErrorRead: _error_read,
     ev.ValueLoaded: _value_loaded,
     ev.StoreFailed: _store_failed,
+    ev.CacheAnswered: _cache_answered,
     ev.TimerFired: _timer_fired,
     ev.AbortRequested: _abort_requested,
 }
@@ -283,6 +291,7 @@ def _node_deadline(turn: Turn, number: int) -> None:
 def _item_woken(turn: Turn, place: Place) -> None:
     item = place.item
     launch = item.launch
+    caching.renew(turn, place)
     if launch is not None:
         if launch.wake_at is not None and launch.wake_at <= turn.now:
             launches.woken(turn, place, launch)

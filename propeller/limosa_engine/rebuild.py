@@ -1,5 +1,6 @@
 """What the codec leaves out because it follows from what it keeps."""
 
+from limosa_engine import caching
 from limosa_engine.graph import Graph, NodePlan
 from limosa_engine.phases import NODE_TERMINAL, LaunchPhase, NodePhase, RunPhase
 from limosa_engine.state import ItemRecord, Launch, NodeRecord, State, Waiting
@@ -79,6 +80,9 @@ def _item(graph: Graph, state: State, plan: NodePlan, position: int, unseen: boo
     elif item.wake_at is not None:
         item.waiting = Waiting("Backoff", state.now, next_at=item.wake_at)
         state.timers.add(item.wake_at, plan.number, position)
+    elif item.phase is NodePhase.QUEUED and caching.is_to_be_asked(plan, item):
+        item.waiting = Waiting(caching.LOOKUP, state.now)
+        record.unasked.append(position)
     elif item.phase is NodePhase.QUEUED:
         item.waiting = Waiting("Capacity", state.now)
         record.ready.append(position)

@@ -26,6 +26,13 @@ class EngineSettings:
     """Before a pod is asked for again where the rejection names no time."""
     store_backoff: float = 5.0
     """Before a failed read of the store is tried again."""
+    cache_questions: int = 1000
+    """Most questions to the cache that are out at a time."""
+    cache_backoff: float = 0.5
+    """Before a reservation that another has is asked for again; doubles with each time, up to `cache_backoff_limit`."""
+    cache_backoff_limit: float = 10.0
+    reservation_renewal: float = 20.0
+    """Between renewals of a reservation; admin lets it go when none came for three times as long."""
     value_cache_bytes: int = 16 * 1024 * 1024
     """Serialised size of the values kept in memory; others are read from their commits again."""
     state_limit_bytes: int = 400 * 1024

@@ -21,7 +21,7 @@ def publish(turn: Turn) -> None:
         turn.emit(Publish(_launch(turn, number, position, launch)))
     for number, position in turn.touched_items:
         item = turn.state.nodes[number].items[position]
-        if item.launches or item.phase is not NodePhase.QUEUED:
+        if item.launches or item.wake_at is not None or item.phase is not NodePhase.QUEUED:
             turn.emit(Publish(_item(turn, number, position, item)))
     for number in turn.touched_nodes:
         turn.emit(Publish(_node(turn, number)))
@@ -114,6 +114,8 @@ def _item(turn: Turn, number: int, position: int, item: ItemRecord) -> pb.Snapsh
 def _count(node: pb.NodeState, item: ItemRecord) -> None:
     node.launches, node.launch_id = item.launches, item.launch_id
     node.user_failures, node.system_failures = item.user_failures, item.system_failures
+    if item.source is not None:
+        node.origin, node.origin_run = item.source.origin, item.source.run
     waiting = item.waiting if item.launch is None else item.launch.waiting
     if waiting is not None:
         node.reason.CopyFrom(_reason(waiting))

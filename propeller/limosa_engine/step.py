@@ -5,7 +5,7 @@ From an event to a command: `step` → a handler of `reactions` → `launches`/`
 
 from collections.abc import Iterable
 
-from limosa_engine import capacity, reactions, regrow, run, scopes, snapshots
+from limosa_engine import caching, capacity, reactions, regrow, run, scopes, snapshots
 from limosa_engine.commands import Command, WakeAt
 from limosa_engine.events import Event
 from limosa_engine.graph import Graph
@@ -47,7 +47,7 @@ def step(graph: Graph, state: State, events: Iterable[Event], now: float) -> lis
     for event in events:
         reactions.REACTIONS[type(event)](turn, event)
     reactions.fire_due(turn)
-    while state.dirty or state.ring:
+    while state.dirty or state.ring or state.lookups:
         _settle(turn)
         capacity.dispatch(turn)
         if not state.dirty:
@@ -69,6 +69,8 @@ def _settle(turn: Turn) -> None:
             run.advance(turn)
         else:
             _look(turn, number)
+            if number in state.keyless:
+                caching.find_keys(turn, number)
 
 
 def _look(turn: Turn, number: int) -> None:

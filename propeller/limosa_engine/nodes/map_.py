@@ -8,7 +8,6 @@ from limosa_engine.state import Ending, NodeRecord
 from limosa_engine.turn import Turn
 from limosa_engine.values import Inputs
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
-from limosa_idl.core.v1alpha1.literal_pb2 import Literal
 from limosa_model import failures
 from limosa_model.failures import Code
 
@@ -30,7 +29,7 @@ def _expand(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
     if isinstance(found, Failure):
         expansion.refuse(turn, plan, record, found)
         return
-    loaded = None if found is None else _load(turn, plan, found)
+    loaded = None if found is None else resolve.mapped(turn, plan, found)
     if loaded is None:
         expansion.wait_for_values(turn, plan, record)
         return
@@ -65,19 +64,6 @@ def _conclude(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
     else:
         # The deadline passed, and yet every item ended well.
         scopes.finish_node(turn, plan, record, NodePhase.SUCCEEDED)
-
-
-def _load(turn: Turn, plan: NodePlan, inputs: Inputs) -> Inputs | None:
-    """The inputs with the mapped ones in memory."""
-    loaded: dict[str, Literal] = {}
-    complete = True
-    for name, literal in inputs.items():
-        content = resolve.load(turn, literal, plan.number) if name in plan.mapped else literal
-        if content is None:
-            complete = False
-        else:
-            loaded[name] = content
-    return loaded if complete else None
 
 
 def _length(plan: NodePlan, inputs: Inputs) -> int | Failure:

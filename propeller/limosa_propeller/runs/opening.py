@@ -15,7 +15,7 @@ from limosa_engine.graph import Graph, GraphError
 from limosa_engine.state import State
 from limosa_engine.step import new_state
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
-from limosa_idl.run.v1alpha1.run_pb2 import Epoch, RunSpec
+from limosa_idl.run.v1alpha1.run_pb2 import CACHE_MODE_SKIP, Epoch, RunSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure
 from limosa_model import failures, layout
 from limosa_model.admission import validate_closure
@@ -77,7 +77,15 @@ async def open_run(manifest: dict[str, Any], services: Services) -> OpenedRun:
     engine = dataclasses.replace(services.engine, snapshots=not local)
     try:
         graph = Graph(
-            closure, engine, run_uid=spec.run_uid, name=spec.name, epoch=epoch, inputs=inputs.literals
+            closure,
+            engine,
+            run_uid=spec.run_uid,
+            name=spec.name,
+            epoch=epoch,
+            inputs=inputs.literals,
+            project=spec.project,
+            domain=spec.domain,
+            cache_mode=CACHE_MODE_SKIP,
         )
     except GraphError as error:
         raise RefusedError(failures.user(Code.GRAPH_INVALID, str(error))) from error

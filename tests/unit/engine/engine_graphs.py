@@ -12,7 +12,7 @@ from google.protobuf.duration_pb2 import Duration
 from limosa_engine import EngineSettings, Graph
 from limosa_engine.events import MadeGraph
 from limosa_idl.core.v1alpha1 import interface_pb2, literal_pb2, types_pb2
-from limosa_idl.run.v1alpha1.run_pb2 import Epoch
+from limosa_idl.run.v1alpha1.run_pb2 import CacheMode, Epoch
 from limosa_idl.task.v1alpha1 import task_pb2
 from limosa_idl.workflow.v1alpha1 import workflow_pb2 as wf
 from limosa_model import failures, values
@@ -87,6 +87,7 @@ def build(
     *,
     inputs: dict[str, Any] | None = None,
     epoch: tuple[int, int] = (1, 1),
+    cache_mode: str = "UNSPECIFIED",
     **settings: Any,
 ) -> Graph:
     """The graph of a spec; `settings` are those of the engine."""
@@ -98,6 +99,9 @@ def build(
         name="calm-heron",
         epoch=Epoch(generation=epoch[0], number=epoch[1]),
         inputs=literals(inputs or {}).literals,
+        project="shop",
+        domain="development",
+        cache_mode=CacheMode.Value(f"CACHE_MODE_{cache_mode}"),
     )
 
 
@@ -127,6 +131,9 @@ def _task(name: str, body: dict[str, Any]) -> task_pb2.TaskSpec:
         task.deadline.CopyFrom(_duration(body["deadline"]))
     if body.get("memory"):
         task.resources.limits.memory = body["memory"]
+    if "cache" in body:
+        task.cache.enabled, task.cache.version = True, "v1"
+        task.cache.serialize = body["cache"] == "serialize"
     for secret in body.get("secrets", []):
         task.secrets.add(name=secret, key="token", env="TOKEN")
     return task

@@ -1,7 +1,7 @@
 """Stories: what happened, and what the engine wanted then, in YAML.
 
 A file holds `graphs` by name and `stories`. A story has a graph (a name or a body, see `engine_graphs`), perhaps
-`inputs`, `settings`, `epoch`, `each` (values for `<name>` placeholders: one story per entry) and `steps`. A step:
+`inputs`, `settings`, `epoch`, `cache_mode`, `each` (values for `<name>` placeholders: one story per entry) and `steps`. A step:
 
     at: 12.0                  time in seconds; one more than before if absent
     crash: true               all is lost but the encoded state, before the events
@@ -32,7 +32,7 @@ from limosa_engine import events as ev
 from limosa_engine.phases import LaunchPhase, NodePhase
 from limosa_engine.pods import PodView
 from limosa_idl.core.v1alpha1.failure_pb2 import ExceptionDetails, Failure, FailureKind, Frame
-from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord, Snapshot, TerminationRecord
+from limosa_idl.run.v1alpha1.run_pb2 import ORIGIN_CACHE, Commit, ErrorRecord, Snapshot, TerminationRecord
 from limosa_model.names import launch_id
 
 FOLDER = Path(__file__).parent / "stories"
@@ -76,6 +76,7 @@ class Teller:
             story["graph"],
             inputs=story.get("inputs"),
             epoch=tuple(story.get("epoch", (1, 1))),
+            cache_mode=story.get("cache_mode", "UNSPECIFIED"),
             **story.get("settings", {}),
         )
         self.state: State = new_state(self.graph, 0.0)
@@ -192,6 +193,10 @@ class Teller:
             return f"collect {command.item} of {command.items}{without}{mark}"
         if isinstance(command, cmd.Quarantine):
             return f"quarantine {command.failure.code}{mark}"
+        if isinstance(command, cmd.LookupCache):
+            return f"look-up {command.item}{' reserve' if command.reserve else ''}{mark}"
+        if isinstance(command, cmd.StoreCache):
+            return f"{command.what.value} {command.item}{' overwrite' if command.overwrite else ''}{mark}"
         assert isinstance(command, cmd.WakeAt)
         return f"wake {command.when:g}{mark}"
 
@@ -227,6 +232,8 @@ class Teller:
             return [ev.LogKept(item, launch)]
         if verb == "no-commit":
             return [ev.CommitRead(item, None)]
+        if verb in ("miss", "reserved"):
+            return [ev.CacheAnswered(item, ev.CacheOutcome[verb.upper()])]
         if verb == "no-error":
             return [ev.ErrorRead(item, launch, None)]
         raise ValueError(f"no such event: {told}")
@@ -252,6 +259,13 @@ class Teller:
             return ev.ErrorRead(
                 item, launch, ErrorRecord(launch_id=self.launch_id(item, launch), failure=failure_of(rest))
             )
+        if verb == "hit":
+            commit = Commit(
+                inline=graphs.literals(rest["outputs"]), origin=ORIGIN_CACHE, origin_run=rest["run"]
+            )
+            return ev.CacheAnswered(item, ev.CacheOutcome.HIT, commit)
+        if verb in ("taken", "unreachable"):
+            return ev.CacheAnswered(item, ev.CacheOutcome[verb.upper()], detail=rest["by"])
         if verb == "rejected":
             kind = FailureKind.Value(f"FAILURE_KIND_{rest.get('kind', 'USER')}")
             retry = rest.get("retry", False)

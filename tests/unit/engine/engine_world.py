@@ -12,8 +12,10 @@ from limosa_engine import commands as cmd
 from limosa_engine import events as ev
 from limosa_engine.phases import RUN_TERMINAL, RunPhase
 from limosa_engine.pods import PodView
+from limosa_engine.resolve import item_inputs
+from limosa_engine.turn import Place
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
-from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord, TerminationRecord
+from limosa_idl.run.v1alpha1.run_pb2 import ORIGIN_CACHE, Commit, ErrorRecord, TerminationRecord
 from limosa_model import failures
 
 Plan = Callable[[Item, int], str]
@@ -50,6 +52,10 @@ class World:
         self.runs_after_commit: list[Item] = []
         self.created: list[tuple[Item, int]] = []
         self.status: bytes | None = None
+        self.cached: dict[Item, str] = {}
+        """Keys of the items whose results the cache was given."""
+        self.reserved: dict[Item, str] = {}
+        """Keys that are reserved for an item."""
         self.deletions = 0
         """How many pods somebody may still delete behind the operator's back."""
         self.crashes = 0
@@ -94,6 +100,9 @@ class World:
         if isinstance(command, cmd.WakeAt):
             self.wake = command.when
             return
+        if isinstance(command, cmd.StoreCache):
+            self.keep(command)
+            return
         self.inbox.append(self.answer(command))
 
     def answer(self, command: cmd.Command) -> ev.Event:
@@ -117,6 +126,8 @@ class World:
             return ev.ErrorRead(command.item, command.launch, self.errors.get(command.launch_id))
         if isinstance(command, cmd.CollectMap):
             return ev.CommitRead(command.item, self.collect(command), "sha256:00")
+        if isinstance(command, cmd.LookupCache):
+            return self.look_up(command)
         assert isinstance(command, cmd.KeepLog)
         return ev.LogKept(command.item, command.launch)
 
@@ -139,6 +150,38 @@ class World:
         if isinstance(command, cmd.ReadCommit | cmd.ReadError | cmd.LoadValue | cmd.CollectMap):
             return ev.StoreFailed(command, "Store", "503", True)
         return None
+
+    def look_up(self, command: cmd.LookupCache) -> ev.Event:
+        """Others have made some of the results, and are making some."""
+        item = command.item
+        luck = self.rng.random()
+        if luck < 0.2 and command.reserve:
+            return ev.CacheAnswered(item, ev.CacheOutcome.TAKEN, detail="another run")
+        if luck < 0.3:
+            return ev.CacheAnswered(item, ev.CacheOutcome.UNREACHABLE, detail="no answer in 5 s")
+        record = self.state.nodes[self.graph.by_path[item.node_path]]
+        place = Place(
+            self.graph.nodes[self.graph.by_path[item.node_path]],
+            record,
+            item.index or 0,
+            record.items[item.index or 0],
+        )
+        if luck < 0.6 and record.inputs is not None and self.plan(item, 0) == "ok":
+            made = Commit(inline=compute(item_inputs(place)), origin=ORIGIN_CACHE, origin_run="bold-crane")
+            return ev.CacheAnswered(item, ev.CacheOutcome.HIT, self.commits.setdefault(item, made))
+        if not command.reserve:
+            return ev.CacheAnswered(item, ev.CacheOutcome.MISS)
+        self.reserved[item] = command.key
+        return ev.CacheAnswered(item, ev.CacheOutcome.RESERVED)
+
+    def keep(self, command: cmd.StoreCache) -> None:
+        """What the cache is told is true."""
+        item = command.item
+        if command.what is cmd.Keep.RESULT:
+            assert self.commits[item].origin != ORIGIN_CACHE, "a hit is not kept again"
+            assert self.cached.setdefault(item, command.key) == command.key
+        if command.what is not cmd.Keep.RENEW:
+            self.reserved.pop(item, None)
 
     def create(self, command: cmd.CreatePod) -> ev.Event:
         """A pod, or the one that is there."""
