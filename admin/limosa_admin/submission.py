@@ -162,6 +162,11 @@ def _new_run(request: pb.CreateRunRequest, target: Target, digest: str, identity
         labels=labels,
         annotations=annotations,
         created_by=identity.subject,
+        priority=request.priority,
+        cache_mode=request.cache_mode,
+        max_parallelism=request.max_parallelism,
+        lane=plan.name if plan.max_active_runs else "",
+        lane_limit=plan.max_active_runs,
     )
 
 

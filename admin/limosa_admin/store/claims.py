@@ -126,6 +126,11 @@ def read_specs(connection: sa.Connection, uids: Sequence[str]) -> Mapping[str, R
             inputs=LiteralMap.FromString(bytes(row["inputs"])),
             labels=row["labels"],
             annotations=row["annotations"],
+            version=row["target_version"],
+            priority=row["priority"],
+            parent=run_store.parent_of(row),
+            cache_mode=row["cache_mode"],
+            max_parallelism=row["max_parallelism"],
         )
         size += spec.ByteSize()
         if found and size > SPEC_BYTES:

@@ -74,7 +74,8 @@ async def open_run(manifest: dict[str, Any], services: Services) -> OpenedRun:
     if wrong:
         raise RefusedError(failures.user(Code.BAD_INPUT, sentences(wrong)))
     local = is_local(manifest)
-    engine = dataclasses.replace(services.engine, snapshots=not local)
+    live_pods = min(services.engine.live_pods, spec.max_parallelism or services.engine.live_pods)
+    engine = dataclasses.replace(services.engine, snapshots=not local, live_pods=live_pods)
     try:
         graph = Graph(
             closure,

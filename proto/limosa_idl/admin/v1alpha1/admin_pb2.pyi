@@ -1356,6 +1356,7 @@ class SyncRequest(google.protobuf.message.Message):
     RUNS_FIELD_NUMBER: builtins.int
     WAIT_MS_FIELD_NUMBER: builtins.int
     NAMESPACES_FIELD_NUMBER: builtins.int
+    SLOTS_FIELD_NUMBER: builtins.int
     cluster_uid: builtins.str
     """uid of namespace kube-system."""
     cluster_name: builtins.str
@@ -1364,6 +1365,8 @@ class SyncRequest(google.protobuf.message.Message):
     """Further runs the operator can take; 0 drains."""
     wait_ms: builtins.int
     """Longest wait for something new, at most 20,000 ms."""
+    slots: builtins.int
+    """Runs it holds at a time, and as many child runs of each depth; 0: as many child runs as there are."""
     @property
     def runs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RunReport]: ...
     @property
@@ -1379,8 +1382,9 @@ class SyncRequest(google.protobuf.message.Message):
         runs: collections.abc.Iterable[global___RunReport] | None = ...,
         wait_ms: builtins.int = ...,
         namespaces: collections.abc.Iterable[builtins.str] | None = ...,
+        slots: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["cluster_name", b"cluster_name", "cluster_uid", b"cluster_uid", "free_slots", b"free_slots", "namespaces", b"namespaces", "runs", b"runs", "wait_ms", b"wait_ms"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cluster_name", b"cluster_name", "cluster_uid", b"cluster_uid", "free_slots", b"free_slots", "namespaces", b"namespaces", "runs", b"runs", "slots", b"slots", "wait_ms", b"wait_ms"]) -> None: ...
 
 global___SyncRequest = SyncRequest
 
@@ -1685,15 +1689,22 @@ class LaunchChildrenRequest(google.protobuf.message.Message):
         TARGET_FIELD_NUMBER: builtins.int
         INPUTS_FIELD_NUMBER: builtins.int
         ABORT_FIELD_NUMBER: builtins.int
+        EPOCH_FIELD_NUMBER: builtins.int
         run_uid: builtins.str
         """The parent and its node."""
         node_path: builtins.str
         abort: builtins.bool
-        """End it, if it is there."""
+        """End it, if it is there; it is not made then."""
         @property
-        def target(self) -> global___EntityId: ...
+        def target(self) -> global___EntityId:
+            """Absent: only look at it. Project and domain are the parent's; an empty version is the parent's."""
+
         @property
         def inputs(self) -> limosa_idl.core.v1alpha1.literal_pb2.LiteralMap: ...
+        @property
+        def epoch(self) -> limosa_idl.run.v1alpha1.run_pb2.Epoch:
+            """The claim under which the operator works on the parent."""
+
         def __init__(
             self,
             *,
@@ -1702,9 +1713,10 @@ class LaunchChildrenRequest(google.protobuf.message.Message):
             target: global___EntityId | None = ...,
             inputs: limosa_idl.core.v1alpha1.literal_pb2.LiteralMap | None = ...,
             abort: builtins.bool = ...,
+            epoch: limosa_idl.run.v1alpha1.run_pb2.Epoch | None = ...,
         ) -> None: ...
-        def HasField(self, field_name: typing.Literal["inputs", b"inputs", "target", b"target"]) -> builtins.bool: ...
-        def ClearField(self, field_name: typing.Literal["abort", b"abort", "inputs", b"inputs", "node_path", b"node_path", "run_uid", b"run_uid", "target", b"target"]) -> None: ...
+        def HasField(self, field_name: typing.Literal["epoch", b"epoch", "inputs", b"inputs", "target", b"target"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["abort", b"abort", "epoch", b"epoch", "inputs", b"inputs", "node_path", b"node_path", "run_uid", b"run_uid", "target", b"target"]) -> None: ...
 
     CLUSTER_UID_FIELD_NUMBER: builtins.int
     CHILDREN_FIELD_NUMBER: builtins.int
@@ -1739,7 +1751,7 @@ class LaunchChildrenResponse(google.protobuf.message.Message):
         def state(self) -> limosa_idl.run.v1alpha1.run_pb2.RunState: ...
         @property
         def failure(self) -> limosa_idl.core.v1alpha1.failure_pb2.Failure:
-            """Set where the child cannot be made or does not exist."""
+            """Set where the child cannot be made or does not exist. Retryable: ask again, with a target."""
 
         def __init__(
             self,

@@ -652,6 +652,11 @@ class OperatorServiceStub(object):
                 request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.PublishRequest.SerializeToString,
                 response_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.PublishResponse.FromString,
                 )
+        self.LaunchChildren = channel.unary_unary(
+                '/limosa_idl.admin.v1alpha1.OperatorService/LaunchChildren',
+                request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.LaunchChildrenRequest.SerializeToString,
+                response_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.LaunchChildrenResponse.FromString,
+                )
 
 
 class OperatorServiceServicer(object):
@@ -671,6 +676,13 @@ class OperatorServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LaunchChildren(self, request, context):
+        """Level-based and idempotent: sees to it that child runs exist, or are being ended, and says how far they are.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OperatorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -683,6 +695,11 @@ def add_OperatorServiceServicer_to_server(servicer, server):
                     servicer.Publish,
                     request_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.PublishRequest.FromString,
                     response_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.PublishResponse.SerializeToString,
+            ),
+            'LaunchChildren': grpc.unary_unary_rpc_method_handler(
+                    servicer.LaunchChildren,
+                    request_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.LaunchChildrenRequest.FromString,
+                    response_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.LaunchChildrenResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -726,5 +743,22 @@ class OperatorService(object):
         return grpc.experimental.unary_unary(request, target, '/limosa_idl.admin.v1alpha1.OperatorService/Publish',
             limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.PublishRequest.SerializeToString,
             limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.PublishResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def LaunchChildren(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/limosa_idl.admin.v1alpha1.OperatorService/LaunchChildren',
+            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.LaunchChildrenRequest.SerializeToString,
+            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.LaunchChildrenResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)

@@ -361,6 +361,12 @@ class OperatorServiceStub:
         limosa_idl.admin.v1alpha1.admin_pb2.PublishResponse,
     ]
 
+    LaunchChildren: grpc.UnaryUnaryMultiCallable[
+        limosa_idl.admin.v1alpha1.admin_pb2.LaunchChildrenRequest,
+        limosa_idl.admin.v1alpha1.admin_pb2.LaunchChildrenResponse,
+    ]
+    """Level-based and idempotent: sees to it that child runs exist, or are being ended, and says how far they are."""
+
 class OperatorServiceAsyncStub:
     """What operators call."""
 
@@ -374,6 +380,12 @@ class OperatorServiceAsyncStub:
         limosa_idl.admin.v1alpha1.admin_pb2.PublishRequest,
         limosa_idl.admin.v1alpha1.admin_pb2.PublishResponse,
     ]
+
+    LaunchChildren: grpc.aio.UnaryUnaryMultiCallable[
+        limosa_idl.admin.v1alpha1.admin_pb2.LaunchChildrenRequest,
+        limosa_idl.admin.v1alpha1.admin_pb2.LaunchChildrenResponse,
+    ]
+    """Level-based and idempotent: sees to it that child runs exist, or are being ended, and says how far they are."""
 
 class OperatorServiceServicer(metaclass=abc.ABCMeta):
     """What operators call."""
@@ -392,5 +404,13 @@ class OperatorServiceServicer(metaclass=abc.ABCMeta):
         request: limosa_idl.admin.v1alpha1.admin_pb2.PublishRequest,
         context: _ServicerContext,
     ) -> typing.Union[limosa_idl.admin.v1alpha1.admin_pb2.PublishResponse, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.admin_pb2.PublishResponse]]: ...
+
+    @abc.abstractmethod
+    def LaunchChildren(
+        self,
+        request: limosa_idl.admin.v1alpha1.admin_pb2.LaunchChildrenRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[limosa_idl.admin.v1alpha1.admin_pb2.LaunchChildrenResponse, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.admin_pb2.LaunchChildrenResponse]]:
+        """Level-based and idempotent: sees to it that child runs exist, or are being ended, and says how far they are."""
 
 def add_OperatorServiceServicer_to_server(servicer: OperatorServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
