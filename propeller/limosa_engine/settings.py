@@ -33,6 +33,8 @@ class EngineSettings:
     cache_backoff_limit: float = 10.0
     reservation_renewal: float = 20.0
     """Between renewals of a reservation; admin lets it go when none came for three times as long."""
+    parking_delay: float = 60.0
+    """A run that only waits parks where the next time of its own (a back-off, a deadline) is farther away."""
     value_cache_bytes: int = 16 * 1024 * 1024
     """Serialised size of the values kept in memory; others are read from their commits again."""
     state_limit_bytes: int = 400 * 1024

@@ -57,7 +57,7 @@ def _is_incomplete(state: State) -> bool:
 def run_snapshot(run_uid: str, state: State) -> pb.Snapshot:
     """The run's own."""
     run = pb.RunState(
-        phase=cast("pb.RunPhase.ValueType", state.phase),
+        phase=cast("pb.RunPhase.ValueType", state.shown_phase),
         failure=state.failure,
         outputs=state.outputs,
         started_at=_time(state.started_at),

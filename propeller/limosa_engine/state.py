@@ -238,6 +238,8 @@ class State:
         self.nodes_skipped = 0
         self.items = 0
         """Items of all maps that have expanded."""
+        self.parked = False
+        """Nothing can be launched before something outside happens; see `parking`."""
         self.listed = False
         """Every pod that existed at the start has been observed; nothing is launched before."""
         self.live = 0
@@ -265,6 +267,11 @@ class State:
         """Failed items whose error record is being read again after a restart."""
         self.history: deque[tuple[float, int, int | None, str]] = deque(maxlen=settings.story_length)
         """Time, node number, index, what: see `story`."""
+
+    @property
+    def shown_phase(self) -> RunPhase:
+        """The phase that others are told."""
+        return RunPhase.PARKED if self.parked else self.phase
 
     def follow(self, graph: Graph) -> None:
         """Adds records for what the graph has and the state has not."""

@@ -5,7 +5,7 @@ From an event to a command: `step` → a handler of `reactions` → `launches`/`
 
 from collections.abc import Iterable
 
-from limosa_engine import caching, capacity, reactions, regrow, run, scopes, snapshots
+from limosa_engine import caching, capacity, parking, reactions, regrow, run, scopes, snapshots
 from limosa_engine.commands import Command, WakeAt
 from limosa_engine.events import Event
 from limosa_engine.graph import Graph
@@ -52,6 +52,7 @@ def step(graph: Graph, state: State, events: Iterable[Event], now: float) -> lis
         capacity.dispatch(turn)
         if not state.dirty:
             break
+    parking.settle(turn)
     if graph.settings.snapshots:
         snapshots.publish(turn)
     wake = state.timers.announce()

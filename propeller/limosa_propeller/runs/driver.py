@@ -57,9 +57,17 @@ class RunDriver:
     """
 
     def __init__(
-        self, manifest: dict[str, Any], services: Services, pods: PodIndex, gone: Callable[[str], None]
+        self,
+        manifest: dict[str, Any],
+        services: Services,
+        pods: PodIndex,
+        gone: Callable[[str], None],
+        news: Callable[[], None],
     ) -> None:
-        """Takes the object, the process's parts, all pods, and whom to tell when the object turns out to be gone."""
+        """Takes the object, the process's parts and all pods.
+
+        `gone` is told when the object turns out to be gone, `news` when admin should hear of the run at once.
+        """
         metadata = manifest["metadata"]
         self.uid: str = metadata["uid"]
         self.namespace: str = metadata["namespace"]
@@ -68,7 +76,7 @@ class RunDriver:
         self.claim: Claim = claim_of(manifest)
         self._manifest = manifest
         self._digest = spec_digest(manifest)
-        self._services, self._pods, self._gone = services, pods, gone
+        self._services, self._pods, self._gone, self._news = services, pods, gone, news
         self._context: RunContext | None = None
         self._inbox: list[Event] = []
         self._turn_due = False
@@ -96,6 +104,11 @@ class RunDriver:
     def over(self) -> bool:
         """The run has ended, and its object says so."""
         return self.phase in TERMINAL_PHASES
+
+    @property
+    def holds_slot(self) -> bool:
+        """The run counts as one that this cluster works on: it is neither over nor parked."""
+        return not self.over and self.phase != RunPhase.PARKED.name
 
     @property
     def log(self) -> dict[str, str]:
@@ -236,7 +249,9 @@ class RunDriver:
             return
         if self._ended or run.state.regrowth is not None:
             return
-        self.phase = run.state.phase.name
+        held_slot, self.phase = self.holds_slot, run.state.shown_phase.name
+        if held_slot and self.phase == RunPhase.PARKED.name:
+            self._news()
         if any(hurry) or run.state.phase in RUN_TERMINAL:
             self._writer.demand()
         else:
