@@ -1,7 +1,7 @@
 """Parking: a run that can launch nothing before something outside happens holds no slot of its cluster.
 
 Derived from the state at the end of each step, never remembered: nothing is launched, nothing waits for a slot,
-nothing is being read, and no time of the run's own comes soon. What is left to wait for is a person, another run,
+nothing is being read or asked, and no time of the run's own comes soon. What is left to wait for is a person, another run,
 a reservation or a late time.
 """
 
@@ -25,7 +25,8 @@ def settle(turn: Turn) -> None:
 def _nothing_can_be_launched(state: State) -> bool:
     if state.phase not in _PARKING or not state.listed or state.regrowth is not None:
         return False
-    return not (state.live or state.ring or state.unclaimed or state.values.is_reading)
+    under_way = state.live or state.ring or state.asking or state.lookups or state.values.is_reading
+    return not (under_way or state.unclaimed or state.refreshing)
 
 
 def _nothing_comes_soon(turn: Turn) -> bool:

@@ -179,7 +179,7 @@ def _within_limit(open_runs: sa.ColumnElement[bool], limit: int) -> sa.Select[tu
     place = [runs.c.project, runs.c.domain]
     active = (
         sa.select(*place, sa.func.count().label("active"))
-        .where(runs.c.cluster_uid.is_not(None), run_store.IS_ACTIVE)
+        .where(run_store.HOLDS_SLOT)
         .group_by(*place)
         .subquery()
     )

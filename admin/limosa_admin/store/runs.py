@@ -18,6 +18,10 @@ from limosa_model.digests import serialize
 TERMINAL = (run_pb2.RUN_PHASE_SUCCEEDED, run_pb2.RUN_PHASE_FAILED, run_pb2.RUN_PHASE_ABORTED)
 IS_ACTIVE = runs.c.phase.not_in([sa.literal_column(str(int(phase))) for phase in TERMINAL])
 """Not terminal; the partial indexes on runs say the same."""
+SLOTLESS = (*TERMINAL, run_pb2.RUN_PHASE_PARKED)
+"""Phases in which a run counts in no limit."""
+HOLDS_SLOT = sa.and_(runs.c.cluster_uid.is_not(None), IS_ACTIVE, runs.c.phase != run_pb2.RUN_PHASE_PARKED)
+"""Clusters work on it, so that it counts in limits."""
 
 
 @dataclasses.dataclass(frozen=True)

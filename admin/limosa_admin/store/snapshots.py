@@ -159,7 +159,7 @@ def _update_run(
         values["phase"] = newest.run.phase
         values["state"] = _with_beginning(newest.run, row).SerializeToString()
         values["state_seq"] = newest.seq
-        if newest.run.phase in run_store.TERMINAL:
+        if newest.run.phase in run_store.SLOTLESS:
             notify(connection, QUEUE)
     connection.execute(sa.update(runs).where(runs.c.uid == row["uid"]).values(values))
     return int(values.get("phase", row["phase"]))

@@ -34,6 +34,7 @@ RUN_WORDS = {
     pb.RUN_PHASE_SUCCEEDED: ("succeeded", "green"),
     pb.RUN_PHASE_FAILED: ("failed", "bold red"),
     pb.RUN_PHASE_ABORTED: ("aborted", "magenta"),
+    pb.RUN_PHASE_PARKED: ("parked", "yellow"),
 }
 
 

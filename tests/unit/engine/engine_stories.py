@@ -167,7 +167,7 @@ class Teller:
 
     def phase(self, name: str) -> str:
         if name == "run":
-            return self.state.phase.name
+            return self.state.shown_phase.name
         item = parse_item(name)
         record = self.state.nodes[self.graph.by_path[item.node_path]]
         phase: NodePhase = record.phase if item.index is None else record.items[item.index].phase
