@@ -13,6 +13,9 @@ from limosa_model.types import assignable, describe
 MAX_GRAPH_BYTES = 4 * 1024 * 1024
 """Largest serialised graph that a dynamic task may commit."""
 
+MAX_DYNAMIC_DEPTH = 5
+"""Most dynamic nodes within each other."""
+
 
 def too_large(size: int) -> str:
     """Why a graph of so many bytes is refused; empty where it is not."""

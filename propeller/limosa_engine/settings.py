@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from limosa_model.generated import MAX_DYNAMIC_DEPTH
+
 
 @dataclasses.dataclass(frozen=True)
 class EngineSettings:
@@ -41,7 +43,7 @@ class EngineSettings:
     """Largest worst-case encoded state (as base64) with which a graph or a map's expansion is admitted."""
     graph_nodes: int = 20_000
     """Most nodes of a run and items of its maps together, the graphs of its dynamic nodes included."""
-    dynamic_depth: int = 5
+    dynamic_depth: int = MAX_DYNAMIC_DEPTH
     """Most dynamic nodes within each other."""
     story_length: int = 2000
     """Entries of a run's history kept for stories."""

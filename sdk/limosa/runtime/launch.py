@@ -138,6 +138,10 @@ class Launch:
         task = code.load_task(self._pod.loader, self._code_root)
         data_prefix = layout.data_prefix(self._prefix, self._pod.launch_id)
         transfer = LaunchTransfer(self._store, data_prefix, self._scratch)
+        if task.makes_graph:
+            from limosa.runtime.graph import make_graph
+
+            return self._slot.write_graph(make_graph(task, literals, transfer, self._code_root, self._pod))
         outputs = call_task(task, literals, transfer, self._code_root)
         for name, literal in outputs.literals.items():
             if not literal.HasField("provenance"):
