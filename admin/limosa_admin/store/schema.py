@@ -6,7 +6,7 @@ A test upgrades an empty database and checks that it equals this metadata.
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-HEAD = "0004"
+HEAD = "0005"
 """Newest migration; a server refuses a database that is at another one."""
 
 metadata = sa.MetaData()
@@ -194,4 +194,45 @@ snapshots = sa.Table(
     # Value of runs.change when it was written.
     sa.Column("change", sa.BigInteger, nullable=False),
     sa.Index("snapshots_change", "run_uid", "change"),
+)
+
+# By key, the commit that has the result. Not bound to the run's row: whoever deletes a run deletes these first.
+cache_entries = sa.Table(
+    "cache_entries",
+    metadata,
+    # Order of creation.
+    sa.Column("number", sa.BigInteger, sa.Identity(), nullable=False, unique=True),
+    sa.Column("project", sa.Text, primary_key=True),
+    sa.Column("domain", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("task", sa.Text, nullable=False),
+    sa.Column("cache_version", sa.Text, nullable=False),
+    sa.Column("run_uid", sa.Text, nullable=False),
+    sa.Column("run_name", sa.Text, nullable=False),
+    sa.Column("node_path", sa.Text, nullable=False),
+    # -1: the node itself.
+    sa.Column("index", sa.Integer, nullable=False),
+    sa.Column("commit_uri", sa.Text, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    # NULL: never.
+    sa.Column("last_used_at", sa.DateTime(timezone=True)),
+    sa.Column("hits", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Index("cache_entries_task", "project", "domain", "task", "number"),
+    sa.Index("cache_entries_run", "run_uid"),
+)
+
+# By key, the node item that makes the result, until when nothing was heard of it.
+cache_reservations = sa.Table(
+    "cache_reservations",
+    metadata,
+    sa.Column("project", sa.Text, primary_key=True),
+    sa.Column("domain", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("task", sa.Text, nullable=False),
+    sa.Column("run_uid", sa.Text, nullable=False),
+    sa.Column("run_name", sa.Text, nullable=False),
+    sa.Column("node_path", sa.Text, nullable=False),
+    sa.Column("index", sa.Integer, nullable=False),
+    sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Index("cache_reservations_run", "run_uid"),
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from limosa_admin.store import caches
 from limosa_admin.store import runs as run_store
 from limosa_admin.store.changes import QUEUE, run_topic
 from limosa_admin.store.database import notify
@@ -79,6 +80,7 @@ def publish(connection: sa.Connection, cluster_uid: str, batch: Sequence[run_pb2
     _upsert(connection, accepted)
     for uid, change in ended.items():
         _close(connection, uid, change)
+    caches.release_runs(connection, ended)
     return stale
 
 

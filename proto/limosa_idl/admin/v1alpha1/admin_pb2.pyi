@@ -1495,6 +1495,7 @@ class LookupCacheRequest(google.protobuf.message.Message):
         TASK_FIELD_NUMBER: builtins.int
         KEY_FIELD_NUMBER: builtins.int
         RESERVE_FIELD_NUMBER: builtins.int
+        GONE_URI_FIELD_NUMBER: builtins.int
         run_uid: builtins.str
         node_path: builtins.str
         index: builtins.int
@@ -1503,6 +1504,8 @@ class LookupCacheRequest(google.protobuf.message.Message):
         key: builtins.str
         reserve: builtins.bool
         """Reserve the key where there is no result."""
+        gone_uri: builtins.str
+        """The result at this URI is gone, or some of its data is: forget it before answering."""
         def __init__(
             self,
             *,
@@ -1512,9 +1515,10 @@ class LookupCacheRequest(google.protobuf.message.Message):
             task: builtins.str = ...,
             key: builtins.str = ...,
             reserve: builtins.bool = ...,
+            gone_uri: builtins.str = ...,
         ) -> None: ...
         def HasField(self, field_name: typing.Literal["_index", b"_index", "index", b"index"]) -> builtins.bool: ...
-        def ClearField(self, field_name: typing.Literal["_index", b"_index", "index", b"index", "key", b"key", "node_path", b"node_path", "reserve", b"reserve", "run_uid", b"run_uid", "task", b"task"]) -> None: ...
+        def ClearField(self, field_name: typing.Literal["_index", b"_index", "gone_uri", b"gone_uri", "index", b"index", "key", b"key", "node_path", b"node_path", "reserve", b"reserve", "run_uid", b"run_uid", "task", b"task"]) -> None: ...
         def WhichOneof(self, oneof_group: typing.Literal["_index", b"_index"]) -> typing.Literal["index"] | None: ...
 
     CLUSTER_UID_FIELD_NUMBER: builtins.int
@@ -1621,7 +1625,7 @@ class StoreCacheRequest(google.protobuf.message.Message):
         key: builtins.str
         cache_version: builtins.str
         commit_uri: builtins.str
-        """Where the commit lies; empty: only renew or give up the reservation."""
+        """Where the node item's commit lies; empty: only renew or give up the reservation."""
         renew: builtins.bool
         """Without a commit: true renews, false gives up."""
         overwrite: builtins.bool
