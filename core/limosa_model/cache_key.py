@@ -31,7 +31,7 @@ class CacheKeys:
         for text in (_LAYOUT, project, domain, task.name, task.cache.version):
             _add(base, text.encode())
         for side in (task.interface.inputs, task.interface.outputs):
-            _add(base, _types(side))
+            _add(base, interface_types(side))
         self._base = base.digest()
 
     def digests(self, inputs: Mapping[str, Literal]) -> dict[str, str]:
@@ -108,7 +108,7 @@ def _fill(target: Mapping[str, Literal], source: Mapping[str, Literal]) -> None:
         target[name].CopyFrom(_canonical(value))
 
 
-def _types(variables: Iterable[Variable]) -> bytes:
+def interface_types(variables: Iterable[Variable]) -> bytes:
     """Names and types of one side of an interface, whatever order they stand in."""
     hasher = hashlib.sha256()
     for variable in sorted(variables, key=lambda one: one.name):

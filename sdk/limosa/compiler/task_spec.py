@@ -3,6 +3,7 @@
 import sys
 from typing import TYPE_CHECKING, Any
 
+from limosa.compiler.function_digest import function_digest
 from limosa.docstring import summary
 from limosa.errors import LimosaError
 from limosa.origin import origin_of, source_root
@@ -39,7 +40,10 @@ def task_spec(task: Task[..., Any], settings: "CompileSettings") -> TaskSpec:
         annotations=options.annotations,
     )
     code = PythonTask(
-        loader=task.loader, bundle_digest=settings.bundle_digest, python_version=settings.python_version
+        loader=task.loader,
+        bundle_digest=settings.bundle_digest,
+        python_version=settings.python_version,
+        function_digest=function_digest(task.function),
     )
     (spec.dynamic if task.makes_graph else spec.python).CopyFrom(code)
     root = source_root(origin.file)
