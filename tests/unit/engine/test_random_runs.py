@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from limosa_engine import Item
 from limosa_engine import events as ev
-from limosa_engine.phases import NODE_TERMINAL, RunPhase
+from limosa_engine.phases import NODE_TERMINAL, NodePhase, RunPhase
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 
 
@@ -305,10 +305,16 @@ def _check_cache(world: World) -> None:
     """What was made is kept, and no reservation stays, unless a crash came between; then it runs out."""
     if world.crashes:
         return
-    made = {item for item, commit in world.commits.items() if not commit.origin}
+    made = {item for item, commit in world.commits.items() if not commit.origin and _succeeded(world, item)}
     wanted = {item for item in made if world.graph.task_of(item).cache.enabled}
     assert set(world.cached) == wanted
     assert not world.reserved
+
+
+def _succeeded(world: World, item: Item) -> bool:
+    """Whether the run took the item's commit: one that was being ended does not."""
+    record = world.state.nodes[world.graph.by_path[item.node_path]]
+    return record.items[item.index or 0].phase is NodePhase.SUCCEEDED
 
 
 def _check_budgets(world: World) -> None:
