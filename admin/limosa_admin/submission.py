@@ -12,6 +12,7 @@ from limosa_admin.store import entities, runs
 from limosa_admin.store.database import Database
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface
+from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, LaunchPlanSpec
 from limosa_model import failures
@@ -53,6 +54,8 @@ def submit(
         RequestError: INVALID for bad names or inputs, NOT_FOUND for the target, EXISTS when another request has the name.
     """
     check(check_name("run", request.name) if request.name else None)
+    if request.cache_mode not in run_pb2.CacheMode.values():
+        raise RequestError(Reason.INVALID, f"there is no cache mode {request.cache_mode}")
     digest = sha256_hex(serialize(request))
     with database.transaction() as connection:
         known = _known(connection, request, digest)
@@ -162,6 +165,11 @@ def _new_run(request: pb.CreateRunRequest, target: Target, digest: str, identity
         labels=labels,
         annotations=annotations,
         created_by=identity.subject,
+        priority=request.priority,
+        cache_mode=request.cache_mode,
+        max_parallelism=request.max_parallelism,
+        lane=plan.name if plan.max_active_runs else "",
+        lane_limit=plan.max_active_runs,
     )
 
 

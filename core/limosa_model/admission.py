@@ -26,6 +26,7 @@ from limosa_model.interfaces import node_interface, suggest
 from limosa_model.names import check_name
 from limosa_model.problems import Problem
 from limosa_model.quantity import QuantityError, parse_quantity
+from limosa_model.targets import python_part, task_name
 from limosa_model.types import assignable, conforms, describe
 
 MAX_NODES = 20_000
@@ -73,9 +74,11 @@ def validate_task(task: TaskSpec) -> list[Problem]:
         problems.append(
             Problem("TaskTarget", place, "it has no target", "compile it again with a current SDK")
         )
-    elif not _LOADER.fullmatch(task.python.loader):
-        problem = f"the loader '{task.python.loader}' is not 'module:function'"
-        problems.append(Problem("TaskLoader", place, problem, "compile it again with a current SDK"))
+    else:
+        code = python_part(task)
+        if code is None or not _LOADER.fullmatch(code.loader):
+            problem = f"the loader '{'' if code is None else code.loader}' is not 'module:function'"
+            problems.append(Problem("TaskLoader", place, problem, "compile it again with a current SDK"))
     problems += _interface(task.interface, place)
     problems += _resources(task, place)
     for secret in task.secrets:
@@ -221,17 +224,28 @@ class _Scope:
             return problems + self._branch(node, path, place)
         interface = node_interface(self._index, node)
         if interface is None:
-            target = node.task.task or node.map.task or node.sub_workflow.workflow or "nothing"
+            target = task_name(node) or node.sub_workflow.workflow or "nothing"
             return [
                 *problems,
                 Problem("UnknownTarget", place, f"its target '{target}' is not in the closure", ""),
             ]
         problems += self._bindings(node, interface, place)
+        problems += self._task_kind(node, place)
         problems += self._overrides(node, place)
         return problems
 
+    def _task_kind(self, node: Node, place: str) -> Iterator[Problem]:
+        name = task_name(node)
+        if not name:
+            return
+        makes_graph = self._index.task(name).WhichOneof("target") == "dynamic"
+        if makes_graph != (node.WhichOneof("target") == "dynamic"):
+            is_, runs = ("is", "cannot run it") if makes_graph else ("is not", "can run nothing else")
+            problem = f"task '{name}' {is_} a dynamic task; a {node.WhichOneof('target')} node {runs}"
+            yield Problem("TaskKind", place, problem, "compile it again with a current SDK")
+
     def _overrides(self, node: Node, place: str) -> Iterator[Problem]:
-        name = node.task.task or node.map.task
+        name = task_name(node)
         if name and node.HasField("overrides"):
             yield from _resources(effective_task(self._index.task(name), node.overrides), place)
 

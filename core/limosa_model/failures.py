@@ -31,6 +31,8 @@ class Code:
     BINDING = "Binding"
     MAP_LENGTHS = "MapLengths"
     MAP_TOO_LARGE = "MapTooLarge"
+    GRAPH_TOO_LARGE = "GraphTooLarge"
+    DYNAMIC_TOO_DEEP = "DynamicTooDeep"
     STATE_TOO_LARGE = "StateTooLarge"
     GRAPH_INVALID = "GraphInvalid"
     SPEC_CHANGED = "SpecChanged"

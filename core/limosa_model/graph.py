@@ -13,7 +13,6 @@ from limosa_idl.workflow.v1alpha1.workflow_pb2 import (
     MapNode,
     Node,
     OutputRef,
-    TaskNode,
     WorkflowSpec,
 )
 from limosa_model.bindings import outputs_of
@@ -115,9 +114,11 @@ def wrap_task(task: TaskSpec) -> Closure:
     """A workflow of one node "n0" with the task's name and interface: what runs when a task is run by itself."""
     workflow = WorkflowSpec(name=task.name, interface=task.interface, description=task.description)
     workflow.source.CopyFrom(task.source)
-    node = workflow.nodes.add(
-        id="n0", display_name=task.name.rpartition(".")[2], task=TaskNode(task=task.name)
-    )
+    node = workflow.nodes.add(id="n0", display_name=task.name.rpartition(".")[2])
+    if task.WhichOneof("target") == "dynamic":
+        node.dynamic.task = task.name
+    else:
+        node.task.task = task.name
     for variable in task.interface.inputs:
         data = BindingData(input=InputRef(name=variable.name))
         node.inputs.append(Binding(name=variable.name, data=data))

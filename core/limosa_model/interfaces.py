@@ -71,6 +71,8 @@ def node_interface(index: Index, node: Node) -> Interface | None:
     kind = node.WhichOneof("target")
     if kind == "task" and index.has_task(node.task.task):
         return index.task(node.task.task).interface
+    if kind == "dynamic" and index.has_task(node.dynamic.task):
+        return index.task(node.dynamic.task).interface
     if kind == "sub_workflow" and index.has_workflow(node.sub_workflow.workflow):
         return index.workflow(node.sub_workflow.workflow).interface
     if kind == "map" and index.has_task(node.map.task):

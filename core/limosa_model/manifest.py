@@ -10,7 +10,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
-from limosa_idl.run.v1alpha1.run_pb2 import Epoch, RunSpec
+from limosa_idl.run.v1alpha1.run_pb2 import CacheMode, Epoch, ParentRun, RunSpec
 from limosa_model import names
 from limosa_model.digests import serialize, sha256_hex
 from limosa_model.pod_contract import INLINE_CLOSURE_LIMIT
@@ -52,6 +52,7 @@ def to_manifest(spec: RunSpec, epoch: Epoch, desired: str = RUN) -> dict[str, An
         body["labels"] = dict(sorted(spec.labels.items()))
     if spec.annotations:
         body["annotations"] = dict(sorted(spec.annotations.items()))
+    body.update(_options(spec))
     return {
         "apiVersion": names.API_VERSION,
         "kind": names.KIND,
@@ -105,12 +106,58 @@ def from_manifest(manifest: dict[str, Any]) -> tuple[RunSpec, Epoch]:
         labels=body.get("labels") or {},
         annotations=body.get("annotations") or {},
     )
+    _read_options(spec, body)
     return spec, _epoch(body.get("epoch") or {})
 
 
 def desired_of(manifest: dict[str, Any]) -> str:
     """What is wanted of the run: "RUN" or "ABORT"."""
     return str(manifest.get("spec", {}).get("desired") or RUN)
+
+
+def _options(spec: RunSpec) -> dict[str, Any]:
+    """What most runs leave at its default."""
+    found: dict[str, Any] = {}
+    if spec.version:
+        found["version"] = spec.version
+    if spec.priority:
+        found["priority"] = spec.priority
+    if spec.cache_mode:
+        found["cacheMode"] = CacheMode.Name(spec.cache_mode).removeprefix("CACHE_MODE_")
+    if spec.max_parallelism:
+        found["maxParallelism"] = spec.max_parallelism
+    if spec.HasField("parent"):
+        parent = spec.parent
+        found["parent"] = {
+            "uid": parent.run_uid,
+            "name": parent.run_name,
+            "node": parent.node_path,
+            "depth": parent.depth,
+        }
+    return found
+
+
+def _read_options(spec: RunSpec, body: dict[str, Any]) -> None:
+    parent = body.get("parent") or {}
+    try:
+        spec.version = body.get("version") or ""
+        spec.priority = body.get("priority") or 0
+        spec.max_parallelism = body.get("maxParallelism") or 0
+        if body.get("cacheMode"):
+            spec.cache_mode = CacheMode.Value(f"CACHE_MODE_{body['cacheMode']}")
+        if parent:
+            spec.parent.CopyFrom(
+                ParentRun(
+                    run_uid=parent.get("uid", ""),
+                    run_name=parent.get("name", ""),
+                    node_path=parent.get("node", ""),
+                    depth=parent.get("depth", 0),
+                )
+            )
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ManifestError(
+            "spec", f"version, priority, cacheMode, maxParallelism or parent: {error}"
+        ) from error
 
 
 def _epoch(body: Any) -> Epoch:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+import uuid
 
 from limosa_idl.run.v1alpha1.run_pb2 import Epoch
 
@@ -222,6 +223,21 @@ def launch_id(run_uid: str, node_path: str, index: int | None, epoch: Epoch, lau
     parts = (run_uid, node_path, "" if index is None else str(index), format_epoch(epoch), str(launch))
     digest = hashlib.sha256("\0".join(parts).encode()).digest()
     return base64.b32encode(digest)[:10].decode().lower()
+
+
+def child_run_uid(parent_uid: str, node_path: str) -> str:
+    """Uid of the run that a node launches: the same on every computation, so that it is made once."""
+    return str(uuid.UUID(bytes=_child_digest(parent_uid, node_path)[:16], version=5))
+
+
+def child_run_name(parent_name: str, parent_uid: str, node_path: str) -> str:
+    """Name of that run: at most 39 characters of the parent's, then ten lower-case base32 characters."""
+    suffix = base64.b32encode(_child_digest(parent_uid, node_path))[:10].decode().lower()
+    return f"{parent_name[:39].rstrip('-')}-{suffix}"
+
+
+def _child_digest(parent_uid: str, node_path: str) -> bytes:
+    return hashlib.sha256("\0".join(("child", parent_uid, node_path)).encode()).digest()
 
 
 def pod_name(run_name: str, launch: str) -> str:

@@ -65,6 +65,8 @@ class PodEnvironment(NamedTuple):
     """None where they are read from `inputs_uri`."""
     inputs_uri: str = ""
     termination_path: str = TERMINATION_PATH
+    image: str = ""
+    """The task's own image, empty for the platform's: what tasks get that a dynamic task calls and that name none."""
 
     def to_environ(self) -> dict[str, str]:
         """The variables, in a fixed order."""

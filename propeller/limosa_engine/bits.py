@@ -1,5 +1,6 @@
 """Varints, texts and nibbles."""
 
+import builtins
 from collections.abc import Sequence
 
 
@@ -31,7 +32,14 @@ class Writer:
 
     def text(self, value: str) -> None:
         """UTF-8 with its length."""
-        data = value.encode()
+        self.block(value.encode())
+
+    def raw(self, data: builtins.bytes) -> None:
+        """Bytes; the reader has to know how many."""
+        self._out += data
+
+    def block(self, data: builtins.bytes) -> None:
+        """Bytes with their length."""
         self.integer(len(data))
         self._out += data
 
@@ -68,6 +76,14 @@ class Reader:
     def text(self) -> str:
         """The next text."""
         return self._take(self.integer()).decode()
+
+    def raw(self, count: int) -> bytes:
+        """The next `count` bytes."""
+        return self._take(count)
+
+    def block(self) -> bytes:
+        """The next bytes that have their length."""
+        return self._take(self.integer())
 
     def nibbles(self, count: int) -> list[int]:
         """The next `count` nibbles."""

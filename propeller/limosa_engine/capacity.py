@@ -1,6 +1,6 @@
 """Who is launched next: nodes take turns while slots are free."""
 
-from limosa_engine import launches
+from limosa_engine import caching, launches
 from limosa_engine.phases import NodePhase, RunPhase
 from limosa_engine.turn import Place, Turn
 
@@ -8,10 +8,11 @@ _LAUNCHING = (RunPhase.RUNNING, RunPhase.FAILING)
 
 
 def dispatch(turn: Turn) -> None:
-    """Launches items while slots are free, one of each node in turn."""
+    """Launches items while slots are free, one of each node in turn; looking up in the cache needs none."""
     state = turn.state
     if not state.listed or state.phase not in _LAUNCHING:
         return
+    caching.ask(turn)
     while state.ring and state.live < turn.settings.live_pods:
         number = state.ring.popleft()
         place = _next(turn, number)

@@ -4,30 +4,38 @@ Encoded: phases, launch ordinals, failures counted, wake times, failure kinds an
 Never: values, messages, URIs; they come back from pods, commits and error records.
 
 Layout: version (1 byte), then zlib over: run, table of failure codes, 4-bit node phases, details of the nodes that
-have begun. Items of a node are 4-bit phases plus a sparse list of those whose counters differ from what their
+have begun. The same again, as a block of its own, for the nodes that each dynamic node's graph brought, behind the
+node's number and the graph's digest: such a block is read when the graph has been (`regrowth`). Items of a node are 4-bit phases plus a sparse list of those whose counters differ from what their
 phase says. Integers are varints; times are tenths of a second since the run's start.
 """
 
 import math
 import zlib
+from collections import deque
 
 from limosa_engine.bits import CodecError, Reader, Writer
 from limosa_engine.graph import Graph, NodePlan
 from limosa_engine.phases import NodePhase, RunPhase
 from limosa_engine.rebuild import rebuild
-from limosa_engine.state import ItemRecord, NodeRecord, State
+from limosa_engine.regrowth import DIGEST_BYTES, Regrowth, Section
+from limosa_engine.state import Growth, ItemRecord, NodeRecord, Source, State
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
+from limosa_idl.run.v1alpha1.run_pb2 import ORIGIN_CACHE, ORIGIN_REUSE
 
 __all__ = ["CodecError", "decode", "encode"]
 
-VERSION = 1
+VERSION = 2
 _UNSEEN = 9
 """Item phase RUNNING whose launch's pod has not been seen."""
+_SOURCED = {10: ORIGIN_CACHE, 11: ORIGIN_REUSE}
+"""Item phase SUCCEEDED without a launch: whose result it is."""
 _BEGUN = (NodePhase.RUNNING, NodePhase.SUCCEEDED, NodePhase.FAILED)
 
 
 def encode(state: State) -> bytes:
     """The state as bytes."""
+    if state.regrowth is not None:
+        return state.regrowth.encoded
     out = Writer()
     origin = state.started_at
     out.integer(int(state.phase))
@@ -39,19 +47,27 @@ def encode(state: State) -> bytes:
         out.integer(kind)
         out.text(code)
     table = {entry: number for number, entry in enumerate(codes)}
-    out.integer(len(state.nodes))
-    out.nibbles([int(record.phase) for record in state.nodes])
-    for record in state.nodes:
-        if record.phase not in (NodePhase.WAITING, NodePhase.SKIPPED):
-            _encode_node(out, record, origin, table)
+    at = len(state.nodes) - sum(growth.nodes for growth in state.growths)
+    _encode_section(out, state.nodes[:at], origin, table)
+    out.integer(len(state.growths))
+    for growth in state.growths:
+        section = Writer()
+        _encode_section(section, state.nodes[at : at + growth.nodes], origin, table)
+        at += growth.nodes
+        out.integer(growth.owner)
+        out.raw(growth.digest)
+        out.integer(growth.nodes)
+        out.block(section.bytes())
     return bytes([VERSION]) + zlib.compress(out.bytes(), 6)
 
 
 def decode(graph: Graph, data: bytes, now: float) -> State:
     """The state that `encode` wrote. Its first event is RunRestored.
 
+    Where dynamic nodes had brought graphs, it is complete once `step` has had them read again.
+
     Args:
-        graph: The graph it was written for.
+        graph: The graph it was written for; what it grew by is taken back.
         data: The bytes.
         now: Unix seconds.
 
@@ -63,31 +79,68 @@ def decode(graph: Graph, data: bytes, now: float) -> State:
             f"state of version {data[0] if data else 'none'}; this engine reads version {VERSION}"
         )
     try:
-        return _decode(graph, Reader(zlib.decompress(data[1:])), now)
+        return _decode(graph, Reader(zlib.decompress(data[1:])), now, data)
     except (zlib.error, IndexError, ValueError, UnicodeDecodeError) as error:
         raise CodecError(f"the state is damaged: {error}") from error
 
 
-def _decode(graph: Graph, source: Reader, now: float) -> State:
-    state = State(graph, now)
+def _decode(graph: Graph, source: Reader, now: float, encoded: bytes) -> State:
+    state = State(graph.as_given(), now)
     state.phase = RunPhase(source.integer())
     started = source.optional()
     state.started_at = None if started is None else started / 10
     state.finished_at = _absolute(state.started_at, source.optional())
     codes = [(source.integer(), source.text()) for _ in range(source.integer())]
+    unseen = _decode_section(source, graph, state, 0, codes)
+    sections = deque(
+        Section(source.integer(), source.raw(DIGEST_BYTES), source.integer(), source.block())
+        for _ in range(source.integer())
+    )
+    if sections:
+        state.regrowth = Regrowth(encoded, codes, sections, unseen)
+    else:
+        rebuild(graph, state, unseen)
+    return state
+
+
+def decode_growth(graph: Graph, state: State, section: Section, waiting: Regrowth) -> None:
+    """Reads the records of the nodes that the graph was just grown by. Raises CodecError."""
+    first = len(state.nodes)
+    state.follow(graph)
+    state.growths.append(Growth(section.owner, section.digest, section.nodes))
+    try:
+        waiting.unseen |= _decode_section(Reader(section.data), graph, state, first, waiting.codes)
+    except (IndexError, ValueError, UnicodeDecodeError) as error:
+        raise CodecError(f"the state is damaged: {error}") from error
+
+
+def _encode_section(
+    out: Writer, records: list[NodeRecord], origin: float | None, table: dict[tuple[int, str], int]
+) -> None:
+    out.integer(len(records))
+    out.nibbles([int(record.phase) for record in records])
+    for record in records:
+        if record.phase not in (NodePhase.WAITING, NodePhase.SKIPPED):
+            _encode_node(out, record, origin, table)
+
+
+def _decode_section(
+    source: Reader, graph: Graph, state: State, first: int, codes: list[tuple[int, str]]
+) -> set[tuple[int, int]]:
+    """Fills the records from number `first` on; gives what `rebuild` needs to know of them."""
+    records = state.nodes[first:]
     count = source.integer()
-    if count != len(graph.nodes):
-        raise CodecError(f"the state has {count} nodes, the graph {len(graph.nodes)}")
-    for record, phase in zip(state.nodes, source.nibbles(count), strict=True):
+    if count != len(records):
+        raise CodecError(f"the state has {count} nodes, the graph {len(records)}")
+    for record, phase in zip(records, source.nibbles(count), strict=True):
         record.phase = NodePhase(phase)
     unseen: set[tuple[int, int]] = set()
-    for plan, record in zip(graph.nodes, state.nodes, strict=True):
+    for plan, record in zip(graph.nodes[first:], records, strict=True):
         if record.phase not in (NodePhase.WAITING, NodePhase.SKIPPED):
             unseen.update(
                 (plan.number, at) for at in _decode_node(source, plan, record, state.started_at, codes)
             )
-    rebuild(graph, state, unseen)
-    return state
+    return unseen
 
 
 def _encode_node(
@@ -147,19 +200,23 @@ def _decode_node(
 
 
 def _phase_of(item: ItemRecord) -> int:
+    if item.source is not None and item.phase is NodePhase.SUCCEEDED:
+        return next(code for code, origin in _SOURCED.items() if origin == item.source.origin)
     launch = item.launch
     unseen = launch is not None and launch.view is None and (launch.unseen or not launch.answered)
     return _UNSEEN if unseen and item.phase is NodePhase.RUNNING else int(item.phase)
 
 
 def _item(code: int) -> ItemRecord:
+    if code in _SOURCED:
+        return ItemRecord(phase=NodePhase.SUCCEEDED, source=Source(_SOURCED[code], ""))
     phase = NodePhase.RUNNING if code == _UNSEEN else NodePhase(code)
     return ItemRecord(phase=phase, launches=1 if phase in _BEGUN else 0)
 
 
 def _is_odd(item: ItemRecord) -> bool:
     """Whether an item differs from what its phase says by itself."""
-    usual = 1 if item.phase in _BEGUN else 0
+    usual = 1 if item.phase in _BEGUN and item.source is None else 0
     return bool(
         item.launches != usual or item.user_failures or item.system_failures or item.wake_at or item.failure
     )

@@ -5,9 +5,11 @@ step or a later one (the crash rule: what cannot be observed again is written be
 """
 
 import dataclasses
+import enum
 from typing import ClassVar
 
 from limosa_engine.graph import Item
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import Snapshot
 
@@ -105,6 +107,47 @@ class CollectMap:
 
 
 @dataclasses.dataclass(frozen=True)
+class LookupCache:
+    """Ask the cache for a node item's result. Answered by CacheAnswered.
+
+    A result that is there, with its data, becomes the node item's commit first, unless it has one already.
+    """
+
+    item: Item
+    task: str
+    key: str
+    """sha256 (hex), see `limosa_model.cache_key`."""
+    reserve: bool
+    """Where there is none: reserve the key for this item."""
+    needs_status: ClassVar[bool] = False
+
+
+class Keep(enum.Enum):
+    """What the cache is told about a key."""
+
+    RESULT = "store"
+    RENEW = "renew"
+    GIVE_UP = "give-up"
+
+
+@dataclasses.dataclass(frozen=True)
+class StoreCache:
+    """Tell the cache about a node item. Not answered: of a result a later run makes another, a reservation runs out.
+
+    Telling it twice is the same as once.
+    """
+
+    item: Item
+    task: str
+    key: str
+    version: str
+    what: Keep
+    overwrite: bool = False
+    """RESULT: it replaces what is there."""
+    needs_status: ClassVar[bool] = False
+
+
+@dataclasses.dataclass(frozen=True)
 class Publish:
     """Tell admin. Of one key only the latest matters. Not answered.
 
@@ -123,4 +166,25 @@ class WakeAt:
     needs_status: ClassVar[bool] = False
 
 
-Command = CreatePod | DeletePod | ReadCommit | ReadError | LoadValue | KeepLog | CollectMap | Publish | WakeAt
+@dataclasses.dataclass(frozen=True)
+class Quarantine:
+    """The run cannot be gone on with, and its state is to stay as it is for inspection. Not answered; nothing follows."""
+
+    failure: Failure
+    needs_status: ClassVar[bool] = False
+
+
+Command = (
+    CreatePod
+    | DeletePod
+    | ReadCommit
+    | ReadError
+    | LoadValue
+    | KeepLog
+    | CollectMap
+    | LookupCache
+    | StoreCache
+    | Publish
+    | WakeAt
+    | Quarantine
+)

@@ -23,9 +23,8 @@ def end_node(turn: Turn, number: int) -> None:
     if record.phase in NODE_TERMINAL or record.ending is not None:
         return
     turn.mark(number)
-    if plan.kind in ("task", "map"):
+    if plan.task is not None:
         end_items(turn, plan, record, Ending.ABORT)
-        return
     record.ending = Ending.ABORT
     for case in plan.cases:
         end_node(turn, case)

@@ -1,13 +1,15 @@
 """What the engine is told. Every command is answered by exactly one event, unless its docstring says otherwise."""
 
 import dataclasses
+import enum
 
 from limosa_engine.commands import CollectMap, LoadValue, ReadCommit, ReadError
 from limosa_engine.graph import Item
 from limosa_engine.pods import PodView
-from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_USER, FailureKind
+from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_USER, Failure, FailureKind
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal
 from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +92,18 @@ class LogKept:
 
 
 @dataclasses.dataclass(frozen=True)
+class MadeGraph:
+    """The graph in the commit of a dynamic node, as whoever read it found it."""
+
+    digest: str
+    """Of its serialised bytes, "sha256:<hex>"."""
+    closure: Closure
+    """Empty where it is refused."""
+    refusal: Failure | None = None
+    """Why none of it may run: `limosa_model.generated`, or the policy for pods."""
+
+
+@dataclasses.dataclass(frozen=True)
 class CommitRead:
     """Answers ReadCommit and CollectMap. Outputs that the commit has offloaded are loaded and stand inline."""
 
@@ -98,6 +112,8 @@ class CommitRead:
     """None: there is no commit."""
     digest: str = ""
     """Digest of the stored bytes, "sha256:<hex>"."""
+    graph: MadeGraph | None = None
+    """Of a dynamic node; None where the commit has none."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,6 +145,28 @@ class StoreFailed:
     """False for corrupt data; everything that may heal is retryable."""
 
 
+class CacheOutcome(enum.Enum):
+    """What the cache says."""
+
+    HIT = "there is a result, and the node item has its commit"
+    MISS = "there is none"
+    RESERVED = "there is none, and the key is reserved for this item"
+    TAKEN = "there is none, and the key is reserved for another"
+    UNREACHABLE = "it could not be asked in time"
+
+
+@dataclasses.dataclass(frozen=True)
+class CacheAnswered:
+    """Answers LookupCache."""
+
+    item: Item
+    outcome: CacheOutcome
+    commit: Commit | None = None
+    """HIT: the node item's commit, whoever wrote it; offloaded outputs stand inline."""
+    detail: str = ""
+    """TAKEN: who has the reservation. UNREACHABLE: why."""
+
+
 @dataclasses.dataclass(frozen=True)
 class TimerFired:
     """The time of a WakeAt has come. Says only that: what is due is decided by `now`."""
@@ -155,6 +193,7 @@ Event = (
     | ErrorRead
     | ValueLoaded
     | StoreFailed
+    | CacheAnswered
     | TimerFired
     | AbortRequested
 )

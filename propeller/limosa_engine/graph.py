@@ -7,11 +7,19 @@ from google.protobuf.duration_pb2 import Duration
 
 from limosa_engine.settings import EngineSettings
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal
-from limosa_idl.run.v1alpha1.run_pb2 import Epoch
+from limosa_idl.run.v1alpha1.run_pb2 import (
+    CACHE_MODE_OVERWRITE,
+    CACHE_MODE_SKIP,
+    CACHE_MODE_UNSPECIFIED,
+    CacheMode,
+    Epoch,
+)
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, FailurePolicy, Node, WorkflowSpec
+from limosa_model.cache_key import CacheKeys
 from limosa_model.effective import effective_task
 from limosa_model.graph import branch_children, dependencies, needed_successes
+from limosa_model.targets import task_name
 
 MAX_NODES = 100_000
 """Most nodes a run may have once its sub-workflows are unfolded."""
@@ -33,13 +41,25 @@ class Item:
 
 
 @dataclasses.dataclass(frozen=True)
+class CachePlan:
+    """How a node's results are found and kept in the cache."""
+
+    keys: CacheKeys
+    version: str
+    serialize: bool
+    """Of equal launches one runs at a time."""
+    overwrite: bool
+    """What is there is not used, and replaced."""
+
+
+@dataclasses.dataclass(frozen=True)
 class NodePlan:
     """One node of the unfolded graph. Numbers index `Graph.nodes` and `Graph.scopes`."""
 
     number: int
     path: str
     kind: str
-    """Field name of the node's target: "task", "map", "branch", "sub_workflow"."""
+    """Field name of the node's target: "task", "map", "branch", "sub_workflow", "dynamic"."""
     node: Node
     scope: int
     """The scope its bindings refer to."""
@@ -48,13 +68,15 @@ class NodePlan:
     dependencies: tuple[int, ...]
     """Nodes of the scope that must succeed first; empty for a case of a branch, which waits with the branch."""
     task: TaskSpec | None
-    """With the node's overrides applied; None unless the kind is task or map."""
+    """With the node's overrides applied; None for kinds that run no task themselves."""
     item: Item
     dependents: list[int] = dataclasses.field(default_factory=list)
     cases: list[int] = dataclasses.field(default_factory=list)
     """Branch nodes: the children in case order, the one for "otherwise" last."""
     body: int | None = None
-    """Sub-workflow nodes: the scope inside."""
+    """The scope inside: of sub-workflow nodes, and of dynamic nodes once their graph is known."""
+    dynamic_depth: int = 0
+    """Dynamic nodes around it, itself included."""
     mapped: frozenset[str] = frozenset()
     """Map nodes: inputs that differ from item to item."""
     retries: int = 0
@@ -65,6 +87,8 @@ class NodePlan:
     """Seconds one launch may run."""
     deadline: float | None = None
     """Seconds the node may take from when it is first ready."""
+    cache: CachePlan | None = None
+    """None where results are neither looked up nor kept."""
 
     @property
     def is_map(self) -> bool:
@@ -87,6 +111,11 @@ class NodePlan:
         return self.task
 
     @property
+    def makes_graph(self) -> bool:
+        """Whether its task commits a graph in place of outputs."""
+        return self.kind == "dynamic"
+
+    @property
     def target(self) -> str:
         """Name of the task or workflow; empty for branches."""
         if self.task is not None:
@@ -96,12 +125,14 @@ class NodePlan:
 
 @dataclasses.dataclass(frozen=True)
 class ScopePlan:
-    """One instance of a workflow: the run's own, or that of a sub-workflow node."""
+    """One instance of a workflow: the run's own, that of a sub-workflow node, or the graph of a dynamic node."""
 
     number: int
     workflow: WorkflowSpec
     owner: int | None
-    """The sub-workflow node around it; None for the run's own."""
+    """The sub-workflow or dynamic node around it; None for the run's own."""
+    dynamic_depth: int = 0
+    """Dynamic nodes around it."""
     by_id: dict[str, int] = dataclasses.field(default_factory=dict)
     """Nodes that stand in the scope itself, in the author's order."""
 
@@ -113,8 +144,53 @@ class ScopePlan:
         )
 
 
+class Names:
+    """What the nodes of one closure may name."""
+
+    def __init__(self, closure: Closure) -> None:
+        self.entry = closure.entry
+        self._tasks = {task.name: task for task in closure.tasks}
+        self._workflows = {workflow.name: workflow for workflow in closure.workflows}
+
+    def workflow(self, name: str) -> WorkflowSpec:
+        """A workflow. Raises GraphError."""
+        if name not in self._workflows:
+            raise GraphError(f"the closure has no workflow '{name}'")
+        return self._workflows[name]
+
+    def task(self, node: Node) -> TaskSpec | None:
+        """The task that a node runs itself, its overrides applied. Raises GraphError."""
+        name = task_name(node)
+        if not name:
+            return None
+        if name not in self._tasks:
+            raise GraphError(f"node '{node.id}': the closure has no task '{name}'")
+        return effective_task(self._tasks[name], node.overrides if node.HasField("overrides") else None)
+
+    def unfolded_size(self) -> int:
+        """Nodes of the entry, counted before unfolding: a few nested sub-workflows can stand for billions."""
+        sizes: dict[str, int] = {}
+
+        def size(name: str, around: tuple[str, ...]) -> int:
+            if name in around:
+                raise GraphError(f"workflow '{name}' contains itself: {' > '.join((*around, name))}")
+            if name not in sizes:
+                sizes[name] = sum(node_size(node, (*around, name)) for node in self.workflow(name).nodes)
+            return sizes[name]
+
+        def node_size(node: Node, around: tuple[str, ...]) -> int:
+            if node.WhichOneof("target") == "sub_workflow":
+                return 1 + size(node.sub_workflow.workflow, around)
+            return 1 + sum(node_size(child, around) for child in branch_children(node.branch))
+
+        return size(self.entry, ())
+
+
 class Graph:
-    """What a run is: its closure unfolded, its facts and the settings. Never changes.
+    """What a run is: its closure unfolded, its facts and the settings.
+
+    What is there never changes, but for the body of a dynamic node: `grow` appends its nodes at the end, and numbers
+    given before stay. The same growths in the same order give the same numbers.
 
     Args:
         closure: A closure that `limosa_model.graph.validate_closure` accepts.
@@ -123,6 +199,9 @@ class Graph:
         name: Name of the run.
         epoch: The claim under which it is worked on.
         inputs: Of the entry workflow, complete with defaults.
+        project: Where the run is at home; part of cache keys.
+        domain: Likewise.
+        cache_mode: What the run does with cached results.
 
     Raises:
         GraphError: The closure lacks something it names, or unfolds to more than `MAX_NODES` nodes.
@@ -137,6 +216,9 @@ class Graph:
         name: str,
         epoch: Epoch,
         inputs: Mapping[str, Literal],
+        project: str = "",
+        domain: str = "",
+        cache_mode: "CacheMode.ValueType" = CACHE_MODE_UNSPECIFIED,
     ) -> None:
         self.closure = closure
         self.settings = settings
@@ -144,13 +226,20 @@ class Graph:
         self.name = name
         self.epoch = epoch
         self.inputs = dict(inputs)
+        self.project, self.domain, self.cache_mode = project, domain, cache_mode
         self.nodes: list[NodePlan] = []
         self.scopes: list[ScopePlan] = []
-        self._tasks = {task.name: task for task in closure.tasks}
-        self._workflows = {workflow.name: workflow for workflow in closure.workflows}
-        self._check_size()
-        self._add_scope(closure.entry, "", None)
-        self.by_path = {plan.path: plan.number for plan in self.nodes}
+        self.by_path: dict[str, int] = {}
+        self.launching = 0
+        """Nodes that run a task as a single item."""
+        self.grown: dict[int, Closure] = {}
+        """Graphs of dynamic nodes, by the node's number, in the order of growth."""
+        names = Names(closure)
+        total = names.unfolded_size()
+        if total > MAX_NODES:
+            raise GraphError(f"the workflow unfolds to {total} nodes; at most {MAX_NODES} are allowed")
+        self._add_scope(names, closure.entry, "", None, 0)
+        self._given = len(self.nodes), len(self.scopes), self.launching
 
     @property
     def claimed_before(self) -> bool:
@@ -161,35 +250,57 @@ class Graph:
         """The task of a node item, with the node's overrides applied."""
         return self.nodes[self.by_path[item.node_path]].runs
 
-    def _workflow(self, name: str) -> WorkflowSpec:
-        if name not in self._workflows:
-            raise GraphError(f"the closure has no workflow '{name}'")
-        return self._workflows[name]
+    def grow(self, number: int, closure: Closure) -> None:
+        """Appends what a dynamic node's task made, as the body of that node.
 
-    def _check_size(self) -> None:
-        """Counts before unfolding: a few nested sub-workflows can stand for billions of nodes."""
-        sizes: dict[str, int] = {}
+        Args:
+            number: The node; it has no body yet.
+            closure: A closure that `limosa_model.generated.validate_generated` accepts.
 
-        def size(name: str, around: tuple[str, ...]) -> int:
-            if name in around:
-                raise GraphError(f"workflow '{name}' contains itself: {' > '.join((*around, name))}")
-            if name not in sizes:
-                sizes[name] = sum(node_size(node, (*around, name)) for node in self._workflow(name).nodes)
-            return sizes[name]
+        Raises:
+            GraphError: The closure lacks something it names; the graph is what it was.
+        """
+        plan = self.nodes[number]
+        if not plan.makes_graph or plan.body is not None:
+            raise GraphError(f"{plan.path} ({plan.kind}) cannot take a graph")
+        before = len(self.nodes), len(self.scopes), self.launching
+        try:
+            body = self._add_scope(Names(closure), closure.entry, plan.path + "/", number, plan.dynamic_depth)
+        except GraphError:
+            self._cut(*before)
+            raise
+        self.nodes[number] = dataclasses.replace(plan, body=body)
+        self.grown[number] = closure
 
-        def node_size(node: Node, around: tuple[str, ...]) -> int:
-            if node.WhichOneof("target") == "sub_workflow":
-                return 1 + size(node.sub_workflow.workflow, around)
-            return 1 + sum(node_size(child, around) for child in branch_children(node.branch))
+    def as_given(self) -> "Graph":
+        """Takes all growth back, so that a state can begin from the start or be decoded. Gives the graph itself."""
+        for number in self.grown:
+            if number < self._given[0]:
+                self.nodes[number] = dataclasses.replace(self.nodes[number], body=None)
+        self.grown.clear()
+        self._cut(*self._given)
+        return self
 
-        total = size(self.closure.entry, ())
-        if total > MAX_NODES:
-            raise GraphError(f"the workflow unfolds to {total} nodes; at most {MAX_NODES} are allowed")
+    def grows_at(self, path: str) -> int | None:
+        """The dynamic node without a body below which a path lies that the graph does not have (yet)."""
+        while "/" in path:
+            path = path.rpartition("/")[0]
+            number = self.by_path.get(path)
+            if number is not None:
+                plan = self.nodes[number]
+                return number if plan.makes_graph and plan.body is None else None
+        return None
 
-    def _add_scope(self, workflow: str, prefix: str, owner: int | None) -> int:
-        plan = ScopePlan(len(self.scopes), self._workflow(workflow), owner)
+    def _cut(self, nodes: int, scopes: int, launching: int) -> None:
+        for plan in self.nodes[nodes:]:
+            del self.by_path[plan.path]
+        del self.nodes[nodes:], self.scopes[scopes:]
+        self.launching = launching
+
+    def _add_scope(self, names: Names, workflow: str, prefix: str, owner: int | None, depth: int) -> int:
+        plan = ScopePlan(len(self.scopes), names.workflow(workflow), owner, depth)
         self.scopes.append(plan)
-        placed = [(node, self._reserve(node, plan, prefix, None)) for node in plan.workflow.nodes]
+        placed = [(node, self._reserve(names, node, plan, prefix, None)) for node in plan.workflow.nodes]
         for node, number in placed:
             needed = sorted(plan.by_id[name] for name in dependencies(node))
             self.nodes[number] = dataclasses.replace(self.nodes[number], dependencies=tuple(needed))
@@ -197,12 +308,12 @@ class Graph:
                 self.nodes[other].dependents.append(number)
         return plan.number
 
-    def _reserve(self, node: Node, scope: ScopePlan, prefix: str, parent: int | None) -> int:
+    def _reserve(self, names: Names, node: Node, scope: ScopePlan, prefix: str, parent: int | None) -> int:
         kind = node.WhichOneof("target")
         if kind is None:
             raise GraphError(f"node '{prefix}{node.id}' has no target")
         path, number = prefix + node.id, len(self.nodes)
-        task = self._task(node, kind)
+        task = names.task(node)
         plan = NodePlan(
             number=number,
             path=path,
@@ -213,29 +324,32 @@ class Graph:
             dependencies=(),
             task=task,
             item=Item(path),
+            dynamic_depth=scope.dynamic_depth + (kind == "dynamic"),
             mapped=frozenset(node.map.mapped_inputs) if kind == "map" else frozenset(),
             retries=task.retry.retries if task else 0,
             backoff=_seconds(task.retry.backoff) if task else 0.0,
             timeout=_seconds(task.timeout) if task and task.HasField("timeout") else None,
             deadline=_seconds(task.deadline) if task and task.HasField("deadline") else None,
+            cache=self._cache(task) if kind in ("task", "map") else None,
         )
         self.nodes.append(plan)
+        self.by_path[path] = number
+        self.launching += task is not None and kind != "map"
         if parent is None:
             scope.by_id[node.id] = number
         for child in branch_children(node.branch):
-            plan.cases.append(self._reserve(child, scope, path + "/", number))
+            plan.cases.append(self._reserve(names, child, scope, path + "/", number))
         if kind == "sub_workflow":
-            body = self._add_scope(node.sub_workflow.workflow, path + "/", number)
+            body = self._add_scope(names, node.sub_workflow.workflow, path + "/", number, scope.dynamic_depth)
             self.nodes[number] = dataclasses.replace(plan, body=body)
         return number
 
-    def _task(self, node: Node, kind: str) -> TaskSpec | None:
-        if kind not in ("task", "map"):
+    def _cache(self, task: TaskSpec | None) -> CachePlan | None:
+        if task is None or not task.cache.enabled or self.cache_mode == CACHE_MODE_SKIP:
             return None
-        name = node.task.task if kind == "task" else node.map.task
-        if name not in self._tasks:
-            raise GraphError(f"node '{node.id}': the closure has no task '{name}'")
-        return effective_task(self._tasks[name], node.overrides if node.HasField("overrides") else None)
+        overwrite = self.cache_mode == CACHE_MODE_OVERWRITE
+        keys = CacheKeys(self.project, self.domain, task)
+        return CachePlan(keys, task.cache.version, task.cache.serialize and not overwrite, overwrite)
 
 
 def _seconds(duration: Duration) -> float:

@@ -1,10 +1,11 @@
 """Node items between launches: queued, retried, ended."""
 
-from limosa_engine import slots
+from limosa_engine import caching, slots
 from limosa_engine.phases import NodePhase
-from limosa_engine.state import Ending
+from limosa_engine.state import Ending, Source
 from limosa_engine.turn import Place, Turn
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
+from limosa_idl.run.v1alpha1.run_pb2 import Commit
 from limosa_model import failures
 
 
@@ -17,15 +18,21 @@ def set_phase(turn: Turn, place: Place, phase: NodePhase) -> None:
 
 
 def queue(turn: Turn, place: Place) -> None:
-    """An item may be launched as soon as there is a slot."""
+    """An item may be launched as soon as there is a slot; one of a cached task is looked up first."""
     item = place.item
     item.wake_at = None
-    item.waiting = turn.waiting(item.waiting, "Capacity")
+    asks = caching.is_to_be_asked(place.plan, item)
+    if not asks:
+        item.waiting = turn.waiting(item.waiting, "Capacity")
     if item.phase is not NodePhase.QUEUED:
         set_phase(turn, place, NodePhase.QUEUED)
     turn.touch_item(place)
-    place.record.ready.append(place.position)
-    slots.offer(turn, place.plan.number)
+    if asks:
+        place.record.unasked.append(place.position)
+        caching.offer(turn, place.plan.number)
+    else:
+        place.record.ready.append(place.position)
+        slots.offer(turn, place.plan.number)
 
 
 def wait(turn: Turn, place: Place, phase: NodePhase, reason: str, detail: str, delay: float) -> None:
@@ -39,6 +46,18 @@ def wait(turn: Turn, place: Place, phase: NodePhase, reason: str, detail: str, d
     turn.state.timers.add(item.wake_at, place.plan.number, place.position)
 
 
+def accept(turn: Turn, place: Place, commit: Commit) -> None:
+    """The item has a commit without a launch of ours having made it."""
+    place.item.launch_id, place.item.source = commit.launch_id, source_of(commit)
+    turn.state.values.put((place.plan.number, place.position), commit.inline)
+    finish(turn, place, NodePhase.SUCCEEDED)
+
+
+def source_of(commit: Commit) -> Source | None:
+    """Whose result a commit took over."""
+    return Source(commit.origin, commit.origin_run) if commit.origin else None
+
+
 def finish(turn: Turn, place: Place, phase: NodePhase, failure: Failure | None = None) -> None:
     """An item ends; what that means for its node is decided when the node is looked at, in the same step."""
     item, record = place.item, place.record
@@ -46,6 +65,8 @@ def finish(turn: Turn, place: Place, phase: NodePhase, failure: Failure | None =
     if failure is not None:
         item.failure = failure
     turn.set_item(place, phase)
+    if place.plan.cache is not None:
+        caching.ended(turn, place, phase)
     if phase is NodePhase.SUCCEEDED:
         record.succeeded += 1
     elif phase is NodePhase.FAILED:

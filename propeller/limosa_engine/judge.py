@@ -24,7 +24,8 @@ def pod_ended(turn: Turn, place: Place, launch: Launch) -> None:
         return
     record = last_word(launch)
     outcome = record.outcome if record is not None else TerminationRecord.OUTCOME_UNSPECIFIED
-    if record is not None and outcome == TerminationRecord.OUTCOME_COMMITTED and record.HasField("outputs"):
+    whole = record is not None and record.HasField("outputs") and not place.plan.makes_graph
+    if record is not None and outcome == TerminationRecord.OUTCOME_COMMITTED and whole:
         succeed(turn, place, launch, launch.launch_id, record.outputs)
     elif outcome in (TerminationRecord.OUTCOME_COMMITTED, TerminationRecord.OUTCOME_SUPERSEDED):
         _read_commit(turn, place, launch)
@@ -75,6 +76,7 @@ def commit_read(turn: Turn, place: Place, launch: Launch, commit: Commit | None)
     if launch.judging is not Judging.COMMIT:
         return
     if commit is not None:
+        place.item.source = items.source_of(commit)
         succeed(turn, place, launch, commit.launch_id, commit.inline)
     elif launch.ending is Ending.ABORT:
         _abort(turn, place, launch)

@@ -69,9 +69,7 @@ def checked(turn: Turn, place: Place, commit: Commit | None) -> None:
     if commit is None:
         items.queue(turn, place)
         return
-    item.launch_id = commit.launch_id
-    turn.state.values.put((place.plan.number, place.position), commit.inline)
-    items.finish(turn, place, NodePhase.SUCCEEDED)
+    items.accept(turn, place, commit)
 
 
 def check_failed(turn: Turn, place: Place, failure: Failure) -> None:

@@ -18,6 +18,8 @@ class RunPhase(enum.IntEnum):
     SUCCEEDED = pb.RUN_PHASE_SUCCEEDED
     FAILED = pb.RUN_PHASE_FAILED
     ABORTED = pb.RUN_PHASE_ABORTED
+    PARKED = pb.RUN_PHASE_PARKED
+    """How a run is shown that is RUNNING or FAILING and parked (`State.shown_phase`); no state is ever in it."""
 
 
 class NodePhase(enum.IntEnum):

@@ -3,15 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
-from limosa_engine import endings, expansion, items, judge, launches, maps, restore, run
+from limosa_engine import caching, endings, expansion, hits, items, judge, launches, maps, restore, run
 from limosa_engine import events as ev
 from limosa_engine.commands import CollectMap, LoadValue, ReadCommit, ReadError
 from limosa_engine.graph import Item
+from limosa_engine.nodes import dynamic
 from limosa_engine.phases import NODE_TERMINAL, NodePhase, RunPhase
 from limosa_engine.state import RUN_NODE, Ending, Launch
 from limosa_engine.turn import Place, Turn
 from limosa_engine.values import Key, Value
-from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure, FailureOrigin
+from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure
 from limosa_model import failures
 from limosa_model.failures import Code
 
@@ -62,7 +63,8 @@ def _pod_observed(turn: Turn, event: ev.PodObserved) -> None:
 
 def _keep_unclaimed(turn: Turn, event: ev.PodObserved) -> None:
     """The pod of an item that the state does not have yet: its node's turn has not come."""
-    number = turn.graph.by_path.get(event.item.node_path)
+    path = event.item.node_path
+    number = turn.graph.by_path.get(path, turn.graph.grows_at(path))
     if number is None or turn.state.nodes[number].phase in NODE_TERMINAL:
         if not event.view.deleting:
             launches.delete(turn, event.item, event.launch)
@@ -113,6 +115,8 @@ def _commit_read(turn: Turn, event: ev.CommitRead) -> None:
     place = _find(turn, event.item)
     if place is None:
         return
+    if event.graph is not None and place.plan.makes_graph and place.plan.body is None:
+        turn.state.made_graphs[place.plan.number] = event.graph
     if place.item.checking:
         launches.checked(turn, place, event.commit)
     elif place.item.launch is not None:
@@ -122,6 +126,7 @@ def _commit_read(turn: Turn, event: ev.CommitRead) -> None:
         return
     if event.commit is not None:
         place.item.launch_id = event.commit.launch_id
+        place.item.source = items.source_of(event.commit)
         _arrived(turn, key, event.commit.inline)
     else:
         message = f"the commit of {event.item} is not in the store any more; its outputs are lost"
@@ -165,6 +170,12 @@ def _store_failed(turn: Turn, event: ev.StoreFailed) -> None:
     _read_failed(turn, (place.plan.number, place.position), "", event)
 
 
+def _cache_answered(turn: Turn, event: ev.CacheAnswered) -> None:
+    place = _find(turn, event.item)
+    if place is not None:
+        hits.answered(turn, place, event)
+
+
 def _timer_fired(turn: Turn, _: ev.TimerFired) -> None:
     turn.state.timers.announced = None
 
@@ -187,6 +198,7 @@ REACTIONS: dict[type[Any], Callable[[Turn, Any], None]] = {
     ev.ErrorRead: _error_read,
     ev.ValueLoaded: _value_loaded,
     ev.StoreFailed: _store_failed,
+    ev.CacheAnswered: _cache_answered,
     ev.TimerFired: _timer_fired,
     ev.AbortRequested: _abort_requested,
 }
@@ -265,17 +277,21 @@ def _node_deadline(turn: Turn, number: int) -> None:
         return
     turn.tell(number, None, "deadline")
     turn.mark(number)
-    if record.items:
+    if record.items and plan.body is None:
         endings.end_items(turn, plan, record, Ending.DEADLINE)
-    elif record.ending is None:
-        message = f"{plan.path} did not finish within its deadline of {plan.deadline:g} s"
-        origin = FailureOrigin(node_path=plan.path, task=plan.target)
-        expansion.refuse(turn, plan, record, failures.user(Code.NODE_DEADLINE, message, origin=origin))
+        return
+    if record.ending is not None:
+        return
+    if plan.body is not None:
+        dynamic.past_deadline(turn, plan, record, plan.body)
+    else:
+        expansion.refuse(turn, plan, record, expansion.deadline_failure(plan))
 
 
 def _item_woken(turn: Turn, place: Place) -> None:
     item = place.item
     launch = item.launch
+    caching.renew(turn, place)
     if launch is not None:
         if launch.wake_at is not None and launch.wake_at <= turn.now:
             launches.woken(turn, place, launch)

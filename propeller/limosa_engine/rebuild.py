@@ -1,5 +1,6 @@
 """What the codec leaves out because it follows from what it keeps."""
 
+from limosa_engine import caching
 from limosa_engine.graph import Graph, NodePlan
 from limosa_engine.phases import NODE_TERMINAL, LaunchPhase, NodePhase, RunPhase
 from limosa_engine.state import ItemRecord, Launch, NodeRecord, State, Waiting
@@ -24,8 +25,9 @@ def rebuild(graph: Graph, state: State, unseen: set[tuple[int, int]]) -> None:
         if plan.parent is not None:
             decided = state.nodes[plan.parent].phase not in _NOT_BEGUN
             record.active = decided and record.phase is not NodePhase.SKIPPED
-        for position in range(len(record.items)):
-            _item(graph, state, plan, position, (plan.number, position) in unseen)
+        for position, item in enumerate(record.items):
+            if item.phase not in NODE_TERMINAL:
+                _item(graph, state, plan, position, (plan.number, position) in unseen)
         _count(state, plan, record)
     _scopes(graph, state)
     _share_failures(graph, state)
@@ -35,13 +37,16 @@ def _share_failures(graph: Graph, state: State) -> None:
     """A branch or sub-workflow fails with the failure of a node inside it: the same object, as before."""
     for plan in reversed(graph.nodes):
         record = state.nodes[plan.number]
-        if record.phase is not NodePhase.FAILED or plan.task is not None:
+        if record.phase is not NodePhase.FAILED or (plan.task is not None and plan.body is None):
             continue
         inside = list(plan.cases)
         if plan.body is not None:
             inside += graph.scopes[plan.body].by_id.values()
         found = [state.nodes[number].failure for number in inside]
-        record.failure = next((failure for failure in found if failure is not None), record.failure)
+        shared = next((failure for failure in found if failure is not None), record.failure)
+        # A dynamic node can also fail by its own deadline.
+        if record.failure is None or shared is None or shared.code == record.failure.code:
+            record.failure = shared
     for around, scope in zip(graph.scopes, state.scopes, strict=True):
         found = [_lasting_failure(graph, state, number) for number in around.by_id.values()]
         scope.failure = next((failure for failure in found if failure is not None), None)
@@ -75,6 +80,9 @@ def _item(graph: Graph, state: State, plan: NodePlan, position: int, unseen: boo
     elif item.wake_at is not None:
         item.waiting = Waiting("Backoff", state.now, next_at=item.wake_at)
         state.timers.add(item.wake_at, plan.number, position)
+    elif item.phase is NodePhase.QUEUED and caching.is_to_be_asked(plan, item):
+        item.waiting = Waiting(caching.LOOKUP, state.now)
+        record.unasked.append(position)
     elif item.phase is NodePhase.QUEUED:
         item.waiting = Waiting("Capacity", state.now)
         record.ready.append(position)

@@ -67,6 +67,16 @@ def load(turn: Turn, literal: Literal, waiter: int) -> Literal | None:
     return None
 
 
+def mapped(turn: Turn, plan: NodePlan, inputs: Inputs) -> Inputs | None:
+    """A map's inputs with the mapped ones in memory; None while they are being read."""
+    loaded: dict[str, Literal] = {}
+    for name, literal in inputs.items():
+        content = load(turn, literal, plan.number) if name in plan.mapped else literal
+        if content is not None:
+            loaded[name] = content
+    return loaded if len(loaded) == len(inputs) else None
+
+
 def item_inputs(place: Place) -> LiteralMap:
     """What one launch gets: of mapped inputs the item's element, of the others the value."""
     inputs = place.record.inputs or {}
@@ -170,6 +180,8 @@ def _scope_inputs(turn: Turn, scope: int, waiter: int) -> Inputs:
     owner = turn.graph.scopes[scope].owner
     if owner is None:
         return turn.graph.inputs
+    if turn.graph.nodes[owner].makes_graph:
+        return _NOTHING
     record = turn.state.scopes[scope]
     if record.inputs is None:
         found = node_inputs(turn, turn.graph.nodes[owner], waiter)

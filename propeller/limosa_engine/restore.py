@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from limosa_engine import endings, judge, launches, scopes, snapshots
+from limosa_engine import caching, endings, judge, launches, scopes, snapshots
 from limosa_engine.commands import ReadError
 from limosa_engine.graph import Item
 from limosa_engine.phases import NODE_TERMINAL, RUN_TERMINAL, NodePhase, RunPhase
@@ -26,6 +26,7 @@ def resume(turn: Turn) -> None:
     for number, record in enumerate(state.nodes):
         if record.phase not in NODE_TERMINAL:
             turn.mark(number)
+            caching.restored(turn, number)
     for number, scope in enumerate(state.scopes):
         if scope.failure is not None:
             scopes.fail(turn, number, scope.failure)

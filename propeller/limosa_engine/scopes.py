@@ -42,6 +42,7 @@ def finish_node(
     record.failure = failure
     record.waiting = record.inputs = None
     turn.set_node(plan, record, phase)
+    record.digests = None
     state.values.release(plan.number)
     if phase is NodePhase.SKIPPED:
         state.nodes_skipped += 1

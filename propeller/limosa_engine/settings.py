@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from limosa_model.generated import MAX_DYNAMIC_DEPTH
+
 
 @dataclasses.dataclass(frozen=True)
 class EngineSettings:
@@ -26,10 +28,23 @@ class EngineSettings:
     """Before a pod is asked for again where the rejection names no time."""
     store_backoff: float = 5.0
     """Before a failed read of the store is tried again."""
+    cache_questions: int = 1000
+    """Most questions to the cache that are out at a time."""
+    cache_backoff: float = 0.5
+    """Before a reservation that another has is asked for again; doubles with each time, up to `cache_backoff_limit`."""
+    cache_backoff_limit: float = 10.0
+    reservation_renewal: float = 20.0
+    """Between renewals of a reservation; admin lets it go when none came for three times as long."""
+    parking_delay: float = 60.0
+    """A run that only waits parks where the next time of its own (a back-off, a deadline) is farther away."""
     value_cache_bytes: int = 16 * 1024 * 1024
     """Serialised size of the values kept in memory; others are read from their commits again."""
     state_limit_bytes: int = 400 * 1024
     """Largest worst-case encoded state (as base64) with which a graph or a map's expansion is admitted."""
+    graph_nodes: int = 20_000
+    """Most nodes of a run and items of its maps together, the graphs of its dynamic nodes included."""
+    dynamic_depth: int = MAX_DYNAMIC_DEPTH
+    """Most dynamic nodes within each other."""
     story_length: int = 2000
     """Entries of a run's history kept for stories."""
     snapshots: bool = True

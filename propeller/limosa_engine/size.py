@@ -8,14 +8,20 @@ _NODE = 15.5
 """Most bytes of a node: half of a phase, three times of four, a code, two counts."""
 _ITEM = 10
 """Most bytes of an item: half of a phase, gap, two counters, launches, code, wake time of four."""
+_GROWTH = 32
+"""Most bytes of a dynamic node's graph beyond its nodes: node number, digest, counts."""
 _RUN = 2048
 """Most bytes of all else: the run's own fields and some dozens of failure codes."""
 
 
 def worst_case_size(graph: Graph) -> int:
-    """Most bytes that the state can take before any map expands."""
-    tasks = sum(plan.kind == "task" for plan in graph.nodes)
-    return _base64(_RUN + len(graph.nodes) * _NODE + tasks * _ITEM)
+    """Most bytes that the state can take before any map expands, with the graphs of dynamic nodes known so far."""
+    return _base64(_RUN + len(graph.nodes) * _NODE + graph.launching * _ITEM + len(graph.grown) * _GROWTH)
+
+
+def graph_size(nodes: int) -> int:
+    """Most bytes that a dynamic node's graph can add, maps not expanded."""
+    return _base64(_GROWTH + nodes * (_NODE + _ITEM))
 
 
 def map_size(items: int) -> int:

@@ -21,7 +21,7 @@ def publish(turn: Turn) -> None:
         turn.emit(Publish(_launch(turn, number, position, launch)))
     for number, position in turn.touched_items:
         item = turn.state.nodes[number].items[position]
-        if item.launches or item.phase is not NodePhase.QUEUED:
+        if item.launches or item.wake_at is not None or item.phase is not NodePhase.QUEUED:
             turn.emit(Publish(_item(turn, number, position, item)))
     for number in turn.touched_nodes:
         turn.emit(Publish(_node(turn, number)))
@@ -57,7 +57,7 @@ def _is_incomplete(state: State) -> bool:
 def run_snapshot(run_uid: str, state: State) -> pb.Snapshot:
     """The run's own."""
     run = pb.RunState(
-        phase=cast("pb.RunPhase.ValueType", state.phase),
+        phase=cast("pb.RunPhase.ValueType", state.shown_phase),
         failure=state.failure,
         outputs=state.outputs,
         started_at=_time(state.started_at),
@@ -87,6 +87,8 @@ def _node(turn: Turn, number: int) -> pb.Snapshot:
         node.items_succeeded, node.items_failed = record.succeeded, record.failed
     elif record.items:
         _count(node, record.items[0])
+        if plan.makes_graph and plan.body is not None:
+            node.graph.CopyFrom(turn.graph.grown[number])
     elif plan.cases:
         taken = branch.taken(turn, plan)
         node.branch_taken = "" if taken is None else turn.graph.nodes[taken].node.id
@@ -112,6 +114,8 @@ def _item(turn: Turn, number: int, position: int, item: ItemRecord) -> pb.Snapsh
 def _count(node: pb.NodeState, item: ItemRecord) -> None:
     node.launches, node.launch_id = item.launches, item.launch_id
     node.user_failures, node.system_failures = item.user_failures, item.system_failures
+    if item.source is not None:
+        node.origin, node.origin_run = item.source.origin, item.source.run
     waiting = item.waiting if item.launch is None else item.launch.waiting
     if waiting is not None:
         node.reason.CopyFrom(_reason(waiting))

@@ -6,14 +6,18 @@ What `codec` does not encode (views, values, stories, heaps) is rebuilt from pod
 import dataclasses
 import enum
 from collections import deque
+from collections.abc import Mapping
 
+from limosa_engine.events import MadeGraph
 from limosa_engine.graph import Graph, Item, NodePlan
 from limosa_engine.phases import LaunchPhase, NodePhase, RunPhase
 from limosa_engine.pods import PodView
+from limosa_engine.regrowth import Regrowth
 from limosa_engine.timers import Timers
 from limosa_engine.values import Inputs, Values
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+from limosa_idl.run.v1alpha1.run_pb2 import Origin
 
 RUN_NODE = -1
 """Stands for the run itself where a node number is expected."""
@@ -77,6 +81,36 @@ class Launch:
     finished_at: float | None = None
 
 
+class Asked(enum.Enum):
+    """How far an item's look-up in the cache is."""
+
+    OUT = "the question is out"
+    MISS = "there is no result: it is to be launched"
+    RESERVED = "likewise, and others wait for what it makes"
+    TAKEN = "another makes it: to be asked again"
+
+
+@dataclasses.dataclass(slots=True)
+class Lookup:
+    """What is known of an item in the cache; only items of cached tasks have one."""
+
+    key: str
+    asked: Asked
+    times: int = 0
+    """How often the answer was to ask again."""
+    renew_at: float | None = None
+    """RESERVED: when the reservation is renewed."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Source:
+    """Whose result an item took instead of being launched."""
+
+    origin: "Origin.ValueType"
+    run: str
+    """Name of that run; empty where it is not known any more."""
+
+
 @dataclasses.dataclass(slots=True)
 class ItemRecord:
     """One node item of a task or map node."""
@@ -98,6 +132,9 @@ class ItemRecord:
     checking: bool = False
     """The answer to that is out; the item holds a slot."""
     waiting: Waiting | None = None
+    lookup: Lookup | None = None
+    source: Source | None = None
+    """None where a launch of this run made the result."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -116,6 +153,10 @@ class NodeRecord:
     """One for a task node that is ready, one per index for a map that has expanded, else none."""
     ready: deque[int] = dataclasses.field(default_factory=deque)
     """Positions of items that may be launched; entries may be out of date."""
+    unasked: deque[int] = dataclasses.field(default_factory=deque)
+    """Positions of items to be looked up in the cache before they are launched; entries may be out of date."""
+    digests: Mapping[str, str] | None = None
+    """Of the inputs that all items share, for cache keys."""
     live: int = 0
     """Items that hold a slot."""
     succeeded: int = 0
@@ -157,6 +198,18 @@ class ScopeRecord:
     inputs: Inputs | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class Growth:
+    """The graph of a dynamic node, known and part of the run's."""
+
+    owner: int
+    """Number of the dynamic node."""
+    digest: bytes
+    """`short_digest` of the serialised graph."""
+    nodes: int
+    """How many nodes it brought."""
+
+
 class State:
     """Everything the engine remembers of a run. Made by `new_state` or `codec.decode`."""
 
@@ -171,15 +224,22 @@ class State:
         self.now = now
         self.started_at: float | None = None
         self.finished_at: float | None = None
-        self.nodes = [
-            NodeRecord(pending=len(plan.dependencies), active=plan.parent is None) for plan in graph.nodes
-        ]
-        self.scopes = [ScopeRecord(open_nodes=len(plan.by_id)) for plan in graph.scopes]
+        self.nodes: list[NodeRecord] = []
+        self.scopes: list[ScopeRecord] = []
+        self.growths: list[Growth] = []
+        """Graphs of dynamic nodes that the run's was grown by, in that order."""
+        self.made_graphs: dict[int, MadeGraph] = {}
+        """Graphs read within this step, by dynamic node."""
+        self.regrowth: Regrowth | None = None
+        """After a restart, until the graphs in `growths` are read again."""
+        self.follow(graph)
         self.nodes_done = 0
         """Nodes SUCCEEDED or FAILED."""
         self.nodes_skipped = 0
         self.items = 0
         """Items of all maps that have expanded."""
+        self.parked = False
+        """Nothing can be launched before something outside happens; see `parking`."""
         self.listed = False
         """Every pod that existed at the start has been observed; nothing is launched before."""
         self.live = 0
@@ -187,6 +247,13 @@ class State:
         self.ring: deque[int] = deque()
         """Nodes with items to launch, served in turn."""
         self.in_ring: set[int] = set()
+        self.lookups: deque[int] = deque()
+        """Nodes with items to look up in the cache, served in turn."""
+        self.in_lookups: set[int] = set()
+        self.asking = 0
+        """Questions to the cache that are out."""
+        self.keyless: dict[int, list[int]] = {}
+        """After a restart: nodes whose items' cache keys are wanted, with the positions of those that succeeded meanwhile."""
         self.dirty: deque[int] = deque()
         """Nodes to look at before the step ends."""
         self.in_dirty: set[int] = set()
@@ -200,3 +267,15 @@ class State:
         """Failed items whose error record is being read again after a restart."""
         self.history: deque[tuple[float, int, int | None, str]] = deque(maxlen=settings.story_length)
         """Time, node number, index, what: see `story`."""
+
+    @property
+    def shown_phase(self) -> RunPhase:
+        """The phase that others are told."""
+        return RunPhase.PARKED if self.parked else self.phase
+
+    def follow(self, graph: Graph) -> None:
+        """Adds records for what the graph has and the state has not."""
+        for plan in graph.nodes[len(self.nodes) :]:
+            self.nodes.append(NodeRecord(pending=len(plan.dependencies), active=plan.parent is None))
+        for scope in graph.scopes[len(self.scopes) :]:
+            self.scopes.append(ScopeRecord(open_nodes=len(scope.by_id)))

@@ -5,7 +5,7 @@ From an event to a command: `step` → a handler of `reactions` → `launches`/`
 
 from collections.abc import Iterable
 
-from limosa_engine import capacity, reactions, run, scopes, snapshots
+from limosa_engine import caching, capacity, parking, reactions, regrow, run, scopes, snapshots
 from limosa_engine.commands import Command, WakeAt
 from limosa_engine.events import Event
 from limosa_engine.graph import Graph
@@ -22,13 +22,13 @@ def new_state(graph: Graph, now: float) -> State:
         graph: The run.
         now: Unix seconds.
     """
-    return State(graph, now)
+    return State(graph.as_given(), now)
 
 
 def step(graph: Graph, state: State, events: Iterable[Event], now: float) -> list[Command]:
     """Takes events in and says what to do about them.
 
-    Changes `state` in place and runs to a fixed point: no further call without events would do more.
+    Changes `state` in place (and appends to `graph` what dynamic nodes bring) and runs to a fixed point: no further call without events would do more.
     Costs as much as what changed, whatever the size of the graph.
 
     Args:
@@ -42,14 +42,17 @@ def step(graph: Graph, state: State, events: Iterable[Event], now: float) -> lis
     """
     turn = Turn(graph, state, max(now, state.now))
     state.now = turn.now
+    if state.regrowth is not None:
+        events = regrow.take(turn, state.regrowth, events)
     for event in events:
         reactions.REACTIONS[type(event)](turn, event)
     reactions.fire_due(turn)
-    while state.dirty or state.ring:
+    while state.dirty or state.ring or state.lookups:
         _settle(turn)
         capacity.dispatch(turn)
         if not state.dirty:
             break
+    parking.settle(turn)
     if graph.settings.snapshots:
         snapshots.publish(turn)
     wake = state.timers.announce()
@@ -67,6 +70,8 @@ def _settle(turn: Turn) -> None:
             run.advance(turn)
         else:
             _look(turn, number)
+            if number in state.keyless:
+                caching.find_keys(turn, number)
 
 
 def _look(turn: Turn, number: int) -> None:

@@ -25,9 +25,14 @@ class Timers:
             return node, position
         return None
 
+    @property
+    def earliest(self) -> float | None:
+        """When somebody is woken next."""
+        return self._heap[0][0] if self._heap else None
+
     def announce(self) -> float | None:
         """The earliest time, where it differs from the last announced one; it counts as announced then."""
-        earliest = self._heap[0][0] if self._heap else None
+        earliest = self.earliest
         if earliest is None or earliest == self.announced:
             return None
         self.announced = earliest

@@ -71,6 +71,11 @@ class Values:
         """Whether a node waits for the value."""
         return key in self._waiters
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether any value is still to come."""
+        return bool(self._waiters)
+
     def is_waiting(self, waiter: int) -> bool:
         """Whether values are still to come for a node."""
         return self._missing.get(waiter, 0) > 0

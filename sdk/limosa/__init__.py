@@ -12,6 +12,7 @@ from limosa.version import VERSION as __version__  # noqa: N811 - the customary 
 
 if TYPE_CHECKING:
     from limosa.conditionals import conditional
+    from limosa.dynamic_tasks import Dynamic, dynamic
     from limosa.errors import LimosaError
     from limosa.launch_plans import LaunchPlan
     from limosa.map_tasks import map_task
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "Directory": "limosa.types.directory",
+    "Dynamic": "limosa.dynamic_tasks",
     "FailurePolicy": "limosa.workflows",
     "File": "limosa.types.file",
     "LaunchPlan": "limosa.launch_plans",
@@ -37,6 +39,7 @@ _WHERE = {
     "Workflow": "limosa.workflows",
     "chain": "limosa.promises",
     "conditional": "limosa.conditionals",
+    "dynamic": "limosa.dynamic_tasks",
     "map_task": "limosa.map_tasks",
     "task": "limosa.tasks",
     "workflow": "limosa.workflows",
@@ -44,6 +47,7 @@ _WHERE = {
 
 __all__ = [
     "Directory",
+    "Dynamic",
     "FailurePolicy",
     "File",
     "LaunchPlan",
@@ -56,6 +60,7 @@ __all__ = [
     "__version__",
     "chain",
     "conditional",
+    "dynamic",
     "map_task",
     "task",
     "workflow",

@@ -57,13 +57,19 @@ def binding_of(value: Any, python_type: Any, expected: "LiteralType", place: str
 
 
 def literal_of(value: Any, python_type: Any, place: str) -> Any:
-    """The literal of a plain value in a spec. Raises LimosaError; files cannot be in one."""
+    """The literal of a plain value in a spec. Raises LimosaError; files cannot be in one that is traced before the run."""
+    from limosa.tracing import current
     from limosa.types import to_literal
     from limosa.types.converter import TypeProblem, ValueProblem
     from limosa.types.transfer import NoTransfer
 
+    trace = current()
+    transfer = None if trace is None else trace.transfer
     try:
-        return to_literal(value, python_type, NoTransfer(place, "make it an input of the workflow"))
+        literal = to_literal(
+            value, python_type, transfer or NoTransfer(place, "make it an input of the workflow")
+        )
+        return literal if trace is None or trace.stored is None else trace.stored(literal)
     except (TypeProblem, ValueProblem) as error:
         raise ArgumentProblem(f"{place}: {error.message}", error.remedy) from error
     except ValueError as error:

@@ -205,6 +205,9 @@ def map_task(
     if not isinstance(task, Task):
         message = f"map_task takes a task, not {type(task).__name__}"
         raise LimosaError("MapTarget", message, str(caller()), "decorate the function with @task")
+    if task.makes_graph:
+        message = f"map_task cannot run the dynamic task {task.__name__} for each item"
+        raise LimosaError("MapTarget", message, str(caller()), "call it in a loop of another dynamic task")
     if not _is_count(concurrency):
         raise LimosaError(
             "MapConcurrency", f"concurrency={concurrency!r}", str(caller()), "give a number of items"

@@ -41,10 +41,21 @@ def caller() -> Origin:
     return Origin(os.path.abspath(frame.f_code.co_filename), frame.f_lineno)
 
 
+_pinned: list[str] = []
+
+
+def pin_source_root(root: str) -> None:
+    """Says which folder the source root of all files below it is: in a pod, where its marks may not be."""
+    _pinned[:] = [os.path.abspath(root)]
+
+
 def source_root(path: str) -> str:
     """The nearest folder upwards with one of `SOURCE_ROOT_MARKS`; else the file's own folder."""
     folder = os.path.dirname(os.path.abspath(path)) if not os.path.isdir(path) else os.path.abspath(path)
     start = folder
+    for root in _pinned:
+        if folder == root or folder.startswith(root + os.sep):
+            return root
     while True:
         if any(os.path.exists(os.path.join(folder, mark)) for mark in SOURCE_ROOT_MARKS):
             return folder

@@ -31,6 +31,9 @@ class Task(Generic[P, R]):
         options: How its pods are to run.
     """
 
+    makes_graph = False
+    """Whether its function describes a graph that then runs; see `limosa.dynamic_tasks`."""
+
     def __init__(self, function: Callable[P, R], options: "TaskOptions") -> None:
         """Takes the function and its options; the signature is read when it is first needed."""
         self.function = function
@@ -128,11 +131,14 @@ class Task(Generic[P, R]):
         trace.add_target(self)
         bindings = bind_arguments(self.name, self.interface, self.python_inputs, arguments)
         node: Node = trace.new_node(self.__name__, caller())
-        node.task.task = self.name
+        self._set_target(node)
         node.inputs.extend(bindings)
         if options:
             apply_overrides(node, options)
         return promised(node, self.interface, self.signature, trace)
+
+    def _set_target(self, node: "Node") -> None:
+        node.task.task = self.name
 
     def with_overrides(self, **options: Any) -> "Task[P, R]":
         """This task with other options for the calls made through the result.
@@ -154,11 +160,17 @@ class OverriddenTask(Task[P, R]):
         retries = options.get("retries", task.options.retries)
         super().__init__(task.function, task.options._replace(retries=retries))
         self._task = task
+        self.makes_graph = task.makes_graph
         self.replacement = task.replacement
         self.overrides = options
 
     def _add_node(self, trace: Any, arguments: dict[str, Any], options: dict[str, Any] | None) -> Any:
         return self._task._add_node(trace, arguments, {**self.overrides, **(options or {})})
+
+    def generate(self, *given: Any) -> Any:
+        """What a dynamic task's function describes."""
+        task: Any = self._task
+        return task.generate(*given)
 
     def with_overrides(self, **options: Any) -> "Task[P, R]":
         """Further overrides; the later ones win."""

@@ -1,6 +1,6 @@
 """Tracing: calling a workflow's function once, with promises, to learn its graph."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,9 @@ from limosa.promises import Nothing, Promise, named_outputs
 
 if TYPE_CHECKING:
     from limosa.signature import Signature
+    from limosa.types.transfer import TransferContext
     from limosa_idl.core.v1alpha1.interface_pb2 import Interface
+    from limosa_idl.core.v1alpha1.literal_pb2 import Literal
     from limosa_idl.workflow.v1alpha1.workflow_pb2 import Binding, Node
 
 _current: ContextVar["Trace | None"] = ContextVar("limosa_trace", default=None)
@@ -25,10 +27,25 @@ class Trace:
         targets: Tasks and workflows the nodes name, by name.
     """
 
-    def __init__(self, workflow_name: str, source_root: str) -> None:
-        """Takes the workflow's name, for messages, and the folder that source locations are relative to."""
+    def __init__(
+        self,
+        workflow_name: str,
+        source_root: str,
+        transfer: "TransferContext | None" = None,
+        stored: "Callable[[Literal], Literal] | None" = None,
+    ) -> None:
+        """Names the graph.
+
+        Args:
+            workflow_name: For messages.
+            source_root: The folder that source locations are relative to.
+            transfer: Makes files durable; None where a graph is traced before the run and can hold none.
+            stored: Replaces literals that are too large for a graph; None: none is.
+        """
         self.workflow_name = workflow_name
         self.source_root = source_root
+        self.transfer = transfer
+        self.stored = stored
         self.nodes: list[Node] = []
         self.targets: dict[str, Any] = {}
         self._open_branches: dict[int, tuple[str, Origin]] = {}

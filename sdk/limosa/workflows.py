@@ -119,6 +119,7 @@ class Workflow(Generic[P, R]):
 
     def _trace(self) -> "tuple[WorkflowSpec, dict[str, Any]]":
         if self._traced is None:
+            from limosa.outputs import bind_outputs
             from limosa.promises import Promise
             from limosa.tracing import Trace, tracing
 
@@ -132,7 +133,7 @@ class Workflow(Generic[P, R]):
                     function: Any = self.function
                     result = function(**inputs)
                     trace.check_ended()
-                    outputs = self._bind_outputs(result)
+                    outputs = bind_outputs(self, "workflow", result)
             finally:
                 self._under_way = False
             self._traced = self._build(trace, outputs), trace.targets
@@ -155,37 +156,6 @@ class Workflow(Generic[P, R]):
         )
         spec.source.file, spec.source.line = relative_file(origin, trace.source_root), origin.line
         return spec
-
-    def _bind_outputs(self, result: Any) -> "list[Binding]":
-        from limosa.bindings import binding_of
-        from limosa.promises import Nothing
-        from limosa_idl.workflow.v1alpha1.workflow_pb2 import Binding
-
-        names = list(self.python_outputs)
-        place = f"{origin_of(self.function)}"
-        if not names:
-            if result is not None and not isinstance(result, Nothing):
-                message = f"workflow {self.__name__} is annotated to return nothing but returns something"
-                raise LimosaError("OutputShape", message, place, "annotate what it returns")
-            return []
-        values = list(result) if self.signature.outputs_are_tuple and isinstance(result, tuple) else [result]
-        if len(values) != len(names) or result is None:
-            got = "nothing" if result is None else f"{len(values)}"
-            message = (
-                f"workflow {self.__name__} is annotated to return {len(names)} outputs and returns {got}"
-            )
-            raise LimosaError("OutputShape", message, place, "return one value for each output")
-        bindings = []
-        for variable, value in zip(self.interface.outputs, values, strict=True):
-            where = f"workflow {self.__name__}: output '{variable.name}'"
-            try:
-                data = binding_of(value, self.python_outputs[variable.name], variable.type, where)
-            except LimosaError as error:
-                # The function has returned: its own line is the nearest there is.
-                error.place = place
-                raise
-            bindings.append(Binding(name=variable.name, data=data))
-        return bindings
 
     def __repr__(self) -> str:
         return f"<workflow {self.name}>"

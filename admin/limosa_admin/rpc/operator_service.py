@@ -1,21 +1,26 @@
 """What operators call: which runs they should have, and how far those are."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from limosa_admin.request_errors import Reason, RequestError
 from limosa_admin.rpc.call import Call, wait
-from limosa_admin.store import claims, snapshots
+from limosa_admin.store import caches, claims, snapshots
 from limosa_admin.store.changes import QUEUE, Changes
 from limosa_admin.store.database import Database
 from limosa_admin.store.queue import Scope
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.run.v1alpha1 import run_pb2
+from limosa_model import layout
 
 LONGEST_WAIT_S = 20.0
 REPEAT_AFTER_S = 1.0
 """An answer that asks for the same as the one before is held back for so long: the operator is busy with it."""
 MOST_SNAPSHOTS = 5000
+MOST_KEYS = 500
+"""Lookups or results of one call."""
+RESERVATION_S = 60.0
+"""A reservation that was not renewed for so long is anyone's."""
 _ABORT_SHOWS = {run_pb2.RUN_PHASE_ABORTING, run_pb2.RUN_PHASE_ABORTED}
 _STATE_OF_KEY = {(False, False): "run", (True, False): "node", (True, True): "launch"}
 
@@ -70,6 +75,28 @@ class OperatorService:
             stale = snapshots.publish(connection, request.cluster_uid, request.snapshots)
         return pb.PublishResponse(stale_run_uids=stale)
 
+    def lookup_cache(self, request: pb.LookupCacheRequest, call: Call) -> pb.LookupCacheResponse:
+        """Who has each result, or makes it."""
+        _check_keys(request.lookups)
+        with self._database.transaction() as connection:
+            known = caches.known_runs(
+                connection, request.cluster_uid, (one.run_uid for one in request.lookups)
+            )
+            answers = caches.look_up(connection, known, request.lookups, RESERVATION_S)
+        return pb.LookupCacheResponse(answers=answers)
+
+    def store_cache(self, request: pb.StoreCacheRequest, call: Call) -> pb.StoreCacheResponse:
+        """Keeps results, renews and gives up reservations."""
+        _check_keys(request.results)
+        with self._database.transaction() as connection:
+            known = caches.known_runs(
+                connection, request.cluster_uid, (one.run_uid for one in request.results)
+            )
+            for result in request.results:
+                _check_commit(result, known)
+            lost = caches.store(connection, known, request.results, RESERVATION_S)
+        return pb.StoreCacheResponse(lost=lost)
+
     def _compute(
         self, request: pb.SyncRequest, call: Call, *, meet: bool
     ) -> tuple[pb.SyncResponse, frozenset[object]]:
@@ -99,6 +126,31 @@ def _asks(request: pb.SyncRequest, wanted: list[pb.DesiredRun]) -> frozenset[obj
         or run.desired == pb.DESIRED_FORGET
         or (run.desired == pb.DESIRED_ABORT and phases.get(run.run_uid) not in _ABORT_SHOWS)
     )
+
+
+def _check_keys(
+    asked: Sequence[pb.LookupCacheRequest.Lookup] | Sequence[pb.StoreCacheRequest.Result],
+) -> None:
+    if len(asked) > MOST_KEYS:
+        raise RequestError(Reason.INVALID, f"{len(asked)} cache keys in one call; send at most {MOST_KEYS}")
+    for one in asked:
+        if not (one.run_uid and one.node_path and one.key):
+            message = f"cache key of {one.run_uid or '(no run)'}/{one.node_path or '(no node)'}: run, node and key are needed"
+            raise RequestError(Reason.INVALID, message)
+
+
+def _check_commit(result: pb.StoreCacheRequest.Result, known: Mapping[str, caches.Run]) -> None:
+    """A result is the node item's own commit: what lies elsewhere is not the run's to give."""
+    run = known.get(result.run_uid)
+    if not result.commit_uri or run is None:
+        return
+    prefix = layout.run_prefix(run.project, run.domain, run.name, result.run_uid)
+    key = layout.commit_key(prefix, result.node_path, result.index if result.HasField("index") else None)
+    if not result.commit_uri.endswith(f"/{key}"):
+        message = (
+            f"{result.commit_uri} is not the commit of {run.name}/{result.node_path}, which ends in {key}"
+        )
+        raise RequestError(Reason.INVALID, message)
 
 
 def _check(snapshot: run_pb2.Snapshot) -> None:

@@ -10,7 +10,7 @@ from limosa_admin.request_errors import Reason, RequestError, not_found
 from limosa_admin.rpc.call import Call, wait
 from limosa_admin.rpc.places import Places
 from limosa_admin.run_view import RunView, run_prefix
-from limosa_admin.store import entities, runs, snapshots
+from limosa_admin.store import caches, entities, runs, snapshots
 from limosa_admin.store.changes import Changes, run_topic
 from limosa_admin.store.database import Database
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
@@ -88,9 +88,13 @@ class RunService:
         if row["phase"] not in runs.TERMINAL:
             remedy = f"abort it first: limosa abort {request.id.name}"
             raise RequestError(Reason.PRECONDITION, f"run '{request.id.name}' has not ended; {remedy}")
+        # What others would take from it goes before its data does.
+        with self.database.transaction() as connection:
+            caches.forget_run(connection, row["uid"])
         # Objects first: should it fail half-way, the run is still there and can be deleted again.
         self.store.delete_prefix(run_prefix(row))
         with self.database.transaction() as connection:
+            caches.forget_run(connection, row["uid"])
             runs.delete(connection, row["uid"])
         return pb.DeleteRunResponse()
 

@@ -10,6 +10,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health_pb2
 
 from limosa_admin.authentication import Authenticator
+from limosa_admin.rpc.cache_service import CacheService
 from limosa_admin.rpc.health_service import HealthService
 from limosa_admin.rpc.operator_service import OperatorService
 from limosa_admin.rpc.places import Places
@@ -70,6 +71,7 @@ def services(parts: Parts) -> Mapping[ServiceDescriptor, object]:
         ours["ServerService"]: info,
         ours["RegistryService"]: RegistryService(parts.database, places),
         ours["RunService"]: runs,
+        ours["CacheService"]: CacheService(parts.database, places),
         ours["TransferService"]: TransferService(parts.transfers, places),
         ours["OperatorService"]: operators,
         health_pb2.DESCRIPTOR.services_by_name["Health"]: HealthService(parts.database),

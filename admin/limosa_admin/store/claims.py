@@ -126,6 +126,11 @@ def read_specs(connection: sa.Connection, uids: Sequence[str]) -> Mapping[str, R
             inputs=LiteralMap.FromString(bytes(row["inputs"])),
             labels=row["labels"],
             annotations=row["annotations"],
+            version=row["target_version"],
+            priority=row["priority"],
+            parent=run_store.parent_of(row),
+            cache_mode=row["cache_mode"],
+            max_parallelism=row["max_parallelism"],
         )
         size += spec.ByteSize()
         if found and size > SPEC_BYTES:
@@ -174,7 +179,7 @@ def _within_limit(open_runs: sa.ColumnElement[bool], limit: int) -> sa.Select[tu
     place = [runs.c.project, runs.c.domain]
     active = (
         sa.select(*place, sa.func.count().label("active"))
-        .where(runs.c.cluster_uid.is_not(None), run_store.IS_ACTIVE)
+        .where(run_store.HOLDS_SLOT)
         .group_by(*place)
         .subquery()
     )

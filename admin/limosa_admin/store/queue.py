@@ -101,11 +101,11 @@ def counts_before(
 def active_counts(
     connection: sa.Connection, places: Collection[tuple[str, str]]
 ) -> Mapping[tuple[str, str], int]:
-    """How many runs of each (project, domain) clusters work on."""
+    """How many runs of each (project, domain) clusters work on, parked ones left aside."""
     columns = (runs.c.project, runs.c.domain)
     query = (
         sa.select(*columns, sa.func.count())
-        .where(runs.c.cluster_uid.is_not(None), run_store.IS_ACTIVE, sa.tuple_(*columns).in_(list(places)))
+        .where(run_store.HOLDS_SLOT, sa.tuple_(*columns).in_(list(places)))
         .group_by(*columns)
     )
     return {(project, domain): count for project, domain, count in connection.execute(query)}

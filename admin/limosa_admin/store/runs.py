@@ -16,8 +16,12 @@ from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_model.digests import serialize
 
 TERMINAL = (run_pb2.RUN_PHASE_SUCCEEDED, run_pb2.RUN_PHASE_FAILED, run_pb2.RUN_PHASE_ABORTED)
-IS_ACTIVE = runs.c.phase < run_pb2.RUN_PHASE_SUCCEEDED
-"""Phases below SUCCEEDED are not terminal; the partial index on active runs says the same."""
+IS_ACTIVE = runs.c.phase.not_in([sa.literal_column(str(int(phase))) for phase in TERMINAL])
+"""Not terminal; the partial indexes on runs say the same."""
+SLOTLESS = (*TERMINAL, run_pb2.RUN_PHASE_PARKED)
+"""Phases in which a run counts in no limit."""
+HOLDS_SLOT = sa.and_(runs.c.cluster_uid.is_not(None), IS_ACTIVE, runs.c.phase != run_pb2.RUN_PHASE_PARKED)
+"""Clusters work on it, so that it counts in limits."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +39,14 @@ class NewRun:
     labels: dict[str, str]
     annotations: dict[str, str]
     created_by: str
+    priority: int = 0
+    cache_mode: int = 0
+    max_parallelism: int = 0
+    parent: run_pb2.ParentRun | None = None
+    """The run and node it is made for; None for a run that a person made."""
+    lane: str = ""
+    """Its launch plan, where that has a limit of its own."""
+    lane_limit: int = 0
 
 
 def create(connection: sa.Connection, new: NewRun) -> bool:
@@ -61,8 +73,16 @@ def create(connection: sa.Connection, new: NewRun) -> bool:
         "abort_requested": False,
         "abort_reason": "",
         "change": 0,
+        "priority": new.priority,
+        "cache_mode": new.cache_mode,
+        "max_parallelism": new.max_parallelism,
+        "lane": new.lane,
+        "lane_limit": new.lane_limit,
     }
-    statement = insert(runs).values(row).on_conflict_do_nothing(constraint="runs_name")
+    if new.parent is not None:
+        row["parent_uid"], row["parent_name"] = new.parent.run_uid, new.parent.run_name
+        row["parent_node"], row["depth"] = new.parent.node_path, new.parent.depth
+    statement = insert(runs).values(row).on_conflict_do_nothing()
     created = connection.execute(statement.returning(runs.c.uid)).first() is not None
     if created:
         notify(connection, QUEUE)
@@ -174,6 +194,20 @@ def to_message(row: sa.RowMapping, url: str) -> pb.Run:
         cluster=row["cluster_name"] or "",
         abort_requested=row["abort_requested"],
         abort_reason=row["abort_reason"],
+        parent=parent_of(row),
+        priority=row["priority"],
+    )
+
+
+def parent_of(row: sa.RowMapping) -> run_pb2.ParentRun | None:
+    """The run and node that a run was made for; None where a person made it."""
+    if row["parent_uid"] is None:
+        return None
+    return run_pb2.ParentRun(
+        run_uid=row["parent_uid"],
+        run_name=row["parent_name"],
+        node_path=row["parent_node"],
+        depth=row["depth"],
     )
 
 

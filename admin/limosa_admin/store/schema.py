@@ -6,10 +6,13 @@ A test upgrades an empty database and checks that it equals this metadata.
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-HEAD = "0003"
+HEAD = "0005"
 """Newest migration; a server refuses a database that is at another one."""
 
 metadata = sa.MetaData()
+
+_ACTIVE = "phase NOT IN (5, 6, 7)"
+"""Not SUCCEEDED, FAILED or ABORTED; what the queries say by `runs.IS_ACTIVE`."""
 
 server = sa.Table(
     "server",
@@ -119,12 +122,58 @@ runs = sa.Table(
     sa.Column("abort_reason", sa.Text, nullable=False),
     # Grows with every change of the run or of a snapshot of it, in the order of commits: what watchers go by.
     sa.Column("change", sa.BigInteger, nullable=False),
+    # Greater ones are claimed first.
+    sa.Column("priority", sa.Integer, nullable=False, server_default=sa.text("0")),
+    sa.Column("cache_mode", sa.SmallInteger, nullable=False, server_default=sa.text("0")),
+    # Node items launched at once; 0: no limit of its own.
+    sa.Column("max_parallelism", sa.Integer, nullable=False, server_default=sa.text("0")),
+    # The run and node that it was made for; null and empty for a run that a person made. The parent may be gone.
+    sa.Column("parent_uid", sa.Text),
+    sa.Column("parent_name", sa.Text, nullable=False, server_default=sa.text("''")),
+    sa.Column("parent_node", sa.Text, nullable=False, server_default=sa.text("''")),
+    # 0 for a run that a person made, one more for each parent.
+    sa.Column("depth", sa.SmallInteger, nullable=False, server_default=sa.text("0")),
+    # Name of a launch plan with a limit of its own, and that limit; empty and 0 for all others.
+    sa.Column("lane", sa.Text, nullable=False, server_default=sa.text("''")),
+    sa.Column("lane_limit", sa.Integer, nullable=False, server_default=sa.text("0")),
     sa.UniqueConstraint("project", "domain", "name", name="runs_name"),
     sa.Index("runs_newest", "project", "domain", "number"),
     sa.Index("runs_target", "project", "domain", "target_name", "number"),
-    sa.Index("runs_active", "cluster_uid", postgresql_where=sa.text("phase < 5")),
+    sa.Index("runs_active", "cluster_uid", postgresql_where=sa.text(_ACTIVE)),
+    # What clusters work on, to be counted.
+    sa.Index(
+        "runs_held",
+        "project",
+        "domain",
+        "lane",
+        postgresql_where=sa.text(f"{_ACTIVE} AND cluster_uid IS NOT NULL"),
+    ),
     # The queue, in its order.
-    sa.Index("runs_waiting", "number", postgresql_where=sa.text("phase < 5 AND cluster_uid IS NULL")),
+    sa.Index("runs_waiting", "number", postgresql_where=sa.text(f"{_ACTIVE} AND cluster_uid IS NULL")),
+    # The queue in the order of claims: of each lane, the greatest priority first, then the oldest.
+    sa.Index(
+        "runs_queue",
+        "project",
+        "domain",
+        "lane",
+        sa.text("priority DESC"),
+        "number",
+        postgresql_where=sa.text(
+            f"{_ACTIVE} AND cluster_uid IS NULL AND NOT abort_requested AND parent_uid IS NULL"
+        ),
+    ),
+    # Those to be ended that nobody works on: few, in a queue that may be long.
+    sa.Index(
+        "runs_unclaimed_aborts",
+        "number",
+        postgresql_where=sa.text(f"{_ACTIVE} AND cluster_uid IS NULL AND abort_requested"),
+    ),
+    # Children that have not ended: they follow their parents.
+    sa.Index(
+        "runs_children",
+        "parent_uid",
+        postgresql_where=sa.text(f"{_ACTIVE} AND parent_uid IS NOT NULL"),
+    ),
 )
 
 snapshots = sa.Table(
@@ -145,4 +194,45 @@ snapshots = sa.Table(
     # Value of runs.change when it was written.
     sa.Column("change", sa.BigInteger, nullable=False),
     sa.Index("snapshots_change", "run_uid", "change"),
+)
+
+# By key, the commit that has the result. Not bound to the run's row: whoever deletes a run deletes these first.
+cache_entries = sa.Table(
+    "cache_entries",
+    metadata,
+    # Order of creation.
+    sa.Column("number", sa.BigInteger, sa.Identity(), nullable=False, unique=True),
+    sa.Column("project", sa.Text, primary_key=True),
+    sa.Column("domain", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("task", sa.Text, nullable=False),
+    sa.Column("cache_version", sa.Text, nullable=False),
+    sa.Column("run_uid", sa.Text, nullable=False),
+    sa.Column("run_name", sa.Text, nullable=False),
+    sa.Column("node_path", sa.Text, nullable=False),
+    # -1: the node itself.
+    sa.Column("index", sa.Integer, nullable=False),
+    sa.Column("commit_uri", sa.Text, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    # NULL: never.
+    sa.Column("last_used_at", sa.DateTime(timezone=True)),
+    sa.Column("hits", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Index("cache_entries_task", "project", "domain", "task", "number"),
+    sa.Index("cache_entries_run", "run_uid"),
+)
+
+# By key, the node item that makes the result, until when nothing was heard of it.
+cache_reservations = sa.Table(
+    "cache_reservations",
+    metadata,
+    sa.Column("project", sa.Text, primary_key=True),
+    sa.Column("domain", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("task", sa.Text, nullable=False),
+    sa.Column("run_uid", sa.Text, nullable=False),
+    sa.Column("run_name", sa.Text, nullable=False),
+    sa.Column("node_path", sa.Text, nullable=False),
+    sa.Column("index", sa.Integer, nullable=False),
+    sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Index("cache_reservations_run", "run_uid"),
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from limosa_admin.store import caches
 from limosa_admin.store import runs as run_store
 from limosa_admin.store.changes import QUEUE, run_topic
 from limosa_admin.store.database import notify
@@ -79,6 +80,7 @@ def publish(connection: sa.Connection, cluster_uid: str, batch: Sequence[run_pb2
     _upsert(connection, accepted)
     for uid, change in ended.items():
         _close(connection, uid, change)
+    caches.release_runs(connection, ended)
     return stale
 
 
@@ -159,7 +161,7 @@ def _update_run(
         values["phase"] = newest.run.phase
         values["state"] = _with_beginning(newest.run, row).SerializeToString()
         values["state_seq"] = newest.seq
-        if newest.run.phase in run_store.TERMINAL:
+        if newest.run.phase in run_store.SLOTLESS:
             notify(connection, QUEUE)
     connection.execute(sa.update(runs).where(runs.c.uid == row["uid"]).values(values))
     return int(values.get("phase", row["phase"]))

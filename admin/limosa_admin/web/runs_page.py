@@ -27,6 +27,7 @@ _FILTERS = {
         run_pb2.RUN_PHASE_RUNNING,
         run_pb2.RUN_PHASE_FAILING,
         run_pb2.RUN_PHASE_ABORTING,
+        run_pb2.RUN_PHASE_PARKED,
     ),
     "succeeded": (run_pb2.RUN_PHASE_SUCCEEDED,),
     "failed": (run_pb2.RUN_PHASE_FAILED,),

@@ -8,7 +8,6 @@ from limosa_engine.state import Ending, NodeRecord
 from limosa_engine.turn import Turn
 from limosa_engine.values import Inputs
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
-from limosa_idl.core.v1alpha1.literal_pb2 import Literal
 from limosa_model import failures
 from limosa_model.failures import Code
 
@@ -30,7 +29,7 @@ def _expand(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
     if isinstance(found, Failure):
         expansion.refuse(turn, plan, record, found)
         return
-    loaded = None if found is None else _load(turn, plan, found)
+    loaded = None if found is None else resolve.mapped(turn, plan, found)
     if loaded is None:
         expansion.wait_for_values(turn, plan, record)
         return
@@ -67,19 +66,6 @@ def _conclude(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
         scopes.finish_node(turn, plan, record, NodePhase.SUCCEEDED)
 
 
-def _load(turn: Turn, plan: NodePlan, inputs: Inputs) -> Inputs | None:
-    """The inputs with the mapped ones in memory."""
-    loaded: dict[str, Literal] = {}
-    complete = True
-    for name, literal in inputs.items():
-        content = resolve.load(turn, literal, plan.number) if name in plan.mapped else literal
-        if content is None:
-            complete = False
-        else:
-            loaded[name] = content
-    return loaded if complete else None
-
-
 def _length(plan: NodePlan, inputs: Inputs) -> int | Failure:
     lengths: dict[str, int] = {}
     for name in sorted(plan.mapped):
@@ -95,6 +81,13 @@ def _length(plan: NodePlan, inputs: Inputs) -> int | Failure:
 
 
 def _admit(turn: Turn, plan: NodePlan, count: int) -> Failure | None:
+    total, most = len(turn.state.nodes) + turn.state.items + count, turn.settings.graph_nodes
+    if total > most:
+        message = (
+            f"{plan.path} maps over {count:,} elements: with them the run has {total:,} nodes and items, "
+            f"at most {most:,} are allowed; give each item more work, or split the run"
+        )
+        return _user(plan, Code.MAP_TOO_LARGE, message)
     size = worst_case_size(turn.graph) + map_size(turn.state.items + count)
     limit = turn.settings.state_limit_bytes
     if size <= limit:

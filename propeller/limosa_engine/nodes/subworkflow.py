@@ -5,6 +5,7 @@ from limosa_engine.graph import NodePlan
 from limosa_engine.phases import NodePhase
 from limosa_engine.state import NodeRecord
 from limosa_engine.turn import Turn
+from limosa_engine.values import Inputs
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 
 
@@ -21,11 +22,7 @@ def advance(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
         if isinstance(found, Failure):
             expansion.refuse(turn, plan, record, found)
             return
-        scope.inputs = found
-        record.waiting = None
-        turn.state.values.release(plan.number)
-        turn.set_node(plan, record, NodePhase.RUNNING)
-        scopes.start(turn, plan.body)
+        begin(turn, plan, record, plan.body, found)
     elif scope.open_nodes == 0:
         if scope.failure is not None:
             scopes.finish_node(turn, plan, record, NodePhase.FAILED, scope.failure)
@@ -33,3 +30,14 @@ def advance(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
             scopes.finish_node(
                 turn, plan, record, NodePhase.ABORTED if scope.aborted else NodePhase.SUCCEEDED
             )
+
+
+def begin(turn: Turn, plan: NodePlan, record: NodeRecord, body: int, inputs: Inputs) -> None:
+    """Starts the scope inside a node."""
+    turn.state.scopes[body].inputs = inputs
+    record.waiting = None
+    turn.state.values.release(plan.number)
+    if record.phase is not NodePhase.RUNNING:
+        turn.set_node(plan, record, NodePhase.RUNNING)
+    turn.touched_nodes[plan.number] = None
+    scopes.start(turn, body)

@@ -84,9 +84,8 @@ class AdminLink:
             try:
                 self._served = await self._services.namespaces.served(self._settings.namespaces)
                 answer = await self._sync(stub)
-                if answer is None:
-                    continue
-                await self._apply(answer)
+                if answer is not None:
+                    await self._apply(answer)
                 if failures or not reached:
                     logger.info("admin is reached", extra={"endpoint": self._admin.endpoint})
                 failures, reached = 0, True
@@ -97,17 +96,17 @@ class AdminLink:
                 failures += 1
 
     async def _sync(self, stub: "OperatorServiceAsyncStub") -> SyncResponse | None:
-        """Admin's answer; None where a run vanished meanwhile: admin may wait long, and must hear of it now."""
-        self._fleet.lost.clear()
+        """Admin's answer; None where there is news meanwhile: admin may wait long, and must hear of it now."""
+        self._fleet.news.clear()
         metadata = call_metadata(self._admin)
         call = asyncio.ensure_future(stub.Sync(self._report(), timeout=CALL_SECONDS, metadata=metadata))
-        lost = asyncio.ensure_future(self._fleet.lost.wait())
+        news = asyncio.ensure_future(self._fleet.news.wait())
         try:
-            await asyncio.wait((call, lost), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((call, news), return_when=asyncio.FIRST_COMPLETED)
             return call.result() if call.done() else None
         finally:
             call.cancel()
-            lost.cancel()
+            news.cancel()
 
     def _report(self) -> SyncRequest:
         reports, active = [], 0
@@ -115,7 +114,7 @@ class AdminLink:
             if driver.claim.local:
                 continue
             # An end that is not told yet is still work: admin answers an unpublished end with RUN, never with FORGET.
-            active += not driver.over
+            active += driver.holds_slot
             phase = RunPhase[driver.phase]
             reports.append(
                 RunReport(run_uid=driver.claim.run_uid, epoch=driver.claim.to_epoch(), phase=int(phase))  # type: ignore[arg-type]

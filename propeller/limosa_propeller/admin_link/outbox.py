@@ -8,6 +8,9 @@ from limosa_propeller.clock import Clock
 
 _ENDS = frozenset(map(int, RUN_TERMINAL))
 
+BATCH_BYTES = 4 * 1024 * 1024
+"""A batch ends with the snapshot that brings it to this size; graphs of dynamic nodes can be as large by themselves."""
+
 Key = tuple[str, str, int, int]
 """Run uid, node path, index or -1, launch or -1."""
 
@@ -44,8 +47,9 @@ class Outbox:
         self.filled.set()
 
     def batch(self, limit: int) -> list[Snapshot]:
-        """The next to send, oldest first; a run's end only once nothing else of the run waits."""
+        """The next to send, oldest first, at most `limit` and not much more than `BATCH_BYTES`; a run's end only once nothing else of the run waits."""
         chosen: list[Snapshot] = []
+        size = 0
         taken: dict[str, int] = {}
         ends: list[Snapshot] = []
         for key, snapshot in self._unsent.items():
@@ -54,7 +58,8 @@ class Outbox:
                 continue
             chosen.append(snapshot)
             taken[key[0]] = taken.get(key[0], 0) + 1
-            if len(chosen) == limit:
+            size += snapshot.ByteSize()
+            if len(chosen) == limit or size >= BATCH_BYTES:
                 break
         for snapshot in ends:
             run_uid = snapshot.key.run_uid

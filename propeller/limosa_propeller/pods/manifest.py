@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from limosa_engine.commands import CreatePod
+from limosa_engine.graph import Item
+from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import Epoch, RunSpec
-from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
+from limosa_idl.task.v1alpha1.task_pb2 import PythonTask, TaskSpec
 from limosa_model import layout, names
 from limosa_model.pod_contract import (
     CONTAINER_NAME,
@@ -16,6 +18,7 @@ from limosa_model.pod_contract import (
     TERMINATION_PATH,
     PodEnvironment,
 )
+from limosa_model.targets import python_part
 from limosa_propeller.pods.policy import violations
 from limosa_propeller.pods.resources import container_resources, node_constraints
 from limosa_propeller.pods.strategic_merge import strategic_merge
@@ -23,6 +26,10 @@ from limosa_propeller.settings import PodSettings
 
 HOME_DIR = "/home/limosa"
 TMP_DIR = "/tmp"
+
+
+_NOWHERE = Item("-")
+"""No node's path."""
 
 
 class PodPolicyError(Exception):
@@ -85,6 +92,13 @@ class PodFactory:
         if not task.pod_template:
             return pod
         return self._with_template(pod, task)
+
+    def try_out(self, task: TaskSpec) -> dict[str, Any]:
+        """The manifest of a launch that will not be: to learn whether the task may have its pod. Raises PodPolicyError."""
+        try:
+            return self.make(CreatePod(_NOWHERE, 0, "", task.name, LiteralMap(), "", None), task)
+        finally:
+            self._fixed.pop(_NOWHERE.node_path, None)
 
     def _with_template(self, pod: dict[str, Any], task: TaskSpec) -> dict[str, Any]:
         try:
@@ -163,13 +177,14 @@ class PodFactory:
         return spec
 
     def _fixed_container(self, task: TaskSpec) -> dict[str, Any]:
+        code = python_part(task) or PythonTask()
         return {
             "name": CONTAINER_NAME,
             "image": task.container_image or self._settings.task_image,
             "imagePullPolicy": self._settings.image_pull_policy,
             "command": list(POD_COMMAND),
             # The author's relative paths are to be writable; the code itself is found through the bundle.
-            **({"workingDir": HOME_DIR} if task.python.bundle_digest else {}),
+            **({"workingDir": HOME_DIR} if code.bundle_digest else {}),
             "envFrom": [{"secretRef": {"name": names.STORAGE_SECRET, "optional": True}}],
             "resources": container_resources(task, self._settings),
             "volumeMounts": [{"name": "home", "mountPath": HOME_DIR}, {"name": "tmp", "mountPath": TMP_DIR}],
@@ -198,6 +213,7 @@ class PodFactory:
 
     def _contract(self, command: CreatePod, task: TaskSpec) -> PodEnvironment:
         inline = self.travels_inline(command, task)
+        code = python_part(task) or PythonTask()
         return PodEnvironment(
             run_uid=self._spec.run_uid,
             run_name=self._spec.name,
@@ -209,11 +225,12 @@ class PodFactory:
             launch_id=command.launch_id,
             epoch=self._epoch,
             task=task.name,
-            loader=task.python.loader,
-            bundle=task.python.bundle_digest,
-            python_version=task.python.python_version,
+            loader=code.loader,
+            bundle=code.bundle_digest,
+            python_version=code.python_version,
             storage_root=self._root,
             input_digest=command.input_digest,
+            image=task.container_image,
             inputs=command.inputs if inline else None,
             inputs_uri="" if inline else layout.join_uri(self._root, self.inputs_key(command)),
         )

@@ -20,7 +20,7 @@ from limosa_propeller.kube.verbs import PODS, Object
 from limosa_propeller.pods.manifest import PodPolicyError
 from limosa_propeller.pods.policy import referenced_secrets
 from limosa_propeller.pods.view import identity_of
-from limosa_propeller.runs import collecting, kept_logs, reads
+from limosa_propeller.runs import collecting, kept_logs, made_graphs, reads
 from limosa_propeller.runs.opening import OpenedRun
 from limosa_propeller.runs.services import Services
 from limosa_store.errors import StoreError
@@ -179,6 +179,9 @@ async def keep_log(context: RunContext, command: KeepLog) -> Event:
 
 async def read_commit(context: RunContext, command: ReadCommit) -> Event:
     """Reads the node item's commit."""
+    number = context.run.graph.by_path.get(command.item.node_path)
+    if number is not None and context.run.graph.nodes[number].makes_graph:
+        return await made_graphs.read_commit(context.services, context.namespace, context.run, command)
     return await reads.read_commit(context.services.store, context.run, command)
 
 

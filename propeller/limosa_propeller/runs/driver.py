@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
-from limosa_engine.commands import Command, CreatePod, DeletePod, Publish, WakeAt
+from limosa_engine.commands import Command, CreatePod, DeletePod, Publish, Quarantine, WakeAt
 from limosa_engine.events import (
     AbortRequested,
     Event,
@@ -57,9 +57,17 @@ class RunDriver:
     """
 
     def __init__(
-        self, manifest: dict[str, Any], services: Services, pods: PodIndex, gone: Callable[[str], None]
+        self,
+        manifest: dict[str, Any],
+        services: Services,
+        pods: PodIndex,
+        gone: Callable[[str], None],
+        news: Callable[[], None],
     ) -> None:
-        """Takes the object, the process's parts, all pods, and whom to tell when the object turns out to be gone."""
+        """Takes the object, the process's parts and all pods.
+
+        `gone` is told when the object turns out to be gone, `news` when admin should hear of the run at once.
+        """
         metadata = manifest["metadata"]
         self.uid: str = metadata["uid"]
         self.namespace: str = metadata["namespace"]
@@ -68,7 +76,7 @@ class RunDriver:
         self.claim: Claim = claim_of(manifest)
         self._manifest = manifest
         self._digest = spec_digest(manifest)
-        self._services, self._pods, self._gone = services, pods, gone
+        self._services, self._pods, self._gone, self._news = services, pods, gone, news
         self._context: RunContext | None = None
         self._inbox: list[Event] = []
         self._turn_due = False
@@ -96,6 +104,11 @@ class RunDriver:
     def over(self) -> bool:
         """The run has ended, and its object says so."""
         return self.phase in TERMINAL_PHASES
+
+    @property
+    def holds_slot(self) -> bool:
+        """The run counts as one that this cluster works on: it is neither over nor parked."""
+        return not self.over and self.phase != RunPhase.PARKED.name
 
     @property
     def log(self) -> dict[str, str]:
@@ -234,7 +247,11 @@ class RunDriver:
         except Exception as error:  # noqa: BLE001 - a bug ends this run and no other, see _poisoned
             self._poisoned(error)
             return
-        self.phase = run.state.phase.name
+        if self._ended or run.state.regrowth is not None:
+            return
+        held_slot, self.phase = self.holds_slot, run.state.shown_phase.name
+        if held_slot and self.phase == RunPhase.PARKED.name:
+            self._news()
         if any(hurry) or run.state.phase in RUN_TERMINAL:
             self._writer.demand()
         else:
@@ -244,6 +261,9 @@ class RunDriver:
         """Starts a command or holds it; whether it is held and waited for."""
         if isinstance(command, Publish):
             return self._publish(command.snapshot)
+        if isinstance(command, Quarantine):
+            self.end(RunPhase.FAILED, command.failure)
+            return False
         if isinstance(command, WakeAt):
             delay = command.when - self._services.clock.now()
             self._services.timers.wake_in(("wake", self.uid), delay, lambda: self._post(TimerFired()))

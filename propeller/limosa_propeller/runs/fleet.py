@@ -28,8 +28,8 @@ class Fleet:
             for namespace in services.settings.namespaces or (None,)
         ]
         """To be watched for as long as the fleet lives."""
-        self.lost = asyncio.Event()
-        """Set when the object of a run of admin's goes before the run has ended."""
+        self.news = asyncio.Event()
+        """Set when admin should hear at once what is here: a run's object went before its end, a run gave its slot back."""
         self.synced = False
         """The cluster was read completely at least once."""
 
@@ -99,7 +99,9 @@ class Fleet:
         if driver is not None:
             driver.observe_object(run)
         elif not metadata.get("deletionTimestamp"):
-            driver = self.drivers[uid] = RunDriver(run, self._services, self._pods, self._run_gone)
+            driver = self.drivers[uid] = RunDriver(
+                run, self._services, self._pods, self._run_gone, self.news.set
+            )
             driver.start()
 
     def _forget_missing(self, present: set[str], version: int, namespace: str | None) -> None:
@@ -118,7 +120,7 @@ class Fleet:
             driver.close()
             logger.info("run's object is gone", extra=driver.log)
             if not driver.over and not driver.claim.local:
-                self.lost.set()
+                self.news.set()
 
     def _pod_gone(self, uid: str) -> None:
         entry: PodEntry | None = self._pods.forget(uid)

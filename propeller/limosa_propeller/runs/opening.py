@@ -15,7 +15,7 @@ from limosa_engine.graph import Graph, GraphError
 from limosa_engine.state import State
 from limosa_engine.step import new_state
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
-from limosa_idl.run.v1alpha1.run_pb2 import Epoch, RunSpec
+from limosa_idl.run.v1alpha1.run_pb2 import CACHE_MODE_SKIP, Epoch, RunSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure
 from limosa_model import failures, layout
 from limosa_model.admission import validate_closure
@@ -68,16 +68,25 @@ async def open_run(manifest: dict[str, Any], services: Services) -> OpenedRun:
     closure = await _closure(spec, services)
     problems = validate_closure(closure)
     if problems:
-        raise RefusedError(failures.user(Code.GRAPH_INVALID, _sentences(problems)))
+        raise RefusedError(failures.user(Code.GRAPH_INVALID, sentences(problems)))
     entry = Index(closure).workflow(closure.entry)
     inputs, wrong = complete_inputs(entry.interface, spec.inputs.literals)
     if wrong:
-        raise RefusedError(failures.user(Code.BAD_INPUT, _sentences(wrong)))
+        raise RefusedError(failures.user(Code.BAD_INPUT, sentences(wrong)))
     local = is_local(manifest)
-    engine = dataclasses.replace(services.engine, snapshots=not local)
+    live_pods = min(services.engine.live_pods, spec.max_parallelism or services.engine.live_pods)
+    engine = dataclasses.replace(services.engine, snapshots=not local, live_pods=live_pods)
     try:
         graph = Graph(
-            closure, engine, run_uid=spec.run_uid, name=spec.name, epoch=epoch, inputs=inputs.literals
+            closure,
+            engine,
+            run_uid=spec.run_uid,
+            name=spec.name,
+            epoch=epoch,
+            inputs=inputs.literals,
+            project=spec.project,
+            domain=spec.domain,
+            cache_mode=CACHE_MODE_SKIP,
         )
     except GraphError as error:
         raise RefusedError(failures.user(Code.GRAPH_INVALID, str(error))) from error
@@ -176,7 +185,8 @@ def _state(manifest: dict[str, Any], graph: Graph, services: Services) -> tuple[
         raise RefusedError(failures.system(Code.INTERNAL, message, retryable=False)) from error
 
 
-def _sentences(problems: list[Problem]) -> str:
+def sentences(problems: list[Problem]) -> str:
+    """The first five problems, and how many more there are."""
     told = [f"{p.place}: {p.message}" + (f" ({p.remedy})" if p.remedy else "") for p in problems[:5]]
     more = len(problems) - len(told)
     return "; ".join(told) + (f"; and {more} more" if more > 0 else "")

@@ -1,11 +1,12 @@
 """Reading a run's records: only below its own prefix, and only what has the right digest."""
 
 import hashlib
+from collections.abc import Callable
 
 from google.protobuf.message import DecodeError
 
 from limosa_engine.commands import CollectMap, LoadValue, ReadCommit, ReadError
-from limosa_engine.events import CommitRead, ErrorRead, Event, StoreFailed, ValueLoaded
+from limosa_engine.events import CommitRead, ErrorRead, Event, MadeGraph, StoreFailed, ValueLoaded
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord
 from limosa_model import layout
@@ -20,13 +21,24 @@ class CorruptError(Exception):
     """Stored bytes are not what they should be; the message names the object."""
 
 
-async def read_commit(access: StoreAccess, run: OpenedRun, command: ReadCommit) -> Event:
-    """Answers with the commit; outputs that it has offloaded stand inline."""
+GraphOf = Callable[[Store, Commit], MadeGraph | None]
+
+
+def _no_graph(_store: Store, _commit: Commit) -> MadeGraph | None:
+    return None
+
+
+async def read_commit(
+    access: StoreAccess, run: OpenedRun, command: ReadCommit, graph_of: GraphOf = _no_graph
+) -> Event:
+    """Answers with the commit; outputs that it has offloaded stand inline, and what `graph_of` makes of it beside it."""
     key = layout.commit_key(run.factory.prefix, command.item.node_path, command.item.index)
 
     def work(store: Store) -> Event:
         found = commit_at(store, run, key)
-        return CommitRead(command.item, None) if found is None else CommitRead(command.item, *found)
+        if found is None:
+            return CommitRead(command.item, None)
+        return CommitRead(command.item, *found, graph_of(store, found[0]))
 
     return await answer(access, command, work, key)
 
@@ -45,7 +57,7 @@ def commit_at(store: Store, run: OpenedRun, key: str) -> tuple[Commit, str] | No
     if commit.run_uid != run.spec.run_uid:
         raise CorruptError(f"{key} is a commit of run {commit.run_uid}")
     if commit.WhichOneof("outputs") == "offloaded":
-        content = _offloaded(store, run, commit.offloaded.uri, commit.offloaded.digest)
+        content = offloaded(store, run, commit.offloaded.uri, commit.offloaded.digest)
         commit.inline.ParseFromString(content)
     elif not commit.HasField("inline"):
         commit.inline.CopyFrom(LiteralMap())
@@ -70,7 +82,7 @@ async def load_value(access: StoreAccess, run: OpenedRun, command: LoadValue) ->
     """Answers with the literal."""
 
     def work(store: Store) -> Event:
-        content = _offloaded(store, run, command.uri, command.digest)
+        content = offloaded(store, run, command.uri, command.digest)
         return ValueLoaded(command.uri, Literal.FromString(content))
 
     return await answer(access, command, work, command.uri)
@@ -99,7 +111,8 @@ def _get(store: Store, key: str) -> bytes | None:
         raise
 
 
-def _offloaded(store: Store, run: OpenedRun, uri: str, digest: str) -> bytes:
+def offloaded(store: Store, run: OpenedRun, uri: str, digest: str) -> bytes:
+    """Bytes of the run that have a digest (empty: any). Raises StoreError and CorruptError."""
     key = store.key(uri)
     tenant = layout.project_prefix(run.spec.project, run.spec.domain)
     if key is None or not key.startswith((f"{run.factory.prefix}/", f"{tenant}/uploads/")):

@@ -24,7 +24,7 @@ TERMINAL_PHASES = frozenset(phase.name for phase in RUN_TERMINAL)
 def running_status(graph: Graph, state: State, object_uid: str, digest: str) -> dict[str, Any]:
     """Status of a run that the engine works on, or has finished."""
     status: dict[str, Any] = {
-        "phase": state.phase.name,
+        "phase": state.shown_phase.name,
         "nodes": f"{state.nodes_done}/{len(state.nodes) - state.nodes_skipped}",
         "state": base64.b64encode(codec.encode(state)).decode(),
         "observedUid": object_uid,

@@ -21,6 +21,8 @@ VERBS = {
     "logs": "Show what a run's tasks printed.",
     "inputs": "Show the inputs of a run or node.",
     "outputs": "Show the outputs of a run or node.",
+    "explain": "Say why a run or node is in its state, and what comes next.",
+    "replay": "Run one node again here, with its inputs and code.",
     "download": "Fetch the files a run gave.",
     "get": "List or show runs and what is registered.",
     "delete": "Delete a finished run with its data.",

@@ -5,7 +5,14 @@ closure, the bytes that are registered. Does not belong here: tracing (the entit
 do it), packing code (`limosa.bundle`), sending anything (`limosa.remote`).
 """
 
-from limosa.compiler.closure import Compiled, CompileSettings, compile_entity
+from limosa.compiler.closure import Compiled, CompileSettings, compile_entity, compile_generated
 from limosa.compiler.loading import LoadedModule, load_module
 
-__all__ = ["CompileSettings", "Compiled", "LoadedModule", "compile_entity", "load_module"]
+__all__ = [
+    "CompileSettings",
+    "Compiled",
+    "LoadedModule",
+    "compile_entity",
+    "compile_generated",
+    "load_module",
+]

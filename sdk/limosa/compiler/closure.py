@@ -12,9 +12,12 @@ from limosa.workflows import Workflow
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, LaunchPlanSpec
 from limosa_model.admission import validate_closure
 from limosa_model.digests import serialize
+from limosa_model.generated import validate_generated
 from limosa_model.graph import wrap_task
+from limosa_model.problems import Problem
 
 if TYPE_CHECKING:
+    from limosa.dynamic_tasks import Generated
     from limosa_idl.core.v1alpha1.interface_pb2 import Interface
 
 
@@ -79,18 +82,31 @@ def compile_entity(entity: Any, settings: CompileSettings | None = None) -> Comp
         closure, kind, targets = wrap_task(spec), "task", {entity.name: entity}
     elif isinstance(entity, Workflow):
         targets = _collect(entity)
-        closure, kind = _workflow_closure(entity, targets, settings), "workflow"
+        closure, kind = _closure(entity.name, targets, settings), "workflow"
     else:
         message = f"{type(entity).__name__} cannot be compiled"
         raise LimosaError("CompileTarget", message, remedy="pass a task, workflow or launch plan")
-    _check(closure)
+    _refuse(list(validate_closure(closure)))
     return Compiled(entity.name, kind, closure, serialize(closure), [], entity.interface, targets)
 
 
-def _collect(workflow: Workflow[..., Any]) -> dict[str, Any]:
-    """Everything a workflow reaches, itself included, by name."""
+def compile_generated(
+    made: "Generated", task: Task[..., Any], settings: CompileSettings
+) -> tuple[Closure, bytes]:
+    """What a dynamic task's function described, with all it needs, and its bytes. Raises LimosaError."""
+    targets = _collect(*made.targets.values())
+    closure = _closure(made.spec.name, targets, settings)
+    closure.workflows.append(made.spec)
+    closure.workflows.sort(key=lambda workflow: workflow.name)
+    problems = validate_generated(closure, task_spec(task, settings))
+    _refuse(problems)
+    return closure, serialize(closure)
+
+
+def _collect(*entities: Any) -> dict[str, Any]:
+    """Everything that workflows and tasks reach, themselves included, by name."""
     found: dict[str, Any] = {}
-    waiting: list[Any] = [workflow]
+    waiting: list[Any] = list(entities)
     while waiting:
         entity = waiting.pop()
         known = found.setdefault(entity.name, entity)
@@ -104,10 +120,8 @@ def _collect(workflow: Workflow[..., Any]) -> dict[str, Any]:
     return found
 
 
-def _workflow_closure(
-    workflow: Workflow[..., Any], targets: dict[str, Any], settings: CompileSettings
-) -> Closure:
-    closure = Closure(entry=workflow.name)
+def _closure(entry: str, targets: dict[str, Any], settings: CompileSettings) -> Closure:
+    closure = Closure(entry=entry)
     for name in sorted(targets):
         entity = targets[name]
         if isinstance(entity, Task):
@@ -117,8 +131,7 @@ def _workflow_closure(
     return closure
 
 
-def _check(closure: Closure) -> None:
-    problems = list(validate_closure(closure))
+def _refuse(problems: list[Problem]) -> None:
     if problems:
         first = problems[0]
         more = list(_rest(problems[1:]))

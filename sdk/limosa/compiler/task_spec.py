@@ -3,6 +3,7 @@
 import sys
 from typing import TYPE_CHECKING, Any
 
+from limosa.compiler.function_digest import function_digest
 from limosa.docstring import summary
 from limosa.errors import LimosaError
 from limosa.origin import origin_of, source_root
@@ -31,9 +32,6 @@ def task_spec(task: Task[..., Any], settings: "CompileSettings") -> TaskSpec:
         name=task.name,
         interface=task.interface,
         description=summary(task.__doc__ or ""),
-        python=PythonTask(
-            loader=task.loader, bundle_digest=settings.bundle_digest, python_version=settings.python_version
-        ),
         resources=resources_spec(options.resources, options.requests, options.limits, options.accelerator),
         container_image=options.container_image or settings.default_image,
         environment=options.environment,
@@ -41,6 +39,13 @@ def task_spec(task: Task[..., Any], settings: "CompileSettings") -> TaskSpec:
         labels=options.labels,
         annotations=options.annotations,
     )
+    code = PythonTask(
+        loader=task.loader,
+        bundle_digest=settings.bundle_digest,
+        python_version=settings.python_version,
+        function_digest=function_digest(task.function),
+    )
+    (spec.dynamic if task.makes_graph else spec.python).CopyFrom(code)
     root = source_root(origin.file)
     spec.source.file, spec.source.line = relative_file(origin, root), origin.line
     spec.retry.retries = options.retries

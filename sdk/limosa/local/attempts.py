@@ -1,9 +1,9 @@
 """One node item: its task's function, tried as often as its retries allow."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from limosa.errors import LimosaError
 from limosa.local.history import RunDirectory
@@ -23,6 +23,11 @@ from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
 from limosa_model import failures
 from limosa_model.failures import Code
 
+if TYPE_CHECKING:
+    from limosa.dynamic_tasks import Generated
+
+Made = TypeVar("Made")
+
 
 @dataclasses.dataclass(frozen=True)
 class Attempt:
@@ -39,12 +44,37 @@ def attempt_task(
     task: Task[..., Any], item: Attempt, record: RunDirectory, scratch: Path, report: Report
 ) -> dict[str, Literal]:
     """Runs a task until it succeeds or its retries are spent; then its exception, with a note that names it, passes on."""
+    outputs, launch_id, number = _attempt(task, item, record, scratch, report, _call)
+    record.commit(
+        item.path, item.index, launch_id, LiteralMap(literals=item.inputs), LiteralMap(literals=outputs)
+    )
+    report(NodeProgress(item.path, item.index, item.node, NODE_PHASE_SUCCEEDED, number))
+    return outputs
+
+
+def attempt_graph(
+    task: Task[..., Any], item: Attempt, record: RunDirectory, scratch: Path, report: Report
+) -> "Generated":
+    """Has a dynamic task describe its graph, likewise; the node goes on with that."""
+    made, _, _ = _attempt(task, item, record, scratch, report, _generate)
+    return made
+
+
+def _attempt(
+    task: Task[..., Any],
+    item: Attempt,
+    record: RunDirectory,
+    scratch: Path,
+    report: Report,
+    work: Callable[[Any, Mapping[str, Literal], LocalTransfer], Made],
+) -> tuple[Made, str, int]:
+    """What the work gives, with the attempt's launch id and number."""
     for number in range(1, item.retries + 2):
         launch_id = record.launch_id(item.path, item.index, number)
         report(NodeProgress(item.path, item.index, item.node, NODE_PHASE_RUNNING, number))
         transfer = LocalTransfer(record.data(launch_id), scratch)
         try:
-            outputs = _call(task, item.inputs, transfer)
+            return work(task, item.inputs, transfer), launch_id, number
         except Exception as error:
             final = number > item.retries or isinstance(error, LimosaError)
             phase = NODE_PHASE_FAILED if final else NODE_PHASE_RETRYING
@@ -55,22 +85,16 @@ def attempt_task(
                 continue
             _note(error, task, item, number)
             raise
-        record.commit(
-            item.path, item.index, launch_id, LiteralMap(literals=item.inputs), LiteralMap(literals=outputs)
-        )
-        report(NodeProgress(item.path, item.index, item.node, NODE_PHASE_SUCCEEDED, number))
-        return outputs
     raise AssertionError("a loop over at least one attempt ended without a result")
 
 
+def _generate(task: Any, inputs: Mapping[str, Literal], transfer: LocalTransfer) -> "Generated":
+    made: Generated = task.generate(_arguments(task, inputs, transfer), transfer)
+    return made
+
+
 def _call(task: Task[..., Any], inputs: Mapping[str, Literal], transfer: LocalTransfer) -> dict[str, Literal]:
-    arguments = {}
-    for name, python_type in task.python_inputs.items():
-        try:
-            arguments[name] = to_python(inputs[name], python_type, transfer)
-        except (ValueProblem, ValueError) as error:
-            raise _problem(Code.BAD_INPUT, f"task {task.name}: input '{name}'", error) from error
-    result = task.run_function(arguments)
+    result = task.run_function(_arguments(task, inputs, transfer))
     outputs = {}
     for name, value in task.signature.split(result, task.name).items():
         try:
@@ -78,6 +102,18 @@ def _call(task: Task[..., Any], inputs: Mapping[str, Literal], transfer: LocalTr
         except (ValueProblem, ValueError) as error:
             raise _problem(Code.BAD_OUTPUT, f"task {task.name}: output '{name}'", error) from error
     return outputs
+
+
+def _arguments(
+    task: Task[..., Any], inputs: Mapping[str, Literal], transfer: LocalTransfer
+) -> dict[str, Any]:
+    arguments = {}
+    for name, python_type in task.python_inputs.items():
+        try:
+            arguments[name] = to_python(inputs[name], python_type, transfer)
+        except (ValueProblem, ValueError) as error:
+            raise _problem(Code.BAD_INPUT, f"task {task.name}: input '{name}'", error) from error
+    return arguments
 
 
 def _problem(code: str, place: str, error: Exception) -> LimosaError:

@@ -12,7 +12,7 @@ from limosa.local.attempts import Attempt, attempt_task
 from limosa.local.history import RunDirectory, RunRecord
 from limosa.local.progress import Report, ignore
 from limosa.local.transfer import LocalTransfer, local_path
-from limosa.local.walk import Scope, Surroundings
+from limosa.local.walk import Scope, Surroundings, walk_dynamic
 from limosa.tasks import Task
 from limosa.types import ValueProblem, to_literal, to_python
 from limosa.workflows import Workflow
@@ -74,6 +74,9 @@ def run_literals(
     if isinstance(target, Task):
         node = Node(id="n0", display_name=target.__name__)
         attempt = Attempt(node, node.id, None, dict(inputs.literals), target.options.retries)
+        if target.makes_graph:
+            outputs = walk_dynamic(target, attempt, Surroundings(record, scratch, report), 0, target.name)
+            return LiteralMap(literals=outputs)
         return LiteralMap(literals=attempt_task(target, attempt, record, scratch, report))
     scope = Scope(target, dict(inputs.literals), "", Surroundings(record, scratch, report))
     return LiteralMap(literals=scope.walk())

@@ -3,13 +3,14 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from limosa.errors import LimosaError
-from limosa.local.attempts import Attempt, attempt_task
+from limosa.local.attempts import Attempt, attempt_graph, attempt_task
 from limosa.local.history import RunDirectory
 from limosa.local.progress import NodeProgress, Report
 from limosa.map_tasks import MapPolicy, Tolerance
+from limosa.tasks import Task
 from limosa.workflows import Workflow
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal
@@ -24,7 +25,11 @@ from limosa_model import values
 from limosa_model.bindings import BindingError, resolve
 from limosa_model.conditions import ConditionError, evaluate
 from limosa_model.failures import Code
+from limosa_model.generated import MAX_DYNAMIC_DEPTH
 from limosa_model.graph import branch_children, dependencies
+
+if TYPE_CHECKING:
+    from limosa.dynamic_tasks import Generated
 
 Literals = Mapping[str, Literal]
 
@@ -41,12 +46,20 @@ class Surroundings:
 class Scope:
     """The nodes of one workflow, or of one use of it as a sub-workflow, and their results so far."""
 
-    def __init__(self, workflow: Workflow[..., Any], inputs: Literals, path: str, run: Surroundings) -> None:
-        """Takes the workflow, its inputs, the path it lies at ("" for the run's own) and the run."""
+    def __init__(
+        self,
+        workflow: "Workflow[..., Any] | Generated",
+        inputs: Literals,
+        path: str,
+        run: Surroundings,
+        dynamic_depth: int = 0,
+    ) -> None:
+        """Takes the workflow, its inputs, the path it lies at ("" for the run's own), the run, and dynamic nodes around."""
         self._workflow = workflow
         self._inputs = with_defaults(workflow.interface, inputs)
         self._path = path
         self._run = run
+        self._dynamic_depth = dynamic_depth
         self._results: dict[str, Literals] = {}
 
     def walk(self) -> dict[str, Literal]:
@@ -65,6 +78,8 @@ class Scope:
         inputs = {binding.name: self._resolve(binding, _place(node)) for binding in node.inputs}
         if kind == "task":
             return self._attempt(node, self._workflow.targets[node.task.task], inputs, path, None)
+        if kind == "dynamic":
+            return self._run_dynamic(node, inputs, path)
         self._report(node, path, NODE_PHASE_RUNNING)
         try:
             if kind == "map":
@@ -73,7 +88,7 @@ class Scope:
                 results = self._run_branch(node, inputs, path)
             else:
                 inner = self._workflow.targets[node.sub_workflow.workflow]
-                results = Scope(inner, inputs, path + "/", self._run).walk()
+                results = Scope(inner, inputs, path + "/", self._run, self._dynamic_depth).walk()
         except BaseException:
             self._report(node, path, NODE_PHASE_FAILED)
             raise
@@ -81,9 +96,14 @@ class Scope:
         return results
 
     def _attempt(self, node: Node, task: Any, inputs: Literals, path: str, index: int | None) -> Literals:
-        retries = node.overrides.retry.retries if node.overrides.HasField("retry") else task.options.retries
-        attempt = Attempt(node, path, index, with_defaults(task.interface, inputs), retries)
+        attempt = _item(node, task, inputs, path, index)
         return attempt_task(task, attempt, self._run.record, self._run.scratch, self._run.report)
+
+    def _run_dynamic(self, node: Node, inputs: Literals, path: str) -> Literals:
+        task = self._workflow.targets[node.dynamic.task]
+        return walk_dynamic(
+            task, _item(node, task, inputs, path, None), self._run, self._dynamic_depth, _place(node)
+        )
 
     def _run_map(self, node: Node, inputs: Literals, path: str) -> Literals:
         task = self._workflow.targets[node.map.task]
@@ -131,6 +151,36 @@ class Scope:
 
     def _report(self, node: Node, path: str, phase: Any) -> None:
         self._run.report(NodeProgress(path, None, node, phase, 0))
+
+
+def walk_dynamic(
+    task: Task[..., Any], item: Attempt, run: Surroundings, depth: int, place: str
+) -> dict[str, Literal]:
+    """Has a dynamic task describe its graph, and walks that.
+
+    Args:
+        task: The dynamic task.
+        item: Its node.
+        run: The run.
+        depth: Dynamic nodes around it.
+        place: Where it was called.
+    """
+    if depth >= MAX_DYNAMIC_DEPTH:
+        message = f"{item.path} lies in {depth + 1} dynamic nodes, at most {MAX_DYNAMIC_DEPTH} are allowed"
+        raise LimosaError(Code.DYNAMIC_TOO_DEEP, message, place, "end the recursion earlier")
+    made = attempt_graph(task, item, run.record, run.scratch, run.report)
+    try:
+        results = Scope(made, {}, item.path + "/", run, depth + 1).walk()
+    except BaseException:
+        run.report(NodeProgress(item.path, None, item.node, NODE_PHASE_FAILED, 0))
+        raise
+    run.report(NodeProgress(item.path, None, item.node, NODE_PHASE_SUCCEEDED, 0))
+    return results
+
+
+def _item(node: Node, task: Any, inputs: Literals, path: str, index: int | None) -> Attempt:
+    retries = node.overrides.retry.retries if node.overrides.HasField("retry") else task.options.retries
+    return Attempt(node, path, index, with_defaults(task.interface, inputs), retries)
 
 
 def with_defaults(interface: Interface, given: Literals) -> dict[str, Literal]:

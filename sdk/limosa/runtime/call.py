@@ -6,6 +6,7 @@ from typing import Any
 from limosa.runtime.exceptions import exception_details
 from limosa.runtime.outcome import LaunchFailed, Preempted
 from limosa.runtime.transfer import LaunchTransfer
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_model import failures
 from limosa_model.failures import Code
@@ -25,20 +26,27 @@ def call_task(task: Any, literals: LiteralMap, transfer: LaunchTransfer, code_ro
         LaunchFailed: The inputs, the function or its result are at fault.
         StoreError: The store is.
     """
-    arguments = _inputs(task, literals, transfer, code_root)
+    arguments = python_inputs(task, literals, transfer, code_root)
     try:
         result = task.run_function(arguments)
     except (Preempted, StoreError, LaunchFailed):
         raise
     except BaseException as error:
-        details = exception_details(error, code_root)
-        message = f"{details.type}: {details.message}" if details.message else details.type
-        failure = failures.user(Code.USER_EXCEPTION, message, retryable=True, exception=details)
-        raise LaunchFailed(failure) from error
+        raise LaunchFailed(raised(error, code_root)) from error
     return _outputs(task, result, transfer, code_root)
 
 
-def _inputs(task: Any, literals: LiteralMap, transfer: LaunchTransfer, code_root: Path) -> dict[str, Any]:
+def raised(error: BaseException, code_root: Path) -> Failure:
+    """The failure that an exception of the author's code is."""
+    details = exception_details(error, code_root)
+    message = f"{details.type}: {details.message}" if details.message else details.type
+    return failures.user(Code.USER_EXCEPTION, message, retryable=True, exception=details)
+
+
+def python_inputs(
+    task: Any, literals: LiteralMap, transfer: LaunchTransfer, code_root: Path
+) -> dict[str, Any]:
+    """The arguments that literals stand for. Raises LaunchFailed and StoreError."""
     from limosa.types import to_python
 
     arguments = {}

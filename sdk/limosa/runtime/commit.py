@@ -51,6 +51,25 @@ class CommitSlot:
 
     def write(self, outputs: LiteralMap) -> Committed | Superseded:
         """Makes `outputs` the result unless another launch was first. All data they refer to is durable already."""
+        commit = self._new()
+        data = serialize(outputs)
+        inline = len(data) <= INLINE_OUTPUTS_LIMIT
+        if inline:
+            commit.inline.CopyFrom(outputs)
+        else:
+            commit.offloaded.CopyFrom(self._offload(data, "outputs.pb"))
+        return self._put(commit, outputs if inline else None)
+
+    def write_graph(self, graph: bytes) -> Committed | Superseded:
+        """Makes a serialised graph the result unless another launch was first, whose graph may be another one."""
+        commit = self._new()
+        if len(graph) <= INLINE_OUTPUTS_LIMIT:
+            commit.graph_inline = graph
+        else:
+            commit.graph_offloaded.CopyFrom(self._offload(graph, "graph.pb"))
+        return self._put(commit, None)
+
+    def _new(self) -> Commit:
         commit = Commit(
             run_uid=self._pod.run_uid,
             launch_id=self._pod.launch_id,
@@ -59,17 +78,16 @@ class CommitSlot:
             runtime_version=self._version,
         )
         commit.committed_at.GetCurrentTime()
-        data = serialize(outputs)
-        inline = len(data) <= INLINE_OUTPUTS_LIMIT
-        if inline:
-            commit.inline.CopyFrom(outputs)
-        else:
-            key = f"{layout.data_prefix(self._prefix, self._pod.launch_id)}/outputs.pb"
-            self._store.put(key, data)
-            digest = "sha256:" + sha256_hex(data)
-            commit.offloaded.CopyFrom(Offloaded(uri=self._store.uri(key), size=len(data), digest=digest))
+        return commit
+
+    def _offload(self, data: bytes, name: str) -> Offloaded:
+        key = f"{layout.data_prefix(self._prefix, self._pod.launch_id)}/{name}"
+        self._store.put(key, data)
+        return Offloaded(uri=self._store.uri(key), size=len(data), digest="sha256:" + sha256_hex(data))
+
+    def _put(self, commit: Commit, outputs: LiteralMap | None) -> Committed | Superseded:
         if self._store.put_if_absent(self.key, serialize(commit)):
-            return Committed(digest_of(commit), outputs if inline else None)
+            return Committed(digest_of(commit), outputs)
         found = self.read()
         if found is None:
             message = f"the store said {self._store.uri(self.key)} exists and then that it does not"

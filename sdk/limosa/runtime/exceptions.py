@@ -49,6 +49,17 @@ def exception_details(error: BaseException, root: Path) -> ExceptionDetails:
     return details
 
 
+def end_at_author(error: BaseException) -> None:
+    """Cuts the frames after the author's last one: of a mistake that ours found, the author's line is what counts."""
+    last = at = error.__traceback__
+    while at is not None:
+        if not _is_ours(at.tb_frame.f_code.co_filename):
+            last = at
+        at = at.tb_next
+    if last is not None and not _is_ours(last.tb_frame.f_code.co_filename):
+        last.tb_next = None
+
+
 def _trim(error: BaseException, seen: set[int]) -> None:
     """Cuts the frames before the author's first one, in the causes too."""
     seen.add(id(error))

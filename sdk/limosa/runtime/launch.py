@@ -82,7 +82,12 @@ class Launch:
         literals = self._read_inputs()
         task = code.load_task(self._pod.loader, code_root)
         data_prefix = layout.data_prefix(self._prefix, self._pod.launch_id)
-        outputs = call_task(task, literals, LaunchTransfer(self._store, data_prefix, scratch), code_root)
+        transfer = LaunchTransfer(self._store, data_prefix, scratch)
+        if task.makes_graph:
+            from limosa.runtime.graph import make_graph
+
+            return self.slot.write_graph(make_graph(task, literals, transfer, code_root, self._pod))
+        outputs = call_task(task, literals, transfer, code_root)
         for name, literal in outputs.literals.items():
             if not literal.HasField("provenance"):
                 literal.provenance.CopyFrom(self._provenance(name))

@@ -135,6 +135,7 @@ class Client:
     runs: Any
     transfers: Any
     operator: Any
+    cache: Any
 
 
 class Stand:
@@ -207,6 +208,7 @@ class Stand:
             Bound(stubs.RunServiceStub(channel)),
             Bound(stubs.TransferServiceStub(channel)),
             Bound(stubs.OperatorServiceStub(channel)),
+            Bound(stubs.CacheServiceStub(channel)),
         )
 
     def channel(self) -> grpc.Channel:

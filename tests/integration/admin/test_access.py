@@ -84,6 +84,10 @@ REQUESTS = {
     "RegistryService/ListEntities": pb.ListEntitiesRequest(project="demo", domain="development"),
     "RunService/CreateRun": pb.CreateRunRequest(project="demo", domain="development", name="a"),
     "RunService/ListRuns": pb.ListRunsRequest(project="demo"),
+    "CacheService/ListCache": pb.ListCacheRequest(project="demo", domain="development"),
+    "CacheService/InvalidateCache": pb.InvalidateCacheRequest(
+        project="demo", domain="development", task="demo.t"
+    ),
     "TransferService/SignUpload": pb.SignUploadRequest(project="demo", domain="development"),
     **{
         f"RunService/{name}": request(id=pb.RunId(project="demo", domain="development", name="calm-heron-1"))

@@ -227,6 +227,33 @@ def test_a_project_domain_has_at_most_so_many_active_runs(make_stand) -> None:
     assert [run.spec.name for run in stand.sync("c2")] == ["run-2"]
 
 
+def test_a_parked_run_counts_in_no_limit_until_it_goes_on(make_stand) -> None:
+    stand = make_stand(max_active_runs=1)
+    stand.register()
+    for number in range(3):
+        stand.create(f"run-{number}")
+    (first,) = stand.sync("c1")
+    stand.run_state(first, run_pb2.RUN_PHASE_PARKED)
+    (_, second) = stand.sync("c1", runs=[report(first, run_pb2.RUN_PHASE_PARKED)])
+    assert second.spec.name == "run-1"
+    assert stand.sync("c2") == []
+    stand.run_state(second, run_pb2.RUN_PHASE_SUCCEEDED)
+    stand.run_state(first, run_pb2.RUN_PHASE_RUNNING, seq=2)
+    assert stand.sync("c2") == []
+
+
+def test_a_run_that_parks_makes_room_for_one_that_a_cluster_waits_for(make_stand) -> None:
+    stand = make_stand(max_active_runs=1)
+    stand.register()
+    stand.create("run-0")
+    stand.create("run-1")
+    (first,) = stand.sync("c1")
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(stand.sync, "c2", wait_ms=20_000)
+        stand.run_state(first, run_pb2.RUN_PHASE_PARKED)
+        assert [run.spec.name for run in waiting.result(timeout=15)] == ["run-1"]
+
+
 def test_an_operator_takes_only_the_namespaces_it_serves(stand) -> None:
     stand.register()
     stand.create()

@@ -193,6 +193,33 @@ def test_register_then_launch(flow):
     assert "v1" in changed.err
 
 
+def test_a_failed_node_is_explained_and_replayed(flow):
+    result = flow.limosa("run", "--remote", "flow.py", "divide", "--x", "0")
+    name = run_name(result.err)
+    assert result.status == 1
+    said = flow.limosa("explain", name, "fragile")
+    assert "all 1 retries are used" in said.out
+    assert "attempt 2: failed" in said.out
+    elsewhere = flow.work / "elsewhere"
+    elsewhere.mkdir()
+    again = flow.limosa("replay", name, "n0", cwd=elsewhere)
+    assert again.status == 1
+    assert "about to divide by 0" in again.out
+    assert 'File "flow.py"' in again.err
+    assert "ZeroDivisionError" in again.err
+    debugged = flow.limosa("replay", name, "n0", "--pdb", cwd=elsewhere, stdin="p x + 41\nc\np x + 42\nq\n")
+    assert "41" in debugged.out
+    assert "42" in debugged.out
+
+
+def test_an_item_of_a_map_is_replayed(flow):
+    name = flow.limosa("run", "--remote", "--detach", "flow.py", "squares", "--n", "[2, 3]").out.strip()
+    assert flow.limosa("watch", name).status == 0
+    assert flow.limosa("replay", name, "n0", "--index", "1").out == "9\n"
+    whole = flow.limosa("replay", name, "n0")
+    assert (whole.status, "say which item with --index N" in whole.err) == (2, True)
+
+
 def test_a_wait_that_ends_leaves_the_run_going(flow):
     result = flow.limosa("run", "--remote", "--timeout", "2", "flow.py", "slow")
     assert result.status == 5

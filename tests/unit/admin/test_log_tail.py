@@ -52,7 +52,7 @@ def test_a_line_without_an_end_is_not_kept_for_ever(store: Store) -> None:
     assert len(read(tail, launch("a"))) == 600_000
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(st.lists(st.text("ab\n", max_size=8), max_size=6), st.integers(1, 5), st.integers(0, 10**9))
 def test_the_last_lines_then_everything_that_follows(
     store: Store, segments: list[str], lines: int, unique: int

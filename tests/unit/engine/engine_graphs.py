@@ -1,6 +1,6 @@
 """Small graphs out of plain data, for stories and random tests.
 
-A graph is `{workflows: {main: {inputs, outputs, nodes, policy}}, tasks: {name: {...}}}`; a value is `$input`,
+Tasks whose names begin with "d" are dynamic ones. A graph is `{workflows: {main: {inputs, outputs, nodes, policy}}, tasks: {name: {...}}}`; a value is `$input`,
 `node.output`, `node.output[0]`, `node.output.key` or anything else as a literal.
 """
 
@@ -10,11 +10,13 @@ from typing import Any
 from google.protobuf.duration_pb2 import Duration
 
 from limosa_engine import EngineSettings, Graph
+from limosa_engine.events import MadeGraph
 from limosa_idl.core.v1alpha1 import interface_pb2, literal_pb2, types_pb2
-from limosa_idl.run.v1alpha1.run_pb2 import Epoch
+from limosa_idl.run.v1alpha1.run_pb2 import CacheMode, Epoch
 from limosa_idl.task.v1alpha1 import task_pb2
 from limosa_idl.workflow.v1alpha1 import workflow_pb2 as wf
-from limosa_model import values
+from limosa_model import failures, values
+from limosa_model.digests import sha256_hex
 
 _OPERATORS = {
     "==": wf.Comparison.OPERATOR_EQ,
@@ -58,20 +60,38 @@ def literals(data: dict[str, Any]) -> literal_pb2.LiteralMap:
     return literal_pb2.LiteralMap(literals={name: literal(item) for name, item in data.items()})
 
 
+def closure_of(spec: dict[str, Any]) -> wf.Closure:
+    """The closure of a spec."""
+    workflows = spec.get("workflows") or {"main": spec}
+    return wf.Closure(
+        entry="main",
+        tasks=[_task(name, body or {}) for name, body in sorted((spec.get("tasks") or {}).items())],
+        workflows=[_workflow(name, body) for name, body in sorted(workflows.items())],
+    )
+
+
+def made_graph(spec: dict[str, Any], refusal: str = "") -> MadeGraph:
+    """What a commit with the graph of a spec holds."""
+    if refusal:
+        return MadeGraph("sha256:00", wf.Closure(), failures.user("PodPolicy", refusal))
+    return made_of(closure_of(spec).SerializeToString(deterministic=True))
+
+
+def made_of(data: bytes) -> MadeGraph:
+    """What a commit with a serialised graph holds."""
+    return MadeGraph("sha256:" + sha256_hex(data), wf.Closure.FromString(data))
+
+
 def build(
     spec: dict[str, Any],
     *,
     inputs: dict[str, Any] | None = None,
     epoch: tuple[int, int] = (1, 1),
+    cache_mode: str = "UNSPECIFIED",
     **settings: Any,
 ) -> Graph:
     """The graph of a spec; `settings` are those of the engine."""
-    workflows = spec.get("workflows") or {"main": spec}
-    closure = wf.Closure(
-        entry="main",
-        tasks=[_task(name, body or {}) for name, body in sorted((spec.get("tasks") or {}).items())],
-        workflows=[_workflow(name, body) for name, body in sorted(workflows.items())],
-    )
+    closure = closure_of(spec)
     return Graph(
         closure,
         EngineSettings(**settings),
@@ -79,6 +99,9 @@ def build(
         name="calm-heron",
         epoch=Epoch(generation=epoch[0], number=epoch[1]),
         inputs=literals(inputs or {}).literals,
+        project="shop",
+        domain="development",
+        cache_mode=CacheMode.Value(f"CACHE_MODE_{cache_mode}"),
     )
 
 
@@ -94,7 +117,9 @@ def _variable(name: str, default: Any = ...) -> interface_pb2.Variable:
 def _task(name: str, body: dict[str, Any]) -> task_pb2.TaskSpec:
     given = body.get("inputs", ["x"])
     names = given if isinstance(given, dict) else dict.fromkeys(given, ...)
-    task = task_pb2.TaskSpec(name=name, python=task_pb2.PythonTask(loader=f"flow:{name}"))
+    task = task_pb2.TaskSpec(name=name)
+    kind = task.dynamic if name.startswith("d") else task.python
+    kind.loader = f"flow:{name}"
     task.interface.inputs.extend(_variable(key, default) for key, default in names.items())
     task.interface.outputs.extend(_variable(key) for key in body.get("outputs", ["o0"]))
     task.retry.retries = body.get("retries", 0)
@@ -106,6 +131,9 @@ def _task(name: str, body: dict[str, Any]) -> task_pb2.TaskSpec:
         task.deadline.CopyFrom(_duration(body["deadline"]))
     if body.get("memory"):
         task.resources.limits.memory = body["memory"]
+    if "cache" in body:
+        task.cache.enabled, task.cache.version = True, "v1"
+        task.cache.serialize = body["cache"] == "serialize"
     for secret in body.get("secrets", []):
         task.secrets.add(name=secret, key="token", env="TOKEN")
     return task
@@ -139,6 +167,8 @@ def _node(node_id: str, body: dict[str, Any]) -> wf.Node:
         node.map.concurrency = body.get("concurrency", 0)
         node.map.min_successes = body.get("min_successes", 0)
         node.map.min_success_ratio = body.get("min_success_ratio", 0.0)
+    elif "dynamic" in body:
+        node.dynamic.task = body["dynamic"]
     elif "workflow" in body:
         node.sub_workflow.workflow = body["workflow"]
     else:

@@ -1,7 +1,7 @@
 """Stories: what happened, and what the engine wanted then, in YAML.
 
 A file holds `graphs` by name and `stories`. A story has a graph (a name or a body, see `engine_graphs`), perhaps
-`inputs`, `settings`, `epoch`, `each` (values for `<name>` placeholders: one story per entry) and `steps`. A step:
+`inputs`, `settings`, `epoch`, `cache_mode`, `each` (values for `<name>` placeholders: one story per entry) and `steps`. A step:
 
     at: 12.0                  time in seconds; one more than before if absent
     crash: true               all is lost but the encoded state, before the events
@@ -9,6 +9,7 @@ A file holds `graphs` by name and `stories`. A story has a graph (a name or a bo
     then: [command, ...]      all commands but Publish, in order; "!" at the end: needs an accepted status
     phases: {run: .., n0: .., "m[0]": ..}
     launches: {n0#0: FAILED}  as published
+    grown: {d: 3}             nodes in the graph published of a dynamic node
     reasons: {n0: Backoff}    as published ("" for none)
     inputs: {n0#0: {x: 1}}    of the last CreatePod of that launch
     published: {m: {items: 3}}    fields as published
@@ -31,7 +32,7 @@ from limosa_engine import events as ev
 from limosa_engine.phases import LaunchPhase, NodePhase
 from limosa_engine.pods import PodView
 from limosa_idl.core.v1alpha1.failure_pb2 import ExceptionDetails, Failure, FailureKind, Frame
-from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord, Snapshot, TerminationRecord
+from limosa_idl.run.v1alpha1.run_pb2 import ORIGIN_CACHE, Commit, ErrorRecord, Snapshot, TerminationRecord
 from limosa_model.names import launch_id
 
 FOLDER = Path(__file__).parent / "stories"
@@ -47,6 +48,7 @@ def load_all() -> list[tuple[str, dict[str, Any]]]:
                 story = fill(raw, values)
                 if isinstance(story["graph"], str):
                     story["graph"] = document["graphs"][story["graph"]]
+                story["graphs"] = document.get("graphs", {})
                 found.append((f"{path.stem}: {story['story']}", story))
     return found
 
@@ -74,6 +76,7 @@ class Teller:
             story["graph"],
             inputs=story.get("inputs"),
             epoch=tuple(story.get("epoch", (1, 1))),
+            cache_mode=story.get("cache_mode", "UNSPECIFIED"),
             **story.get("settings", {}),
         )
         self.state: State = new_state(self.graph, 0.0)
@@ -134,6 +137,9 @@ class Teller:
             )
         for name, inputs in part.get("inputs", {}).items():
             assert graphs.plain(self.created[name].inputs) == inputs, f"step {number}: inputs of {name}"
+        for name, count in part.get("grown", {}).items():
+            made = self.published[name].node.graph
+            assert sum(len(workflow.nodes) for workflow in made.workflows) == count, f"step {number}: {name}"
         for name, seconds in part.get("timeout", {}).items():
             assert self.created[name].timeout == seconds, f"step {number}: timeout of {name}"
         for name, fields in part.get("published", {}).items():
@@ -161,7 +167,7 @@ class Teller:
 
     def phase(self, name: str) -> str:
         if name == "run":
-            return self.state.phase.name
+            return self.state.shown_phase.name
         item = parse_item(name)
         record = self.state.nodes[self.graph.by_path[item.node_path]]
         phase: NodePhase = record.phase if item.index is None else record.items[item.index].phase
@@ -185,6 +191,12 @@ class Teller:
         if isinstance(command, cmd.CollectMap):
             without = f" without {','.join(map(str, command.missing))}" if command.missing else ""
             return f"collect {command.item} of {command.items}{without}{mark}"
+        if isinstance(command, cmd.Quarantine):
+            return f"quarantine {command.failure.code}{mark}"
+        if isinstance(command, cmd.LookupCache):
+            return f"look-up {command.item}{' reserve' if command.reserve else ''}{mark}"
+        if isinstance(command, cmd.StoreCache):
+            return f"{command.what.value} {command.item}{' overwrite' if command.overwrite else ''}{mark}"
         assert isinstance(command, cmd.WakeAt)
         return f"wake {command.when:g}{mark}"
 
@@ -220,6 +232,8 @@ class Teller:
             return [ev.LogKept(item, launch)]
         if verb == "no-commit":
             return [ev.CommitRead(item, None)]
+        if verb in ("miss", "reserved"):
+            return [ev.CacheAnswered(item, ev.CacheOutcome[verb.upper()])]
         if verb == "no-error":
             return [ev.ErrorRead(item, launch, None)]
         raise ValueError(f"no such event: {told}")
@@ -233,13 +247,25 @@ class Teller:
         if verb == "commit":
             by = rest.get("by", 0)
             name_of = by if isinstance(by, str) else self.launch_id(item, by)
-            return ev.CommitRead(
-                item, Commit(launch_id=name_of, inline=graphs.literals(rest.get("outputs", {})))
-            )
+            made = None
+            if "graph" in rest:
+                body = rest["graph"]
+                made = graphs.made_graph(
+                    self.story["graphs"][body] if isinstance(body, str) else body, rest.get("refused", "")
+                )
+            commit = Commit(launch_id=name_of, inline=graphs.literals(rest.get("outputs", {})))
+            return ev.CommitRead(item, commit, graph=made)
         if verb == "error":
             return ev.ErrorRead(
                 item, launch, ErrorRecord(launch_id=self.launch_id(item, launch), failure=failure_of(rest))
             )
+        if verb == "hit":
+            commit = Commit(
+                inline=graphs.literals(rest["outputs"]), origin=ORIGIN_CACHE, origin_run=rest["run"]
+            )
+            return ev.CacheAnswered(item, ev.CacheOutcome.HIT, commit)
+        if verb in ("taken", "unreachable"):
+            return ev.CacheAnswered(item, ev.CacheOutcome[verb.upper()], detail=rest["by"])
         if verb == "rejected":
             kind = FailureKind.Value(f"FAILURE_KIND_{rest.get('kind', 'USER')}")
             retry = rest.get("retry", False)

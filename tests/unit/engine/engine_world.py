@@ -12,12 +12,18 @@ from limosa_engine import commands as cmd
 from limosa_engine import events as ev
 from limosa_engine.phases import RUN_TERMINAL, RunPhase
 from limosa_engine.pods import PodView
+from limosa_engine.resolve import item_inputs
+from limosa_engine.turn import Place
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
-from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord, TerminationRecord
+from limosa_idl.run.v1alpha1.run_pb2 import ORIGIN_CACHE, Commit, ErrorRecord, TerminationRecord
 from limosa_model import failures
 
 Plan = Callable[[Item, int], str]
 """How the n-th pod of an item that runs ends: "ok", "user", "oom", "evict", "silent", "exit0"."""
+
+
+Make = Callable[[str, LiteralMap], dict[str, Any]]
+"""The graph that the task of a dynamic node commits, from the node's path and inputs."""
 
 
 class Pod:
@@ -31,8 +37,10 @@ class Pod:
 class World:
     """Runs one run. Every choice comes from `rng`, so a seed tells the whole story."""
 
-    def __init__(self, graph: Graph, plan: Plan, rng: random.Random, *, faults: bool = True) -> None:
-        self.graph, self.plan, self.rng, self.faults = graph, plan, rng, faults
+    def __init__(
+        self, graph: Graph, plan: Plan, rng: random.Random, *, faults: bool = True, make: Make | None = None
+    ) -> None:
+        self.graph, self.plan, self.rng, self.faults, self.make = graph, plan, rng, faults, make
         self.now = 1000.0
         self.pods: dict[tuple[Item, int], Pod] = {}
         self.commits: dict[Item, Commit] = {}
@@ -44,9 +52,15 @@ class World:
         self.runs_after_commit: list[Item] = []
         self.created: list[tuple[Item, int]] = []
         self.status: bytes | None = None
+        self.cached: dict[Item, str] = {}
+        """Keys of the items whose results the cache was given."""
+        self.reserved: dict[Item, str] = {}
+        """Keys that are reserved for an item."""
         self.deletions = 0
         """How many pods somebody may still delete behind the operator's back."""
         self.crashes = 0
+        self.regrowths = 0
+        """Starts at which graphs of dynamic nodes had to be read first."""
         self.wake: float | None = None
         self.state: State
         self.inbox: list[ev.Event] = []
@@ -61,6 +75,7 @@ class World:
             self.state, first = new_state(self.graph, self.now), ev.RunStarted()
         else:
             self.state, first = decode(self.graph, self.status, self.now), ev.RunRestored()
+        self.regrowths += self.state.regrowth is not None
         pods = [ev.PodObserved(item, launch, pod.view) for (item, launch), pod in self.pods.items()]
         self.rng.shuffle(pods)
         self.inbox = [first, *pods, ev.PodsListed()]
@@ -69,10 +84,10 @@ class World:
         """The engine takes what is in the inbox, or the first part of it."""
         count = self.rng.randint(1, len(self.inbox)) if self.inbox else 0
         events, self.inbox = self.inbox[:count], self.inbox[count:]
-        twin = copy.deepcopy(self.state) if check else None
+        twin_graph, twin = copy.deepcopy((self.graph, self.state)) if check else (None, None)
         commands = step(self.graph, self.state, events, self.now)
-        if twin is not None:
-            again = step(self.graph, twin, events, self.now)
+        if twin_graph is not None and twin is not None:
+            again = step(twin_graph, twin, events, self.now)
             assert [_frozen(command) for command in again] == [_frozen(command) for command in commands]
             assert encode(twin) == encode(self.state)
         self.todo += [command for command in commands if not isinstance(command, cmd.Publish)]
@@ -84,6 +99,9 @@ class World:
             self.status = encode(self.state)
         if isinstance(command, cmd.WakeAt):
             self.wake = command.when
+            return
+        if isinstance(command, cmd.StoreCache):
+            self.keep(command)
             return
         self.inbox.append(self.answer(command))
 
@@ -101,11 +119,15 @@ class World:
                 self.inbox.append(ev.PodGone(command.item, command.launch))
             return ev.PodDeleted(command.item, command.launch, gone=pod is None)
         if isinstance(command, cmd.ReadCommit):
-            return ev.CommitRead(command.item, self.commits.get(command.item), "sha256:00")
+            commit = self.commits.get(command.item)
+            made = graphs.made_of(commit.graph_inline) if commit is not None and commit.graph_inline else None
+            return ev.CommitRead(command.item, commit, "sha256:00", made)
         if isinstance(command, cmd.ReadError):
             return ev.ErrorRead(command.item, command.launch, self.errors.get(command.launch_id))
         if isinstance(command, cmd.CollectMap):
             return ev.CommitRead(command.item, self.collect(command), "sha256:00")
+        if isinstance(command, cmd.LookupCache):
+            return self.look_up(command)
         assert isinstance(command, cmd.KeepLog)
         return ev.LogKept(command.item, command.launch)
 
@@ -128,6 +150,38 @@ class World:
         if isinstance(command, cmd.ReadCommit | cmd.ReadError | cmd.LoadValue | cmd.CollectMap):
             return ev.StoreFailed(command, "Store", "503", True)
         return None
+
+    def look_up(self, command: cmd.LookupCache) -> ev.Event:
+        """Others have made some of the results, and are making some."""
+        item = command.item
+        luck = self.rng.random()
+        if luck < 0.2 and command.reserve:
+            return ev.CacheAnswered(item, ev.CacheOutcome.TAKEN, detail="another run")
+        if luck < 0.3:
+            return ev.CacheAnswered(item, ev.CacheOutcome.UNREACHABLE, detail="no answer in 5 s")
+        record = self.state.nodes[self.graph.by_path[item.node_path]]
+        place = Place(
+            self.graph.nodes[self.graph.by_path[item.node_path]],
+            record,
+            item.index or 0,
+            record.items[item.index or 0],
+        )
+        if luck < 0.6 and record.inputs is not None and self.plan(item, 0) == "ok":
+            made = Commit(inline=compute(item_inputs(place)), origin=ORIGIN_CACHE, origin_run="bold-crane")
+            return ev.CacheAnswered(item, ev.CacheOutcome.HIT, self.commits.setdefault(item, made))
+        if not command.reserve:
+            return ev.CacheAnswered(item, ev.CacheOutcome.MISS)
+        self.reserved[item] = command.key
+        return ev.CacheAnswered(item, ev.CacheOutcome.RESERVED)
+
+    def keep(self, command: cmd.StoreCache) -> None:
+        """What the cache is told is true."""
+        item = command.item
+        if command.what is cmd.Keep.RESULT:
+            assert self.commits[item].origin != ORIGIN_CACHE, "a hit is not kept again"
+            assert self.cached.setdefault(item, command.key) == command.key
+        if command.what is not cmd.Keep.RENEW:
+            self.reserved.pop(item, None)
 
     def create(self, command: cmd.CreatePod) -> ev.Event:
         """A pod, or the one that is there."""
@@ -178,11 +232,16 @@ class World:
         if fate == "user":
             return self.fail(uid, command, record)
         outputs = compute(command.inputs)
-        self.commits[item] = Commit(run_uid="uid-1", launch_id=command.launch_id, inline=outputs)
+        commit = self.commits[item] = Commit(run_uid="uid-1", launch_id=command.launch_id)
+        if command.task.startswith("d") and self.make is not None:
+            made = graphs.closure_of(self.make(item.node_path, command.inputs))
+            commit.graph_inline = made.SerializeToString(deterministic=True)
+        else:
+            commit.inline.CopyFrom(outputs)
         if fate == "silent":
             return PodView(uid, "Failed", exit_code=137)
         record.outcome = TerminationRecord.OUTCOME_COMMITTED
-        if self.rng.random() < 0.7:
+        if self.rng.random() < 0.7 and not commit.graph_inline:
             record.outputs.CopyFrom(outputs)
         return PodView(uid, "Succeeded", exit_code=0, record=record)
 

@@ -83,7 +83,7 @@ def test_a_chain_of_ten_thousand_nodes_is_admitted() -> None:
     assert state.phase is RunPhase.RUNNING
 
 
-@pytest.mark.parametrize("data", [b"", b"\x07abc", b"\x01not zlib"])
+@pytest.mark.parametrize("data", [b"", b"\x07abc", b"\x02not zlib"])
 def test_bytes_that_are_no_state(data: bytes) -> None:
     graph, _ = running_map(1)
     with pytest.raises(CodecError, match=r"version|damaged"):
@@ -98,7 +98,7 @@ def test_a_state_of_another_graph() -> None:
     assert decode(graph, encode(state), 0.0).phase is RunPhase.RUNNING
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(cut=st.integers(0, 200), flip=st.integers(0, 255))
 def test_damage_is_told_or_harmless(cut: int, flip: int) -> None:
     graph, state = running_map(20)
@@ -107,7 +107,7 @@ def test_damage_is_told_or_harmless(cut: int, flip: int) -> None:
     body[cut % len(body)] ^= flip
     # Anything but a CodecError fails the test.
     with contextlib.suppress(CodecError):
-        decode(graph, b"\x01" + zlib.compress(bytes(body)), 0.0)
+        decode(graph, encode(state)[:1] + zlib.compress(bytes(body)), 0.0)
 
 
 @given(st.lists(st.one_of(st.integers(0, 2**70), st.text(), st.none())))

@@ -6,13 +6,14 @@ from typing import Any
 
 import engine_graphs as graphs
 import pytest
-from engine_world import World, total
+from engine_world import Make, World, total
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from limosa_engine import Item
 from limosa_engine import events as ev
-from limosa_engine.phases import NODE_TERMINAL, RunPhase
+from limosa_engine.phases import NODE_TERMINAL, NodePhase, RunPhase
+from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 
 
 class Failed(Exception):
@@ -23,8 +24,42 @@ def draw_graph(rng: random.Random, depth: int = 0) -> dict[str, Any]:
     """A random graph in the notation of `graphs`."""
     workflows: dict[str, Any] = {}
     _draw_workflow(rng, "main", workflows, depth=0)
-    tasks = {f"t{retries}": {"inputs": {"x": ..., "y": 0}, "retries": retries} for retries in range(3)}
-    return {"tasks": tasks, "workflows": workflows}
+    return {"tasks": _tasks(), "workflows": workflows}
+
+
+def _tasks() -> dict[str, Any]:
+    caches: dict[str, dict[str, str]] = {
+        "t": {},
+        "d": {},
+        "c": {"cache": "plain"},
+        "s": {"cache": "serialize"},
+    }
+    return {
+        f"{kind}{retries}": {"inputs": {"x": ..., "y": 0}, "retries": retries, **cache}
+        for kind, cache in caches.items()
+        for retries in range(3)
+    }
+
+
+def make_graph(seed: int) -> Make:
+    """What dynamic tasks commit: as many nodes as the input says, and whatever a workflow may have."""
+
+    def make(path: str, inputs: LiteralMap) -> dict[str, Any]:
+        rng = random.Random(zlib.crc32(f"{seed}/{path}".encode()))
+        value = total(graphs.plain(inputs))
+        workflows: dict[str, Any] = {}
+        _draw_workflow(rng, "inner", workflows, depth=1 if "/" not in path else 2)
+        nodes: dict[str, Any] = {"w": {"workflow": "inner", "with": {"a": value}}}
+        for number in range(value % 4):
+            nodes[f"f{number}"] = {"task": f"t{number % 3}", "with": {"x": [value, "w.o0"]}}
+        workflows["main"] = {
+            "nodes": nodes,
+            "outputs": {"o0": f"{rng.choice(list(nodes))}.o0"},
+            "policy": rng.choice(["immediately", "after"]),
+        }
+        return {"tasks": _tasks(), "workflows": workflows}
+
+    return make
 
 
 def _draw_workflow(rng: random.Random, name: str, workflows: dict[str, Any], depth: int) -> None:
@@ -49,8 +84,9 @@ def _draw_node(
 ) -> tuple[dict[str, Any], str]:
     ints = [ref for ref, shape in shapes.items() if shape == "int"]
     lists = [ref for ref, shape in shapes.items() if shape == "list"]
-    task = f"t{rng.randint(0, 2)}"
-    kind = rng.choice(["task", "task", "map", "branch", "workflow"] if depth < 2 else ["task", "map"])
+    task = f"{rng.choice('ttcs')}{rng.randint(0, 2)}"
+    wide = ["task", "task", "map", "branch", "workflow", "dynamic"]
+    kind = rng.choice(wide if depth < 2 else ["task", "map"])
     if kind == "map":
         over: Any = rng.choice([*lists, [1, 2, 3], [5], []])
         body = {"map": task, "over": ["x"], "with": {"x": over, "y": rng.choice(ints)}}
@@ -66,19 +102,21 @@ def _draw_node(
         inner = f"{name}-{node_id}"
         _draw_workflow(rng, inner, workflows, depth + 1)
         return {"workflow": inner, "with": {"a": rng.choice(ints)}}, "int"
+    if kind == "dynamic":
+        return {"dynamic": f"d{rng.randint(0, 2)}", "with": {"x": rng.choice([*ints, *lists])}}, "int"
     return {"task": task, "with": {"x": rng.choice([*ints, *lists]), "y": rng.choice(ints)}}, "int"
 
 
 def _draw_child(rng: random.Random, node_id: str, ints: list[str]) -> dict[str, Any]:
-    return {node_id: {"task": f"t{rng.randint(0, 2)}", "with": {"x": rng.choice(ints)}}}
+    return {node_id: {"task": f"{rng.choice('ttcs')}{rng.randint(0, 2)}", "with": {"x": rng.choice(ints)}}}
 
 
 class Reference:
     """What a run comes to when nothing goes wrong but what the plan says."""
 
-    def __init__(self, spec: dict[str, Any], plan: Any) -> None:
-        self.spec, self.plan = spec, plan
-        self.items: set[Item] = set()
+    def __init__(self, spec: dict[str, Any], plan: Any, make: Make, items: set[Item] | None = None) -> None:
+        self.spec, self.plan, self.make = spec, plan, make
+        self.items: set[Item] = set() if items is None else items
 
     def workflow(self, name: str, inputs: dict[str, Any], prefix: str) -> dict[str, Any]:
         body = self.spec["workflows"][name]
@@ -98,12 +136,13 @@ class Reference:
         return {key: known[ref] for key, ref in body["outputs"].items()}
 
     def node(self, node: dict[str, Any], known: dict[str, Any], path: str) -> Any:
-        given = {
-            key: known.get(value, value) if isinstance(value, str) else value
-            for key, value in node["with"].items()
-        }
+        given = {key: _known(value, known) for key, value in node["with"].items()}
         if "task" in node:
             return self.item(node["task"], given, Item(path))
+        if "dynamic" in node:
+            self.item(node["dynamic"], given, Item(path))
+            spec = self.make(path, graphs.literals(given))
+            return Reference(spec, self.plan, self.make, self.items).workflow("main", {}, path + "/")["o0"]
         if "workflow" in node:
             return self.workflow(node["workflow"], given, path + "/")["o0"]
         if "map" in node:
@@ -143,6 +182,12 @@ class Reference:
         raise AssertionError("a plan without an end")
 
 
+def _known(value: Any, known: dict[str, Any]) -> Any:
+    if isinstance(value, list):
+        return [_known(item, known) for item in value]
+    return known.get(value, value) if isinstance(value, str) else value
+
+
 def _refs(node: Any) -> set[str]:
     if isinstance(node, dict):
         return {ref for value in node.values() for ref in _refs(value)}
@@ -167,17 +212,17 @@ def start(seed: int, trouble: float, **options: Any) -> tuple[World, Reference, 
     """A world for a seed, and what its run should come to (None: it fails)."""
     rng = random.Random(seed)
     spec = draw_graph(rng)
-    plan = make_plan(seed, trouble)
-    reference = Reference(spec, plan)
+    plan, make = make_plan(seed, trouble), make_graph(seed)
+    reference = Reference(spec, plan, make)
     try:
         expected = reference.workflow("main", {"a": 2}, "")
     except Failed:
         expected = None
     graph = graphs.build(spec, inputs={"a": 2}, live_pods=rng.choice([1, 3, 100]), **options)
-    return World(graph, plan, rng), reference, expected
+    return World(graph, plan, rng, make=make), reference, expected
 
 
-many = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 
 
 @many
@@ -200,6 +245,7 @@ def test_same_result_whatever_happens(seed: int, trouble: float) -> None:
     assert state.live == 0
     assert not world.pods
     _check_budgets(world)
+    _check_cache(world)
 
 
 @many
@@ -247,12 +293,28 @@ def test_another_claim_goes_on_from_the_commits(seed: int) -> None:
     before = dict(world.commits)
     rng = random.Random(seed)
     graph = graphs.build(draw_graph(rng), inputs={"a": 2}, epoch=(1, 2))
-    other = World(graph, world.plan, rng)
+    other = World(graph, world.plan, rng, make=world.make)
     other.commits.update(before)
     other.finish()
     assert other.state.outputs is not None
     assert graphs.plain(other.state.outputs) == expected
     assert not {item for item, _ in other.created} & set(before)
+
+
+def _check_cache(world: World) -> None:
+    """What was made is kept, and no reservation stays, unless a crash came between; then it runs out."""
+    if world.crashes:
+        return
+    made = {item for item, commit in world.commits.items() if not commit.origin and _succeeded(world, item)}
+    wanted = {item for item in made if world.graph.task_of(item).cache.enabled}
+    assert set(world.cached) == wanted
+    assert not world.reserved
+
+
+def _succeeded(world: World, item: Item) -> bool:
+    """Whether the run took the item's commit: one that was being ended does not."""
+    record = world.state.nodes[world.graph.by_path[item.node_path]]
+    return record.items[item.index or 0].phase is NodePhase.SUCCEEDED
 
 
 def _check_budgets(world: World) -> None:
@@ -263,18 +325,21 @@ def _check_budgets(world: World) -> None:
 
 
 def test_crashes_do_happen() -> None:
-    crashed = 0
+    crashed = regrown = 0
     for seed in range(30):
         world, _, _ = start(seed, 0.2)
         world.finish()
         crashed += world.crashes
+        regrown += world.regrowths
     assert crashed > 30
+    assert regrown > 30
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_without_faults_each_item_is_launched_once(seed: int) -> None:
     rng = random.Random(seed)
     graph = graphs.build(draw_graph(rng), inputs={"a": 2})
-    world = World(graph, lambda item, attempt: "ok", rng, faults=False)
+    world = World(graph, lambda item, attempt: "ok", rng, faults=False, make=make_graph(seed))
     world.finish()
-    assert sorted(world.created) == sorted((item, 0) for item in world.commits)
+    made = [item for item, commit in world.commits.items() if not commit.origin]
+    assert sorted(world.created) == sorted((item, 0) for item in made)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
-from limosa_idl.run.v1alpha1.run_pb2 import Epoch, RunSpec
+from limosa_idl.run.v1alpha1.run_pb2 import CACHE_MODE_OVERWRITE, Epoch, ParentRun, RunSpec
 from limosa_model import layout, manifest, names, values
 from limosa_model.digests import serialize, sha256_hex
 from limosa_model.quantity import QuantityError, parse_quantity
@@ -111,6 +111,25 @@ def test_a_run_comes_back_from_its_manifest():
     assert manifest.from_manifest(manifest.to_manifest(SPEC, EPOCH)) == (SPEC, EPOCH)
 
 
+def test_what_most_runs_leave_at_its_default_comes_back_too():
+    spec = RunSpec()
+    spec.CopyFrom(SPEC)
+    spec.version, spec.priority, spec.max_parallelism = "v7", -3, 5
+    spec.cache_mode = CACHE_MODE_OVERWRITE
+    spec.parent.CopyFrom(ParentRun(run_uid="p-1", run_name="calm-owl", node_path="n1/n2", depth=2))
+    assert manifest.from_manifest(manifest.to_manifest(spec, EPOCH)) == (spec, EPOCH)
+
+
+def test_a_child_run_has_the_same_name_and_uid_on_every_computation():
+    name = names.child_run_name("calm-heron-4f2a", "uid-1", "n0/n1")
+    assert name == names.child_run_name("calm-heron-4f2a", "uid-1", "n0/n1")
+    assert name != names.child_run_name("calm-heron-4f2a", "uid-1", "n0/n2")
+    assert names.child_run_uid("uid-1", "n0") != names.child_run_uid("uid-2", "n0")
+    for _ in range(6):
+        name = names.child_run_name(name, "uid-1", "n0")
+        assert names.check_name("run", name) is None
+
+
 def test_a_local_manifest_takes_the_objects_uid():
     built = manifest.to_local_manifest(SPEC)
     assert manifest.is_local(built)
@@ -127,6 +146,7 @@ def test_a_local_manifest_takes_the_objects_uid():
         ("closure", base64.b64encode(gzip.compress(b"other", mtime=0)).decode(), "spec.closureDigest: says"),
         ("inputs", base64.b64encode(b"\xff\xff").decode(), "spec.inputs: is not a LiteralMap"),
         ("epoch", "x", "spec.epoch: is not {generation, number}"),
+        ("cacheMode", "SOMETIMES", "spec: version, priority, cacheMode"),
     ],
 )
 def test_an_edited_manifest_is_refused_by_field(field, value, message):

@@ -130,6 +130,8 @@ class Stage:
     def __init__(self, folder: Path, closure: Closure | None = None) -> None:
         self.cluster, self.pods, self.snapshots = FakeCluster(), PodIndex(), Snapshots()
         self.gone: list[str] = []
+        self.told = 0
+        """How often there were news for admin."""
         services = Services(
             settings=OperatorSettings(status_interval_seconds=0.0, status_bytes_per_second=10**9),
             engine=EngineSettings(system_backoff=0.0, rejected_backoff=0.0),
@@ -146,7 +148,10 @@ class Stage:
         self.services = services
         self.manifest = manifest(closure or chain(1))
         self.cluster.run = self.manifest
-        self.driver = RunDriver(self.manifest, services, self.pods, self.gone.append)
+        self.driver = RunDriver(self.manifest, services, self.pods, self.gone.append, self.tell)
+
+    def tell(self) -> None:
+        self.told += 1
 
     async def start(self) -> None:
         self.driver.start()
@@ -277,12 +282,30 @@ async def test_a_restart_goes_on_from_the_status(stage: Stage, tmp_path: Path) -
     again["status"] = stage.cluster.status
     for pod in stage.cluster.pods.values():
         stage.pods.observe(pod)
-    stage.driver = RunDriver(again, stage.services, stage.pods, stage.gone.append)
+    stage.driver = RunDriver(again, stage.services, stage.pods, stage.gone.append, stage.tell)
     await stage.start()
     assert stage.cluster.writes.count("create 0") == 1
     await stage.end_pod()
     assert stage.cluster.status is not None
     assert stage.cluster.status["phase"] == "SUCCEEDED"
+
+
+async def test_a_run_that_parks_gives_its_slot_back_at_once_and_shows_it(tmp_path: Path) -> None:
+    closure = chain(1)
+    closure.tasks[0].retry.backoff.seconds = 3600
+    stage = Stage(tmp_path, closure)
+    await stage.start()
+    assert stage.driver.holds_slot
+    await stage.end_pod(exit_code=1, committed=False)
+    assert (stage.driver.phase, stage.driver.holds_slot, stage.told) == ("PARKED", False, 1)
+    assert stage.cluster.status is not None
+    assert stage.cluster.status["phase"] == "PARKED"
+    stage.driver.close()
+    parked = {**stage.manifest, "status": stage.cluster.status}
+    again = RunDriver(parked, stage.services, stage.pods, stage.gone.append, stage.tell)
+    assert not again.holds_slot
+    assert not again.over
+    again.close()
 
 
 async def test_a_bug_fails_its_run_with_the_story(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,7 +334,7 @@ async def test_a_pod_of_that_name_with_other_inputs_quarantines_the_run(stage: S
     await stage.start()
     (pod,) = stage.cluster.pods.values()
     pod["metadata"]["annotations"]["limosa.dev/input-digest"] = "sha256:other"
-    fresh = RunDriver(stage.manifest, stage.services, PodIndex(), stage.gone.append)
+    fresh = RunDriver(stage.manifest, stage.services, PodIndex(), stage.gone.append, stage.tell)
     fresh.start()
     await settle()
     assert stage.cluster.status is not None
@@ -321,7 +344,7 @@ async def test_a_pod_of_that_name_with_other_inputs_quarantines_the_run(stage: S
 async def test_a_pod_of_that_very_launch_is_taken_as_made(stage: Stage) -> None:
     await stage.start()
     stage.driver.close()
-    stage.driver = RunDriver(stage.manifest, stage.services, stage.pods, stage.gone.append)
+    stage.driver = RunDriver(stage.manifest, stage.services, stage.pods, stage.gone.append, stage.tell)
     await stage.start()
     await stage.end_pod()
     assert stage.cluster.status is not None
@@ -334,7 +357,7 @@ async def test_a_pod_left_by_an_earlier_object_is_removed_and_made_anew(stage: S
     stage.driver.close()
     (pod,) = stage.cluster.pods.values()
     pod["metadata"]["ownerReferences"][0]["uid"] = "an-earlier-object"
-    stage.driver = RunDriver(stage.manifest, stage.services, stage.pods, stage.gone.append)
+    stage.driver = RunDriver(stage.manifest, stage.services, stage.pods, stage.gone.append, stage.tell)
     await stage.start()
     assert stage.cluster.writes.count("delete") == 1
 
@@ -387,7 +410,7 @@ async def test_a_run_that_is_over_only_loses_its_pods(stage: Stage) -> None:
         stage.pods.observe(pod)
     over = copy.deepcopy(stage.manifest)
     over["status"] = {"phase": "SUCCEEDED", "observedUid": "object-uid"}
-    RunDriver(over, stage.services, stage.pods, stage.gone.append).start()
+    RunDriver(over, stage.services, stage.pods, stage.gone.append, stage.tell).start()
     await settle()
     assert stage.cluster.pods == {}
     assert stage.cluster.writes[-1] == "delete"
@@ -403,7 +426,7 @@ async def test_an_end_that_admin_may_not_know_is_told_again(stage: Stage) -> Non
     key = commit_key(run_prefix("demo", "development", "calm-heron", "run-uid"), "n0", None)
     await stage.services.store.call(lambda store: store.put(key, serialize(commit)))
     stage.snapshots.clear()
-    RunDriver(over, stage.services, stage.pods, stage.gone.append).start()
+    RunDriver(over, stage.services, stage.pods, stage.gone.append, stage.tell).start()
     await settle()
     assert phases(stage) == [5]
     assert stage.snapshots[-1].run.outputs.literals["o0"] == integer(7)
@@ -413,7 +436,7 @@ async def test_an_end_that_the_operator_made_is_told_again(stage: Stage) -> None
     over = copy.deepcopy(stage.manifest)
     failure = {"kind": "SYSTEM", "code": "Internal", "message": "a bug"}
     over["status"] = {"phase": "FAILED", "failure": failure, "finishedAt": "2026-01-01T00:00:00Z"}
-    RunDriver(over, stage.services, stage.pods, stage.gone.append).start()
+    RunDriver(over, stage.services, stage.pods, stage.gone.append, stage.tell).start()
     await settle()
     (told,) = stage.snapshots
     assert (told.run.phase, told.run.failure.code, told.epoch.number) == (6, "Internal", 1)

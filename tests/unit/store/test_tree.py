@@ -29,7 +29,7 @@ def put(tree: ObjectTree, key: str, data: bytes, *, replace: bool = True) -> boo
     return published is not None
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(KEYS, st.binary(max_size=4)), max_size=12), st.data())
 def test_a_tree_is_a_sorted_dictionary(
     tmp_path: Path, writes: list[tuple[str, bytes]], data: st.DataObject

@@ -1356,6 +1356,7 @@ class SyncRequest(google.protobuf.message.Message):
     RUNS_FIELD_NUMBER: builtins.int
     WAIT_MS_FIELD_NUMBER: builtins.int
     NAMESPACES_FIELD_NUMBER: builtins.int
+    SLOTS_FIELD_NUMBER: builtins.int
     cluster_uid: builtins.str
     """uid of namespace kube-system."""
     cluster_name: builtins.str
@@ -1364,6 +1365,8 @@ class SyncRequest(google.protobuf.message.Message):
     """Further runs the operator can take; 0 drains."""
     wait_ms: builtins.int
     """Longest wait for something new, at most 20,000 ms."""
+    slots: builtins.int
+    """Runs it holds at a time, and as many child runs of each depth; 0: as many child runs as there are."""
     @property
     def runs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RunReport]: ...
     @property
@@ -1379,8 +1382,9 @@ class SyncRequest(google.protobuf.message.Message):
         runs: collections.abc.Iterable[global___RunReport] | None = ...,
         wait_ms: builtins.int = ...,
         namespaces: collections.abc.Iterable[builtins.str] | None = ...,
+        slots: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["cluster_name", b"cluster_name", "cluster_uid", b"cluster_uid", "free_slots", b"free_slots", "namespaces", b"namespaces", "runs", b"runs", "wait_ms", b"wait_ms"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cluster_name", b"cluster_name", "cluster_uid", b"cluster_uid", "free_slots", b"free_slots", "namespaces", b"namespaces", "runs", b"runs", "slots", b"slots", "wait_ms", b"wait_ms"]) -> None: ...
 
 global___SyncRequest = SyncRequest
 
@@ -1491,6 +1495,7 @@ class LookupCacheRequest(google.protobuf.message.Message):
         TASK_FIELD_NUMBER: builtins.int
         KEY_FIELD_NUMBER: builtins.int
         RESERVE_FIELD_NUMBER: builtins.int
+        GONE_URI_FIELD_NUMBER: builtins.int
         run_uid: builtins.str
         node_path: builtins.str
         index: builtins.int
@@ -1499,6 +1504,8 @@ class LookupCacheRequest(google.protobuf.message.Message):
         key: builtins.str
         reserve: builtins.bool
         """Reserve the key where there is no result."""
+        gone_uri: builtins.str
+        """The result at this URI is gone, or some of its data is: forget it before answering."""
         def __init__(
             self,
             *,
@@ -1508,9 +1515,10 @@ class LookupCacheRequest(google.protobuf.message.Message):
             task: builtins.str = ...,
             key: builtins.str = ...,
             reserve: builtins.bool = ...,
+            gone_uri: builtins.str = ...,
         ) -> None: ...
         def HasField(self, field_name: typing.Literal["_index", b"_index", "index", b"index"]) -> builtins.bool: ...
-        def ClearField(self, field_name: typing.Literal["_index", b"_index", "index", b"index", "key", b"key", "node_path", b"node_path", "reserve", b"reserve", "run_uid", b"run_uid", "task", b"task"]) -> None: ...
+        def ClearField(self, field_name: typing.Literal["_index", b"_index", "gone_uri", b"gone_uri", "index", b"index", "key", b"key", "node_path", b"node_path", "reserve", b"reserve", "run_uid", b"run_uid", "task", b"task"]) -> None: ...
         def WhichOneof(self, oneof_group: typing.Literal["_index", b"_index"]) -> typing.Literal["index"] | None: ...
 
     CLUSTER_UID_FIELD_NUMBER: builtins.int
@@ -1617,7 +1625,7 @@ class StoreCacheRequest(google.protobuf.message.Message):
         key: builtins.str
         cache_version: builtins.str
         commit_uri: builtins.str
-        """Where the commit lies; empty: only renew or give up the reservation."""
+        """Where the node item's commit lies; empty: only renew or give up the reservation."""
         renew: builtins.bool
         """Without a commit: true renews, false gives up."""
         overwrite: builtins.bool
@@ -1685,15 +1693,22 @@ class LaunchChildrenRequest(google.protobuf.message.Message):
         TARGET_FIELD_NUMBER: builtins.int
         INPUTS_FIELD_NUMBER: builtins.int
         ABORT_FIELD_NUMBER: builtins.int
+        EPOCH_FIELD_NUMBER: builtins.int
         run_uid: builtins.str
         """The parent and its node."""
         node_path: builtins.str
         abort: builtins.bool
-        """End it, if it is there."""
+        """End it, if it is there; it is not made then."""
         @property
-        def target(self) -> global___EntityId: ...
+        def target(self) -> global___EntityId:
+            """Absent: only look at it. Project and domain are the parent's; an empty version is the parent's."""
+
         @property
         def inputs(self) -> limosa_idl.core.v1alpha1.literal_pb2.LiteralMap: ...
+        @property
+        def epoch(self) -> limosa_idl.run.v1alpha1.run_pb2.Epoch:
+            """The claim under which the operator works on the parent."""
+
         def __init__(
             self,
             *,
@@ -1702,9 +1717,10 @@ class LaunchChildrenRequest(google.protobuf.message.Message):
             target: global___EntityId | None = ...,
             inputs: limosa_idl.core.v1alpha1.literal_pb2.LiteralMap | None = ...,
             abort: builtins.bool = ...,
+            epoch: limosa_idl.run.v1alpha1.run_pb2.Epoch | None = ...,
         ) -> None: ...
-        def HasField(self, field_name: typing.Literal["inputs", b"inputs", "target", b"target"]) -> builtins.bool: ...
-        def ClearField(self, field_name: typing.Literal["abort", b"abort", "inputs", b"inputs", "node_path", b"node_path", "run_uid", b"run_uid", "target", b"target"]) -> None: ...
+        def HasField(self, field_name: typing.Literal["epoch", b"epoch", "inputs", b"inputs", "target", b"target"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["abort", b"abort", "epoch", b"epoch", "inputs", b"inputs", "node_path", b"node_path", "run_uid", b"run_uid", "target", b"target"]) -> None: ...
 
     CLUSTER_UID_FIELD_NUMBER: builtins.int
     CHILDREN_FIELD_NUMBER: builtins.int
@@ -1739,7 +1755,7 @@ class LaunchChildrenResponse(google.protobuf.message.Message):
         def state(self) -> limosa_idl.run.v1alpha1.run_pb2.RunState: ...
         @property
         def failure(self) -> limosa_idl.core.v1alpha1.failure_pb2.Failure:
-            """Set where the child cannot be made or does not exist."""
+            """Set where the child cannot be made or does not exist. Retryable: ask again, with a target."""
 
         def __init__(
             self,

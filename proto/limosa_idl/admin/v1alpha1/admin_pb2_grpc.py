@@ -632,6 +632,104 @@ class TransferService(object):
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 
 
+class CacheServiceStub(object):
+    """Results that later runs use in place of launches.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.ListCache = channel.unary_unary(
+                '/limosa_idl.admin.v1alpha1.CacheService/ListCache',
+                request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.ListCacheRequest.SerializeToString,
+                response_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.ListCacheResponse.FromString,
+                )
+        self.InvalidateCache = channel.unary_unary(
+                '/limosa_idl.admin.v1alpha1.CacheService/InvalidateCache',
+                request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.InvalidateCacheRequest.SerializeToString,
+                response_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.InvalidateCacheResponse.FromString,
+                )
+
+
+class CacheServiceServicer(object):
+    """Results that later runs use in place of launches.
+    """
+
+    def ListCache(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def InvalidateCache(self, request, context):
+        """Forgets results, and who is making them; what they are results of stays.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_CacheServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'ListCache': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCache,
+                    request_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.ListCacheRequest.FromString,
+                    response_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.ListCacheResponse.SerializeToString,
+            ),
+            'InvalidateCache': grpc.unary_unary_rpc_method_handler(
+                    servicer.InvalidateCache,
+                    request_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.InvalidateCacheRequest.FromString,
+                    response_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.InvalidateCacheResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'limosa_idl.admin.v1alpha1.CacheService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+
+
+ # This class is part of an EXPERIMENTAL API.
+class CacheService(object):
+    """Results that later runs use in place of launches.
+    """
+
+    @staticmethod
+    def ListCache(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/limosa_idl.admin.v1alpha1.CacheService/ListCache',
+            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.ListCacheRequest.SerializeToString,
+            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.ListCacheResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def InvalidateCache(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/limosa_idl.admin.v1alpha1.CacheService/InvalidateCache',
+            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.InvalidateCacheRequest.SerializeToString,
+            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.InvalidateCacheResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+
 class OperatorServiceStub(object):
     """What operators call.
     """
@@ -652,6 +750,21 @@ class OperatorServiceStub(object):
                 request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.PublishRequest.SerializeToString,
                 response_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.PublishResponse.FromString,
                 )
+        self.LaunchChildren = channel.unary_unary(
+                '/limosa_idl.admin.v1alpha1.OperatorService/LaunchChildren',
+                request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.LaunchChildrenRequest.SerializeToString,
+                response_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.LaunchChildrenResponse.FromString,
+                )
+        self.LookupCache = channel.unary_unary(
+                '/limosa_idl.admin.v1alpha1.OperatorService/LookupCache',
+                request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.LookupCacheRequest.SerializeToString,
+                response_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.LookupCacheResponse.FromString,
+                )
+        self.StoreCache = channel.unary_unary(
+                '/limosa_idl.admin.v1alpha1.OperatorService/StoreCache',
+                request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.StoreCacheRequest.SerializeToString,
+                response_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.StoreCacheResponse.FromString,
+                )
 
 
 class OperatorServiceServicer(object):
@@ -671,6 +784,27 @@ class OperatorServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LaunchChildren(self, request, context):
+        """Level-based and idempotent: sees to it that child runs exist, or are being ended, and says how far they are.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LookupCache(self, request, context):
+        """Who has a result, or makes it. Of at most 500 node items.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StoreCache(self, request, context):
+        """Results, and reservations renewed or given up. At most 500. Saying it twice is the same as once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OperatorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -683,6 +817,21 @@ def add_OperatorServiceServicer_to_server(servicer, server):
                     servicer.Publish,
                     request_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.PublishRequest.FromString,
                     response_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.PublishResponse.SerializeToString,
+            ),
+            'LaunchChildren': grpc.unary_unary_rpc_method_handler(
+                    servicer.LaunchChildren,
+                    request_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.LaunchChildrenRequest.FromString,
+                    response_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.LaunchChildrenResponse.SerializeToString,
+            ),
+            'LookupCache': grpc.unary_unary_rpc_method_handler(
+                    servicer.LookupCache,
+                    request_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.LookupCacheRequest.FromString,
+                    response_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.LookupCacheResponse.SerializeToString,
+            ),
+            'StoreCache': grpc.unary_unary_rpc_method_handler(
+                    servicer.StoreCache,
+                    request_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.StoreCacheRequest.FromString,
+                    response_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.StoreCacheResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -726,5 +875,56 @@ class OperatorService(object):
         return grpc.experimental.unary_unary(request, target, '/limosa_idl.admin.v1alpha1.OperatorService/Publish',
             limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.PublishRequest.SerializeToString,
             limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.PublishResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def LaunchChildren(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/limosa_idl.admin.v1alpha1.OperatorService/LaunchChildren',
+            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.LaunchChildrenRequest.SerializeToString,
+            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.LaunchChildrenResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def LookupCache(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/limosa_idl.admin.v1alpha1.OperatorService/LookupCache',
+            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.LookupCacheRequest.SerializeToString,
+            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.LookupCacheResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def StoreCache(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/limosa_idl.admin.v1alpha1.OperatorService/StoreCache',
+            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.StoreCacheRequest.SerializeToString,
+            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.StoreCacheResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)

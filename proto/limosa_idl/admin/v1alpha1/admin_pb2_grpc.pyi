@@ -346,6 +346,55 @@ class TransferServiceServicer(metaclass=abc.ABCMeta):
 
 def add_TransferServiceServicer_to_server(servicer: TransferServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
 
+class CacheServiceStub:
+    """Results that later runs use in place of launches."""
+
+    def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
+    ListCache: grpc.UnaryUnaryMultiCallable[
+        limosa_idl.admin.v1alpha1.admin_pb2.ListCacheRequest,
+        limosa_idl.admin.v1alpha1.admin_pb2.ListCacheResponse,
+    ]
+
+    InvalidateCache: grpc.UnaryUnaryMultiCallable[
+        limosa_idl.admin.v1alpha1.admin_pb2.InvalidateCacheRequest,
+        limosa_idl.admin.v1alpha1.admin_pb2.InvalidateCacheResponse,
+    ]
+    """Forgets results, and who is making them; what they are results of stays."""
+
+class CacheServiceAsyncStub:
+    """Results that later runs use in place of launches."""
+
+    ListCache: grpc.aio.UnaryUnaryMultiCallable[
+        limosa_idl.admin.v1alpha1.admin_pb2.ListCacheRequest,
+        limosa_idl.admin.v1alpha1.admin_pb2.ListCacheResponse,
+    ]
+
+    InvalidateCache: grpc.aio.UnaryUnaryMultiCallable[
+        limosa_idl.admin.v1alpha1.admin_pb2.InvalidateCacheRequest,
+        limosa_idl.admin.v1alpha1.admin_pb2.InvalidateCacheResponse,
+    ]
+    """Forgets results, and who is making them; what they are results of stays."""
+
+class CacheServiceServicer(metaclass=abc.ABCMeta):
+    """Results that later runs use in place of launches."""
+
+    @abc.abstractmethod
+    def ListCache(
+        self,
+        request: limosa_idl.admin.v1alpha1.admin_pb2.ListCacheRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[limosa_idl.admin.v1alpha1.admin_pb2.ListCacheResponse, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.admin_pb2.ListCacheResponse]]: ...
+
+    @abc.abstractmethod
+    def InvalidateCache(
+        self,
+        request: limosa_idl.admin.v1alpha1.admin_pb2.InvalidateCacheRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[limosa_idl.admin.v1alpha1.admin_pb2.InvalidateCacheResponse, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.admin_pb2.InvalidateCacheResponse]]:
+        """Forgets results, and who is making them; what they are results of stays."""
+
+def add_CacheServiceServicer_to_server(servicer: CacheServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
+
 class OperatorServiceStub:
     """What operators call."""
 
@@ -361,6 +410,24 @@ class OperatorServiceStub:
         limosa_idl.admin.v1alpha1.admin_pb2.PublishResponse,
     ]
 
+    LaunchChildren: grpc.UnaryUnaryMultiCallable[
+        limosa_idl.admin.v1alpha1.admin_pb2.LaunchChildrenRequest,
+        limosa_idl.admin.v1alpha1.admin_pb2.LaunchChildrenResponse,
+    ]
+    """Level-based and idempotent: sees to it that child runs exist, or are being ended, and says how far they are."""
+
+    LookupCache: grpc.UnaryUnaryMultiCallable[
+        limosa_idl.admin.v1alpha1.admin_pb2.LookupCacheRequest,
+        limosa_idl.admin.v1alpha1.admin_pb2.LookupCacheResponse,
+    ]
+    """Who has a result, or makes it. Of at most 500 node items."""
+
+    StoreCache: grpc.UnaryUnaryMultiCallable[
+        limosa_idl.admin.v1alpha1.admin_pb2.StoreCacheRequest,
+        limosa_idl.admin.v1alpha1.admin_pb2.StoreCacheResponse,
+    ]
+    """Results, and reservations renewed or given up. At most 500. Saying it twice is the same as once."""
+
 class OperatorServiceAsyncStub:
     """What operators call."""
 
@@ -374,6 +441,24 @@ class OperatorServiceAsyncStub:
         limosa_idl.admin.v1alpha1.admin_pb2.PublishRequest,
         limosa_idl.admin.v1alpha1.admin_pb2.PublishResponse,
     ]
+
+    LaunchChildren: grpc.aio.UnaryUnaryMultiCallable[
+        limosa_idl.admin.v1alpha1.admin_pb2.LaunchChildrenRequest,
+        limosa_idl.admin.v1alpha1.admin_pb2.LaunchChildrenResponse,
+    ]
+    """Level-based and idempotent: sees to it that child runs exist, or are being ended, and says how far they are."""
+
+    LookupCache: grpc.aio.UnaryUnaryMultiCallable[
+        limosa_idl.admin.v1alpha1.admin_pb2.LookupCacheRequest,
+        limosa_idl.admin.v1alpha1.admin_pb2.LookupCacheResponse,
+    ]
+    """Who has a result, or makes it. Of at most 500 node items."""
+
+    StoreCache: grpc.aio.UnaryUnaryMultiCallable[
+        limosa_idl.admin.v1alpha1.admin_pb2.StoreCacheRequest,
+        limosa_idl.admin.v1alpha1.admin_pb2.StoreCacheResponse,
+    ]
+    """Results, and reservations renewed or given up. At most 500. Saying it twice is the same as once."""
 
 class OperatorServiceServicer(metaclass=abc.ABCMeta):
     """What operators call."""
@@ -392,5 +477,29 @@ class OperatorServiceServicer(metaclass=abc.ABCMeta):
         request: limosa_idl.admin.v1alpha1.admin_pb2.PublishRequest,
         context: _ServicerContext,
     ) -> typing.Union[limosa_idl.admin.v1alpha1.admin_pb2.PublishResponse, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.admin_pb2.PublishResponse]]: ...
+
+    @abc.abstractmethod
+    def LaunchChildren(
+        self,
+        request: limosa_idl.admin.v1alpha1.admin_pb2.LaunchChildrenRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[limosa_idl.admin.v1alpha1.admin_pb2.LaunchChildrenResponse, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.admin_pb2.LaunchChildrenResponse]]:
+        """Level-based and idempotent: sees to it that child runs exist, or are being ended, and says how far they are."""
+
+    @abc.abstractmethod
+    def LookupCache(
+        self,
+        request: limosa_idl.admin.v1alpha1.admin_pb2.LookupCacheRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[limosa_idl.admin.v1alpha1.admin_pb2.LookupCacheResponse, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.admin_pb2.LookupCacheResponse]]:
+        """Who has a result, or makes it. Of at most 500 node items."""
+
+    @abc.abstractmethod
+    def StoreCache(
+        self,
+        request: limosa_idl.admin.v1alpha1.admin_pb2.StoreCacheRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[limosa_idl.admin.v1alpha1.admin_pb2.StoreCacheResponse, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.admin_pb2.StoreCacheResponse]]:
+        """Results, and reservations renewed or given up. At most 500. Saying it twice is the same as once."""
 
 def add_OperatorServiceServicer_to_server(servicer: OperatorServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -280,8 +280,8 @@ class RunSpec(google.protobuf.message.Message):
         """Absent for runs that no other run made."""
 
     @property
-    def reuse(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Reuse]:
-        """Results of an earlier run that stand in for launches; see Reuse."""
+    def reuse(self) -> global___Reuse:
+        """Present where the run goes on from an earlier one."""
 
     def __init__(
         self,
@@ -299,10 +299,10 @@ class RunSpec(google.protobuf.message.Message):
         priority: builtins.int = ...,
         parent: global___ParentRun | None = ...,
         cache_mode: global___CacheMode.ValueType = ...,
-        reuse: collections.abc.Iterable[global___Reuse] | None = ...,
+        reuse: global___Reuse | None = ...,
         max_parallelism: builtins.int = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["inputs", b"inputs", "parent", b"parent"]) -> builtins.bool: ...
+    def HasField(self, field_name: typing.Literal["inputs", b"inputs", "parent", b"parent", "reuse", b"reuse"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["annotations", b"annotations", "cache_mode", b"cache_mode", "closure", b"closure", "closure_digest", b"closure_digest", "domain", b"domain", "inputs", b"inputs", "labels", b"labels", "max_parallelism", b"max_parallelism", "name", b"name", "parent", b"parent", "priority", b"priority", "project", b"project", "reuse", b"reuse", "run_uid", b"run_uid", "version", b"version"]) -> None: ...
 
 global___RunSpec = RunSpec
@@ -336,31 +336,31 @@ global___ParentRun = ParentRun
 
 @typing.final
 class Reuse(google.protobuf.message.Message):
-    """A commit of an earlier run that becomes the commit of a node item of this one instead of a launch."""
+    """An earlier run whose commits stand in for launches: the commit of a node item of equal path and inputs becomes the
+    commit of this run's.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    NODE_PATH_FIELD_NUMBER: builtins.int
-    INDEX_FIELD_NUMBER: builtins.int
     RUN_PREFIX_FIELD_NUMBER: builtins.int
-    INPUT_DIGEST_FIELD_NUMBER: builtins.int
-    node_path: builtins.str
-    index: builtins.int
+    RUN_NAME_FIELD_NUMBER: builtins.int
+    EXCEPT_NODES_FIELD_NUMBER: builtins.int
     run_prefix: builtins.str
-    """Key prefix of the run whose commit it is, of the same project and domain."""
-    input_digest: builtins.str
-    """It counts only if the node item's inputs have this digest; "sha256:<hex>"."""
+    """Key prefix of that run, of the same project and domain."""
+    run_name: builtins.str
+    """For people."""
+    @property
+    def except_nodes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Nodes that are launched all the same, with everything inside them."""
+
     def __init__(
         self,
         *,
-        node_path: builtins.str = ...,
-        index: builtins.int | None = ...,
         run_prefix: builtins.str = ...,
-        input_digest: builtins.str = ...,
+        run_name: builtins.str = ...,
+        except_nodes: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_index", b"_index", "index", b"index"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_index", b"_index", "index", b"index", "input_digest", b"input_digest", "node_path", b"node_path", "run_prefix", b"run_prefix"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["_index", b"_index"]) -> typing.Literal["index"] | None: ...
+    def ClearField(self, field_name: typing.Literal["except_nodes", b"except_nodes", "run_name", b"run_name", "run_prefix", b"run_prefix"]) -> None: ...
 
 global___Reuse = Reuse
 

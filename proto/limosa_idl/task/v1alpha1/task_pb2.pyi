@@ -226,20 +226,26 @@ class PythonTask(google.protobuf.message.Message):
     LOADER_FIELD_NUMBER: builtins.int
     BUNDLE_DIGEST_FIELD_NUMBER: builtins.int
     PYTHON_VERSION_FIELD_NUMBER: builtins.int
+    FUNCTION_DIGEST_FIELD_NUMBER: builtins.int
     loader: builtins.str
     """"module:attribute", relative to the source root."""
     bundle_digest: builtins.str
     """sha256 (hex) of the uncompressed code bundle; empty where the image has the code."""
     python_version: builtins.str
     """"3.11": the minor version the code was compiled under; a pod with another one refuses."""
+    function_digest: builtins.str
+    """sha256 (hex) of the function's own instructions, names and constants; empty where it is not known. Tells whether the
+    function changed when its bundle did. For people only: no rule reads it.
+    """
     def __init__(
         self,
         *,
         loader: builtins.str = ...,
         bundle_digest: builtins.str = ...,
         python_version: builtins.str = ...,
+        function_digest: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["bundle_digest", b"bundle_digest", "loader", b"loader", "python_version", b"python_version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["bundle_digest", b"bundle_digest", "function_digest", b"function_digest", "loader", b"loader", "python_version", b"python_version"]) -> None: ...
 
 global___PythonTask = PythonTask
 

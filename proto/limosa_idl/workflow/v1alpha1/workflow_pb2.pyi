@@ -941,11 +941,16 @@ class LaunchPlanSpec(google.protobuf.message.Message):
     LABELS_FIELD_NUMBER: builtins.int
     ANNOTATIONS_FIELD_NUMBER: builtins.int
     SOURCE_FIELD_NUMBER: builtins.int
+    MAX_ACTIVE_RUNS_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Unique within a project, domain and version."""
     workflow: builtins.str
     """Name of the workflow."""
     description: builtins.str
+    max_active_runs: builtins.int
+    """Most runs of it under way at a time, over all versions, in its project and domain; further ones wait. Runs that are
+    PARKED do not count. 0: no limit.
+    """
     @property
     def default_inputs(self) -> limosa_idl.core.v1alpha1.literal_pb2.LiteralMap:
         """Used where the caller gives none."""
@@ -971,8 +976,9 @@ class LaunchPlanSpec(google.protobuf.message.Message):
         labels: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
         annotations: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
         source: limosa_idl.core.v1alpha1.interface_pb2.SourceLocation | None = ...,
+        max_active_runs: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["default_inputs", b"default_inputs", "fixed_inputs", b"fixed_inputs", "source", b"source"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["annotations", b"annotations", "default_inputs", b"default_inputs", "description", b"description", "fixed_inputs", b"fixed_inputs", "labels", b"labels", "name", b"name", "source", b"source", "workflow", b"workflow"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["annotations", b"annotations", "default_inputs", b"default_inputs", "description", b"description", "fixed_inputs", b"fixed_inputs", "labels", b"labels", "max_active_runs", b"max_active_runs", "name", b"name", "source", b"source", "workflow", b"workflow"]) -> None: ...
 
 global___LaunchPlanSpec = LaunchPlanSpec

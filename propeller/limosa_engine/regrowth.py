@@ -1,0 +1,47 @@
+"""What a decoded state still waits for: graphs of dynamic nodes, in whose terms the rest of it is written."""
+
+import dataclasses
+from collections import deque
+from typing import Any
+
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure
+
+DIGEST_BYTES = 16
+"""Bytes of a graph's sha256 that a state keeps: enough to tell that another one is read."""
+
+
+def short_digest(digest: str) -> bytes:
+    """What a state keeps of a digest "sha256:<hex>"."""
+    return bytes.fromhex(digest.rpartition(":")[2])[:DIGEST_BYTES].ljust(DIGEST_BYTES, b"\0")
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """The encoded records of the nodes that one graph brought."""
+
+    owner: int
+    """Number of the dynamic node."""
+    digest: bytes
+    """`short_digest` of the serialised graph."""
+    nodes: int
+    data: bytes
+
+
+@dataclasses.dataclass
+class Regrowth:
+    """The part of a state that cannot be understood before its graphs are read."""
+
+    encoded: bytes
+    """The whole state: what it is encoded as until then."""
+    codes: list[tuple[int, str]]
+    """Its table of failures: kind and code."""
+    sections: deque[Section]
+    """In the order of growth; the first is the next one to be taken."""
+    unseen: set[tuple[int, int]]
+    """(node, position) of running items whose launch's pod had not been seen."""
+    asked: set[int] = dataclasses.field(default_factory=set)
+    """Dynamic nodes whose commit was asked for."""
+    read: dict[int, Closure] = dataclasses.field(default_factory=dict)
+    """Graphs that were read and whose turn has not come."""
+    events: list[Any] = dataclasses.field(default_factory=list)
+    """What happened meanwhile, in order."""

@@ -1,0 +1,181 @@
+"""A remote node's exact inputs and code, run here: what `limosa replay` does."""
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from limosa.bundle.errors import BundleError
+from limosa.bundle.extraction import unpack
+from limosa.cli.console import say
+from limosa.cli.exit_codes import ExitCode
+from limosa.cli.nodes import node_path
+from limosa.errors import LimosaError
+from limosa.local.transfer import LocalTransfer
+from limosa.remote import Client, ClientTransfer
+from limosa.runtime.code import load_task
+from limosa.runtime.exceptions import exception_details
+from limosa.runtime.outcome import LaunchFailed
+from limosa.types import ValueProblem, to_literal, to_python
+from limosa_idl.admin.v1alpha1.admin_pb2 import RunDetail
+from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
+from limosa_model import layout
+from limosa_model.graph import Index
+from limosa_model.values import to_plain
+
+Call = Callable[[Any, dict[str, Any]], Any]
+"""Calls a task's function with its arguments: plainly, or under a debugger."""
+
+
+class Replay:
+    """One node item of a remote run, about to be run in this process."""
+
+    def __init__(self, client: Client, run: str, node: str, index: int | None) -> None:
+        """Finds the node and its task.
+
+        Raises:
+            LimosaError: There is no such node, it runs no code of the author's, or code of another Python.
+            RemoteError: The run is not there.
+        """
+        self._client = client
+        self.path = node_path(client, run, node, index)
+        self.index = index
+        self._detail = client.get_run(run)
+        self.place = f"{run} {self.path}" + ("" if index is None else f"[{index}]")
+        self.task = _task(self._detail, self.path, self.place, index)
+        _check_python(self.task, self.place)
+
+    def run(self, call: Call, scratch: Path, results: Path) -> dict[str, Any]:
+        """Runs the task's function; gives its outputs as plain data. What it raises passes on.
+
+        Args:
+            call: How the function is called.
+            scratch: For the code (below `code`) and copies of inputs; outlives the call, so that a debugger finds the source.
+            results: Where files among the outputs are kept.
+        """
+        inputs = self._inputs()
+        transfer = ClientTransfer(self._client, scratch)
+        self._enter(self._unpack(transfer, scratch / "code"))
+        task = _load(self.task.python.loader, scratch / "code", self.place)
+        arguments = {
+            name: to_python(inputs.literals[name], kind, transfer)
+            for name, kind in task.python_inputs.items()
+        }
+        return _outputs(task, call(task, arguments), LocalTransfer(results, scratch))
+
+    def _inputs(self) -> LiteralMap:
+        data = self._client.run_data(self._detail.run.name, self.path, self.index)
+        if not data.HasField("inputs"):
+            remedy = "wait until the node has begun"
+            raise LimosaError("InputsUnknown", data.note or "its inputs are not known", self.place, remedy)
+        return data.inputs
+
+    def _unpack(self, transfer: ClientTransfer, target: Path) -> Path:
+        digest = self.task.python.bundle_digest
+        if not digest:
+            target.mkdir()
+            return target
+        run = self._detail.run
+        root = self._client.info().storage_root
+        uri = layout.join_uri(root, layout.code_key(run.project, run.domain, digest))
+        path = transfer.download_file(uri, "code.tar.gz")
+        try:
+            with path.open("rb") as stream:
+                unpack(stream, digest, target)
+        except BundleError as error:
+            raise LimosaError("BundleCorrupt", f"the run's code: {error}", self.place) from error
+        return target
+
+    def _enter(self, code_root: Path) -> None:
+        """Makes this process look like the task's: directory, import path, environment."""
+        os.chdir(code_root)
+        sys.path.insert(0, str(code_root))
+        os.environ.update(self.task.environment)
+        lacking = [secret.env for secret in self.task.secrets if secret.env and secret.env not in os.environ]
+        if lacking:
+            say(f"its secrets stay on the cluster; set {', '.join(lacking)} where the task needs them")
+
+
+def replay(
+    client: Client, run: str, node: str, index: int | None, *, debug: bool
+) -> dict[str, Any] | ExitCode:
+    """Runs a node item here; its outputs as plain data, or an exit code once its exception was shown."""
+    prepared = Replay(client, run, node, index)
+    here = Path.cwd()
+    results = here / ".limosa" / "replays" / re.sub(r"[^a-z0-9-]+", "-", prepared.place)
+    say(f"replaying {prepared.place} ({prepared.task.name}) in {sys.executable}")
+    with tempfile.TemporaryDirectory(prefix="limosa-replay-") as scratch:
+        try:
+            return prepared.run(_debugged if debug else _plain, Path(scratch), results)
+        except LimosaError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the author's code may raise anything; it is shown
+            _show(error, Path(scratch) / "code", debug)
+            return ExitCode.USER_FAILURE
+        finally:
+            os.chdir(here)
+
+
+def _plain(task: Any, arguments: dict[str, Any]) -> Any:
+    return task.run_function(arguments)
+
+
+def _debugged(task: Any, arguments: dict[str, Any]) -> Any:
+    """Stops at the function's first line."""
+    import pdb
+
+    return pdb.Pdb().runcall(task.function, **arguments)
+
+
+def _show(error: Exception, code_root: Path, debug: bool) -> None:
+    """The traceback from the author's first frame, then, if asked, a debugger where it was raised."""
+    import pdb
+
+    sys.stderr.write(exception_details(error, code_root).traceback)
+    if debug and error.__traceback__ is not None:
+        pdb.post_mortem(error.__traceback__)
+
+
+def _task(detail: RunDetail, path: str, place: str, index: int | None) -> TaskSpec:
+    states = [s.node for s in detail.snapshots if s.key.node_path == path and not s.key.HasField("index")]
+    graph = Index(detail.closure)
+    target = states[0].target if states else ""
+    if not target or not graph.has_task(target):
+        raise LimosaError(
+            "NoTask", "the node runs no task of its own", place, "name one of the nodes inside it"
+        )
+    if states[0].kind == "map" and index is None:
+        raise LimosaError("ItemMissing", "it is a map", place, "say which item with --index N")
+    task = graph.task(target)
+    if not task.python.loader:
+        raise LimosaError("NoPython", "its task is no Python function", place, "run its image by hand")
+    return task
+
+
+def _check_python(task: TaskSpec, place: str) -> None:
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    wanted = task.python.python_version
+    if wanted and wanted != here:
+        remedy = f"replay it with Python {wanted}"
+        raise LimosaError("PythonMismatch", f"it ran under Python {wanted}, this is {here}", place, remedy)
+
+
+def _load(loader: str, code_root: Path, place: str) -> Any:
+    try:
+        return load_task(loader, code_root)
+    except LaunchFailed as error:
+        raise LimosaError(error.failure.code, error.failure.message, place) from error
+
+
+def _outputs(task: Any, result: Any, transfer: LocalTransfer) -> dict[str, Any]:
+    plain = {}
+    for name, value in task.signature.split(result, task.name).items():
+        try:
+            plain[name] = to_plain(to_literal(value, task.python_outputs[name], transfer))
+        except (ValueProblem, ValueError) as error:
+            raise LimosaError("BadOutput", str(error), f"{task.name}: output '{name}'") from error
+    return plain

@@ -1,0 +1,269 @@
+"""Why a run or node is in its state, since when, and what comes next: the snapshots put into sentences."""
+
+import dataclasses
+import datetime as dt
+from collections.abc import Iterable, Iterator
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from limosa.render.run_view import TERMINAL_RUN_PHASES
+from limosa.render.tree import duration
+from limosa_idl.admin.v1alpha1.admin_pb2 import Run, RunDetail
+from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure
+from limosa_idl.run.v1alpha1 import run_pb2 as pb
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
+from limosa_model.graph import Index, children_of, dependencies
+
+_DONE = frozenset({pb.NODE_PHASE_SUCCEEDED, pb.NODE_PHASE_SKIPPED})
+_ENDED = _DONE | {pb.NODE_PHASE_FAILED, pb.NODE_PHASE_ABORTED}
+_OPEN_SHOWN = 30
+_ITEMS_SHOWN = 5
+
+_MEANINGS = {
+    "Capacity": "it waits for one of the run's slots; it starts when another node item ends",
+    "Values": "its inputs are being read from the store",
+    "Backoff": "it waits before the next attempt",
+    "Unschedulable": "the cluster has no node with room for its pod; it starts when there is one",
+    "Quota": "the namespace's quota is used up; its pod is asked for again",
+    "ImagePull": "the cluster pulls its image",
+    "Store": "the object store does not answer; it is asked again",
+    "API": "the Kubernetes API does not answer; it is asked again",
+}
+"""By reason code: what is going on. Codes without a row speak for themselves in their detail."""
+
+
+def explain_run(detail: RunDetail, now: dt.datetime) -> str:
+    """A whole run: its state, and every node that is not done."""
+    known = _Known(detail)
+    run, state = detail.run, detail.run.state
+    phase = pb.RunPhase.Name(state.phase).removeprefix("RUN_PHASE_").lower()
+    lines = [f"{run.name} is {phase}{_since(state, run, now)}"]
+    if state.HasField("failure"):
+        lines.append(f"  {_failure(state.failure)}")
+    elif run.abort_reason:
+        lines.append(f"  {run.abort_reason}")
+    if state.reason.code and state.phase not in TERMINAL_RUN_PHASES:
+        lines.append(f"  {_reason(state.reason, now)}")
+    if state.nodes_total:
+        lines.append(f"  {state.nodes_done} of {state.nodes_total} nodes done")
+    open_nodes = [place for place in known.walk() if known.phase(place.path) not in _DONE]
+    lines += [
+        f"  {place.path} {place.name}: {known.sentence(place, now)}" for place in open_nodes[:_OPEN_SHOWN]
+    ]
+    if len(open_nodes) > _OPEN_SHOWN:
+        lines.append(f"  … and {len(open_nodes) - _OPEN_SHOWN} more nodes")
+    return "\n".join(lines)
+
+
+def explain_node(detail: RunDetail, path: str, index: int | None, now: dt.datetime) -> str:
+    """One node or item: its state, what it waits for, and each attempt."""
+    known = _Known(detail)
+    place = next(place for place in known.walk() if place.path == path)
+    state = known.state(path, index)
+    title = path if index is None else f"{path}[{index}]"
+    target = f" ({state.kind} {state.target})" if state.target else ""
+    lines = [f"{title} {place.name}{target}", f"  {known.sentence(place, now, index)}"]
+    if index is None and state.items:
+        lines += known.items(path, state, now)
+    attempts = known.launches.get((path, index), {})
+    lines += [
+        f"  attempt {ordinal + 1}: {_attempt(launch, now)}" for ordinal, launch in sorted(attempts.items())
+    ]
+    return "\n".join(lines)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Place:
+    path: str
+    name: str
+    node: Node
+    around: str
+    """Path of the node it lies in, with a slash; empty at the top."""
+    outer: "pb.NodePhase.ValueType"
+    """Phase of that node."""
+
+
+class _Known:
+    """A run's snapshots by what they are of."""
+
+    def __init__(self, detail: RunDetail) -> None:
+        self._graph = Index(detail.closure)
+        self._over = detail.run.state.phase in TERMINAL_RUN_PHASES
+        self._nodes: dict[tuple[str, int | None], pb.NodeState] = {}
+        self.launches: dict[tuple[str, int | None], dict[int, pb.LaunchState]] = {}
+        for snapshot in detail.snapshots:
+            key = snapshot.key
+            item = (key.node_path, key.index if key.HasField("index") else None)
+            if snapshot.HasField("node"):
+                self._nodes[item] = snapshot.node
+            elif snapshot.HasField("launch"):
+                self.launches.setdefault(item, {})[key.launch] = snapshot.launch
+
+    def walk(self) -> Iterator[_Place]:
+        """Every node, in the order of the author's code."""
+        yield from self._walk(self._graph.entry.nodes, "", pb.NODE_PHASE_RUNNING)
+
+    def _walk(self, nodes: Iterable[Node], around: str, outer: "pb.NodePhase.ValueType") -> Iterator[_Place]:
+        for node in nodes:
+            path = around + node.id
+            yield _Place(path, node.display_name or node.id, node, around, outer)
+            yield from self._walk(children_of(self._graph, node), path + "/", self.phase(path))
+
+    def state(self, path: str, index: int | None = None) -> pb.NodeState:
+        """The latest state of a node or item; waiting where nothing is known."""
+        return self._nodes.get((path, index)) or pb.NodeState(phase=pb.NODE_PHASE_WAITING)
+
+    def phase(self, path: str) -> "pb.NodePhase.ValueType":
+        """The phase of a node."""
+        return self.state(path).phase or pb.NODE_PHASE_WAITING
+
+    def sentence(self, place: _Place, now: dt.datetime, index: int | None = None) -> str:
+        """What a node or item does, why, and what comes next."""
+        state = self.state(place.path, index)
+        phase = state.phase or pb.NODE_PHASE_WAITING
+        word = pb.NodePhase.Name(phase).removeprefix("NODE_PHASE_").lower()
+        if phase == pb.NODE_PHASE_WAITING:
+            return self._waiting(place)
+        if phase == pb.NODE_PHASE_SKIPPED:
+            return f"skipped: {self._skipped(place)}"
+        if phase == pb.NODE_PHASE_FAILED:
+            return f"failed{_took(state)}: {_failure(state.failure)}{_why_final(state, self._retries(place))}"
+        if phase in _ENDED:
+            return f"{word}{_took(state)}"
+        reason = self._reason_of(place.path, index, state)
+        since = _ago(state.started_at if state.HasField("started_at") else state.queued_at, now)
+        parts = [f"{word}{since}"]
+        if reason is not None:
+            parts.append(_reason(reason, now))
+        used, retries = state.user_failures, self._retries(place)
+        if used:
+            parts.append(f"{used} of {retries} retries used")
+        if phase == pb.NODE_PHASE_RUNNING and state.items:
+            parts.append(
+                f"{state.items_succeeded} of {state.items} items done, {state.items_running} running"
+            )
+        return "; ".join(parts)
+
+    def items(self, path: str, state: pb.NodeState, now: dt.datetime) -> Iterator[str]:
+        """The items of a map that are worth a word: failed ones, and those that wait for something unusual."""
+        told = 0
+        for (node, index), item in sorted(
+            self._nodes.items(), key=lambda each: (each[0][0], each[0][1] or 0)
+        ):
+            if node != path or index is None or item.phase in _DONE:
+                continue
+            reason = self._reason_of(path, index, item)
+            if item.phase != pb.NODE_PHASE_FAILED and (reason is None or reason.code == "Capacity"):
+                continue
+            told += 1
+            if told <= _ITEMS_SHOWN:
+                what = _failure(item.failure) if reason is None else _reason(reason, now)
+                yield f"  item {index}: {what}"
+        if told > _ITEMS_SHOWN:
+            yield f"  … and {told - _ITEMS_SHOWN} more items like these"
+
+    def _waiting(self, place: _Place) -> str:
+        if self._over:
+            return "never started: the run ended before"
+        missing = [
+            f"{place.around}{upstream}"
+            for upstream in sorted(dependencies(place.node))
+            if self.phase(f"{place.around}{upstream}") not in _DONE
+        ]
+        if missing:
+            return f"waits for {', '.join(missing)}"
+        return f"waits for {place.around.rstrip('/')}" if place.around else "about to start"
+
+    def _skipped(self, place: _Place) -> str:
+        for upstream in sorted(dependencies(place.node)):
+            path = f"{place.around}{upstream}"
+            if self.phase(path) in (pb.NODE_PHASE_FAILED, pb.NODE_PHASE_ABORTED, pb.NODE_PHASE_SKIPPED):
+                word = pb.NodePhase.Name(self.phase(path)).removeprefix("NODE_PHASE_").lower()
+                return f"{path}, which it depends on, {'was ' if word != 'failed' else ''}{word}"
+        if place.around and self.state(place.around.rstrip("/")).branch_taken:
+            return f"the branch took {self.state(place.around.rstrip('/')).branch_taken}"
+        return f"{place.around.rstrip('/') or 'the run'} did not come to it"
+
+    def _reason_of(self, path: str, index: int | None, state: pb.NodeState) -> pb.Reason | None:
+        if state.reason.code:
+            return state.reason
+        launches = self.launches.get((path, index), {}).values()
+        return next((launch.reason for launch in launches if launch.reason.code), None)
+
+    def _retries(self, place: _Place) -> int:
+        target = self.state(place.path).target
+        if place.node.overrides.HasField("retry"):
+            return place.node.overrides.retry.retries
+        return self._graph.task(target).retry.retries if self._graph.has_task(target) else 0
+
+
+def _attempt(launch: pb.LaunchState, now: dt.datetime) -> str:
+    word = pb.LaunchPhase.Name(launch.phase).removeprefix("LAUNCH_PHASE_").lower()
+    parts = [f"{word}{_took(launch) if launch.HasField('finished_at') else _ago(launch.created_at, now)}"]
+    if launch.pod:
+        parts.append(f"pod {launch.pod}" + (f" on {launch.cluster_node}" if launch.cluster_node else ""))
+    if launch.exit_code:
+        parts.append(f"exit code {launch.exit_code}")
+    if launch.HasField("failure"):
+        parts.append(_failure(launch.failure))
+    if launch.reason.code and not launch.HasField("finished_at"):
+        parts.append(_reason(launch.reason, now))
+    return ", ".join(parts)
+
+
+def _failure(failure: Failure) -> str:
+    first = (failure.message or failure.code).splitlines()[0]
+    return first if failure.code in first else f"{failure.code}: {first}"
+
+
+def _why_final(state: pb.NodeState, retries: int) -> str:
+    """Why there is no further attempt."""
+    failure = state.failure
+    if not failure.code or state.items:
+        return ""
+    if not failure.retryable:
+        return "; such a failure is not tried again"
+    if failure.kind == FAILURE_KIND_SYSTEM:
+        return f"; the platform tried {state.launches} times"
+    return f"; all {retries} retries are used" if retries else "; the task has no retries"
+
+
+def _reason(reason: pb.Reason, now: dt.datetime) -> str:
+    text = _MEANINGS.get(reason.code, reason.code)
+    if reason.detail:
+        text += f" ({reason.detail})"
+    if reason.HasField("next_at"):
+        left = (_moment(reason.next_at) - now).total_seconds()
+        text += f"; next at {_clock(reason.next_at)}" + (f", in {duration(left)}" if left > 0 else "")
+    return text
+
+
+def _since(state: pb.RunState, run: Run, now: dt.datetime) -> str:
+    if state.HasField("finished_at") and state.HasField("started_at"):
+        took = (_moment(state.finished_at) - _moment(state.started_at)).total_seconds()
+        return f" after {duration(max(took, 0.0))}"
+    begun = state.started_at if state.HasField("started_at") else run.created_at
+    return _ago(begun, now)
+
+
+def _took(state: pb.NodeState | pb.LaunchState) -> str:
+    if not state.HasField("finished_at") or not state.HasField("started_at"):
+        return ""
+    seconds = (_moment(state.finished_at) - _moment(state.started_at)).total_seconds()
+    return f" after {duration(max(seconds, 0.0))}"
+
+
+def _ago(stamp: Timestamp, now: dt.datetime) -> str:
+    moment = _moment(stamp)
+    if moment.timestamp() <= 0:
+        return ""
+    return f" for {duration(max((now - moment).total_seconds(), 0.0))}"
+
+
+def _moment(stamp: Timestamp) -> dt.datetime:
+    seconds = stamp.seconds + stamp.nanos / 1e9
+    return dt.datetime.fromtimestamp(seconds, dt.timezone.utc)
+
+
+def _clock(stamp: Timestamp) -> str:
+    return _moment(stamp).strftime("%H:%M:%S UTC")

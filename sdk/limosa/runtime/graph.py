@@ -1,0 +1,74 @@
+"""A dynamic task's function: literals in, Python call, a graph out."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from limosa.compiler import CompileSettings, compile_generated
+from limosa.errors import LimosaError
+from limosa.origin import pin_source_root
+from limosa.runtime.call import python_inputs, raised
+from limosa.runtime.exceptions import end_at_author, exception_details
+from limosa.runtime.outcome import LaunchFailed, Preempted
+from limosa.runtime.transfer import LaunchTransfer
+from limosa.types.offloaded import offload
+from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
+from limosa_model import failures
+from limosa_model.failures import Code
+from limosa_model.generated import too_large
+from limosa_model.pod_contract import PodEnvironment
+from limosa_store import StoreError
+
+
+def make_graph(
+    task: Any, literals: LiteralMap, transfer: LaunchTransfer, code_root: Path, pod: PodEnvironment
+) -> bytes:
+    """Runs a dynamic task's function on its inputs; gives the graph it describes as a serialised Closure.
+
+    Args:
+        task: The author's dynamic task object.
+        literals: Every input of its interface.
+        transfer: Moves files and frames between the pod and the store.
+        code_root: Where the code bundle lies, for tracebacks.
+        pod: What the launch was told: the graph runs the same code, where nothing else is said in the same image.
+
+    Raises:
+        LaunchFailed: The inputs, the function or its graph are at fault.
+        StoreError: The store is.
+    """
+    _pin(pod.loader)
+    arguments = python_inputs(task, literals, transfer, code_root)
+    settings = CompileSettings(pod.bundle, pod.image, python_version=pod.python_version)
+
+    def stored(literal: Literal) -> Literal:
+        return offload(literal, "value", transfer)
+
+    try:
+        made = task.generate(arguments, transfer, stored)
+        _, data = compile_generated(made, task, settings)
+    except (Preempted, StoreError, LaunchFailed):
+        raise
+    except LimosaError as error:
+        place = f"{error.place}: " if error.place else ""
+        remedy = f"; {error.remedy}" if error.remedy else ""
+        message = f"{place}{error.message}{remedy}"
+        end_at_author(error)
+        details = exception_details(error, code_root)
+        raise LaunchFailed(failures.user(Code.GRAPH_INVALID, message, exception=details)) from error
+    except BaseException as error:
+        raise LaunchFailed(raised(error, code_root)) from error
+    why = too_large(len(data))
+    if why:
+        raise LaunchFailed(failures.user(Code.GRAPH_TOO_LARGE, f"{task.name}: {why}"))
+    return data
+
+
+def _pin(loader: str) -> None:
+    """Names of tasks start where the module's own name does, whether or not the marks of a source root came along."""
+    module_name = loader.partition(":")[0]
+    file = getattr(sys.modules.get(module_name), "__file__", None)
+    if file is None:
+        return
+    path = Path(file)
+    inner = path.parent if path.name == "__init__.py" else path
+    pin_source_root(str(inner.parents[module_name.count(".")]))

@@ -1,0 +1,148 @@
+"""Which results of an ended run stand in for nodes of the next one."""
+
+import pytest
+
+from limosa_admin.resume_plan import plan_resume, unknown_nodes
+from limosa_idl.core.v1alpha1.interface_pb2 import Interface, Variable
+from limosa_idl.core.v1alpha1.types_pb2 import SIMPLE_TYPE_INTEGER, SIMPLE_TYPE_STRING, LiteralType
+from limosa_idl.run.v1alpha1 import run_pb2 as pb
+from limosa_idl.task.v1alpha1.task_pb2 import PythonTask, TaskSpec
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import (
+    Binding,
+    BindingData,
+    Closure,
+    GateNode,
+    MapNode,
+    Node,
+    OutputRef,
+    SubWorkflowNode,
+    TaskNode,
+    WorkflowSpec,
+)
+
+
+def task(name, digest="1", simple=SIMPLE_TYPE_INTEGER):
+    variable = Variable(name="o0", type=LiteralType(simple=simple))
+    return TaskSpec(
+        name=f"flow.{name}",
+        interface=Interface(outputs=[variable]),
+        python=PythonTask(loader=f"flow:{name}", function_digest=digest),
+    )
+
+
+def node(number, name, *upstream, **target):
+    made = Node(id=f"n{number}", display_name=name, **(target or {"task": TaskNode(task=f"flow.{name}")}))
+    for other in upstream:
+        data = BindingData(output=OutputRef(node=f"n{other}", output="o0"))
+        made.inputs.append(Binding(name=f"x{other}", data=data))
+    return made
+
+
+def closure(*nodes, tasks=None, inner=()):
+    workflows = [WorkflowSpec(name="flow.wf", nodes=nodes)]
+    if inner:
+        workflows.append(WorkflowSpec(name="flow.inner", nodes=inner))
+    names = tasks or [task(name) for name in "abcde"]
+    return Closure(entry="flow.wf", tasks=names, workflows=workflows)
+
+
+FIVE = [node(0, "a"), node(1, "b", 0), node(2, "c", 1), node(3, "d", 2), node(4, "e", 3)]
+DONE = pb.NodeState(phase=pb.NODE_PHASE_SUCCEEDED)
+FAILED = pb.NodeState(phase=pb.NODE_PHASE_FAILED)
+SKIPPED = pb.NodeState(phase=pb.NODE_PHASE_SKIPPED)
+BROKEN = {"n0": DONE, "n1": DONE, "n2": FAILED, "n3": SKIPPED, "n4": SKIPPED}
+
+
+def told(plan):
+    return {row.node_path: row.detail or "reused" for row in plan.nodes}
+
+
+def test_what_succeeded_is_reused_and_the_rest_runs():
+    fixed = closure(*FIVE, tasks=[task("a"), task("b"), task("c", digest="2"), task("d"), task("e")])
+    plan = plan_resume(closure(*FIVE), BROKEN, fixed, [])
+    assert told(plan) == {
+        "n0": "reused",
+        "n1": "reused",
+        "n2": "failed before",
+        "n3": "it depends on n2, which runs",
+        "n4": "it depends on n3, which runs",
+    }
+    assert plan.except_nodes == ()
+    assert [row.node_path for row in plan.nodes if row.code_changed] == ["n2"]
+
+
+def test_a_reused_node_whose_code_changed_is_marked():
+    edited = closure(*FIVE, tasks=[task("a", digest="9"), *[task(name) for name in "bcde"]])
+    [first, *_] = plan_resume(closure(*FIVE), BROKEN, edited, []).nodes
+    assert (first.reused, first.code_changed) == (True, True)
+
+
+def test_what_is_asked_for_runs_with_everything_after_it():
+    plan = plan_resume(closure(*FIVE), dict.fromkeys(BROKEN, DONE), closure(*FIVE), ["n3"])
+    assert told(plan)["n3"] == "asked for with --from"
+    assert told(plan)["n4"] == "it depends on n3, which runs"
+    assert [path for path, why in told(plan).items() if why == "reused"] == ["n0", "n1", "n2"]
+    assert plan.except_nodes == ("n3",)
+
+
+@pytest.mark.parametrize(
+    ("now", "tasks", "detail"),
+    [
+        (node(1, "c", 0), None, "flow.b stood here"),
+        (node(1, "b", 0, map=MapNode(task="flow.b")), None, "it was of another kind"),
+        (
+            node(1, "b", 0),
+            [task("a"), task("b", simple=SIMPLE_TYPE_STRING), task("c")],
+            "the inputs or outputs of flow.b changed",
+        ),
+    ],
+)
+def test_what_is_not_the_same_node_is_never_looked_for(now, tasks, detail):
+    plan = plan_resume(closure(*FIVE[:2]), BROKEN, closure(FIVE[0], now, tasks=tasks), [])
+    assert told(plan) == {"n0": "reused", "n1": detail}
+    assert plan.except_nodes == ("n1",)
+
+
+def test_a_new_node_and_one_that_never_ran():
+    plan = plan_resume(closure(*FIVE[:2]), {"n0": DONE}, closure(*FIVE[:3]), [])
+    assert told(plan) == {"n0": "reused", "n1": "it did not run before", "n2": "it is new"}
+
+
+def test_of_a_map_the_items_that_succeeded_are_reused():
+    state = pb.NodeState(phase=pb.NODE_PHASE_FAILED, items=4, items_succeeded=3, items_failed=1)
+    graph = closure(node(0, "a", map=MapNode(task="flow.a")))
+    [row] = plan_resume(graph, {"n0": state}, graph, []).nodes
+    assert (row.reused, row.items, row.items_reused, row.detail) == (False, 4, 3, "failed before")
+    [row] = plan_resume(graph, {"n0": state}, graph, ["n0"]).nodes
+    assert row.items_reused == 0
+
+
+def test_inside_sub_workflows_too():
+    graph = closure(
+        node(0, "a"), node(1, "inner", 0, sub_workflow=SubWorkflowNode(workflow="flow.inner")), node(2, "c", 1),
+        inner=[node(0, "b"), node(1, "d", 0)],
+    )  # fmt: skip
+    states = {"n0": DONE, "n1": FAILED, "n1/n0": DONE, "n1/n1": FAILED}
+    assert told(plan_resume(graph, states, graph, [])) == {
+        "n0": "reused",
+        "n1/n0": "reused",
+        "n1/n1": "failed before",
+        "n2": "it depends on n1, which runs",
+    }
+    plan = plan_resume(graph, dict.fromkeys((*states, "n1/n1", "n2"), DONE), graph, ["n1"])
+    assert told(plan)["n1/n0"] == "asked for with --from"
+    assert plan.except_nodes == ("n1",)
+
+
+def test_a_gate_asks_again_and_what_depends_on_it_may_differ():
+    graph = closure(
+        node(0, "a"), node(1, "ok", 0, gate=GateNode(approval=GateNode.Approval())), node(2, "c", 1)
+    )
+    assert told(plan_resume(graph, dict.fromkeys(("n0", "n1", "n2"), DONE), graph, [])) == {
+        "n0": "reused",
+        "n2": "it depends on n1, which runs",
+    }
+
+
+def test_paths_that_do_not_exist_are_named():
+    assert unknown_nodes(closure(*FIVE), ["n1", "n7", "train"]) == ["n7", "train"]

@@ -1,0 +1,135 @@
+"""What a person is told who asks why."""
+
+import itertools
+
+import pytest
+import runs
+from runs import NOW, at, node, update
+
+from limosa.render.explanation import explain_node, explain_run
+from limosa_idl.admin.v1alpha1.admin_pb2 import RunDetail
+from limosa_idl.core.v1alpha1 import failure_pb2 as f
+from limosa_idl.run.v1alpha1 import run_pb2 as pb
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import Binding, BindingData, OutputRef
+
+
+def detail(found, **retries):
+    """What GetRun answers: n1 depends on n0, n2 on n1."""
+    made = RunDetail(run=found.run, closure=found.closure, snapshots=found.snapshots)
+    nodes = made.closure.workflows[0].nodes
+    for before, after in itertools.pairwise(nodes):
+        reference = BindingData(output=OutputRef(node=before.id, output="o0"))
+        after.inputs.append(Binding(name="x", data=reference))
+    for task in made.closure.tasks:
+        task.retry.retries = retries.get(task.name.partition(".")[2], 0)
+    return made
+
+
+def launch(path, ordinal, index=None, **facts):
+    key = pb.SnapshotKey(node_path=path, index=index, launch=ordinal)
+    return pb.Snapshot(key=key, seq=1, launch=pb.LaunchState(**facts))
+
+
+def test_a_run_that_waits_for_room():
+    text = explain_run(detail(runs.waiting(9)), NOW)
+    assert text == (
+        "calm-heron-4f2a is running for 12.0 s\n"
+        "  1 of 3 nodes done\n"
+        "  n1 try_penalty: running for 11.0 s; the cluster has no node with room for its pod; it starts when there is one "
+        "(0/1 nodes are available: 1 Insufficient nvidia.com/gpu.); 1 of 4 items done, 0 running\n"
+        "  n2 choose: waits for n1"
+    )
+
+
+def test_a_node_between_two_attempts():
+    reason = pb.Reason(code="Backoff", since=at(10), next_at=at(30))
+    failure = f.Failure(
+        kind=f.FAILURE_KIND_USER, code="UserException", message="ValueError: no rows", retryable=True
+    )
+    found = update(
+        pb.RUN_PHASE_RUNNING,
+        node(
+            "n0",
+            pb.NODE_PHASE_RETRYING,
+            1,
+            kind="task",
+            target="house.clean",
+            user_failures=1,
+            launches=1,
+            reason=reason,
+        ),
+        launch(
+            "n0",
+            0,
+            phase=pb.LAUNCH_PHASE_FAILED,
+            pod="calm-heron-4f2a-abc",
+            cluster_node="worker-1",
+            exit_code=1,
+            failure=failure,
+            started_at=at(1),
+            finished_at=at(10),
+        ),
+        end=None,
+    )
+    assert explain_node(detail(found, clean=3), "n0", None, NOW) == (
+        "n0 clean (task house.clean)\n"
+        "  retrying for 11.0 s; it waits before the next attempt; next at 12:00:30 UTC, in 18.0 s; 1 of 3 retries used\n"
+        "  attempt 1: failed after 9.0 s, pod calm-heron-4f2a-abc on worker-1, exit code 1, "
+        "UserException: ValueError: no rows"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "retryable", "retries", "said"),
+    [
+        (f.FAILURE_KIND_USER, False, 3, "such a failure is not tried again"),
+        (f.FAILURE_KIND_USER, True, 0, "the task has no retries"),
+        (f.FAILURE_KIND_USER, True, 2, "all 2 retries are used"),
+        (f.FAILURE_KIND_SYSTEM, True, 2, "the platform tried 4 times"),
+    ],
+)
+def test_why_there_is_no_further_attempt(kind, retryable, retries, said):
+    failure = f.Failure(kind=kind, code="Odd", message="it broke", retryable=retryable)
+    found = update(
+        pb.RUN_PHASE_FAILED,
+        node("n0", pb.NODE_PHASE_FAILED, 0, 3, target="house.clean", launches=4, failure=failure),
+    )
+    text = explain_node(detail(found, clean=retries), "n0", None, NOW)
+    assert text.splitlines()[1] == f"  failed after 3.0 s: Odd: it broke; {said}"
+
+
+def test_what_a_skipped_and_a_never_started_node_waited_for():
+    text = explain_run(detail(runs.USER_ERROR), NOW)
+    assert text.startswith(
+        "calm-heron-4f2a is failed after 8.4 s\n  UserException: ValueError: penalty is -1.0\n"
+    )
+    assert "n2 choose" not in text
+    assert explain_node(detail(runs.USER_ERROR), "n2", None, NOW).endswith(
+        "skipped: n1, which it depends on, failed"
+    )
+    ended = update(pb.RUN_PHASE_ABORTED, runs.DONE)
+    assert explain_node(detail(ended), "n2", None, NOW).endswith("never started: the run ended before")
+
+
+def test_of_a_map_only_the_items_that_are_worth_a_word():
+    item = [
+        pb.Snapshot(
+            key=pb.SnapshotKey(node_path="n1", index=index),
+            seq=1,
+            node=pb.NodeState(phase=phase, failure=failure),
+        )
+        for index, phase, failure in [
+            (0, pb.NODE_PHASE_SUCCEEDED, None),
+            (1, pb.NODE_PHASE_RUNNING, None),
+            (2, pb.NODE_PHASE_FAILED, f.Failure(code="OOMKilled", message="OOMKilled at 1Gi")),
+        ]
+    ]
+    found = update(
+        pb.RUN_PHASE_RUNNING,
+        runs.DONE,
+        node("n1", pb.NODE_PHASE_RUNNING, 1, kind="map", items=3),
+        *item,
+        end=None,
+    )
+    lines = explain_node(detail(found), "n1", None, NOW).splitlines()
+    assert lines[2:] == ["  item 2: OOMKilled at 1Gi"]
