@@ -19,7 +19,8 @@ from limosa.local import LocalTransfer, NodeProgress
 from limosa.local import run as run_locally
 from limosa.render.failure import failure_block
 from limosa.render.outputs import render_outputs
-from limosa.render.tree import duration, mark
+from limosa.render.phases import mark
+from limosa.render.tree import duration
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.run.v1alpha1 import run_pb2
 
