@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from limosa.remote import Client
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+NO_ENDPOINT = "NoEndpoint"
+"""Code of the error where nothing says which platform is meant."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +103,7 @@ def open_client(settings: "Settings") -> "Client":
 
     if not settings["endpoint"]:
         raise LimosaError(
-            code="NoEndpoint",
+            code=NO_ENDPOINT,
             message="no platform is configured",
             remedy="start one on this machine with `limosa demo start`, "
             "or name yours with `limosa config add NAME --endpoint https://…`",

@@ -42,7 +42,7 @@ def command(
         raise click.UsageError(f"'{words[2]}' is one word too many", ctx)
     if len(words) == 2 and node:
         raise click.UsageError("the node is named twice", ctx)
-    with open_runs(TargetFlags(**target)) as source:
+    with open_runs(TargetFlags(**target), run) as source:
         named, place = _read_words(source, run, words, node)
         path = node_path(source, run, named, index)
         data = source.run_data(run, path, index)

@@ -31,9 +31,14 @@ def command() -> None:
     "--target", "entity", default="", metavar="NAME", help="Only runs of this workflow, task or launch plan."
 )
 @click.option("--limit", type=click.IntRange(min=1), default=30, show_default=True, help="Most runs shown.")
+@click.option(
+    "--local", is_flag=True, help="The runs kept on this machine: the last of `limosa run` without --remote."
+)
 @target_options
 @output_option
-def runs(phases: tuple[str, ...], entity: str, limit: int, output: str, **target: str | None) -> int:
+def runs(
+    phases: tuple[str, ...], entity: str, limit: int, local: bool, output: str, **target: str | None
+) -> int:
     """List runs, newest first."""
     from limosa.cli.console import say, write_data
     from limosa.cli.run_facts import run_facts
@@ -44,8 +49,18 @@ def runs(phases: tuple[str, ...], entity: str, limit: int, output: str, **target
     from limosa_idl.run.v1alpha1 import run_pb2
 
     wanted = [run_pb2.RunPhase.Value(f"RUN_PHASE_{phase.upper()}") for phase in phases]
-    with open_target(TargetFlags(**target)) as client:
-        found = list(itertools.islice(client.list_runs(phases=wanted, target=entity), limit + 1))
+    if local:
+        from limosa.cli.run_sources import open_kept
+
+        kept = (
+            run
+            for run in open_kept().runs()
+            if (not wanted or run.state.phase in wanted) and entity in ("", run.target.name)
+        )
+        found = list(itertools.islice(kept, limit + 1))
+    else:
+        with open_target(TargetFlags(**target)) as client:
+            found = list(itertools.islice(client.list_runs(phases=wanted, target=entity), limit + 1))
     shown, now = found[:limit], now_utc()
     if output != "text":
         write_data([run_facts(run) for run in shown], output)
@@ -75,7 +90,7 @@ def run(name: str, node: str, index: int | None, output: str, **target: str | No
     from limosa.cli.run_pages import write_node, write_run
     from limosa.cli.run_sources import open_runs
 
-    with open_runs(TargetFlags(**target)) as source:
+    with open_runs(TargetFlags(**target), name) as source:
         path = node_path(source, name, node, index)
         if path:
             write_node(source, name, path, index, form=output)

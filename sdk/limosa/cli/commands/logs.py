@@ -32,7 +32,7 @@ def command(
     from limosa.cli.run_sources import open_runs
 
     launch = None if attempt is None else attempt - 1
-    with open_runs(TargetFlags(**target)) as source:
+    with open_runs(TargetFlags(**target), run) as source:
         node = node_path(source, run, node, index)
         if attempt is not None:
             check_attempt(source, run, node, index, attempt)

@@ -16,5 +16,5 @@ def command(run: str, node: str, index: int | None, output: str, **target: str |
     from limosa.cli.run_sources import open_runs
     from limosa.cli.run_values import show_values
 
-    with open_runs(TargetFlags(**target)) as source:
+    with open_runs(TargetFlags(**target), run) as source:
         return show_values(source, run, node, index, which="outputs", form=output)
