@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 
@@ -28,6 +29,8 @@ LINE_WIDTH = 200
 MESSAGE_LINES = 12
 MESSAGE_WIDTH = 100
 """Characters of a message that are counted as a line: longer ones wrap."""
+_LAST_WORDS = re.compile("limosa: [A-Z][A-Za-z]+: ")
+"""What a pod's runtime prints of its failure: the code and the message."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,14 +128,16 @@ def source_lines(frame: Frame) -> RenderableType:
 
 
 def log_lines_wanted(failure: Failure) -> int:
-    """How many last lines of a log hold `LOG_LINES` of the author's: a pod's log ends with the traceback."""
-    return LOG_LINES + len(failure.exception.traceback.splitlines())
+    """How many last lines of a log hold `LOG_LINES` of the author's: a pod's log ends with how it ended."""
+    return LOG_LINES + len(failure.exception.traceback.splitlines()) + 1
 
 
 def own_log_lines(lines: Sequence[str], failure: Failure) -> list[str]:
-    """The last `LOG_LINES` before the traceback, which the screen shows as source."""
+    """The last `LOG_LINES` before the traceback and the platform's last words: the screen says both in its own way."""
     traceback = failure.exception.traceback.splitlines()
     own = list(lines)
+    if own and _LAST_WORDS.match(own[-1]):
+        own.pop()
     if traceback and own[-len(traceback) :] == traceback:
         own = own[: -len(traceback)]
     return own[-LOG_LINES:]

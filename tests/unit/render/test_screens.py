@@ -42,8 +42,10 @@ FAILURES = {
 
 @pytest.mark.parametrize("name", FAILURES)
 def test_the_end_of_a_failed_run_is_one_screen(name, screen, golden):
-    log = [] if name in ("aborted", "image-pull", "missing-secret") else runs.LOG
-    details = FailureDetails(runs.INPUTS if name != "aborted" else None, log)
+    unborn = name in ("aborted", "image-pull", "missing-secret", "import-missing", "wrong-python")
+    details = FailureDetails(
+        runs.INPUTS if name not in ("aborted", "import-missing") else None, [] if unborn else runs.LOG
+    )
     text = screen(failed_run(view_of(FAILURES[name]), details, runs.NOW))
     assert len(text.splitlines()) <= 40
     golden(name, text)
@@ -55,7 +57,7 @@ def test_success(screen, golden):
 
 
 TRACEBACK = """Traceback (most recent call last):
-  File "house.py", line 62, in try_penalty
+  File "house.py", line 40, in try_penalty
     raise ValueError(f"penalty is {penalty}")
 ValueError: penalty is -1.0
 """
@@ -66,12 +68,15 @@ def test_the_traceback_is_not_said_again_as_log():
     failure = runs.failed("UserException", "m", exception=exception).run.state.failure
     printed = [f"line {number}" for number in range(20)]
     asked = log_lines_wanted(failure)
-    assert asked == LOG_LINES + 4
+    assert asked == LOG_LINES + 5
     assert own_log_lines([*printed, *TRACEBACK.splitlines()], failure) == printed[-LOG_LINES:]
     assert own_log_lines(printed, failure) == printed[-LOG_LINES:]
     assert own_log_lines(TRACEBACK.splitlines(), failure) == []
     other = f.Failure(code="OOMKilled", message="m")
-    assert log_lines_wanted(other) == LOG_LINES
+    assert log_lines_wanted(other) == LOG_LINES + 1
+    told = "limosa: Preempted: the pod was asked to end (SIGTERM) before the task had finished"
+    assert own_log_lines([*printed, told], other) == printed[-LOG_LINES:]
+    assert own_log_lines(["limosa: part of the log was not stored"], other) != []
     assert own_log_lines([*printed, "end"], other) == [*printed[11:], "end"]
 
 
