@@ -58,7 +58,9 @@ def assert_as_undisturbed(
     assert runs.outputs(sandbox, ended.name) == undisturbed.outputs, what_happened
     prefix = f"{run_prefix(PROJECT, DOMAIN, ended.name, ended.uid)}/commits/"
     committed = {_item_of(info.key.removeprefix(prefix)) for info in sandbox.store().list(prefix)}
-    assert committed == undisturbed.items, what_happened
+    # A map has a commit of its own where the operator forgot its items' values and joined them again.
+    maps = {item.partition("[")[0] for item in undisturbed.items if item.endswith("]")}
+    assert committed - maps == undisturbed.items, what_happened
 
 
 def _item_of(key: str) -> str:
