@@ -175,6 +175,27 @@ def open_runs(flags: TargetFlags, run: str) -> Iterator[RunSource]:
         raise
 
 
+@contextlib.contextmanager
+def open_platform(flags: TargetFlags, *runs: str) -> Iterator[Client]:
+    """A client of the target, for what can be done with runs of the platform only.
+
+    Raises:
+        LimosaError: There is no such run; where it is kept on this machine, it says so.
+    """
+    try:
+        with open_target(flags) as client:
+            yield client
+    except LimosaError as error:
+        kept = open_kept()
+        here = next((run for run in runs if kept.has(run)), "")
+        unknown = error.code == NO_ENDPOINT or (
+            isinstance(error, RemoteError) and error.known_runs is not None
+        )
+        if here and unknown:
+            error.remedy = f"{here} is a run of this machine, which is over: `limosa get run {here}` shows it"
+        raise
+
+
 def open_kept() -> KeptRuns:
     """The runs kept for the project around the working directory."""
     return KeptRuns(_runs_here())

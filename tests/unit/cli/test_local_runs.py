@@ -235,3 +235,28 @@ def test_a_damaged_record_is_named(limosa, project):
     result = limosa("outputs", name, "n1")
     assert result.status == 3
     assert "n1.pb" in result.err
+
+
+@pytest.mark.parametrize("verb", ["watch", "abort", "delete", "replay"])
+def test_verbs_of_the_platform_say_that_a_run_is_local(limosa, project, admin, verb):
+    from fake_admin import Refuse
+    from grpc import StatusCode
+
+    name, _ = begin(limosa)
+    refused = Refuse(StatusCode.NOT_FOUND, f"run '{name}' does not exist")
+    admin.script.update({"GetRun": [refused], "WatchRun": [[refused]], "DeleteRun": [refused]})
+    admin.script["ListRuns"] = [ListRunsResponse()]
+    words = [verb, name] + {"delete": ["-y"], "replay": ["n1"]}.get(verb, [])
+    result = limosa(*words)
+    assert result.status == 2
+    assert f"{name} is a run of this machine, which is over: `limosa get run {name}` shows it" in " ".join(
+        result.err.split()
+    )
+
+
+def test_a_local_run_is_explained(limosa, project):
+    name, _ = begin(limosa, "--limit", "3", status=1)
+    text = limosa("explain", name).out
+    assert "ValueError: more than 3" in text
+    assert "not run: n1, which it depends on, failed" in limosa("explain", name, "n2").out
+    assert "attempt 2: failed" in limosa("explain", name, "n1").out

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from limosa.cli.exit_codes import ExitCode
-from limosa.cli.options import TargetFlags, open_target, output_option, target_options
+from limosa.cli.options import TargetFlags, output_option, target_options
 
 if TYPE_CHECKING:
     from limosa_idl.admin.v1alpha1.admin_pb2 import Run
@@ -20,10 +20,11 @@ def command(run: str, message: str, output: str, **target: str | None) -> int:
     """End RUN: its pods are stopped; what it committed stays readable. One that has ended stays as it is."""
     from limosa.cli.console import say, write_data
     from limosa.cli.run_facts import phase_name
+    from limosa.cli.run_sources import open_platform
     from limosa.cli.tables import moment
     from limosa.render.run_view import TERMINAL_RUN_PHASES
 
-    with open_target(TargetFlags(**target)) as client:
+    with open_platform(TargetFlags(**target), run) as client:
         # Admin's answer is the same whether its run ended before or because of this wish.
         before = client.get_run(run).run
         over = before.state.phase in TERMINAL_RUN_PHASES

@@ -3,7 +3,7 @@
 import click
 
 from limosa.cli.exit_codes import ExitCode
-from limosa.cli.options import TargetFlags, open_target, target_options
+from limosa.cli.options import TargetFlags, target_options
 
 
 @click.command()
@@ -13,8 +13,9 @@ from limosa.cli.options import TargetFlags, open_target, target_options
 def command(runs: tuple[str, ...], yes: bool, **target: str | None) -> int:
     """Delete finished RUNs: their results, files and logs. This cannot be undone."""
     from limosa.cli.console import say
+    from limosa.cli.run_sources import open_platform
 
-    with open_target(TargetFlags(**target)) as client:
+    with open_platform(TargetFlags(**target), *runs) as client:
         if not yes:
             what = runs[0] if len(runs) == 1 else f"{len(runs)} runs"
             click.confirm(f"delete {what} with all data?", abort=True, err=True)

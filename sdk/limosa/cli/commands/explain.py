@@ -3,7 +3,7 @@
 import click
 
 from limosa.cli.exit_codes import ExitCode
-from limosa.cli.options import TargetFlags, open_target, target_options
+from limosa.cli.options import TargetFlags, target_options
 
 
 @click.command()
@@ -15,12 +15,13 @@ def command(run: str, node: str, index: int | None, **target: str | None) -> int
     """Say why RUN, or one NODE of it, is in its state, since when, and what comes next."""
     from limosa.cli.console import write_result
     from limosa.cli.nodes import node_path
+    from limosa.cli.run_sources import open_runs
     from limosa.render.explanation import explain_node, explain_run
     from limosa.render.progress import now_utc
 
-    with open_target(TargetFlags(**target)) as client:
-        path = node_path(client, run, node, index)
-        detail = client.get_run(run)
+    with open_runs(TargetFlags(**target), run) as source:
+        path = node_path(source, run, node, index)
+        detail = source.get_run(run)
     text = explain_node(detail, path, index, now_utc()) if path else explain_run(detail, now_utc())
     write_result(text + "\n")
     return ExitCode.OK

@@ -2,7 +2,7 @@
 
 import click
 
-from limosa.cli.options import TargetFlags, open_target, output_option, target_options
+from limosa.cli.options import TargetFlags, output_option, target_options
 
 
 @click.command()
@@ -20,9 +20,10 @@ def command(run: str, node: str, index: int | None, debug: bool, output: str, **
     from limosa.cli.console import write_result
     from limosa.cli.exit_codes import ExitCode
     from limosa.cli.replaying import replay
+    from limosa.cli.run_sources import open_platform
     from limosa.render.outputs import render_outputs
 
-    with open_target(TargetFlags(**target)) as client:
+    with open_platform(TargetFlags(**target), run) as client:
         found = replay(client, run, node, index, debug=debug)
     if isinstance(found, ExitCode):
         return found

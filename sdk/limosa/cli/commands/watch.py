@@ -2,7 +2,7 @@
 
 import click
 
-from limosa.cli.options import TargetFlags, open_target, output_option, target_options, timeout_option
+from limosa.cli.options import TargetFlags, output_option, target_options, timeout_option
 
 
 @click.command()
@@ -13,6 +13,7 @@ from limosa.cli.options import TargetFlags, open_target, output_option, target_o
 def command(run: str, timeout: float | None, output: str, **target: str | None) -> int:
     """Follow RUN to its end; then show its outputs, or its failure."""
     from limosa.cli.following import follow_to_end
+    from limosa.cli.run_sources import open_platform
 
-    with open_target(TargetFlags(**target)) as client:
+    with open_platform(TargetFlags(**target), run) as client:
         return follow_to_end(client, run, form=output, timeout=timeout)
