@@ -246,7 +246,7 @@ def test_verbs_of_the_platform_say_that_a_run_is_local(limosa, project, admin, v
     refused = Refuse(StatusCode.NOT_FOUND, f"run '{name}' does not exist")
     admin.script.update({"GetRun": [refused], "WatchRun": [[refused]], "DeleteRun": [refused]})
     admin.script["ListRuns"] = [ListRunsResponse()]
-    words = [verb, name] + {"delete": ["-y"], "replay": ["n1"]}.get(verb, [])
+    words = [verb, name, *{"delete": ["-y"], "replay": ["n1"]}.get(verb, [])]
     result = limosa(*words)
     assert result.status == 2
     assert f"{name} is a run of this machine, which is over: `limosa get run {name}` shows it" in " ".join(
