@@ -16,6 +16,7 @@ from limosa_model.graph import Index, children_of
 from limosa_model.interfaces import suggest
 from limosa_model.names import check_name
 from limosa_model.problems import Problem
+from limosa_model.targets import task_name
 from limosa_model.types import conforms, describe
 
 
@@ -142,7 +143,7 @@ def reachable(index: Index, entry: str) -> Closure:
             elif kind == "branch":
                 nodes += children_of(index, node)
             else:
-                tasks.add(node.map.task if kind == "map" else node.task.task)
+                tasks.add(task_name(node))
     return Closure(
         entry=entry,
         tasks=[index.task(name) for name in sorted(tasks)],

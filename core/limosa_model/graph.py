@@ -1,7 +1,7 @@
 """Graphs: looking things up in a closure, and what depends on what."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import (
@@ -108,6 +108,38 @@ def children_of(index: Index, node: Node) -> Iterable[Node]:
     if kind == "sub_workflow" and index.has_workflow(node.sub_workflow.workflow):
         return index.workflow(node.sub_workflow.workflow).nodes
     return []
+
+
+def inside(index: Index, node: Node, made: Closure | None) -> tuple[Index, Iterable[Node]]:
+    """The nodes one step below a node of a run, and the closure whose names they use.
+
+    Args:
+        index: The closure whose names the node uses.
+        node: The node.
+        made: The graph that its task made, where it is a dynamic node and the graph is known.
+    """
+    if node.WhichOneof("target") != "dynamic":
+        return index, children_of(index, node)
+    if made is None or not made.workflows:
+        return index, []
+    inner = Index(made)
+    return inner, inner.entry.nodes
+
+
+def closure_around(closure: Closure, path: str, made: Mapping[str, Closure]) -> Closure:
+    """The closure whose names the node at a path uses: the run's, or the graph of the dynamic node around it.
+
+    Args:
+        closure: The run's.
+        path: Of the node.
+        made: Graphs of dynamic nodes by path, as far as they are known.
+    """
+    around = path
+    while "/" in around:
+        around = around.rpartition("/")[0]
+        if around in made:
+            return made[around]
+    return closure
 
 
 def wrap_task(task: TaskSpec) -> Closure:

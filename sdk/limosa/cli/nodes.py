@@ -1,12 +1,12 @@
 """Which node a person means: by its path, or by the name the tree shows."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from limosa.errors import LimosaError
 from limosa.remote import Client
 from limosa_idl.admin.v1alpha1.admin_pb2 import RunDetail
-from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
-from limosa_model.graph import Index, children_of
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
+from limosa_model.graph import Index, inside
 
 _LISTED = 12
 
@@ -26,7 +26,8 @@ def node_path(client: Client, run: str, node: str, index: int | None) -> str:
         return ""
     detail = client.get_run(run)
     graph = Index(detail.closure)
-    known = dict(_walk(graph, graph.entry.nodes, ""))
+    made = made_graphs(detail)
+    known = dict(_walk(graph, graph.entry.nodes, "", made))
     found = [node] if node in known else [path for path, name in known.items() if name == node]
     if len(found) != 1:
         what = f"there is no node '{node}'" if not found else f"several nodes are called '{node}'"
@@ -79,8 +80,15 @@ def _check_item(detail: RunDetail, path: str, index: int) -> None:
         )
 
 
-def _walk(graph: Index, nodes: Iterable[Node], prefix: str) -> Iterator[tuple[str, str]]:
+def made_graphs(detail: RunDetail) -> dict[str, Closure]:
+    """Graphs that dynamic nodes of a run made, by the node's path."""
+    return {one.key.node_path: one.node.graph for one in detail.snapshots if one.node.HasField("graph")}
+
+
+def _walk(
+    graph: Index, nodes: Iterable[Node], prefix: str, made: Mapping[str, Closure]
+) -> Iterator[tuple[str, str]]:
     for node in nodes:
         path = prefix + node.id
         yield path, node.display_name or node.id
-        yield from _walk(graph, children_of(graph, node), path + "/")
+        yield from _walk(*inside(graph, node, made.get(path)), path + "/", made)

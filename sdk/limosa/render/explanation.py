@@ -12,7 +12,7 @@ from limosa_idl.admin.v1alpha1.admin_pb2 import Run, RunDetail
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
-from limosa_model.graph import Index, children_of, dependencies
+from limosa_model.graph import Index, dependencies, inside
 
 _DONE = frozenset({pb.NODE_PHASE_SUCCEEDED, pb.NODE_PHASE_SKIPPED})
 _ENDED = _DONE | {pb.NODE_PHASE_FAILED, pb.NODE_PHASE_ABORTED}
@@ -77,6 +77,8 @@ class _Place:
     path: str
     name: str
     node: Node
+    graph: Index
+    """The closure whose names the node uses."""
     around: str
     """Path of the node it lies in, with a slash; empty at the top."""
     outer: "pb.NodePhase.ValueType"
@@ -101,13 +103,17 @@ class _Known:
 
     def walk(self) -> Iterator[_Place]:
         """Every node, in the order of the author's code."""
-        yield from self._walk(self._graph.entry.nodes, "", pb.NODE_PHASE_RUNNING)
+        yield from self._walk(self._graph, self._graph.entry.nodes, "", pb.NODE_PHASE_RUNNING)
 
-    def _walk(self, nodes: Iterable[Node], around: str, outer: "pb.NodePhase.ValueType") -> Iterator[_Place]:
+    def _walk(
+        self, graph: Index, nodes: Iterable[Node], around: str, outer: "pb.NodePhase.ValueType"
+    ) -> Iterator[_Place]:
         for node in nodes:
             path = around + node.id
-            yield _Place(path, node.display_name or node.id, node, around, outer)
-            yield from self._walk(children_of(self._graph, node), path + "/", self.phase(path))
+            yield _Place(path, node.display_name or node.id, node, graph, around, outer)
+            state = self.state(path)
+            made = state.graph if state.HasField("graph") else None
+            yield from self._walk(*inside(graph, node, made), path + "/", self.phase(path))
 
     def state(self, path: str, index: int | None = None) -> pb.NodeState:
         """The latest state of a node or item; waiting where nothing is known."""
@@ -194,7 +200,7 @@ class _Known:
         target = self.state(place.path).target
         if place.node.overrides.HasField("retry"):
             return place.node.overrides.retry.retries
-        return self._graph.task(target).retry.retries if self._graph.has_task(target) else 0
+        return place.graph.task(target).retry.retries if place.graph.has_task(target) else 0
 
 
 def _attempt(launch: pb.LaunchState, now: dt.datetime) -> str:

@@ -11,7 +11,7 @@ from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
-from limosa_model.graph import Index, children_of
+from limosa_model.graph import Index, closure_around, inside
 
 TERMINAL_RUN_PHASES = frozenset({pb.RUN_PHASE_SUCCEEDED, pb.RUN_PHASE_FAILED, pb.RUN_PHASE_ABORTED})
 _WAITING = frozenset({pb.NODE_PHASE_QUEUED, pb.NODE_PHASE_RUNNING, pb.NODE_PHASE_RETRYING})
@@ -43,6 +43,8 @@ class RunView:
         self._closure = Closure()
         self._index: Index | None = None
         self._nodes: dict[str, pb.NodeState] = {}
+        self._made: dict[str, Closure] = {}
+        """Graphs of dynamic nodes, by path."""
         self._versions: dict[bytes, tuple[int, int, int]] = {}
         self._launches: dict[tuple[str, int | None, int], pb.LaunchState] = {}
 
@@ -67,6 +69,8 @@ class RunView:
         state = snapshot.WhichOneof("state")
         if state == "node" and index is None:
             self._nodes[key.node_path] = snapshot.node
+            if snapshot.node.HasField("graph"):
+                self._made[key.node_path] = snapshot.node.graph
         elif state == "launch":
             self._launches[key.node_path, index, key.launch] = snapshot.launch
         elif state == "run":
@@ -108,10 +112,11 @@ class RunView:
         """The tree, in the order of the author's code; children of branches only where taken."""
         if self._index is None:
             return []
-        return list(self._rows(self._index.entry.nodes, "", 0, now))
+        return list(self._rows(self._index, self._index.entry.nodes, "", 0, now))
 
-    def _rows(self, nodes: Iterable[Node], prefix: str, depth: int, now: dt.datetime) -> Iterator[Row]:
-        assert self._index is not None
+    def _rows(
+        self, index: Index, nodes: Iterable[Node], prefix: str, depth: int, now: dt.datetime
+    ) -> Iterator[Row]:
         for node in nodes:
             path = f"{prefix}{node.id}"
             state = self._nodes.get(path, pb.NodeState(phase=pb.NODE_PHASE_WAITING))
@@ -128,11 +133,12 @@ class RunView:
                 waiting,
                 reason.code if reason else "",
             )
-            children = list(children_of(self._index, node))
+            inner, below = inside(index, node, self._made.get(path))
+            children = list(below)
             if node.WhichOneof("target") == "branch":
                 children = [child for child in children if child.id == state.branch_taken]
             if state.phase not in (pb.NODE_PHASE_WAITING, pb.NODE_PHASE_SKIPPED):
-                yield from self._rows(children, path + "/", depth + 1, now)
+                yield from self._rows(inner, children, path + "/", depth + 1, now)
 
     def _note(
         self, node: Node, state: pb.NodeState, reason: pb.Reason | None, now: dt.datetime
@@ -164,9 +170,10 @@ class RunView:
 
     def _task_of(self, path: str) -> TaskSpec | None:
         state = self._nodes.get(path)
-        if self._index is None or state is None or not self._index.has_task(state.target):
+        if self._index is None or state is None:
             return None
-        return self._index.task(state.target)
+        index = Index(closure_around(self._closure, path, self._made))
+        return index.task(state.target) if index.has_task(state.target) else None
 
 
 def _utc(stamp: Timestamp) -> dt.datetime:
