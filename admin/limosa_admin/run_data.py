@@ -10,6 +10,7 @@ from limosa_admin.request_errors import Reason, RequestError, damaged, not_found
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface, Variable
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap, Offloaded
+from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_idl.run.v1alpha1.run_pb2 import Commit, NodeState
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Binding, Closure, Node, WorkflowSpec
 from limosa_model import bindings, layout, values
@@ -23,6 +24,12 @@ MOST_ITEMS = 1000
 MOST_BYTES = 8 * 1024 * 1024
 """Largest object read into an answer."""
 _READERS = 16
+ENDS_WITHOUT_RESULT = {
+    run_pb2.NODE_PHASE_FAILED: "failed",
+    run_pb2.NODE_PHASE_SKIPPED: "was skipped",
+    run_pb2.NODE_PHASE_ABORTED: "was aborted",
+}
+"""Phases after which no result comes any more, as words of a sentence."""
 
 
 class NotKnown(Exception):
@@ -213,9 +220,12 @@ class RunData:
 
     def _map_outputs(self, scope: _Scope, node: Node, path: str) -> Mapping[str, Literal]:
         state = self._node_state(path)
-        if state is None or state.items_succeeded < state.items:
-            done = state.items_succeeded if state else 0
-            raise NotKnown(f"{done} of {state.items if state else '?'} items of {path} have succeeded")
+        # Before it is expanded a map has no items, and an empty list would look like a result.
+        if state is None or state.phase != run_pb2.NODE_PHASE_SUCCEEDED:
+            why = self._why_absent(path, path)
+            if state and state.items:
+                why += f", {state.items_succeeded} of {state.items} items have succeeded"
+            raise NotKnown(why)
         if state.items > MOST_ITEMS:
             raise NotKnown(f"{path} has {state.items} items; ask for one by its index")
         with concurrent.futures.ThreadPoolExecutor(_READERS) as pool:
@@ -230,7 +240,7 @@ class RunData:
 
     def _read_commit(self, path: str, index: int | None) -> Mapping[str, Literal]:
         item = path if index is None else f"{path}[{index}]"
-        data = self._get(layout.commit_key(self._prefix, path, index), f"{item} has no result yet")
+        data = self._get(layout.commit_key(self._prefix, path, index), lambda: self._why_absent(item, path))
         try:
             commit = Commit.FromString(data)
             if commit.WhichOneof("outputs") == "offloaded":
@@ -238,6 +248,11 @@ class RunData:
         except DecodeError as error:
             raise damaged(f"the commit of {item}") from error
         return commit.inline.literals
+
+    def _why_absent(self, item: str, path: str) -> str:
+        state = self._node_state(path)
+        end = ENDS_WITHOUT_RESULT.get(state.phase) if state else None
+        return f"{item} has no result: the node {end}" if end else f"{item} has no result yet"
 
     def _loaded(self, literal: Literal) -> Literal:
         if literal.WhichOneof("value") != "offloaded":
@@ -254,17 +269,17 @@ class RunData:
             raise NotKnown(f"{reference.uri} lies outside of the run's project and domain")
         if reference.size > MOST_BYTES:
             raise NotKnown(f"{reference.uri} has {reference.size} bytes; download it")
-        data = self._get(key, f"{reference.uri} does not exist")
+        data = self._get(key, lambda: f"{reference.uri} does not exist")
         if reference.digest and reference.digest != f"sha256:{sha256_hex(data)}":
             raise damaged(reference.uri)
         return data
 
-    def _get(self, key: str, absent: str) -> bytes:
+    def _get(self, key: str, absent: Callable[[], str]) -> bytes:
         try:
             data = self._store.get(key, limit=MOST_BYTES + 1)
         except StoreError as error:
             if error.code is ErrorCode.NOT_FOUND:
-                raise NotKnown(absent) from error
+                raise NotKnown(absent()) from error
             raise
         if len(data) > MOST_BYTES:
             raise NotKnown(f"{key} has more than {MOST_BYTES} bytes; download it")

@@ -18,6 +18,9 @@ from limosa_model import layout
 from limosa_model.graph import Index
 from limosa_store import ErrorCode, Store, StoreError
 
+ENDS_WITHOUT_OUTPUTS = {run_pb2.RUN_PHASE_FAILED: "failed", run_pb2.RUN_PHASE_ABORTED: "was aborted"}
+"""Phases after which a run has no outputs, as words of a sentence."""
+
 
 @dataclasses.dataclass(frozen=True)
 class RunView:
@@ -78,10 +81,8 @@ class RunView:
         response = pb.GetRunDataResponse(interface=Index(closure).entry.interface, inputs=inputs)
         if state.phase != run_pb2.RUN_PHASE_SUCCEEDED:
             phase = run_pb2.RunPhase.Name(state.phase).removeprefix("RUN_PHASE_").lower()
-            ended = state.phase in runs.TERMINAL
-            response.note = (
-                f"outputs: none, because the run {phase}" if ended else f"outputs: the run is {phase}"
-            )
+            end = ENDS_WITHOUT_OUTPUTS.get(state.phase)
+            response.note = f"outputs: none, because the run {end}" if end else f"outputs: the run is {phase}"
         elif state.HasField("outputs"):
             response.outputs.CopyFrom(state.outputs)
         else:

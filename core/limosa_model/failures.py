@@ -22,6 +22,7 @@ class Code:
     BAD_INPUT = "BadInput"
     BAD_OUTPUT = "BadOutput"
     EXITED = "Exited"
+    CRASHED = "Crashed"
     OOM_KILLED = "OOMKilled"
     TIMEOUT = "Timeout"
     NODE_DEADLINE = "NodeDeadline"

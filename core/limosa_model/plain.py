@@ -1,6 +1,7 @@
 """Plain data (JSON, YAML, a command line) into literals, by type."""
 
 import datetime as dt
+import math
 import re
 from typing import Any
 
@@ -11,6 +12,14 @@ from limosa_model.types import describe
 _DURATION = re.compile(
     r"(?P<sign>-)?(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?"
 )
+_NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+"""Floats that JSON has no numbers for, as our own JSON writes them."""
+_FORMS = {
+    types_pb2.SIMPLE_TYPE_DURATION: "10m, 90s, 1h30m, or seconds",
+    types_pb2.SIMPLE_TYPE_DATETIME: "2024-05-01T10:00:00Z",
+}
+_MOST_SHOWN = 80
+"""Characters of a wrong value in a message."""
 
 
 class PlainError(ValueError):
@@ -26,7 +35,8 @@ def from_plain(data: Any, type_: types_pb2.LiteralType, place: str = "") -> lite
     """The literal that plain data stands for.
 
     Args:
-        data: What a JSON or YAML parser gives. Files, directories and datasets are a URI, or an object with "uri".
+        data: What a JSON or YAML parser gives. Files, directories and datasets are a URI, or an object with "uri"; floats
+            that are not finite may be the strings "NaN", "Infinity" and "-Infinity".
         type_: The type expected.
         place: Where the data stands, for messages.
 
@@ -59,7 +69,7 @@ def from_plain(data: Any, type_: types_pb2.LiteralType, place: str = "") -> lite
 
 
 def parse_duration(text: str) -> dt.timedelta:
-    """Reads "90s", "10m", "1h30m", "-2d" or plain seconds ("1.5"); raises ValueError."""
+    """Reads "90s", "10m", "1h30m", "-2d" or plain seconds ("1.5"); raises ValueError, or OverflowError where it is too long."""
     match = _DURATION.fullmatch(text.strip())
     if match is None or not any(match[unit] for unit in "dhms"):
         return dt.timedelta(seconds=float(text))
@@ -74,7 +84,15 @@ def parse_datetime(text: str) -> dt.datetime:
 
 
 def _mismatch(data: Any, type_: types_pb2.LiteralType) -> str:
-    return f"expected {describe(type_)}, got {type(data).__name__} {data!r}"
+    if type_.simple in _FORMS:
+        return f"expected {describe(type_)}, such as {_FORMS[type_.simple]}; got {_shown(data)}"
+    return f"expected {describe(type_)}, got {type(data).__name__} {_shown(data)}"
+
+
+def _shown(data: Any) -> str:
+    """What fits into a sentence; a file of values may be large, and newer Pythons read any depth of it."""
+    text = repr(data)
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 1]}…"
 
 
 def _expect(data: Any, kind: type, type_: types_pb2.LiteralType, place: str) -> Any:
@@ -95,6 +113,8 @@ def _simple(data: Any, type_: types_pb2.LiteralType, place: str) -> literal_pb2.
             return values.integer(data)
         if simple == types_pb2.SIMPLE_TYPE_FLOAT and (is_int or isinstance(data, float)):
             return values.float_(float(data))
+        if simple == types_pb2.SIMPLE_TYPE_FLOAT and isinstance(data, str) and data in _NOT_FINITE:
+            return values.float_(_NOT_FINITE[data])
         if simple == types_pb2.SIMPLE_TYPE_STRING and isinstance(data, str):
             return values.string(data)
         if simple == types_pb2.SIMPLE_TYPE_STRUCT and isinstance(data, dict):
@@ -104,7 +124,8 @@ def _simple(data: Any, type_: types_pb2.LiteralType, place: str) -> literal_pb2.
         if simple == types_pb2.SIMPLE_TYPE_DURATION and (is_int or isinstance(data, (float, str))):
             return values.duration(parse_duration(str(data)))
     except (ValueError, OverflowError) as error:
-        raise PlainError(place, f"{_mismatch(data, type_)}: {error}") from error
+        detail = "" if simple in _FORMS else f": {error}"
+        raise PlainError(place, _mismatch(data, type_) + detail) from error
     raise PlainError(place, _mismatch(data, type_))
 
 
@@ -137,7 +158,7 @@ def _record(data: dict[str, Any], record: types_pb2.RecordType, place: str) -> l
 def _reference(data: Any, type_: types_pb2.LiteralType, place: str) -> literal_pb2.Literal:
     uri = data.get("uri") if isinstance(data, dict) else data
     if not isinstance(uri, str) or "://" not in uri:
-        raise PlainError(place, f"expected the URI of a {describe(type_)}, got {data!r}")
+        raise PlainError(place, f"expected the URI of a {describe(type_)}, got {_shown(data)}")
     if type_.WhichOneof("kind") == "structured_dataset":
         name = type_.structured_dataset.format or "parquet"
         return literal_pb2.Literal(structured_dataset=literal_pb2.StructuredDataset(uri=uri, format=name))

@@ -112,7 +112,7 @@ def check_duration(name: str, value: Any) -> float | None:
 
             value = parse_duration(value)
         seconds = value.total_seconds() if isinstance(value, dt.timedelta) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise _error(
             f"{name}={value!r} is no length of time", f'write {name}="10m", seconds, or a timedelta'
         ) from None

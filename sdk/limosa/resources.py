@@ -5,8 +5,20 @@ from typing import TYPE_CHECKING
 from limosa.errors import LimosaError
 
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from limosa_idl.task.v1alpha1.task_pb2 import ResourceList
     from limosa_idl.task.v1alpha1.task_pb2 import Resources as ResourcesSpec
+
+_CALLED_ELSEWHERE = {
+    "memory": "mem",
+    "ram": "mem",
+    "cpus": "cpu",
+    "cores": "cpu",
+    "gpus": "gpu",
+    "storage": "disk",
+    "ephemeral_storage": "disk",
+}
 
 
 class Resources:
@@ -28,6 +40,7 @@ class Resources:
         mem: "str | tuple[str, str] | None" = None,
         gpu: "int | tuple[int, int] | None" = None,
         disk: "str | tuple[str, str] | None" = None,
+        **unknown: "NoReturn",
     ) -> None:
         """Takes amounts; refuses what is none.
 
@@ -36,10 +49,13 @@ class Resources:
             mem: Memory with its unit: "512Mi", "2Gi".
             gpu: Whole devices.
             disk: Ephemeral storage with its unit: "10Gi".
+            **unknown: Nothing: names of other tools are refused with the one that is meant here.
 
         Raises:
             LimosaError: An amount makes no sense; the remedy says how to write it.
         """
+        for name in unknown:
+            raise _unknown(name)
         self.cpu = cpu
         self.mem = mem
         self.gpu = gpu
@@ -143,6 +159,14 @@ def _check_order(name: str, request: "str | int", limit: "str | int") -> None:
         raise _problem(
             f"{name}: the request {request} is above the limit {limit}", "a pair is (request, limit)"
         )
+
+
+def _unknown(name: str) -> LimosaError:
+    from limosa_model.interfaces import suggest
+
+    meant = _CALLED_ELSEWHERE.get(name)
+    remedy = f"did you mean '{meant}'?" if meant else suggest(name, ("cpu", "mem", "gpu", "disk"))
+    return _problem(f"Resources has no '{name}'", remedy)
 
 
 def _example(name: str) -> str:

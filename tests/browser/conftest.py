@@ -137,13 +137,20 @@ class AdminProcess:
 
     def start(self, name: str, target: str, **inputs: Literal) -> pb.DesiredRun:
         """Creates a run and claims it."""
+        uid = self.create(name, target, **inputs)
+        return next(run for run in self.sync(free_slots=50) if run.run_uid == uid)
+
+    def create(self, name: str, target: str, **inputs: Literal) -> str:
+        """Creates a run and gives its uid."""
         request = pb.CreateRunRequest(project="demo", domain="development", name=name)
         request.target.name = target
         request.inputs.CopyFrom(LiteralMap(literals=inputs))
-        uid = self.call("RunService", "CreateRun", request).uid
-        sync = pb.SyncRequest(cluster_uid="c1", cluster_name="lab", free_slots=50)
-        desired = self.call("OperatorService", "Sync", sync, OPERATOR).runs
-        return next(run for run in desired if run.run_uid == uid)
+        return str(self.call("RunService", "CreateRun", request).uid)
+
+    def sync(self, free_slots: int) -> list[pb.DesiredRun]:
+        """What the one cluster should have."""
+        sync = pb.SyncRequest(cluster_uid="c1", cluster_name="lab", free_slots=free_slots)
+        return list(self.call("OperatorService", "Sync", sync, OPERATOR).runs)
 
     def publish(self, desired: pb.DesiredRun, seq: int, *states: Any) -> None:
         snapshots = []

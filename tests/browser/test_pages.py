@@ -101,7 +101,7 @@ def test_a_click_on_a_node_shows_its_values_items_and_log(page: Any, admin: Any,
     assert "node=n2" in page.url
     data = page.inner_text("#data")
     assert "[0.01, 0.03, 0.1, 0.3]" in data
-    assert "2 of 4 items of n2 have succeeded" in data
+    assert "n2 has no result yet, 2 of 4 items have succeeded" in data
     assert page.locator("#data section:has-text('Items') tr").first.inner_text().startswith("[3]")
     page.click("#data >> text=[1]")
     assert "0.78" in page.inner_text("#data")
@@ -120,6 +120,38 @@ def test_a_failure_reads_as_on_the_command_line_and_hostile_text_stays_text(
     assert "reading <script>" in page.inner_text("#log")
     assert page.title() == "brisk-kite-0b1c · Limosa"
     assert page.locator("main script, main img").count() == 0
+
+
+def test_what_a_failed_run_will_never_have_is_not_awaited(page: Any, admin: Any, failed: Any) -> None:
+    page.goto(admin.url + FAILED)
+    data = page.inner_text("#data")
+    assert "no outputs: the run failed" in data
+    assert "houses.csv" not in data
+    assert "title" in data
+    assert "…" not in data
+    page.goto(f"{admin.url}{FAILED}?node=n1")
+    data = page.inner_text("#data")
+    assert "546" in data
+    assert "no outputs: the node failed" in data
+    page.goto(f"{admin.url}{FAILED}?node=n3")
+    data = page.inner_text("#data")
+    assert "no inputs: the node was skipped" in data
+    assert "no outputs: the node was skipped" in data
+    assert "…" not in data
+    assert "yet" not in data
+
+
+def test_a_run_that_waits_says_why(page: Any, admin: Any, running: Any) -> None:
+    admin.sync(free_slots=0)
+    admin.create("slow-ibis-5c5c", "house.keep", **admin.scores(0.9))
+    told = "WaitingForSlot: no run is before it; cluster lab has 0 free slots"
+    page.goto(f"{admin.url}/runs/demo/development/slow-ibis-5c5c")
+    assert page.inner_text("#head .note") == told
+    page.goto(f"{admin.url}/?phase=active")
+    row = page.locator(".runs tr:has-text('slow-ibis-5c5c')")
+    assert "WaitingForSlot" in row.inner_text()
+    admin.sync(free_slots=50)
+    row.locator("text=WaitingForSlot").wait_for(state="detached")
 
 
 def test_the_page_follows_the_run_without_a_reload(page: Any, admin: Any) -> None:

@@ -1,7 +1,7 @@
 """Mistakes that a type checker must catch before a workflow is ever compiled; each marked line is one."""
 
 # ruff: noqa: B018, F841 - mistakes are what this file is for
-from limosa import map_task, task, workflow
+from limosa import Resources, map_task, task, workflow
 
 
 @task
@@ -31,3 +31,7 @@ def retried() -> None: ...
 
 @task(memory="1Gi")  # expect-error
 def unknown() -> None: ...
+
+
+@task(resources=Resources(memory="1Gi"))  # expect-error
+def misnamed() -> None: ...

@@ -11,7 +11,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from limosa_admin.identity import Identity
 from limosa_admin.request_errors import Reason, RequestError, not_found
-from limosa_admin.run_view import RunLog, RunView
+from limosa_admin.run_data import ENDS_WITHOUT_RESULT
+from limosa_admin.run_view import ENDS_WITHOUT_OUTPUTS, RunLog, RunView
 from limosa_admin.store import entities, runs, snapshots
 from limosa_admin.transfers import Transfers, project_of
 from limosa_admin.web import failure_view, graph_view, items_view, phases, run_tree, timeline_view, value_view
@@ -20,6 +21,7 @@ from limosa_admin.web.html import Markup, el
 from limosa_admin.web.run_tree import RunTree, TreeNode
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
+from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure
 
 LOG_LINES = 300
@@ -220,17 +222,32 @@ def _failure_of(seen: _Seen) -> Failure | None:
 
 def _data(seen: _Seen) -> Markup:
     node = seen.node
+    over = _over(seen)
     if node is None:
-        return el("div", el("h2", "Run"), value_view.render(seen.data))
+        # The table says it; the note says it for clients without one.
+        note = "" if over else seen.data.note
+        return el("div", el("h2", "Run"), value_view.render(seen.data, note, over))
+    values = value_view.render(seen.data, seen.data.note, over)
     index = seen.choice.index
     item = "" if index is None else f"[{index}]"
     everything = el("a", "show the run", href="?")
     title = el("h2", f"{node.name}{item} ", el("code", node.path), " ", everything)
     target = el("p", node.target, class_="quiet") if node.target else None
     items = items_view.render(node, index, seen.now) if node.items else None
-    return el(
-        "div", title, target, value_view.render(seen.data), items, items_view.launches(node, index, seen.now)
-    )
+    return el("div", title, target, values, items, items_view.launches(node, index, seen.now))
+
+
+def _over(seen: _Seen) -> str:
+    """Why values of what is looked at that are not known will not come; "" while they may."""
+    if seen.node is not None:
+        item = seen.node.items.get(seen.choice.index) if seen.choice.index is not None else None
+        phase = (item or seen.node.state).phase
+        if phase in ENDS_WITHOUT_RESULT:
+            return f"the {'item' if item else 'node'} {ENDS_WITHOUT_RESULT[phase]}"
+        if phase == run_pb2.NODE_PHASE_SUCCEEDED:
+            return "not shown here, see below"
+    end = ENDS_WITHOUT_OUTPUTS.get(seen.message.state.phase)
+    return f"the run {end}" if end else ""
 
 
 def _window(seen: _Seen) -> tuple[dt.datetime, dt.datetime]:

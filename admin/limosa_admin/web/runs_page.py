@@ -107,10 +107,16 @@ def _row(run: pb.Run, now: dt.datetime) -> Markup:
     version = el("span", run.target.version, class_="quiet") if run.target.version else None
     place = el("span", f"{run.project}/{run.domain}", class_="quiet")
     link = f"/runs/{run.project}/{run.domain}/{run.name}"
+    reason = (
+        el("span", state.reason.code, class_="quiet", title=state.reason.detail)
+        if state.reason.code
+        else None
+    )
+    shown = phases.pill("aborting" if run.abort_requested and phase == "running" else phase)
     return el(
         "tr",
         el("td", el("a", run.name, href=link, class_="run"), place, class_="two"),
-        el("td", phases.pill("aborting" if run.abort_requested and phase == "running" else phase)),
+        el("td", shown, " ", reason),
         el("td", el("span", run.target.name), version, class_="two"),
         el("td", progress, class_="number"),
         el("td", phases.ago(began, now)),

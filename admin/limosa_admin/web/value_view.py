@@ -1,7 +1,7 @@
 """Inputs and outputs as tables."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from limosa_admin.web import phases
@@ -16,28 +16,40 @@ MOST_CHARS = 4000
 _SHORT = 60
 
 
-def render(data: GetRunDataResponse) -> Markup:
-    """Both tables, and why one of them is not complete."""
-    inputs = _table("Inputs", data.interface.inputs, data.inputs.literals, data.HasField("inputs"))
-    outputs = _table("Outputs", data.interface.outputs, data.outputs.literals, data.HasField("outputs"))
-    note = el("p", data.note, class_="quiet") if data.note else None
-    return el("div", el("div", inputs, outputs, class_="values"), note)
+def render(data: GetRunDataResponse, note: str = "", over: str = "") -> Markup:
+    """Both tables, and why one of them is not complete.
+
+    Args:
+        data: What is known; its own note is not read.
+        note: To stand below the tables; "" for none.
+        over: Why nothing more will be known ("the run failed"); "" while more may come.
+    """
+    inputs = _table("Inputs", data.interface.inputs, data.inputs.literals, data.HasField("inputs"), over)
+    outputs = _table("Outputs", data.interface.outputs, data.outputs.literals, data.HasField("outputs"), over)
+    below = el("p", note, class_="quiet") if note else None
+    return el("div", el("div", inputs, outputs, class_="values"), below)
 
 
-def _table(title: str, variables: Iterable[Variable], literals: Mapping[str, Literal], known: bool) -> Markup:
-    rows = []
-    for variable in variables:
-        name = el("th", variable.name, scope="row", title=variable.description or None)
-        kind = el("td", describe(variable.type), class_="type")
-        rows.append(el("tr", name, kind, el("td", _value(variable, literals, known))))
+def _table(
+    title: str, variables: Sequence[Variable], literals: Mapping[str, Literal], known: bool, over: str
+) -> Markup:
+    rows = [_row(variable, literals, known) for variable in variables]
     if not rows:
-        rows.append(el("tr", el("td", "none", class_="quiet")))
+        rows = [el("tr", el("td", "none", class_="quiet"))]
+    elif over and not known:
+        rows = [el("tr", el("td", f"no {title.lower()}: {over}", class_="quiet"))]
     return el("section", el("h3", title), el("table", el("tbody", rows)))
+
+
+def _row(variable: Variable, literals: Mapping[str, Literal], known: bool) -> Markup:
+    name = el("th", variable.name, scope="row", title=variable.description or None)
+    kind = el("td", describe(variable.type), class_="type")
+    return el("tr", name, kind, el("td", _value(variable, literals, known)))
 
 
 def _value(variable: Variable, literals: Mapping[str, Literal], known: bool) -> Child:
     if variable.name not in literals:
-        return el("span", "…" if not known else "absent", class_="quiet")
+        return el("span", "absent" if known else "…", class_="quiet")
     if variable.sensitive:
         return el("span", "hidden: marked as sensitive", class_="quiet")
     return _literal(literals[variable.name])

@@ -290,8 +290,6 @@ def run(request: dict[str, Any]) -> None:
     sys.path.insert(0, os.getcwd())
     sys.argv = list(request["argv"][2:])
     sys.dont_write_bytecode = bool(env.get("PYTHONDONTWRITEBYTECODE"))
-    # A person who follows the log, or reads it after a kill, finds the lines that were printed.
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
 
 

@@ -10,7 +10,7 @@ from limosa_idl.core.v1alpha1 import types_pb2
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, UnionValue
 from limosa_idl.core.v1alpha1.types_pb2 import LiteralType
 from limosa_model import values
-from limosa_model.plain import PlainError, from_plain, parse_duration
+from limosa_model.plain import PlainError, from_plain
 from limosa_model.types import describe
 
 _JSON_KINDS = {"collection", "map_value", "record"}
@@ -214,12 +214,6 @@ def _scalar(text: str, type_: LiteralType) -> Any:
         if text.lower() not in _BOOLEANS:
             raise PlainError("", f"expected bool (true or false), got {text!r}")
         return _BOOLEANS[text.lower()]
-    if simple == types_pb2.SIMPLE_TYPE_DURATION:
-        try:
-            parse_duration(text)
-        except (ValueError, OverflowError) as error:
-            message = f"expected {describe(type_)}, such as 10m, 90s, 1h30m, or seconds; got {text!r}"
-            raise PlainError("", message) from error
     if simple == types_pb2.SIMPLE_TYPE_NONE:
         if text.lower() not in ("none", "null"):
             raise PlainError("", f"expected None, got {text!r}")

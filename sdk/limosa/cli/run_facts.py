@@ -39,6 +39,8 @@ def run_facts(run: admin_pb2.Run) -> dict[str, Any]:
         "cluster": run.cluster,
         "url": run.url,
         "abort_reason": run.abort_reason,
+        "reason": state.reason.code or None,
+        "reason_detail": state.reason.detail or None,
         "failure": failure_facts(state.failure) if state.HasField("failure") else None,
     }
 
@@ -74,6 +76,7 @@ def node_facts(view: RunView, now: dt.datetime) -> list[dict[str, Any]]:
                 "items": state.items or None,
                 "items_succeeded": state.items_succeeded if state.items else None,
                 "reason": state.reason.code or None,
+                "reason_detail": state.reason.detail or None,
                 "failure": failure_facts(state.failure) if state.HasField("failure") else None,
             }
         )

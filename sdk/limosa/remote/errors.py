@@ -22,6 +22,7 @@ class RemoteError(LimosaError):
     EXHAUSTED = "Exhausted"
     TIMEOUT = "Timeout"
     TRANSFER = "Transfer"
+    CORRUPT = "CorruptData"
     SERVER = "Server"
 
     failure: Failure | None = None
@@ -38,6 +39,7 @@ _CODES = {
     grpc.StatusCode.FAILED_PRECONDITION: RemoteError.PRECONDITION,
     grpc.StatusCode.RESOURCE_EXHAUSTED: RemoteError.EXHAUSTED,
     grpc.StatusCode.DEADLINE_EXCEEDED: RemoteError.TIMEOUT,
+    grpc.StatusCode.DATA_LOSS: RemoteError.CORRUPT,
 }
 
 
@@ -64,6 +66,11 @@ def from_rpc(error: grpc.RpcError, target: Target, *, sent_token: bool) -> Remot
     elif code == RemoteError.TIMEOUT:
         message = "admin did not answer in time"
         remedy = "try again; `limosa doctor` checks the connection"
+    elif code == RemoteError.CORRUPT:
+        remedy = "asking again gives the same; if there is a backup of the store, restore the object from it"
+    elif status is grpc.StatusCode.UNIMPLEMENTED:
+        message = f"admin knows no such call: {details}"
+        remedy = "it is older than this `limosa`: `limosa doctor` shows both versions; upgrade the platform"
     elif code == RemoteError.SERVER:
         message = f"admin failed ({status.name}): {details}"
         remedy = "try again; its log says more"

@@ -18,6 +18,8 @@ from limosa_model.failures import Code
 from limosa_model.problems import Problem
 from limosa_model.values import summarize
 
+TREE_LINES = 15
+"""Lines of the tree that leave room for what went wrong."""
 LOG_LINES = 10
 INPUT_WIDTH = 100
 INPUT_ROWS = 10
@@ -36,7 +38,13 @@ class FailureDetails:
     """The last lines its launches printed."""
 
 
-def failed_run(view: RunView, details: FailureDetails, now: dt.datetime, flags: str = "") -> RenderableType:
+def failed_run(
+    view: RunView,
+    details: FailureDetails,
+    now: dt.datetime,
+    flags: str = "",
+    lines: int | None = TREE_LINES,
+) -> RenderableType:
     """Tree, error, source, inputs, log, and the commands to go on.
 
     Args:
@@ -44,8 +52,9 @@ def failed_run(view: RunView, details: FailureDetails, now: dt.datetime, flags: 
         details: What the run itself does not say.
         now: Ends the spans of what still runs.
         flags: Added to the commands, where they need some to find the run.
+        lines: Most lines of the tree; None shows every node.
     """
-    parts: list[RenderableType] = [summary(view, now), tree(view, now, final=True), Text()]
+    parts: list[RenderableType] = [summary(view, now), tree(view, now, final=True, lines=lines), Text()]
     failure = view.failure
     if failure is not None:
         whole = f"{_run_command(view, flags)} -o json"

@@ -10,11 +10,13 @@ from rich.live import Live
 from rich.spinner import Spinner
 
 from limosa.render.run_view import Row, RunView
-from limosa.render.tree import REASON_AFTER_S, RUN_WORDS, duration, live, waiting_remedy
+from limosa.render.tree import LINES, REASON_AFTER_S, RUN_WORDS, duration, live, run_wait, waiting_remedy
 from limosa_idl.admin.v1alpha1.admin_pb2 import RunUpdate
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 
 TICK_S = 1.0
+_AROUND = 6
+"""Lines of a live display besides its nodes: the run's own, what it waits for, remedies."""
 _WORDS = {
     pb.NODE_PHASE_QUEUED: "queued",
     pb.NODE_PHASE_RUNNING: "running",
@@ -56,10 +58,15 @@ def _live_tree(view: RunView, console: Console) -> Iterator[None]:
         console=console,
         refresh_per_second=8,
         transient=True,
-        get_renderable=lambda: live(view, now_utc(), spinner),
+        get_renderable=lambda: live(view, now_utc(), spinner, _room(console)),
     )
     with shown:
         yield
+
+
+def _room(console: Console) -> int:
+    """Lines for nodes: what is higher than the terminal would be cut at its end, where things go on."""
+    return max(5, min(LINES, console.height - _AROUND))
 
 
 @contextmanager
@@ -87,6 +94,7 @@ class _Lines:
         self._view = view
         self._console = console
         self._run_phase = pb.RUN_PHASE_UNSPECIFIED
+        self._waits_for = ""
         self._seen: dict[str, tuple[object, str]] = {}
         self._said: set[str] = set()
         self._lock = threading.Lock()
@@ -107,6 +115,7 @@ class _Lines:
         if view.phase != self._run_phase:
             self._run_phase = view.phase
             self._print(f"{view.run.name} {RUN_WORDS.get(view.phase, ('unknown', ''))[0]}")
+        self._print_wait()
         for row in view.rows(now_utc()):
             state = (row.phase, row.note if row.waiting_seconds >= REASON_AFTER_S else "")
             never_began = row.phase == pb.NODE_PHASE_ABORTED and row.seconds is None
@@ -117,6 +126,16 @@ class _Lines:
                 if remedy and remedy not in self._said:
                     self._said.add(remedy)
                     self._print(f"    → {remedy}")
+
+    def _print_wait(self) -> None:
+        """Once for each reason: its sentence changes with every call of a cluster."""
+        wait = run_wait(self._view, now_utc())
+        if wait is None or wait[0] == self._waits_for:
+            return
+        self._waits_for, sentence, remedy = wait
+        self._print(f"  {sentence}")
+        if remedy:
+            self._print(f"    → {remedy}")
 
     def _print(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -21,9 +21,11 @@ REMEDIES = {
     Code.STORE: "Check the object store: limosa doctor.",
     Code.EXITED: "The process ended by itself: look at its log.",
     Code.PREEMPTED: "Nothing of yours: the platform will try again while its retries last.",
+    "WaitingForCluster": "Work begins when an operator asks for it: limosa doctor, or on this machine limosa demo status.",
+    "ClusterSilent": "Look after that cluster's operator; on this machine: limosa demo status.",
     Code.SPEC_CHANGED: "Delete the WorkflowRun and apply it anew: a run's spec does not change.",
 }
-"""By failure code; a code whose message says what to do has no row."""
+"""By code of a failure, or of what a run waits for; a code whose message says what to do has no row."""
 
 EXCEPTION_REMEDIES = {
     "ModuleNotFoundError": (

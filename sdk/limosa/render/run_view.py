@@ -95,6 +95,14 @@ class RunView:
         """How long the run took, or has taken so far; None before it began."""
         return _span(self.run.state, now)
 
+    def waiting(self, now: dt.datetime) -> tuple[pb.Reason, float] | None:
+        """Why nothing happens to the run as a whole, and for how many seconds; None where it goes on or has ended."""
+        reason = self.run.state.reason
+        if self.finished or not reason.code:
+            return None
+        since = _utc(reason.since) if reason.HasField("since") else now
+        return reason, max(0.0, (now - since).total_seconds())
+
     def node(self, path: str) -> pb.NodeState | None:
         """Latest state of a node."""
         return self._nodes.get(path)

@@ -7,14 +7,15 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from limosa.render.folding import Fold, fold, never_began
 from limosa.render.remedies import REMEDIES
 from limosa.render.run_view import Row, RunView
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 
 REASON_AFTER_S = 5.0
-"""A node that waits longer shows why."""
+"""A run or node that waits longer shows why."""
 LINES = 40
-"""Most nodes shown while a run goes on; finished ones make room first."""
+"""Most lines of a tree where nothing else is to be seen."""
 
 _MARKS = {
     pb.NODE_PHASE_WAITING: ("·", "dim"),
@@ -54,23 +55,26 @@ def mark(phase: "pb.NodePhase.ValueType") -> Text:
     return Text(sign, style)
 
 
-def tree(view: RunView, now: dt.datetime, *, final: bool) -> Table:
+def tree(view: RunView, now: dt.datetime, *, final: bool, lines: int | None = LINES) -> Table:
     """One line per node: sign, name, time, and what there is to say.
 
     Args:
         view: The run.
         now: Ends the spans of what still runs.
-        final: Shows every node; else at most `LINES`, those under way first.
+        final: Says what nodes wait for from the start, not only after `REASON_AFTER_S`.
+        lines: Most lines for nodes; where there are more, those that matter least are counted. None shows each.
     """
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     table.add_column(overflow="fold")
     rows = view.rows(now)
-    shown = rows if final else _choose(rows)
     said: set[str] = set()
-    for row in shown:
+    for row in rows if lines is None else fold(rows, lines):
         indent = "  " * (row.depth + 1)
+        if isinstance(row, Fold):
+            table.add_row(Text(indent + row.text, "dim"), "", "")
+            continue
         name = Text.assemble(indent, _mark_of(row), " ", (row.path.rpartition("/")[2], "dim"), " ", row.name)
         time = "" if row.seconds is None else duration(row.seconds)
         table.add_row(
@@ -80,8 +84,6 @@ def tree(view: RunView, now: dt.datetime, *, final: bool) -> Table:
         if remedy and not view.finished and remedy not in said:
             said.add(remedy)
             table.add_row("", "", Text.assemble(("→ ", "green"), remedy))
-    if len(shown) < len(rows):
-        table.add_row(Text(f"  … {len(rows) - len(shown)} more nodes", "dim"), "", "")
     return table
 
 
@@ -90,8 +92,28 @@ def waiting_remedy(row: Row) -> str:
     return REMEDIES.get(row.reason, "") if row.waiting_seconds >= REASON_AFTER_S else ""
 
 
-def live(view: RunView, now: dt.datetime, spinner: Spinner) -> Group:
-    """What a terminal shows while the run goes on."""
+def run_wait(view: RunView, now: dt.datetime) -> tuple[str, str, str] | None:
+    """Code, sentence and remedy of what the run as a whole has waited for too long; the remedy may be empty."""
+    waiting = view.waiting(now)
+    if waiting is None or waiting[1] < REASON_AFTER_S:
+        return None
+    reason = waiting[0]
+    word = RUN_WORDS.get(view.phase, ("unknown", ""))[0]
+    return reason.code, f"{word}: {reason.detail or reason.code}", REMEDIES.get(reason.code, "")
+
+
+def wait_lines(view: RunView, now: dt.datetime) -> list[Text]:
+    """`run_wait` as lines below a run's own; none where it does not wait."""
+    wait = run_wait(view, now)
+    if wait is None:
+        return []
+    _, sentence, remedy = wait
+    lines = [Text(f"  {sentence}", "yellow")]
+    return [*lines, Text.assemble(("  → ", "green"), remedy)] if remedy else lines
+
+
+def live(view: RunView, now: dt.datetime, spinner: Spinner, lines: int = LINES) -> Group:
+    """What a terminal shows while the run goes on, with so many lines for nodes."""
     word, style = RUN_WORDS.get(view.phase, ("unknown", ""))
     seconds = view.seconds(now)
     head = Table.grid(padding=(0, 1))
@@ -102,7 +124,7 @@ def live(view: RunView, now: dt.datetime, spinner: Spinner) -> Group:
         else ""
     )
     head.add_row(spinner, Text(view.run.name, "bold"), Text(word, style), Text(f"{nodes}  {time}", "dim"))
-    return Group(head, tree(view, now, final=False))
+    return Group(head, *wait_lines(view, now), tree(view, now, final=False, lines=lines))
 
 
 def summary(view: RunView, now: dt.datetime) -> Text:
@@ -114,35 +136,15 @@ def summary(view: RunView, now: dt.datetime) -> Text:
     return Text.assemble((f"{sign} ", style), (view.run.name, "bold"), " ", (word, style), time)
 
 
-def _never_began(row: Row) -> bool:
-    """Whether the run ended before the node's turn came."""
-    return row.phase == pb.NODE_PHASE_ABORTED and row.seconds is None
-
-
 def _mark_of(row: Row) -> Text:
-    return mark(pb.NODE_PHASE_SKIPPED if _never_began(row) else row.phase)
+    return mark(pb.NODE_PHASE_SKIPPED if never_began(row) else row.phase)
 
 
 def _note(row: Row, final: bool) -> str:
     if row.phase == pb.NODE_PHASE_SKIPPED:
         return "skipped"
-    if _never_began(row):
+    if never_began(row):
         return "not run"
     if row.waiting_seconds and row.waiting_seconds < REASON_AFTER_S and not final:
         return ", ".join(part for part in row.note.split(", ") if ":" not in part)
     return row.note
-
-
-def _choose(rows: list[Row]) -> list[Row]:
-    if len(rows) <= LINES:
-        return rows
-    active = {pb.NODE_PHASE_QUEUED, pb.NODE_PHASE_RUNNING, pb.NODE_PHASE_RETRYING, pb.NODE_PHASE_FAILED}
-    order = sorted(
-        range(len(rows)), key=lambda i: (rows[i].phase not in active, abs(i - _middle(rows, active)))
-    )
-    kept = set(order[:LINES])
-    return [row for i, row in enumerate(rows) if i in kept]
-
-
-def _middle(rows: list[Row], active: set["pb.NodePhase.ValueType"]) -> int:
-    return next((i for i, row in enumerate(rows) if row.phase in active), 0)

@@ -13,7 +13,7 @@ gc.enable()
 
 if __name__ == "__main__":
     code = main(dict(os.environ))
-    # Threads or atexit hooks that the author's code left behind must not hold back an outcome that is durable.
+    # Nothing that is left of the launch is waited for: not even a thread that waits for the store.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

@@ -40,6 +40,9 @@ _INSTEAD = {
     "decimal.Decimal": "use str, or int in the smallest unit",
     "pathlib.Path": "use File or Directory: a path means nothing in another pod",
     "pathlib.PosixPath": "use File or Directory: a path means nothing in another pod",
+    # As Python 3.13 calls them.
+    "pathlib._local.Path": "use File or Directory: a path means nothing in another pod",
+    "pathlib._local.PosixPath": "use File or Directory: a path means nothing in another pod",
     "numpy.ndarray": "use list[float], or a pandas.DataFrame",
     "pandas.core.series.Series": "use a pandas.DataFrame with one column",
     "pandas.Series": "use a pandas.DataFrame with one column",

@@ -10,6 +10,7 @@ from limosa_admin.run_data import RunData
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface, Variable
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap, Offloaded
 from limosa_idl.core.v1alpha1.types_pb2 import SIMPLE_TYPE_INTEGER, LiteralType
+from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_idl.run.v1alpha1.run_pb2 import Commit, NodeState
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1 import workflow_pb2 as wf
@@ -112,6 +113,16 @@ def test_a_task_has_its_bindings_its_defaults_and_its_commit(world: World) -> No
     assert world.read("n0").inputs.literals["k"] == values.integer(100)
 
 
+def test_what_has_no_result_says_why_it_will_have_none(world: World) -> None:
+    world.states["n0"] = NodeState(phase=run_pb2.NODE_PHASE_FAILED)
+    world.states["n1"] = NodeState(phase=run_pb2.NODE_PHASE_SKIPPED)
+    assert world.read("n0").note == "outputs: n0 has no result: the node failed"
+    assert "inputs: n0 has no result: the node failed" in world.read("n1").note
+    assert world.read("n1", 0).note.endswith("outputs: n1[0] has no result: the node was skipped")
+    world.states["n0"] = NodeState(phase=run_pb2.NODE_PHASE_RUNNING)
+    assert world.read("n0").note == "outputs: n0 has no result yet"
+
+
 def test_a_map_and_its_items(world: World) -> None:
     assert "inputs: n0 has no result yet" in world.read("n1").note
     world.commit("n0", 2)
@@ -121,12 +132,29 @@ def test_a_map_and_its_items(world: World) -> None:
     assert world.numbers("n1", 1) == (2, None)
     assert "the map has 2 items" in world.read("n1", 7).note
     world.states["n1"] = NodeState(items=2, items_succeeded=1)
-    assert world.read("n1").note == "outputs: 1 of 2 items of n1 have succeeded"
+    assert world.read("n1").note == "outputs: n1 has no result yet, 1 of 2 items have succeeded"
     world.commit("n1", 20, 1)
-    world.states["n1"] = NodeState(items=2, items_succeeded=2)
+    world.states["n1"] = NodeState(phase=run_pb2.NODE_PHASE_SUCCEEDED, items=2, items_succeeded=2)
     assert world.numbers("n1") == ([1, 2], [10, 20])
-    world.states["n1"] = NodeState(items=5000, items_succeeded=5000)
+    world.states["n1"] = NodeState(phase=run_pb2.NODE_PHASE_SUCCEEDED, items=5000, items_succeeded=5000)
     assert "ask for one by its index" in world.read("n1").note
+
+
+def test_a_map_that_was_never_expanded_has_no_empty_list_as_its_result(world: World) -> None:
+    world.commit("n0", 2)
+    world.states["n1"] = NodeState(phase=run_pb2.NODE_PHASE_QUEUED)
+    assert world.numbers("n1") == ([1, 2], None)
+    assert world.read("n1").note == "outputs: n1 has no result yet"
+    world.states["n1"] = NodeState(phase=run_pb2.NODE_PHASE_SKIPPED)
+    assert world.read("n1").note == "outputs: n1 has no result: the node was skipped"
+    world.states["n1"] = NodeState(
+        phase=run_pb2.NODE_PHASE_FAILED, items=2, items_succeeded=1, items_failed=1
+    )
+    assert world.read("n1").note == (
+        "outputs: n1 has no result: the node failed, 1 of 2 items have succeeded"
+    )
+    world.states["n1"] = NodeState(phase=run_pb2.NODE_PHASE_SUCCEEDED)
+    assert world.numbers("n1") == ([1, 2], [])
 
 
 def test_a_branch_is_the_case_it_took(world: World) -> None:

@@ -109,7 +109,7 @@ def test_a_failure_shows_the_failing_line() -> None:
 
 
 def test_values_are_escaped_shortened_and_hidden_where_sensitive() -> None:
-    data = GetRunDataResponse(note=HOSTILE)
+    data = GetRunDataResponse()
     for name, sensitive in (("a", False), ("b", True), ("c", False), ("d", False)):
         data.interface.inputs.append(
             Variable(name=name, type=STRING, sensitive=sensitive, description=HOSTILE)
@@ -119,12 +119,30 @@ def test_values_are_escaped_shortened_and_hidden_where_sensitive() -> None:
     data.inputs.literals["c"].CopyFrom(values.string("x" * 5000))
     blob = Blob(uri="s3://b/demo/development/a&b", name=HOSTILE, size=2500)
     data.inputs.literals["d"].CopyFrom(Literal(blob=blob))
-    shown = value_view.render(data)
+    shown = value_view.render(data, note=HOSTILE)
     assert "<script" not in shown
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;</p>" in shown
     assert "hunter2" not in shown
     assert "1000 more characters" in shown
     assert 'href="/download?uri=s3%3A%2F%2Fb%2Fdemo%2Fdevelopment%2Fa%26b"' in shown
     assert "2.5 kB" in shown
+
+
+def test_what_is_not_known_yet_differs_from_what_will_never_be() -> None:
+    data = GetRunDataResponse()
+    data.interface.inputs.append(Variable(name="a", type=STRING))
+    data.interface.outputs.append(Variable(name="o0", type=STRING))
+    assert value_view.render(data).count("…") == 2
+    ended = value_view.render(data, over="the run failed")
+    assert "…" not in ended
+    assert "no inputs: the run failed" in ended
+    assert "no outputs: the run failed" in ended
+    data.outputs.literals["o0"].CopyFrom(values.string("there it is"))
+    known = value_view.render(data, over="the run failed")
+    assert "there it is" in known
+    assert "no outputs" not in known
+    data.interface.ClearField("outputs")
+    assert "no outputs" not in value_view.render(data, over="the run failed")
 
 
 def test_items_that_failed_come_first() -> None:

@@ -5,6 +5,11 @@ from pathlib import Path
 
 import pytest
 
+# Admin's double lies beside the tests of the client; pytest's importlib mode puts no folder on the path.
+sys.path.insert(0, str(Path(__file__).parents[1] / "remote"))
+
+from fake_admin import FakeAdmin, serving
+
 from limosa.cli.main import run
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -105,6 +110,15 @@ def limosa(place, capsys):
         return Result(status, captured.out, captured.err)
 
     return call
+
+
+@pytest.fixture
+def admin(place, monkeypatch):
+    """A server whose answers the test scripts, as the configured target."""
+    made = FakeAdmin()
+    with serving(made) as port:
+        monkeypatch.setenv("LIMOSA_ENDPOINT", f"http://127.0.0.1:{port}")
+        yield made
 
 
 @pytest.fixture

@@ -123,13 +123,22 @@ def test_conforms(literal, type_, reason):
         ({}, record("b.B", x=INT), "b.B needs its field 'x' (int)"),
         ("houses.csv", file("csv"), "expected the URI of a File[csv], got 'houses.csv'"),
         ("purple", enum("red", "blue"), "'purple' is not one of red, blue"),
-        ("soon", simple("DATETIME"), "expected datetime, got str 'soon'"),
+        ("soon", simple("DATETIME"), "expected datetime, such as 2024-05-01T10:00:00Z; got 'soon'"),
     ],
 )
 def test_plain_data_that_does_not_fit_is_named_with_its_place(data, type_, message):
     with pytest.raises(PlainError) as caught:
         from_plain(data, type_)
     assert message in str(caught.value)
+
+
+def test_a_large_wrong_value_is_shown_in_part():
+    with pytest.raises(PlainError) as caught:
+        from_plain(list(range(5000)), INT)
+    message = str(caught.value)
+    assert message.startswith("expected int, got list [0, 1, 2, 3,")
+    assert message.endswith("…")
+    assert len(message) < 120
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import grpc
 import pytest
 from fake_admin import FakeAdmin, Refuse, client_of, serving
 
+from limosa.cli.exit_codes import ExitCode, exit_code_of
 from limosa.remote import RemoteError, connection
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
@@ -71,6 +72,8 @@ def test_nobody_there_names_endpoint_and_remedy():
         (grpc.StatusCode.NOT_FOUND, "tok", RemoteError.NOT_FOUND, "why"),
         (grpc.StatusCode.ALREADY_EXISTS, "tok", RemoteError.EXISTS, "why"),
         (grpc.StatusCode.FAILED_PRECONDITION, "tok", RemoteError.PRECONDITION, "why"),
+        (grpc.StatusCode.DATA_LOSS, "tok", RemoteError.CORRUPT, "why"),
+        (grpc.StatusCode.UNIMPLEMENTED, "tok", RemoteError.SERVER, "admin knows no such call: why"),
         (grpc.StatusCode.INTERNAL, "tok", RemoteError.SERVER, "admin failed (INTERNAL): why"),
     ],
 )
@@ -80,6 +83,19 @@ def test_refusals(admin, status, token, code, message):
         client.info()
     assert caught.value.code == code
     assert message in caught.value.message
+
+
+def test_a_damaged_object_is_not_asked_for_again(admin):
+    told = (
+        "the commit of n0 is damaged: the object in the store is not what was written; run the workflow again"
+    )
+    admin.script["GetRunData"] = [Refuse(grpc.StatusCode.DATA_LOSS, told)]
+    with client_of(admin.port) as client, pytest.raises(RemoteError) as caught:
+        client.run_data("r", "n0")
+    assert (caught.value.message, exit_code_of(caught.value)) == (told, ExitCode.SYSTEM)
+    assert "asking again gives the same" in caught.value.remedy
+    assert "a backup of the store" in caught.value.remedy
+    assert len(admin.calls) == 1
 
 
 def test_what_the_server_adds_to_a_refusal_is_kept(admin):

@@ -129,3 +129,46 @@ def waiting(seconds):
     )
     pending = node("n1", pb.NODE_PHASE_RUNNING, 1, items=4, items_succeeded=1, reason=reason)
     return update(pb.RUN_PHASE_RUNNING, DONE, pending, end=None)
+
+
+def long_run(phases, failure=None, phase=pb.RUN_PHASE_FAILED):
+    """A run of many nodes: phases by path, in order; a path with children is a sub-workflow of its own."""
+    made = RunUpdate(closure=Closure(entry="main", tasks=[TaskSpec(name="house.clean")]))
+    workflows = {"": made.closure.workflows.add(name="main")}
+    for number, (path, state) in enumerate(phases.items()):
+        parent, _, name = path.rpartition("/")
+        one = workflows[parent].nodes.add(id=name, display_name="clean")
+        if any(other.startswith(path + "/") for other in phases):
+            one.sub_workflow.workflow = one.display_name = f"inner_{path.replace('/', '_')}"
+            workflows[path] = made.closure.workflows.add(name=one.display_name)
+        else:
+            one.task.task = "house.clean"
+        began = state in (pb.NODE_PHASE_SUCCEEDED, pb.NODE_PHASE_FAILED, pb.NODE_PHASE_RUNNING)
+        start, end = (number * 0.01, number * 0.01 + 0.5) if began else (None, None)
+        made.snapshots.append(node(path, state, start, None if state == pb.NODE_PHASE_RUNNING else end))
+    made.run.CopyFrom(update(phase, failure=failure).run)
+    return made
+
+
+THREE_HUNDRED = {
+    **{f"n{i}": pb.NODE_PHASE_SUCCEEDED for i in range(140)},
+    "n140": pb.NODE_PHASE_FAILED,
+    **{f"n140/n{i}": pb.NODE_PHASE_SUCCEEDED for i in range(20)},
+    "n140/n20": pb.NODE_PHASE_FAILED,
+    **{f"n140/n{i}": pb.NODE_PHASE_SKIPPED for i in range(21, 30)},
+    **{f"n{i}": pb.NODE_PHASE_SUCCEEDED for i in range(141, 180)},
+    **{f"n{i}": pb.NODE_PHASE_SKIPPED for i in range(180, 269)},
+    "n269": pb.NODE_PHASE_ABORTED,
+}
+
+
+def queued(seconds, code="WaitingForCluster"):
+    """A run that no cluster took, for so many seconds."""
+    reason = pb.Reason(
+        code=code,
+        since=at(12 - seconds),
+        detail="no cluster has asked for work since 11:58:20 UTC (last: embedded)",
+    )
+    state = pb.RunState(phase=pb.RUN_PHASE_QUEUED, reason=reason)
+    run = Run(name="calm-heron-4f2a", project="demo", domain="development", state=state)
+    return RunUpdate(run=run, closure=CLOSURE)

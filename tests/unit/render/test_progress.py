@@ -11,6 +11,7 @@ from rich.console import Console
 from limosa.render import progress
 from limosa.render.run_view import RunView
 from limosa.render.tree import tree
+from limosa_idl.run.v1alpha1 import run_pb2 as pb
 
 
 @pytest.fixture
@@ -50,3 +51,22 @@ def test_the_tree_says_what_to_do_after_five_seconds(console, code):
         console.file = io.StringIO()
         console.print(tree(view, runs.NOW, final=False))
         assert ("→" in console.file.getvalue()) == shown
+
+
+def test_lines_say_once_why_no_cluster_takes_the_run(console, monkeypatch):
+    monkeypatch.setattr(progress, "now_utc", lambda: runs.NOW)
+    later = runs.queued(9)
+    later.run.state.reason.detail = "no cluster has asked for work since 11:58:40 UTC (last: embedded)"
+    progress.follow(iter([runs.queued(3), runs.queued(7), later, runs.waiting(0)]), RunView(), console)
+    lines = console.file.getvalue().splitlines()
+    assert lines[:4] == [
+        "calm-heron-4f2a queued",
+        "  queued: no cluster has asked for work since 11:58:20 UTC (last: embedded)",
+        "    → Work begins when an operator asks for it: limosa doctor, or on this machine limosa demo status.",
+        "calm-heron-4f2a running",
+    ]
+
+
+def test_a_run_that_waits_for_something_outside_is_parked(console):
+    progress.follow(iter([runs.update(pb.RUN_PHASE_PARKED, end=None)]), RunView(), console)
+    assert console.file.getvalue().splitlines()[0] == "calm-heron-4f2a parked"

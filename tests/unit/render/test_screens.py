@@ -1,11 +1,14 @@
 import pytest
 import runs
+from rich.spinner import Spinner
 
 from limosa.render.failure import FailureDetails, failed_run, failure_block
 from limosa.render.run_view import RunView
-from limosa.render.tree import duration, summary, tree
+from limosa.render.tree import duration, live, summary, tree
+from limosa_idl.core.v1alpha1 import failure_pb2 as f
 from limosa_idl.core.v1alpha1.failure_pb2 import ExceptionDetails, Frame
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+from limosa_idl.run.v1alpha1 import run_pb2 as pb
 from limosa_model import failures, values
 from limosa_model.failures import Code
 
@@ -49,6 +52,25 @@ def test_a_node_that_waits_says_why_after_five_seconds(screen, golden):
     golden("unschedulable", screen(tree(view_of(runs.waiting(7)), runs.NOW, final=False)))
 
 
+def test_a_run_that_no_cluster_takes_says_why_after_five_seconds(screen, golden):
+    spinner = Spinner("dots")
+    assert "no cluster" not in screen(live(view_of(runs.queued(3)), runs.NOW, spinner))
+    shown = screen(live(view_of(runs.queued(7)), runs.NOW, spinner))
+    golden("queued", "*" + shown[1:])  # the spinner turns
+
+
+def test_a_run_whose_cluster_went_silent_says_so_while_it_runs(screen):
+    silent = runs.waiting(1)
+    silent.run.state.reason.CopyFrom(runs.queued(40, "ClusterSilent").run.state.reason)
+    assert "running: no cluster has asked" in screen(live(view_of(silent), runs.NOW, Spinner("dots")))
+
+
+def test_a_run_that_ended_waits_for_nothing(screen):
+    ended = runs.update(pb.RUN_PHASE_ABORTED)
+    ended.run.state.reason.CopyFrom(runs.queued(40).run.state.reason)
+    assert "no cluster" not in screen(live(view_of(ended), runs.NOW, Spinner("dots")))
+
+
 def test_older_snapshots_do_not_replace_newer_ones():
     view = view_of(runs.SUCCEEDED)
     late = runs.waiting(7)
@@ -59,16 +81,43 @@ def test_older_snapshots_do_not_replace_newer_ones():
     assert view.node("n1").items_succeeded == 4
 
 
-def test_long_graphs_show_what_is_under_way(screen):
-    from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node, TaskNode
+def test_the_end_of_a_run_of_three_hundred_nodes_is_one_screen(screen, golden):
+    origin = f.FailureOrigin(node_path="n140/n20", launch=0, task="house.clean")
+    exception = f.ExceptionDetails(type="ValueError", message="penalty is -1.0", frames=[runs.FRAME])
+    failure = failures.user(Code.USER_EXCEPTION, "m", origin=origin, exception=exception)
+    assert len(runs.THREE_HUNDRED) == 300
+    view = view_of(runs.long_run(runs.THREE_HUNDRED, failure))
+    text = screen(failed_run(view, FailureDetails(runs.INPUTS, runs.LOG), runs.NOW))
+    assert len(text.splitlines()) <= 48
+    golden("three-hundred-nodes", text)
 
-    update = runs.waiting(7)
-    nodes = update.closure.workflows[0].nodes
-    nodes.extend(Node(id=f"m{i}", display_name="more", task=TaskNode(task="house.clean")) for i in range(200))
-    text = screen(tree(view_of(update), runs.NOW, final=False))
-    assert "try_penalty" in text
-    assert "more nodes" in text
-    assert len(text.splitlines()) <= 44
+
+def test_every_node_can_be_had_too(screen):
+    view = view_of(runs.long_run(runs.THREE_HUNDRED))
+    text = screen(failed_run(view, FailureDetails(None, []), runs.NOW, lines=None))
+    assert len(text.splitlines()) > 300
+    assert "…" not in text
+
+
+def test_what_runs_is_shown_while_a_long_run_goes_on(screen):
+    phases = {f"n{i}": pb.NODE_PHASE_SUCCEEDED if i < 150 else pb.NODE_PHASE_WAITING for i in range(300)}
+    phases["n150"] = phases["n151"] = pb.NODE_PHASE_RUNNING
+    view = view_of(runs.long_run(phases, phase=pb.RUN_PHASE_RUNNING))
+    lines = screen(live(view, runs.NOW, Spinner("dots"))).splitlines()[1:]
+    assert [line.split("clean")[0].strip() for line in lines] == [
+        "… 149 succeeded",
+        "✓ n149",
+        "● n150",
+        "● n151",
+        "· n152",
+        "… 147 waiting",
+    ]
+
+
+def test_a_short_terminal_gets_a_short_tree(screen):
+    phases = {f"n{i}": pb.NODE_PHASE_RUNNING for i in range(40)}
+    view = view_of(runs.long_run(phases, phase=pb.RUN_PHASE_RUNNING))
+    assert len(screen(live(view, runs.NOW, Spinner("dots"), lines=12)).splitlines()) == 13
 
 
 @pytest.mark.parametrize(

@@ -344,6 +344,13 @@ def test_says_what_a_signature_lacks(author, signature):
 
 OPTIONS = {
     "resources=Resources(mem=1024)": "flow.py:2: mem=1024 has no unit; 1024 bytes? write '1Gi'",
+    "resources=Resources(memory='1Gi')": "flow.py:2: Resources has no 'memory'; did you mean 'mem'?",
+    "resources=Resources(ram='1Gi')": "flow.py:2: Resources has no 'ram'; did you mean 'mem'?",
+    "resources=Resources(cpus=2)": "flow.py:2: Resources has no 'cpus'; did you mean 'cpu'?",
+    "resources=Resources(gpus=1)": "flow.py:2: Resources has no 'gpus'; did you mean 'gpu'?",
+    "resources=Resources(storage='1Gi')": "flow.py:2: Resources has no 'storage'; did you mean 'disk'?",
+    "resources=Resources(ephemeral_storage='1Gi')": "flow.py:2: Resources has no 'ephemeral_storage'; did you mean 'disk'?",
+    "resources=Resources(bandwidth=1)": "flow.py:2: Resources has no 'bandwidth'; it has cpu, mem, gpu, disk",
     "resources=Resources(mem='512')": "flow.py:2: mem='512' has no unit; 512 bytes? write '512Mi'",
     "resources=Resources(mem='1GiB')": "flow.py:2: mem='1GiB': '1GiB' is not a quantity: write a number with an optional "
     "unit, such as '500m', '2' or '1Gi'; write memory with its unit, such as mem='512Mi' or mem='2Gi'",
@@ -355,6 +362,8 @@ OPTIONS = {
     "use resources=, or requests= and limits=",
     "retries=-1": "flow.py:2: retries=-1 is not a number from 0 to 1000; retries=3 means at most four attempts",
     "timeout='soon'": "flow.py:2: timeout='soon' is no length of time; write timeout=\"10m\", seconds, or a timedelta",
+    "timeout='99999999999d'": "flow.py:2: timeout='99999999999d' is no length of time; "
+    'write timeout="10m", seconds, or a timedelta',
     "timeout=0": "flow.py:2: timeout=0 is not above zero; leave it out for no limit",
     "cache=3": 'flow.py:2: cache=3 is neither a bool nor a version; write cache=True or cache="v1"',
     "environment={'A': 1}": 'flow.py:2: environment={\'A\': 1} is not a dict of str to str; write environment={"NAME": "value"}',

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from limosa.remote import Client
     from limosa_idl.admin.v1alpha1.admin_pb2 import Entity
 
-_PHASES = ["queued", "running", "failing", "aborting", "succeeded", "failed", "aborted"]
+_PHASES = ["queued", "running", "parked", "failing", "aborting", "succeeded", "failed", "aborted"]
 
 
 @click.group()
@@ -78,7 +78,7 @@ def run(name: str, output: str, **target: str | None) -> int:
     from limosa.render.failure import failed_run
     from limosa.render.progress import now_utc
     from limosa.render.run_view import RunView
-    from limosa.render.tree import summary, tree
+    from limosa.render.tree import summary, tree, wait_lines
     from limosa_idl.admin.v1alpha1.admin_pb2 import RunUpdate
 
     with open_target(TargetFlags(**target)) as client:
@@ -93,10 +93,11 @@ def run(name: str, output: str, **target: str | None) -> int:
 
         console = NeutralConsole(highlight=False)
         if view.failure is not None:
-            console.print(failed_run(view, failure_details(client, view), now, client.target.selection))
+            details = failure_details(client, view)
+            console.print(failed_run(view, details, now, client.target.selection, lines=None))
         else:
-            console.print(summary(view, now))
-            console.print(tree(view, now, final=True))
+            console.print(summary(view, now), *wait_lines(view, now), sep="\n", soft_wrap=True)
+            console.print(tree(view, now, final=True, lines=None))
         _write_values(client, name, console)
         facts = {key: value for key, value in run_facts(view.run).items() if value and key in _SHOWN}
         console.print()

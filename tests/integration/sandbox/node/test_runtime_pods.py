@@ -192,16 +192,6 @@ async def test_an_idle_interpreter_ends(bench, environment, monkeypatch):
     await bench.phase("again", "Succeeded")
 
 
-async def test_what_was_printed_is_there_after_a_kill(bench, environment):
-    environment.write("import os, signal; print('printed'); os.kill(os.getpid(), signal.SIGKILL)")
-    await bench.start()
-    _launch(bench, environment, "run")
-
-    await bench.phase("run", "Failed")
-
-    assert await bench.log("run") == "printed\n"
-
-
 async def test_pods_wait_together_for_a_slow_interpreter(bench, environment):
     environment.write("import os; print(os.getppid())", "import time; time.sleep(0.3)")
     await bench.start()
