@@ -45,6 +45,7 @@ class Code:
     CONFIG_ERROR = "ConfigError"
     POD_INVALID = "PodInvalid"
     POD_POLICY = "PodPolicy"
+    POD_TEMPLATE_MISSING = "PodTemplateMissing"
     UNSCHEDULABLE = "Unschedulable"
     QUOTA = "Quota"
     PYTHON_MISMATCH = "PythonMismatch"

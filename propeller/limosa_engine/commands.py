@@ -28,6 +28,10 @@ class CreatePod:
     input_digest: str
     timeout: float | None
     """Seconds the launch may run; also the pod's `activeDeadlineSeconds`."""
+    memory: str = ""
+    """Request and limit in place of the task's; empty: as the task says."""
+    interruptible: bool = False
+    """May run on capacity that can be taken away."""
 
     @property
     def first(self) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from google.protobuf.duration_pb2 import Duration
 
+from limosa_engine.retry import NO_BUDGET, Budget, budget_of
 from limosa_engine.settings import EngineSettings
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal
 from limosa_idl.run.v1alpha1.run_pb2 import (
@@ -79,10 +80,8 @@ class NodePlan:
     """Dynamic nodes around it, itself included."""
     mapped: frozenset[str] = frozenset()
     """Map nodes: inputs that differ from item to item."""
-    retries: int = 0
-    """Further attempts after failures of kind USER."""
-    backoff: float = 0.0
-    """Seconds before such an attempt."""
+    budget: Budget = NO_BUDGET
+    """How often an item may fail by its author's fault, and the waits in between."""
     timeout: float | None = None
     """Seconds one launch may run."""
     deadline: float | None = None
@@ -114,6 +113,11 @@ class NodePlan:
     def makes_graph(self) -> bool:
         """Whether its task commits a graph in place of outputs."""
         return self.kind == "dynamic"
+
+    @property
+    def priority(self) -> int:
+        """Where slots are short, greater ones are launched first."""
+        return self.task.priority if self.task is not None else 0
 
     @property
     def target(self) -> str:
@@ -326,8 +330,7 @@ class Graph:
             item=Item(path),
             dynamic_depth=scope.dynamic_depth + (kind == "dynamic"),
             mapped=frozenset(node.map.mapped_inputs) if kind == "map" else frozenset(),
-            retries=task.retry.retries if task else 0,
-            backoff=_seconds(task.retry.backoff) if task else 0.0,
+            budget=budget_of(task.retry) if task else NO_BUDGET,
             timeout=_seconds(task.timeout) if task and task.HasField("timeout") else None,
             deadline=_seconds(task.deadline) if task and task.HasField("deadline") else None,
             cache=self._cache(task) if kind in ("task", "map") else None,

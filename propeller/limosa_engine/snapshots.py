@@ -135,6 +135,9 @@ def _launch(turn: Turn, number: int, position: int, launch: Launch) -> pb.Snapsh
         created_at=_time(launch.created_at),
         finished_at=_time(launch.finished_at),
     )
+    task = plan.runs
+    state.memory = launch.memory or task.resources.limits.memory or task.resources.requests.memory
+    state.interruptible = launch.interruptible
     if view is not None:
         state.cluster_node = view.cluster_node
         state.exit_code = view.exit_code or 0

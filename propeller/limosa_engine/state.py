@@ -13,6 +13,7 @@ from limosa_engine.graph import Graph, Item, NodePlan
 from limosa_engine.phases import LaunchPhase, NodePhase, RunPhase
 from limosa_engine.pods import PodView
 from limosa_engine.regrowth import Regrowth
+from limosa_engine.ring import Ring
 from limosa_engine.timers import Timers
 from limosa_engine.values import Inputs, Values
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
@@ -79,6 +80,10 @@ class Launch:
     failure: Failure | None = None
     """Of a launch that FAILED."""
     finished_at: float | None = None
+    memory: str = ""
+    """In place of what the task says, after attempts that ran out of it; empty: as the task says."""
+    interruptible: bool = False
+    """May run on capacity that can be taken away."""
 
 
 class Asked(enum.Enum):
@@ -120,6 +125,8 @@ class ItemRecord:
     """Launches so far; the next one's ordinal."""
     user_failures: int = 0
     system_failures: int = 0
+    shortages: int = 0
+    """Failures of kind USER for lack of memory."""
     wake_at: float | None = None
     """QUEUED or RETRYING: when the next launch may come."""
     launch: Launch | None = None
@@ -135,6 +142,8 @@ class ItemRecord:
     lookup: Lookup | None = None
     source: Source | None = None
     """None where a launch of this run made the result."""
+    refused: Waiting | None = None
+    """Why its pod was refused, each time since then."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -244,9 +253,8 @@ class State:
         """Every pod that existed at the start has been observed; nothing is launched before."""
         self.live = 0
         """Items that hold one of the run's slots."""
-        self.ring: deque[int] = deque()
-        """Nodes with items to launch, served in turn."""
-        self.in_ring: set[int] = set()
+        self.ring = Ring()
+        """Nodes with items to launch."""
         self.lookups: deque[int] = deque()
         """Nodes with items to look up in the cache, served in turn."""
         self.in_lookups: set[int] = set()

@@ -16,6 +16,7 @@ from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.kube.verbs import Verbs
 from limosa_propeller.leadership import Leadership
 from limosa_propeller.namespaces import Namespaces
+from limosa_propeller.pod_templates import PodTemplates
 from limosa_propeller.process_identity import own_identity
 from limosa_propeller.runs.capacity import Capacity
 from limosa_propeller.runs.fleet import Fleet
@@ -158,13 +159,19 @@ class Attempt:
         self._timers = Timers(asyncio.get_running_loop())
         self._services = Services(
             settings=settings,
-            engine=EngineSettings(live_pods=settings.pods_per_run),
+            engine=EngineSettings(
+                live_pods=settings.pods_per_run,
+                interruptible=settings.pods.interruptible,
+                default_memory=settings.pods.default_memory,
+                most_memory=settings.pods.most_memory,
+            ),
             verbs=verbs,
             store=store,
             clock=clock,
             timers=self._timers,
             namespaces=self._namespaces,
             secrets=TaskSecrets(verbs),
+            templates=PodTemplates(verbs),
             capacity=Capacity(settings.pods_per_namespace, settings.pods_per_cluster),
             removals=asyncio.Semaphore(max(1, settings.requests_in_flight // 4)),
             snapshots=self._outbox if self._outbox is not None else Discard(),

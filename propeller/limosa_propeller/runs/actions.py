@@ -27,7 +27,12 @@ from limosa_store.errors import StoreError
 
 CAPACITY_RETRY_SECONDS = 2.0
 GONE_RETRY_SECONDS = 1.0
+TEMPLATE_RETRY_SECONDS = 2.0
 DELETE_BACKOFF_SECONDS = (0.5, 1, 2, 5, 10, 30)
+
+
+class _TemplateMissingError(Exception):
+    """A task names a PodTemplate that does not exist."""
 
 
 class PodConflictError(Exception):
@@ -55,7 +60,12 @@ async def create_pod(context: RunContext, command: CreatePod) -> Event:
         return _rejected(command, Code.CAPACITY, shortage, retry_after=CAPACITY_RETRY_SECONDS)
     task = context.run.graph.task_of(command.item)
     try:
-        manifest = context.run.factory.make(command, task)
+        named = await _named_template(context, task)
+        manifest = context.run.factory.make(command, task, named)
+    except _TemplateMissingError as error:
+        return _rejected(command, Code.POD_TEMPLATE_MISSING, str(error), retry_after=TEMPLATE_RETRY_SECONDS)
+    except ApiError as error:
+        return _refused_by_api(command, error)
     except PodPolicyError as error:
         return _rejected(command, Code.POD_POLICY, str(error))
     except QuantityError as error:
@@ -70,21 +80,39 @@ async def create_pod(context: RunContext, command: CreatePod) -> Event:
             await _store_inputs(context, command, task)
             answer = await _post(context, command, manifest)
     except ApiError as error:
-        rejection = rejection_of(error)
-        answer = PodRejected(
-            command.item,
-            command.launch,
-            rejection.code,
-            error.message,
-            rejection.retryable,
-            error.retry_after,
-            rejection.kind,
-        )
+        answer = _refused_by_api(command, error)
     except StoreError as error:
         answer = _rejected(command, Code.STORE, error.message, error.retryable, system=True)
     if not isinstance(answer, PodCreated):
         services.capacity.remove(namespace, name)
     return answer
+
+
+def _refused_by_api(command: CreatePod, error: ApiError) -> PodRejected:
+    rejection = rejection_of(error)
+    return PodRejected(
+        command.item,
+        command.launch,
+        rejection.code,
+        error.message,
+        rejection.retryable,
+        error.retry_after,
+        rejection.kind,
+    )
+
+
+async def _named_template(context: RunContext, task: TaskSpec) -> Object | None:
+    """The PodTemplate that a task names; None where it names none. Raises ApiError, _TemplateMissingError."""
+    name = task.pod_template_name
+    if not name:
+        return None
+    found = await context.services.templates.get(context.namespace, name)
+    if found is None:
+        raise _TemplateMissingError(
+            f"task {task.name} starts from PodTemplate '{name}', which namespace {context.namespace} does not have: "
+            f"create it there, or correct pod_template_name"
+        )
+    return found
 
 
 async def _post(context: RunContext, command: CreatePod, manifest: Object) -> Event:
@@ -127,7 +155,7 @@ async def _existing(context: RunContext, command: CreatePod, manifest: Object) -
 
 
 async def _secrets_refusal(context: RunContext, task: TaskSpec, manifest: Object) -> str:
-    if not task.secrets and not task.pod_template:
+    if not task.secrets and not task.pod_template and not task.pod_template_name:
         return ""
     return await context.services.secrets.refusal(context.namespace, referenced_secrets(manifest))
 

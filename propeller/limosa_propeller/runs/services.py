@@ -10,6 +10,7 @@ from limosa_model import names
 from limosa_propeller.clock import Clock
 from limosa_propeller.kube.verbs import Resource, Verbs
 from limosa_propeller.namespaces import Namespaces
+from limosa_propeller.pod_templates import PodTemplates
 from limosa_propeller.runs.capacity import Capacity
 from limosa_propeller.secrets import TaskSecrets
 from limosa_propeller.settings import OperatorSettings
@@ -39,6 +40,7 @@ class Services:
     timers: Timers
     namespaces: Namespaces
     secrets: TaskSecrets
+    templates: PodTemplates
     capacity: Capacity
     removals: asyncio.Semaphore
     """Deletions of pods at a time."""

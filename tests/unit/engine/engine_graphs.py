@@ -125,6 +125,15 @@ def _task(name: str, body: dict[str, Any]) -> task_pb2.TaskSpec:
     task.retry.retries = body.get("retries", 0)
     if body.get("backoff"):
         task.retry.backoff.CopyFrom(_duration(body["backoff"]))
+    task.retry.backoff_factor = body.get("factor", 0)
+    task.retry.backoff_jitter = body.get("jitter", 0)
+    if body.get("backoff_limit"):
+        task.retry.backoff_limit.CopyFrom(_duration(body["backoff_limit"]))
+    if body.get("growth"):
+        task.retry.memory.CopyFrom(task_pb2.MemoryGrowth(**body["growth"]))
+    if "interruptible" in body:
+        task.interruptible = body["interruptible"]
+    task.priority = body.get("priority", 0)
     if body.get("timeout"):
         task.timeout.CopyFrom(_duration(body["timeout"]))
     if body.get("deadline"):
@@ -134,6 +143,8 @@ def _task(name: str, body: dict[str, Any]) -> task_pb2.TaskSpec:
     if "cache" in body:
         task.cache.enabled, task.cache.version = True, "v1"
         task.cache.serialize = body["cache"] == "serialize"
+    if body.get("requests"):
+        task.resources.requests.memory = body["requests"]
     for secret in body.get("secrets", []):
         task.secrets.add(name=secret, key="token", env="TOKEN")
     return task
@@ -185,6 +196,8 @@ def _node(node_id: str, body: dict[str, Any]) -> wf.Node:
     overrides = body.get("overrides") or {}
     if "retries" in overrides:
         node.overrides.retry.retries = overrides["retries"]
+    if "priority" in overrides:
+        node.overrides.priority = overrides["priority"]
     if "timeout" in overrides:
         node.overrides.timeout.CopyFrom(_duration(overrides["timeout"]))
     return node

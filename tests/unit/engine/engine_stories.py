@@ -14,7 +14,8 @@ A file holds `graphs` by name and `stories`. A story has a graph (a name or a bo
     inputs: {n0#0: {x: 1}}    of the last CreatePod of that launch
     published: {m: {items: 3}}    fields as published
     publishes: [n0#0, n0]     keys published in this step, in order
-    timeout: {n0#0: 60}       of that CreatePod, in seconds
+    gets: {n0#1: {memory: 2Gi, interruptible: false, timeout: 60}}    fields of that CreatePod
+    says: {n0#0: "part of the message"}    of a launch's failure, or of a node's reason, as published
     failure: {code: .., kind: USER, at: n0, says: "part of the message"}
     outputs: {y: 3}           of the run
 """
@@ -140,8 +141,13 @@ class Teller:
         for name, count in part.get("grown", {}).items():
             made = self.published[name].node.graph
             assert sum(len(workflow.nodes) for workflow in made.workflows) == count, f"step {number}: {name}"
-        for name, seconds in part.get("timeout", {}).items():
-            assert self.created[name].timeout == seconds, f"step {number}: timeout of {name}"
+        for name, fields in part.get("gets", {}).items():
+            for field, value in fields.items():
+                assert getattr(self.created[name], field) == value, f"step {number}: {field} of {name}"
+        for name, text in part.get("says", {}).items():
+            snapshot = self.published[name]
+            state = getattr(snapshot, snapshot.WhichOneof("state") or "")
+            assert text in (state.failure.message or state.reason.detail), f"step {number}: {state}"
         for name, fields in part.get("published", {}).items():
             snapshot = self.published[name]
             state = getattr(snapshot, snapshot.WhichOneof("state") or "")

@@ -17,6 +17,7 @@ from limosa_engine.turn import Place
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import ORIGIN_CACHE, Commit, ErrorRecord, TerminationRecord
 from limosa_model import failures
+from limosa_model.memory import grown_memory
 
 Plan = Callable[[Item, int], str]
 """How the n-th pod of an item that runs ends: "ok", "user", "oom", "evict", "silent", "exit0"."""
@@ -49,6 +50,7 @@ class World:
         self.errors: dict[str, ErrorRecord] = {}
         self.attempts: dict[Item, int] = {}
         self.user_failures: dict[Item, int] = {}
+        self.shortages: dict[Item, int] = {}
         self.runs_after_commit: list[Item] = []
         self.created: list[tuple[Item, int]] = []
         self.status: bytes | None = None
@@ -187,6 +189,9 @@ class World:
         """A pod, or the one that is there."""
         key = (command.item, command.launch)
         if key not in self.pods:
+            growth = self.graph.task_of(command.item).retry.memory
+            grown = grown_memory("1Gi", growth, self.shortages.get(command.item, 0))
+            assert command.memory == ("" if grown == "1Gi" else grown)
             self.created.append(key)
             self.pods[key] = Pod(command, f"uid-{len(self.created)}")
             self.observe(key)
@@ -226,6 +231,7 @@ class World:
             return PodView(uid, "Failed", reason="Evicted")
         if fate == "oom":
             self.user_failures[item] = self.user_failures.get(item, 0) + 1
+            self.shortages[item] = self.shortages.get(item, 0) + 1
             return PodView(uid, "Failed", exit_code=137, terminated_reason="OOMKilled")
         if fate == "exit0":
             return PodView(uid, "Succeeded", exit_code=0)

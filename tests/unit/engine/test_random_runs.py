@@ -27,6 +27,14 @@ def draw_graph(rng: random.Random, depth: int = 0) -> dict[str, Any]:
     return {"tasks": _tasks(), "workflows": workflows}
 
 
+_POLICIES: tuple[dict[str, Any], ...] = (
+    {"priority": 1},
+    {"backoff": 2.5, "factor": 2, "jitter": 0.5, "memory": "1Gi", "growth": {"factor": 2}},
+    {"memory": "1Gi", "growth": {"steps": ["3Gi", "4Gi"]}, "interruptible": True, "priority": -1},
+)
+"""By retries: what else tasks say."""
+
+
 def _tasks() -> dict[str, Any]:
     caches: dict[str, dict[str, str]] = {
         "t": {},
@@ -35,7 +43,7 @@ def _tasks() -> dict[str, Any]:
         "s": {"cache": "serialize"},
     }
     return {
-        f"{kind}{retries}": {"inputs": {"x": ..., "y": 0}, "retries": retries, **cache}
+        f"{kind}{retries}": {"inputs": {"x": ..., "y": 0}, "retries": retries, **_POLICIES[retries], **cache}
         for kind, cache in caches.items()
         for retries in range(3)
     }
@@ -320,7 +328,7 @@ def _succeeded(world: World, item: Item) -> bool:
 def _check_budgets(world: World) -> None:
     for item, count in world.user_failures.items():
         plan = world.graph.nodes[world.graph.by_path[item.node_path]]
-        assert count <= plan.retries + 1
+        assert count <= plan.budget.user + 1
     assert len(set(world.created)) == len(world.created), "an ordinal was used twice"
 
 

@@ -32,6 +32,7 @@ from limosa_model.pod_contract import encode_termination
 from limosa_model.values import integer
 from limosa_propeller.clock import Clock
 from limosa_propeller.kube.errors import ApiError
+from limosa_propeller.runs import actions
 from limosa_propeller.runs import driver as driver_module
 from limosa_propeller.runs.capacity import Capacity
 from limosa_propeller.runs.driver import RunDriver
@@ -119,6 +120,16 @@ class Tenant:
         return "demo", "development"
 
 
+class AllSecrets:
+    async def refusal(self, namespace: str, secrets: set[str]) -> str:
+        return ""
+
+
+class Templates(dict[str, Object]):
+    async def get(self, namespace: str, name: str) -> Object | None:  # type: ignore[override]
+        return dict.get(self, name)
+
+
 class Snapshots(list[Snapshot]):
     def put(self, snapshot: Snapshot) -> None:
         self.append(snapshot)
@@ -132,6 +143,7 @@ class Stage:
         self.gone: list[str] = []
         self.told = 0
         """How often there were news for admin."""
+        self.templates = Templates()
         services = Services(
             settings=OperatorSettings(status_interval_seconds=0.0, status_bytes_per_second=10**9),
             engine=EngineSettings(system_backoff=0.0, rejected_backoff=0.0),
@@ -140,7 +152,8 @@ class Stage:
             clock=Clock(),
             timers=Timers(asyncio.get_running_loop()),
             namespaces=Tenant(),  # type: ignore[arg-type]
-            secrets=None,  # type: ignore[arg-type]
+            secrets=AllSecrets(),  # type: ignore[arg-type]
+            templates=self.templates,  # type: ignore[arg-type]
             capacity=Capacity(100, 100),
             removals=asyncio.Semaphore(4),
             snapshots=self.snapshots,
@@ -384,6 +397,26 @@ async def test_a_rejected_pod_fails_the_run_by_its_reason(stage: Stage) -> None:
     assert stage.cluster.status is not None
     assert stage.cluster.status["failure"]["code"] == "PodInvalid"
     assert "Required value" in stage.cluster.status["message"]
+
+
+async def test_a_named_pod_template_is_waited_for_and_then_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actions, "TEMPLATE_RETRY_SECONDS", 0.01)
+    closure = chain(1)
+    closure.tasks[0].pod_template_name = "roomy"
+    stage = Stage(tmp_path, closure)
+    await stage.start()
+    assert not stage.cluster.pods
+    reasons = [s.node.reason for s in stage.snapshots if s.node.reason.code == "PodTemplateMissing"]
+    assert "PodTemplate 'roomy', which namespace demo-development does not have" in reasons[0].detail
+    stage.templates["roomy"] = {"spec": {"nodeSelector": {"pool": "roomy"}}}
+    for _ in range(500):
+        if stage.cluster.pods:
+            break
+        await asyncio.sleep(0.01)
+    (pod,) = stage.cluster.pods.values()
+    assert pod["spec"]["nodeSelector"] == {"pool": "roomy"}
 
 
 async def test_a_state_of_another_version_fails_clearly(stage: Stage) -> None:

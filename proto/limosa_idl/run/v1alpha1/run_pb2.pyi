@@ -557,6 +557,8 @@ class LaunchState(google.protobuf.message.Message):
     STARTED_AT_FIELD_NUMBER: builtins.int
     FINISHED_AT_FIELD_NUMBER: builtins.int
     EXIT_CODE_FIELD_NUMBER: builtins.int
+    MEMORY_FIELD_NUMBER: builtins.int
+    INTERRUPTIBLE_FIELD_NUMBER: builtins.int
     phase: global___LaunchPhase.ValueType
     launch_id: builtins.str
     pod: builtins.str
@@ -564,6 +566,10 @@ class LaunchState(google.protobuf.message.Message):
     cluster_node: builtins.str
     """Where the pod was placed; empty before."""
     exit_code: builtins.int
+    memory: builtins.str
+    """Memory that its task asks for, or what it got after others ran out of it; empty: the platform's default."""
+    interruptible: builtins.bool
+    """It could run on capacity that can be taken away."""
     @property
     def reason(self) -> global___Reason: ...
     @property
@@ -588,9 +594,11 @@ class LaunchState(google.protobuf.message.Message):
         started_at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         finished_at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         exit_code: builtins.int = ...,
+        memory: builtins.str = ...,
+        interruptible: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["created_at", b"created_at", "failure", b"failure", "finished_at", b"finished_at", "reason", b"reason", "started_at", b"started_at"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["cluster_node", b"cluster_node", "created_at", b"created_at", "exit_code", b"exit_code", "failure", b"failure", "finished_at", b"finished_at", "launch_id", b"launch_id", "namespace", b"namespace", "phase", b"phase", "pod", b"pod", "reason", b"reason", "started_at", b"started_at"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cluster_node", b"cluster_node", "created_at", b"created_at", "exit_code", b"exit_code", "failure", b"failure", "finished_at", b"finished_at", "interruptible", b"interruptible", "launch_id", b"launch_id", "memory", b"memory", "namespace", b"namespace", "phase", b"phase", "pod", b"pod", "reason", b"reason", "started_at", b"started_at"]) -> None: ...
 
 global___LaunchState = LaunchState
 
