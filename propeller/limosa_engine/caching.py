@@ -14,6 +14,7 @@ from limosa_engine.state import Asked, ItemRecord, Lookup
 from limosa_engine.turn import Place, Turn
 from limosa_engine.values import Inputs
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
+from limosa_model.digests import digest_of
 
 LOOKUP = "CacheLookup"
 """Reason of an item whose question is out, or about to be."""
@@ -51,7 +52,8 @@ def ask(turn: Turn) -> None:
             item.lookup = Lookup(_key(turn, place), Asked.OUT)
         item.lookup.asked = Asked.OUT
         state.asking += 1
-        turn.emit(LookupCache(place.key, place.plan.runs.name, item.lookup.key, cache.serialize))
+        digest = digest_of(resolve.item_inputs(place))
+        turn.emit(LookupCache(place.key, place.plan.runs.name, item.lookup.key, digest, cache.serialize))
 
 
 def reserved(turn: Turn, place: Place, lookup: Lookup) -> None:

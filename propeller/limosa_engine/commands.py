@@ -121,6 +121,7 @@ class LookupCache:
     task: str
     key: str
     """sha256 (hex), see `limosa_model.cache_key`."""
+    input_digest: str
     reserve: bool
     """Where there is none: reserve the key for this item."""
     needs_status: ClassVar[bool] = False

@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from limosa_engine.settings import EngineSettings
+from limosa_propeller.admin_link.cache_desk import CacheDesk, NoCache
 from limosa_propeller.admin_link.link import AdminLink
 from limosa_propeller.admin_link.outbox import Discard, Outbox
 from limosa_propeller.clock import Clock
@@ -156,6 +157,7 @@ class Attempt:
         verbs = Verbs(connection, leadership.may_write, settings.requests_in_flight)
         self._namespaces = Namespaces(verbs)
         self._outbox = Outbox(clock) if settings.admin is not None else None
+        self._cache = CacheDesk() if settings.admin is not None else None
         self._timers = Timers(asyncio.get_running_loop())
         self._services = Services(
             settings=settings,
@@ -175,6 +177,7 @@ class Attempt:
             capacity=Capacity(settings.pods_per_namespace, settings.pods_per_cluster),
             removals=asyncio.Semaphore(max(1, settings.requests_in_flight // 4)),
             snapshots=self._outbox if self._outbox is not None else Discard(),
+            cache=NoCache() if self._cache is None else self._cache,
         )
         self.fleet = Fleet(self._services)
         self.stopping = asyncio.Event()
@@ -189,8 +192,10 @@ class Attempt:
         for stream in self.fleet.pod_streams:
             self._spawn(stream.watch())
         self._spawn(self._resync())
-        if self._settings.admin is not None and self._outbox is not None:
-            link = AdminLink(self._settings, self._settings.admin, self._services, self.fleet, self._outbox)
+        if self._settings.admin is not None and self._outbox is not None and self._cache is not None:
+            link = AdminLink(
+                self._settings, self._settings.admin, self._services, self.fleet, self._outbox, self._cache
+            )
             self._spawn(link.run())
 
     def leadership_ended(self, _: "asyncio.Task[None]") -> None:

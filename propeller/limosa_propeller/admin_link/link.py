@@ -18,6 +18,7 @@ from limosa_idl.admin.v1alpha1.admin_pb2 import (
 )
 from limosa_idl.admin.v1alpha1.admin_pb2_grpc import OperatorServiceStub
 from limosa_idl.run.v1alpha1.run_pb2 import Snapshot
+from limosa_propeller.admin_link.cache_desk import CacheDesk
 from limosa_propeller.admin_link.channel import call_metadata, open_channel
 from limosa_propeller.admin_link.objects import RunObjects
 from limosa_propeller.admin_link.outbox import Outbox
@@ -54,9 +55,11 @@ class AdminLink:
         services: Services,
         fleet: Fleet,
         outbox: Outbox,
+        cache: CacheDesk,
     ) -> None:
         self._settings, self._admin = settings, admin
         self._services, self._fleet, self._outbox = services, fleet, outbox
+        self._cache = cache
         self._objects = RunObjects(services, fleet, outbox)
         self._cluster_uid = ""
         self._served: tuple[str, ...] = ()
@@ -66,7 +69,11 @@ class AdminLink:
         await self._learn_cluster_uid()
         async with open_channel(self._admin) as channel:
             stub = cast("OperatorServiceAsyncStub", OperatorServiceStub(channel))
-            await asyncio.gather(self._sync_for_ever(stub), self._publish_for_ever(stub))
+            await asyncio.gather(
+                self._sync_for_ever(stub),
+                self._publish_for_ever(stub),
+                self._cache.run(stub, self._cluster_uid, self._admin),
+            )
 
     async def _learn_cluster_uid(self) -> None:
         """Comes before everything: a report or snapshot of an unnamed cluster would lose us our claims."""

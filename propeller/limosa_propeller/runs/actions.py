@@ -6,7 +6,16 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from limosa_engine.commands import CollectMap, CreatePod, DeletePod, KeepLog, LoadValue, ReadCommit, ReadError
+from limosa_engine.commands import (
+    CollectMap,
+    CreatePod,
+    DeletePod,
+    KeepLog,
+    LoadValue,
+    LookupCache,
+    ReadCommit,
+    ReadError,
+)
 from limosa_engine.events import Event, LogKept, PodCreated, PodDeleted, PodRejected
 from limosa_engine.graph import Item
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, FAILURE_KIND_USER
@@ -20,7 +29,7 @@ from limosa_propeller.kube.verbs import PODS, Object
 from limosa_propeller.pods.manifest import PodPolicyError
 from limosa_propeller.pods.policy import referenced_secrets
 from limosa_propeller.pods.view import identity_of
-from limosa_propeller.runs import collecting, kept_logs, made_graphs, reads
+from limosa_propeller.runs import cached, collecting, kept_logs, made_graphs, reads
 from limosa_propeller.runs.opening import OpenedRun
 from limosa_propeller.runs.services import Services
 from limosa_store.errors import StoreError
@@ -228,6 +237,11 @@ async def collect_map(context: RunContext, command: CollectMap) -> Event:
     return await collecting.collect_map(context.services.store, context.run, command)
 
 
+async def look_up_cache(context: RunContext, command: LookupCache) -> Event:
+    """Asks the cache; a result that is there becomes the item's commit."""
+    return await cached.look_up(context.services, context.run, command)
+
+
 ACTIONS: dict[type[Any], Callable[[RunContext, Any], Awaitable[Event]]] = {
     CreatePod: create_pod,
     DeletePod: delete_pod,
@@ -236,6 +250,7 @@ ACTIONS: dict[type[Any], Callable[[RunContext, Any], Awaitable[Event]]] = {
     ReadError: read_error,
     LoadValue: load_value,
     CollectMap: collect_map,
+    LookupCache: look_up_cache,
 }
 
 

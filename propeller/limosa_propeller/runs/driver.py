@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
-from limosa_engine.commands import Command, CreatePod, DeletePod, Publish, Quarantine, WakeAt
+from limosa_engine.commands import Command, CreatePod, DeletePod, Publish, Quarantine, StoreCache, WakeAt
 from limosa_engine.events import (
     AbortRequested,
     Event,
@@ -27,6 +27,7 @@ from limosa_model import failures
 from limosa_model.failures import Code
 from limosa_model.manifest import ABORT
 from limosa_propeller.kube.errors import ApiError, NotLeaderError
+from limosa_propeller.runs import cached
 from limosa_propeller.runs.actions import ACTIONS, PodConflictError, RunContext, remove_pod
 from limosa_propeller.runs.claims import Claim, claim_of
 from limosa_propeller.runs.opening import OpenedRun, RefusedError, open_run, spec_changed
@@ -264,6 +265,9 @@ class RunDriver:
         if isinstance(command, Quarantine):
             self.end(RunPhase.FAILED, command.failure)
             return False
+        if isinstance(command, StoreCache):
+            self._tell_cache(command)
+            return False
         if isinstance(command, WakeAt):
             delay = command.when - self._services.clock.now()
             self._services.timers.wake_in(("wake", self.uid), delay, lambda: self._post(TimerFired()))
@@ -275,6 +279,11 @@ class RunDriver:
         return isinstance(command, CreatePod) or (
             isinstance(command, DeletePod) and command.reason not in UNHURRIED
         )
+
+    def _tell_cache(self, command: StoreCache) -> None:
+        assert self._context is not None
+        services = self._services
+        services.cache.tell(cached.result_of(services.store.root, self._context.run, command))
 
     def _publish(self, snapshot: Snapshot) -> bool:
         snapshot.epoch.CopyFrom(self.claim.to_epoch())

@@ -86,7 +86,8 @@ async def open_run(manifest: dict[str, Any], services: Services) -> OpenedRun:
             inputs=inputs.literals,
             project=spec.project,
             domain=spec.domain,
-            cache_mode=CACHE_MODE_SKIP,
+            # No admin knows a local run, so nobody can say what others made, or take its results.
+            cache_mode=CACHE_MODE_SKIP if local else spec.cache_mode,
         )
     except GraphError as error:
         raise RefusedError(failures.user(Code.GRAPH_INVALID, str(error))) from error

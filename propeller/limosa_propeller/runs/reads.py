@@ -112,11 +112,12 @@ def _get(store: Store, key: str) -> bytes | None:
 
 
 def offloaded(store: Store, run: OpenedRun, uri: str, digest: str) -> bytes:
-    """Bytes of the run that have a digest (empty: any). Raises StoreError and CorruptError."""
+    """Bytes of the run's project and domain that have a digest (empty: any). Raises StoreError and CorruptError."""
     key = store.key(uri)
     tenant = layout.project_prefix(run.spec.project, run.spec.domain)
-    if key is None or not key.startswith((f"{run.factory.prefix}/", f"{tenant}/uploads/")):
-        raise CorruptError(f"{uri} lies outside the run's own part of the store")
+    # A result from the cache refers to data of the run that made it.
+    if key is None or not key.startswith((f"{tenant}/runs/", f"{tenant}/uploads/")):
+        raise CorruptError(f"{uri} lies outside the run's project and domain")
     try:
         data = store.get(key)
     except StoreError as error:

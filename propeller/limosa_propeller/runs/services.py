@@ -5,6 +5,7 @@ import dataclasses
 from typing import Protocol
 
 from limosa_engine.settings import EngineSettings
+from limosa_idl.admin.v1alpha1.admin_pb2 import LookupCacheRequest, LookupCacheResponse, StoreCacheRequest
 from limosa_idl.run.v1alpha1.run_pb2 import Snapshot
 from limosa_model import names
 from limosa_propeller.clock import Clock
@@ -18,6 +19,18 @@ from limosa_propeller.store_access import StoreAccess
 from limosa_propeller.timers import Timers
 
 RUNS = Resource(names.GROUP, names.VERSION, names.PLURAL)
+
+
+class Cache(Protocol):
+    """Who knows results of other runs."""
+
+    async def lookup(self, lookup: LookupCacheRequest.Lookup) -> LookupCacheResponse.Answer | None:
+        """The answer, or None where there was none in time."""
+        ...
+
+    def tell(self, result: StoreCacheRequest.Result) -> None:
+        """Takes a result, or word of a reservation; it is told when admin is there."""
+        ...
 
 
 class SnapshotSink(Protocol):
@@ -45,3 +58,4 @@ class Services:
     removals: asyncio.Semaphore
     """Deletions of pods at a time."""
     snapshots: SnapshotSink
+    cache: Cache

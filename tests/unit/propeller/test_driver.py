@@ -30,6 +30,7 @@ from limosa_model.layout import commit_key, run_prefix
 from limosa_model.manifest import to_manifest
 from limosa_model.pod_contract import encode_termination
 from limosa_model.values import integer
+from limosa_propeller.admin_link.cache_desk import NoCache
 from limosa_propeller.clock import Clock
 from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.runs import actions
@@ -157,6 +158,7 @@ class Stage:
             capacity=Capacity(100, 100),
             removals=asyncio.Semaphore(4),
             snapshots=self.snapshots,
+            cache=NoCache(),
         )
         self.services = services
         self.manifest = manifest(closure or chain(1))
