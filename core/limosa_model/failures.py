@@ -26,6 +26,8 @@ class Code:
     OOM_KILLED = "OOMKilled"
     TIMEOUT = "Timeout"
     NODE_DEADLINE = "NodeDeadline"
+    GATE_TIMEOUT = "GateTimeout"
+    REJECTED = "Rejected"
     BRANCH_FAILED = "BranchFailed"
     BRANCH_CONDITION = "BranchCondition"
     BINDING = "Binding"

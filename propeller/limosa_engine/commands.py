@@ -11,7 +11,7 @@ from typing import ClassVar
 from limosa_engine.graph import Item
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
-from limosa_idl.run.v1alpha1.run_pb2 import Snapshot
+from limosa_idl.run.v1alpha1.run_pb2 import Signal, Snapshot
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,6 +153,21 @@ class StoreCache:
 
 
 @dataclasses.dataclass(frozen=True)
+class CommitGate:
+    """Write the commit of a gate, unless there is one. Answered by CommitRead (the one that counts) or StoreFailed."""
+
+    item: Item
+    outputs: LiteralMap
+    signal: Signal | None
+    """What it was told, the value left out; None for a sleep that is over."""
+
+    @property
+    def needs_status(self) -> bool:
+        """The end of a sleep rests on when it began."""
+        return self.signal is None
+
+
+@dataclasses.dataclass(frozen=True)
 class Publish:
     """Tell admin. Of one key only the latest matters. Not answered.
 
@@ -187,6 +202,7 @@ Command = (
     | LoadValue
     | KeepLog
     | CollectMap
+    | CommitGate
     | LookupCache
     | StoreCache
     | Publish

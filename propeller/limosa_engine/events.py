@@ -3,12 +3,12 @@
 import dataclasses
 import enum
 
-from limosa_engine.commands import CollectMap, LoadValue, ReadCommit, ReadError
+from limosa_engine.commands import CollectMap, CommitGate, LoadValue, ReadCommit, ReadError
 from limosa_engine.graph import Item
 from limosa_engine.pods import PodView
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_USER, Failure, FailureKind
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal
-from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord
+from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord, Signal
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure
 
 
@@ -105,7 +105,7 @@ class MadeGraph:
 
 @dataclasses.dataclass(frozen=True)
 class CommitRead:
-    """Answers ReadCommit and CollectMap. Outputs that the commit has offloaded are loaded and stand inline."""
+    """Answers ReadCommit, CollectMap and CommitGate. Outputs that the commit has offloaded are loaded and stand inline."""
 
     item: Item
     commit: Commit | None
@@ -136,9 +136,9 @@ class ValueLoaded:
 
 @dataclasses.dataclass(frozen=True)
 class StoreFailed:
-    """Answers ReadCommit, ReadError, LoadValue or CollectMap: the store gave no answer, or one that cannot be used."""
+    """Answers ReadCommit, ReadError, LoadValue, CollectMap or CommitGate: the store gave no answer, or one that cannot be used."""
 
-    command: ReadCommit | ReadError | LoadValue | CollectMap
+    command: ReadCommit | ReadError | LoadValue | CollectMap | CommitGate
     code: str
     message: str
     retryable: bool
@@ -173,6 +173,14 @@ class TimerFired:
 
 
 @dataclasses.dataclass(frozen=True)
+class SignalReceived:
+    """A gate is told something; its turn may not have come. May repeat: the first one for a gate counts."""
+
+    node_path: str
+    signal: Signal
+
+
+@dataclasses.dataclass(frozen=True)
 class AbortRequested:
     """The run is to be ended. May repeat."""
 
@@ -195,5 +203,6 @@ Event = (
     | StoreFailed
     | CacheAnswered
     | TimerFired
+    | SignalReceived
     | AbortRequested
 )

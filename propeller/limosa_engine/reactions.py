@@ -7,7 +7,7 @@ from limosa_engine import caching, endings, expansion, hits, items, judge, launc
 from limosa_engine import events as ev
 from limosa_engine.commands import CollectMap, LoadValue, ReadCommit, ReadError
 from limosa_engine.graph import Item
-from limosa_engine.nodes import dynamic
+from limosa_engine.nodes import dynamic, gate
 from limosa_engine.phases import NODE_TERMINAL, NodePhase, RunPhase
 from limosa_engine.state import RUN_NODE, Ending, Launch
 from limosa_engine.turn import Place, Turn
@@ -23,6 +23,8 @@ def fire_due(turn: Turn) -> None:
         number, position = due
         if number == RUN_NODE:
             _retry_reads(turn)
+        elif position < 0 and turn.graph.nodes[number].kind == "gate":
+            turn.mark(number)
         elif position < 0:
             _node_deadline(turn, number)
         else:
@@ -112,6 +114,10 @@ def _commit_read(turn: Turn, event: ev.CommitRead) -> None:
     if whole is not None and event.commit is not None:
         _arrived(turn, (whole, -1), event.commit.inline)
         return
+    number = _gate(turn, event.item)
+    if number is not None:
+        _gate_commit_read(turn, number, event)
+        return
     place = _find(turn, event.item)
     if place is None:
         return
@@ -129,8 +135,22 @@ def _commit_read(turn: Turn, event: ev.CommitRead) -> None:
         place.item.source = items.source_of(event.commit)
         _arrived(turn, key, event.commit.inline)
     else:
-        message = f"the commit of {event.item} is not in the store any more; its outputs are lost"
-        _unreadable(turn, key, failures.system(Code.CORRUPT_DATA, message, retryable=False))
+        _lost(turn, key, event.item)
+
+
+def _gate_commit_read(turn: Turn, number: int, event: ev.CommitRead) -> None:
+    key = (number, 0)
+    gate.commit_read(turn, number, event.commit)
+    if event.item in turn.state.refreshing:
+        plan, commit = turn.graph.nodes[number], event.commit
+        told = None if commit is None else gate.rejection(plan, commit.signal)
+        restore.refreshed(turn, event.item, told)
+    if not turn.state.values.is_wanted(key):
+        return
+    if event.commit is not None:
+        _arrived(turn, key, event.commit.inline)
+    else:
+        _lost(turn, key, event.item)
 
 
 def _error_read(turn: Turn, event: ev.ErrorRead) -> None:
@@ -138,7 +158,7 @@ def _error_read(turn: Turn, event: ev.ErrorRead) -> None:
     if found is not None:
         judge.error_read(turn, *found, event.record)
     if event.item in turn.state.refreshing:
-        restore.refreshed(turn, event.item, event.record)
+        restore.refreshed(turn, event.item, None if event.record is None else event.record.failure)
 
 
 def _value_loaded(turn: Turn, event: ev.ValueLoaded) -> None:
@@ -152,6 +172,13 @@ def _store_failed(turn: Turn, event: ev.StoreFailed) -> None:
         return
     if isinstance(command, CollectMap):
         _read_failed(turn, (turn.graph.by_path[command.item.node_path], -1), "", event)
+        return
+    number = _gate(turn, command.item)
+    if number is not None:
+        gate.store_failed(turn, number, _store_failure(event))
+        if command.item in turn.state.refreshing:
+            restore.refreshed(turn, command.item, None)
+        _read_failed(turn, (number, 0), "", event)
         return
     place = _find(turn, command.item)
     if place is None:
@@ -180,6 +207,12 @@ def _timer_fired(turn: Turn, _: ev.TimerFired) -> None:
     turn.state.timers.announced = None
 
 
+def _signal_received(turn: Turn, event: ev.SignalReceived) -> None:
+    number = turn.graph.by_path.get(event.node_path)
+    if number is not None:
+        gate.signalled(turn, number, event.signal)
+
+
 def _abort_requested(turn: Turn, event: ev.AbortRequested) -> None:
     run.abort(turn, event.reason)
 
@@ -200,6 +233,7 @@ REACTIONS: dict[type[Any], Callable[[Turn, Any], None]] = {
     ev.StoreFailed: _store_failed,
     ev.CacheAnswered: _cache_answered,
     ev.TimerFired: _timer_fired,
+    ev.SignalReceived: _signal_received,
     ev.AbortRequested: _abort_requested,
 }
 
@@ -219,6 +253,12 @@ def _map_itself(turn: Turn, item: Item) -> int | None:
     return number if number is not None and item.index is None and turn.graph.nodes[number].is_map else None
 
 
+def _gate(turn: Turn, item: Item) -> int | None:
+    """The number of a gate node."""
+    number = turn.graph.by_path.get(item.node_path)
+    return number if number is not None and turn.graph.nodes[number].kind == "gate" else None
+
+
 def _launch(turn: Turn, item: Item, ordinal: int) -> tuple[Place, Launch] | None:
     place = _find(turn, item)
     launch = None if place is None else place.item.launch
@@ -228,6 +268,11 @@ def _launch(turn: Turn, item: Item, ordinal: int) -> tuple[Place, Launch] | None
 def _arrived(turn: Turn, key: Key, value: Value) -> None:
     for waiter in turn.state.values.arrive(key, value):
         turn.mark(waiter)
+
+
+def _lost(turn: Turn, key: Key, item: Item) -> None:
+    message = f"the commit of {item} is not in the store any more; its outputs are lost"
+    _unreadable(turn, key, failures.system(Code.CORRUPT_DATA, message, retryable=False))
 
 
 def _unreadable(turn: Turn, key: Key, failure: Failure) -> None:

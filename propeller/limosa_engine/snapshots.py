@@ -35,7 +35,7 @@ def everything(turn: Turn) -> None:
     for number, record in enumerate(turn.state.nodes):
         if record.phase is NodePhase.WAITING:
             continue
-        if record.phase is not NodePhase.FAILED or not _comes_from_a_launch(turn, record.failure):
+        if record.phase is not NodePhase.FAILED or not _is_read_again(turn, record.failure):
             turn.touched_nodes[number] = None
         for position, item in enumerate(record.items):
             if item.launch is not None:
@@ -44,9 +44,11 @@ def everything(turn: Turn) -> None:
                 turn.touched_items[number, position] = None
 
 
-def _comes_from_a_launch(turn: Turn, failure: Failure | None) -> bool:
+def _is_read_again(turn: Turn, failure: Failure | None) -> bool:
     number = None if failure is None else turn.graph.by_path.get(failure.origin.node_path)
-    return number is not None and turn.state.nodes[number].failed > 0
+    return number is not None and (
+        turn.state.nodes[number].failed > 0 or turn.graph.nodes[number].item in turn.state.refreshing
+    )
 
 
 def _is_incomplete(state: State) -> bool:

@@ -18,7 +18,7 @@ from limosa_engine.timers import Timers
 from limosa_engine.values import Inputs, Values
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
-from limosa_idl.run.v1alpha1.run_pb2 import Origin
+from limosa_idl.run.v1alpha1.run_pb2 import Origin, Signal
 
 RUN_NODE = -1
 """Stands for the run itself where a node number is expected."""
@@ -146,6 +146,28 @@ class ItemRecord:
     """Why its pod was refused, each time since then."""
 
 
+class Asking(enum.Enum):
+    """Which answer of the store a gate waits for."""
+
+    NOTHING = "none"
+    BEFORE = "whether it has a commit already, before it waits"
+    LATE = "whether it has a commit after all, now that its time is over"
+    COMMITTED = "which commit counts, its own or one that was there"
+
+
+@dataclasses.dataclass(slots=True)
+class GateRecord:
+    """A gate that is open. Not encoded: signals come again, times follow from when its node was ready."""
+
+    asking: Asking = Asking.NOTHING
+    signal: Signal | None = None
+    """The answer that is being committed."""
+    unread: bool = False
+    """Another claim came before: its commit is to be read before it waits."""
+    again_at: float | None = None
+    """When the store is asked again after it gave no answer."""
+
+
 @dataclasses.dataclass(slots=True)
 class NodeRecord:
     """One node of the unfolded graph."""
@@ -267,6 +289,10 @@ class State:
         self.in_dirty: set[int] = set()
         self.timers = Timers()
         self.values = Values(settings.value_cache_bytes)
+        self.gates: dict[int, GateRecord] = {}
+        """Open gates by node."""
+        self.signals: dict[int, Signal] = {}
+        """What gates were told, perhaps before their turn, by node."""
         self.unclaimed: dict[Item, tuple[int, PodView]] = {}
         """Pods of launches that the state does not know yet, by item: ordinal and view."""
         self.deleting: set[tuple[Item, int]] = set()

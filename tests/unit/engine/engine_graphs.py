@@ -1,6 +1,7 @@
 """Small graphs out of plain data, for stories and random tests.
 
-Tasks whose names begin with "d" are dynamic ones. A graph is `{workflows: {main: {inputs, outputs, nodes, policy}}, tasks: {name: {...}}}`; a value is `$input`,
+Tasks whose names begin with "d" are dynamic ones. A node `{gate: approve}`, `{gate: input}` or `{gate: 30}` (a sleep of so many
+seconds) may have a `timeout`, `prompt` and `title`. A graph is `{workflows: {main: {inputs, outputs, nodes, policy}}, tasks: {name: {...}}}`; a value is `$input`,
 `node.output`, `node.output[0]`, `node.output.key` or anything else as a literal.
 """
 
@@ -180,6 +181,9 @@ def _node(node_id: str, body: dict[str, Any]) -> wf.Node:
         node.map.min_success_ratio = body.get("min_success_ratio", 0.0)
     elif "dynamic" in body:
         node.dynamic.task = body["dynamic"]
+    elif "gate" in body:
+        _gate(node.gate, body)
+        node.display_name = body.get("title", node_id)
     elif "workflow" in body:
         node.sub_workflow.workflow = body["workflow"]
     else:
@@ -201,6 +205,19 @@ def _node(node_id: str, body: dict[str, Any]) -> wf.Node:
     if "timeout" in overrides:
         node.overrides.timeout.CopyFrom(_duration(overrides["timeout"]))
     return node
+
+
+def _gate(gate: wf.GateNode, body: dict[str, Any]) -> None:
+    kind = body["gate"]
+    if kind == "approve":
+        gate.approval.SetInParent()
+    elif kind == "input":
+        gate.wait_for_input.type.simple = types_pb2.SIMPLE_TYPE_INTEGER
+    else:
+        gate.sleep.duration.CopyFrom(_duration(kind))
+    gate.prompt = body.get("prompt", "")
+    if "timeout" in body:
+        gate.timeout.CopyFrom(_duration(body["timeout"]))
 
 
 def binding(value: Any) -> wf.BindingData:

@@ -33,7 +33,14 @@ from limosa_engine import events as ev
 from limosa_engine.phases import LaunchPhase, NodePhase
 from limosa_engine.pods import PodView
 from limosa_idl.core.v1alpha1.failure_pb2 import ExceptionDetails, Failure, FailureKind, Frame
-from limosa_idl.run.v1alpha1.run_pb2 import ORIGIN_CACHE, Commit, ErrorRecord, Snapshot, TerminationRecord
+from limosa_idl.run.v1alpha1.run_pb2 import (
+    ORIGIN_CACHE,
+    Commit,
+    ErrorRecord,
+    Signal,
+    Snapshot,
+    TerminationRecord,
+)
 from limosa_model.names import launch_id
 
 FOLDER = Path(__file__).parent / "stories"
@@ -197,6 +204,8 @@ class Teller:
         if isinstance(command, cmd.CollectMap):
             without = f" without {','.join(map(str, command.missing))}" if command.missing else ""
             return f"collect {command.item} of {command.items}{without}{mark}"
+        if isinstance(command, cmd.CommitGate):
+            return f"commit {command.item} {graphs.plain(command.outputs)}{_told(command.signal)}{mark}"
         if isinstance(command, cmd.Quarantine):
             return f"quarantine {command.failure.code}{mark}"
         if isinstance(command, cmd.LookupCache):
@@ -250,6 +259,8 @@ class Teller:
         if verb == "loaded":
             return ev.ValueLoaded(name, graphs.literal(rest["value"]))
         item, launch = parse_launch(name)
+        if verb == "signal":
+            return ev.SignalReceived(name, signal_of(rest))
         if verb == "commit":
             by = rest.get("by", 0)
             name_of = by if isinstance(by, str) else self.launch_id(item, by)
@@ -260,6 +271,8 @@ class Teller:
                     self.story["graphs"][body] if isinstance(body, str) else body, rest.get("refused", "")
                 )
             commit = Commit(launch_id=name_of, inline=graphs.literals(rest.get("outputs", {})))
+            if "signal" in rest:
+                commit.signal.CopyFrom(signal_of(rest["signal"]))
             return ev.CommitRead(item, commit, graph=made)
         if verb == "error":
             return ev.ErrorRead(
@@ -283,6 +296,7 @@ class Teller:
                 "error": cmd.ReadError(item, launch, self.launch_id(item, launch)),
                 "value": cmd.LoadValue(name, ""),
                 "map": cmd.CollectMap(item, 0, (), ()),
+                "gate": cmd.CommitGate(item, graphs.literals({}), None),
             }
             return ev.StoreFailed(
                 commands[rest["read"]], rest.get("code", "Store"), "no answer", rest.get("retry", True)
@@ -312,6 +326,23 @@ class Teller:
 
     def launch_id(self, item: Item, launch: int) -> str:
         return launch_id("uid-1", item.node_path, item.index, self.graph.epoch, launch)
+
+
+def signal_of(facts: dict[str, Any]) -> Signal:
+    """A signal: `{approved: true, by: ann}` or `{value: 3, by: ann}`."""
+    signal = Signal(by=facts.get("by", "ann"))
+    if "approved" in facts:
+        signal.approved = facts["approved"]
+    elif "value" in facts:
+        signal.value.CopyFrom(graphs.literal(facts["value"]))
+    return signal
+
+
+def _told(signal: Signal | None) -> str:
+    if signal is None:
+        return ""
+    told = {True: "approved", False: "rejected"}[signal.approved] if signal.HasField("approved") else "told"
+    return f" {told} by {signal.by}"
 
 
 def failure_of(facts: dict[str, Any]) -> Failure:

@@ -10,15 +10,17 @@ import engine_graphs as graphs
 from limosa_engine import Graph, Item, State, decode, encode, new_state, step, story
 from limosa_engine import commands as cmd
 from limosa_engine import events as ev
-from limosa_engine.phases import RUN_TERMINAL, RunPhase
+from limosa_engine.phases import NODE_TERMINAL, RUN_TERMINAL, RunPhase
 from limosa_engine.pods import PodView
 from limosa_engine.resolve import item_inputs
 from limosa_engine.turn import Place
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
-from limosa_idl.run.v1alpha1.run_pb2 import ORIGIN_CACHE, Commit, ErrorRecord, TerminationRecord
-from limosa_model import failures
+from limosa_idl.run.v1alpha1.run_pb2 import ORIGIN_CACHE, Commit, ErrorRecord, Signal, TerminationRecord
+from limosa_model import failures, values
 from limosa_model.memory import grown_memory
 
+INPUT = 7
+"""What every gate that waits for a value is given."""
 Plan = Callable[[Item, int], str]
 """How the n-th pod of an item that runs ends: "ok", "user", "oom", "evict", "silent", "exit0"."""
 
@@ -128,6 +130,9 @@ class World:
             return ev.ErrorRead(command.item, command.launch, self.errors.get(command.launch_id))
         if isinstance(command, cmd.CollectMap):
             return ev.CommitRead(command.item, self.collect(command), "sha256:00")
+        if isinstance(command, cmd.CommitGate):
+            made = Commit(run_uid="uid-1", inline=command.outputs, signal=command.signal)
+            return ev.CommitRead(command.item, self.commits.setdefault(command.item, made), "sha256:00")
         if isinstance(command, cmd.LookupCache):
             return self.look_up(command)
         assert isinstance(command, cmd.KeepLog)
@@ -149,7 +154,9 @@ class World:
         """A passing fault."""
         if isinstance(command, cmd.CreatePod):
             return ev.PodRejected(command.item, command.launch, "Quota", "exceeded", True, 1.0)
-        if isinstance(command, cmd.ReadCommit | cmd.ReadError | cmd.LoadValue | cmd.CollectMap):
+        if isinstance(
+            command, cmd.ReadCommit | cmd.ReadError | cmd.LoadValue | cmd.CollectMap | cmd.CommitGate
+        ):
             return ev.StoreFailed(command, "Store", "503", True)
         return None
 
@@ -262,6 +269,18 @@ class World:
         record.failure.CopyFrom(failure)
         return PodView(uid, "Failed", exit_code=1, record=record)
 
+    def signal(self) -> None:
+        """A person answers a gate, perhaps before its turn, perhaps once more; the plan says how."""
+        gates = [plan for plan in self.graph.nodes if plan.kind == "gate"]
+        waiting = [plan for plan in gates if self.state.nodes[plan.number].phase not in NODE_TERMINAL]
+        plan = self.rng.choice(waiting or gates)
+        signal = Signal(by="ann")
+        if plan.node.gate.HasField("wait_for_input"):
+            signal.value.CopyFrom(values.integer(INPUT))
+        else:
+            signal.approved = self.plan(plan.item, 0) == "ok"
+        self.inbox.append(ev.SignalReceived(plan.path, signal))
+
     def delete_behind(self) -> None:
         """Somebody deletes a pod, whatever its state."""
         self.deletions -= 1
@@ -296,6 +315,8 @@ class World:
         if self.faults and self.crashes < 6:
             moves.append((0.3, self.crash))
             moves.append((0.5, lambda: setattr(self, "status", encode(self.state))))
+        if any(plan.kind == "gate" for plan in self.graph.nodes) and self.state.regrowth is None:
+            moves.append((0.5, self.signal))
         if not moves:
             raise AssertionError(f"nothing can happen, and the run is not over\n{self.told()}")
         if self.deletions and self.pods:
@@ -311,8 +332,15 @@ class World:
             self.random_move()
         raise AssertionError(f"not over after {limit} moves\n{self.told()}")
 
+    def launched(self) -> set[Item]:
+        """Items whose commits launches of theirs wrote."""
+        paths = {plan.path for plan in self.graph.nodes if plan.task is not None}
+        return {item for item, made in self.commits.items() if item.node_path in paths and not made.origin}
+
     def has_outputs(self) -> bool:
         """False only after a restart, while they are read again."""
+        if self.state.regrowth is not None:
+            return False
         return self.state.phase is not RunPhase.SUCCEEDED or self.state.outputs is not None
 
     def told(self) -> str:

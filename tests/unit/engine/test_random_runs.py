@@ -6,7 +6,7 @@ from typing import Any
 
 import engine_graphs as graphs
 import pytest
-from engine_world import Make, World, total
+from engine_world import INPUT, Make, World, total
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -77,7 +77,8 @@ def _draw_workflow(rng: random.Random, name: str, workflows: dict[str, Any], dep
         node_id = f"n{number}"
         body, shape = _draw_node(rng, node_id, shapes, name, workflows, depth)
         nodes[node_id] = body
-        shapes[f"{node_id}.o0"] = shape
+        if shape != "none":
+            shapes[f"{node_id}.o0"] = shape
     ints = [ref for ref, shape in shapes.items() if shape == "int"]
     workflows[name] = {
         "inputs": ["a"],
@@ -93,8 +94,10 @@ def _draw_node(
     ints = [ref for ref, shape in shapes.items() if shape == "int"]
     lists = [ref for ref, shape in shapes.items() if shape == "list"]
     task = f"{rng.choice('ttcs')}{rng.randint(0, 2)}"
-    wide = ["task", "task", "map", "branch", "workflow", "dynamic"]
+    wide = ["task", "task", "map", "branch", "workflow", "dynamic", "gate"]
     kind = rng.choice(wide if depth < 2 else ["task", "map"])
+    if kind == "gate":
+        return _draw_gate(rng, ints)
     if kind == "map":
         over: Any = rng.choice([*lists, [1, 2, 3], [5], []])
         body = {"map": task, "over": ["x"], "with": {"x": over, "y": rng.choice(ints)}}
@@ -113,6 +116,13 @@ def _draw_node(
     if kind == "dynamic":
         return {"dynamic": f"d{rng.randint(0, 2)}", "with": {"x": rng.choice([*ints, *lists])}}, "int"
     return {"task": task, "with": {"x": rng.choice([*ints, *lists]), "y": rng.choice(ints)}}, "int"
+
+
+def _draw_gate(rng: random.Random, ints: list[str]) -> tuple[dict[str, Any], str]:
+    kind = rng.choice(["approve", "input", rng.choice([0.5, 300])])
+    if kind == "approve":
+        return {"gate": kind, "with": {"value": rng.choice(ints)}}, "int"
+    return {"gate": kind, "with": {}}, "int" if kind == "input" else "none"
 
 
 def _draw_child(rng: random.Random, node_id: str, ints: list[str]) -> dict[str, Any]:
@@ -145,6 +155,11 @@ class Reference:
 
     def node(self, node: dict[str, Any], known: dict[str, Any], path: str) -> Any:
         given = {key: _known(value, known) for key, value in node["with"].items()}
+        if "gate" in node:
+            if node["gate"] == "approve" and self.plan(Item(path), 0) != "ok":
+                raise Failed
+            self.items.add(Item(path))
+            return given.get("value", INPUT)
         if "task" in node:
             return self.item(node["task"], given, Item(path))
         if "dynamic" in node:
@@ -313,7 +328,7 @@ def _check_cache(world: World) -> None:
     """What was made is kept, and no reservation stays, unless a crash came between; then it runs out."""
     if world.crashes:
         return
-    made = {item for item, commit in world.commits.items() if not commit.origin and _succeeded(world, item)}
+    made = {item for item in world.launched() if _succeeded(world, item)}
     wanted = {item for item in made if world.graph.task_of(item).cache.enabled}
     assert set(world.cached) == wanted
     assert not world.reserved
@@ -349,5 +364,4 @@ def test_without_faults_each_item_is_launched_once(seed: int) -> None:
     graph = graphs.build(draw_graph(rng), inputs={"a": 2})
     world = World(graph, lambda item, attempt: "ok", rng, faults=False, make=make_graph(seed))
     world.finish()
-    made = [item for item, commit in world.commits.items() if not commit.origin]
-    assert sorted(world.created) == sorted((item, 0) for item in made)
+    assert sorted(world.created) == sorted((item, 0) for item in world.launched())

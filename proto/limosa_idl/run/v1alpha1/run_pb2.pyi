@@ -709,7 +709,7 @@ global___Snapshot = Snapshot
 
 @typing.final
 class Commit(google.protobuf.message.Message):
-    """The one result of a node item: `commits/<node path>[/<index>]`, written once."""
+    """The one result of a node item: `commits/<node path>[/<index>]`, written once; a gate's by the operator."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -725,6 +725,7 @@ class Commit(google.protobuf.message.Message):
     GRAPH_OFFLOADED_FIELD_NUMBER: builtins.int
     ORIGIN_FIELD_NUMBER: builtins.int
     ORIGIN_RUN_FIELD_NUMBER: builtins.int
+    SIGNAL_FIELD_NUMBER: builtins.int
     run_uid: builtins.str
     launch_id: builtins.str
     input_digest: builtins.str
@@ -747,6 +748,12 @@ class Commit(google.protobuf.message.Message):
     def committed_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     @property
     def graph_offloaded(self) -> limosa_idl.core.v1alpha1.literal_pb2.Offloaded: ...
+    @property
+    def signal(self) -> global___Signal:
+        """Of a gate that was signalled: what it was told and by whom, the value left out (it is output "o0"). A refused approval is
+        a commit without outputs.
+        """
+
     def __init__(
         self,
         *,
@@ -762,9 +769,10 @@ class Commit(google.protobuf.message.Message):
         graph_offloaded: limosa_idl.core.v1alpha1.literal_pb2.Offloaded | None = ...,
         origin: global___Origin.ValueType = ...,
         origin_run: builtins.str = ...,
+        signal: global___Signal | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["committed_at", b"committed_at", "epoch", b"epoch", "graph", b"graph", "graph_inline", b"graph_inline", "graph_offloaded", b"graph_offloaded", "inline", b"inline", "offloaded", b"offloaded", "outputs", b"outputs"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["committed_at", b"committed_at", "epoch", b"epoch", "graph", b"graph", "graph_inline", b"graph_inline", "graph_offloaded", b"graph_offloaded", "inline", b"inline", "input_digest", b"input_digest", "launch_id", b"launch_id", "offloaded", b"offloaded", "origin", b"origin", "origin_run", b"origin_run", "outputs", b"outputs", "run_uid", b"run_uid", "runtime_version", b"runtime_version"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["committed_at", b"committed_at", "epoch", b"epoch", "graph", b"graph", "graph_inline", b"graph_inline", "graph_offloaded", b"graph_offloaded", "inline", b"inline", "offloaded", b"offloaded", "outputs", b"outputs", "signal", b"signal"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["committed_at", b"committed_at", "epoch", b"epoch", "graph", b"graph", "graph_inline", b"graph_inline", "graph_offloaded", b"graph_offloaded", "inline", b"inline", "input_digest", b"input_digest", "launch_id", b"launch_id", "offloaded", b"offloaded", "origin", b"origin", "origin_run", b"origin_run", "outputs", b"outputs", "run_uid", b"run_uid", "runtime_version", b"runtime_version", "signal", b"signal"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["graph", b"graph"]) -> typing.Literal["graph_inline", "graph_offloaded"] | None: ...
     @typing.overload
