@@ -36,6 +36,9 @@ class Code:
     GRAPH_TOO_LARGE = "GraphTooLarge"
     DYNAMIC_TOO_DEEP = "DynamicTooDeep"
     STATE_TOO_LARGE = "StateTooLarge"
+    CHILD_FAILED = "ChildFailed"
+    CHILD_REFUSED = "ChildRefused"
+    TOO_DEEP = "TooDeep"
     GRAPH_INVALID = "GraphInvalid"
     SPEC_CHANGED = "SpecChanged"
     NAMESPACE_MISMATCH = "NamespaceMismatch"
@@ -64,6 +67,8 @@ class Code:
     NO_COMMIT = "NoCommit"
     STORE = "Store"
     CORRUPT_DATA = "CorruptData"
+    CHILD_MISSING = "ChildMissing"
+    STALE_CLAIM = "StaleClaim"
     API = "KubernetesApi"
     INTERNAL = "Internal"
     # Neither fault.

@@ -12,6 +12,7 @@ from limosa_engine.graph import Item
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import Signal, Snapshot
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import LaunchPlanNode
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,6 +169,34 @@ class CommitGate:
 
 
 @dataclasses.dataclass(frozen=True)
+class LaunchChild:
+    """See to it that a child run exists, and tell how far it is.
+
+    Answered by ChildRunObserved, once or more often; the last one says how the child ended.
+    """
+
+    item: Item
+    child: str
+    """Name of the child run."""
+    launch_id: str
+    """For the commit or error record that is written when the child has ended."""
+    plan: LaunchPlanNode
+    inputs: LiteralMap
+    """Those that are bound; defaults are admin's to add."""
+    needs_status: ClassVar[bool] = True
+
+
+@dataclasses.dataclass(frozen=True)
+class AbortChild:
+    """End the child run, if it was ever made. Answered by ChildRunObserved once it has ended."""
+
+    item: Item
+    child: str
+    launch_id: str
+    needs_status: ClassVar[bool] = True
+
+
+@dataclasses.dataclass(frozen=True)
 class Publish:
     """Tell admin. Of one key only the latest matters. Not answered.
 
@@ -205,6 +234,8 @@ Command = (
     | CommitGate
     | LookupCache
     | StoreCache
+    | LaunchChild
+    | AbortChild
     | Publish
     | WakeAt
     | Quarantine

@@ -5,9 +5,10 @@ import enum
 
 from limosa_engine.commands import CollectMap, CommitGate, LoadValue, ReadCommit, ReadError
 from limosa_engine.graph import Item
+from limosa_engine.phases import RunPhase
 from limosa_engine.pods import PodView
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_USER, Failure, FailureKind
-from limosa_idl.core.v1alpha1.literal_pb2 import Literal
+from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord, Signal
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure
 
@@ -168,6 +169,23 @@ class CacheAnswered:
 
 
 @dataclasses.dataclass(frozen=True)
+class ChildRunObserved:
+    """Answers LaunchChild and AbortChild: how far the child run is. May repeat."""
+
+    item: Item
+    phase: RunPhase
+    """ABORTED also for a child that was never made and is to be ended."""
+    outputs: LiteralMap | None = None
+    """When SUCCEEDED: what stands in the node's commit."""
+    failure: Failure | None = None
+    """When FAILED or ABORTED: what the node fails with; an error record of the launch holds the same."""
+    code: str = "ChildRun"
+    """While it has not ended: code of the reason why the node waits."""
+    detail: str = ""
+    """The same for people."""
+
+
+@dataclasses.dataclass(frozen=True)
 class TimerFired:
     """The time of a WakeAt has come. Says only that: what is due is decided by `now`."""
 
@@ -205,4 +223,5 @@ Event = (
     | TimerFired
     | SignalReceived
     | AbortRequested
+    | ChildRunObserved
 )

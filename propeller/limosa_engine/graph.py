@@ -60,7 +60,7 @@ class NodePlan:
     number: int
     path: str
     kind: str
-    """Field name of the node's target: "task", "map", "branch", "sub_workflow", "dynamic"."""
+    """Field name of the node's target: "task", "map", "branch", "sub_workflow", "dynamic", "launch_plan"."""
     node: Node
     scope: int
     """The scope its bindings refer to."""
@@ -121,10 +121,10 @@ class NodePlan:
 
     @property
     def target(self) -> str:
-        """Name of the task or workflow; empty for branches."""
+        """Name of the task, workflow or launch plan; empty for branches."""
         if self.task is not None:
             return self.task.name
-        return self.node.sub_workflow.workflow if self.kind == "sub_workflow" else ""
+        return self.node.sub_workflow.workflow or self.node.launch_plan.launch_plan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -235,7 +235,7 @@ class Graph:
         self.scopes: list[ScopePlan] = []
         self.by_path: dict[str, int] = {}
         self.launching = 0
-        """Nodes that run a task as a single item."""
+        """Nodes that are a single item."""
         self.grown: dict[int, Closure] = {}
         """Graphs of dynamic nodes, by the node's number, in the order of growth."""
         names = Names(closure)
@@ -337,7 +337,7 @@ class Graph:
         )
         self.nodes.append(plan)
         self.by_path[path] = number
-        self.launching += task is not None and kind != "map"
+        self.launching += (task is not None and kind != "map") or kind == "launch_plan"
         if parent is None:
             scope.by_id[node.id] = number
         for child in branch_children(node.branch):

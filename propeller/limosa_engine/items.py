@@ -95,5 +95,5 @@ def deadline_failure(place: Place) -> Failure:
 def origin(place: Place, launch: int) -> FailureOrigin:
     """Where a failure comes from."""
     return FailureOrigin(
-        node_path=place.plan.path, index=place.index, launch=max(launch, 0), task=place.plan.runs.name
+        node_path=place.plan.path, index=place.index, launch=max(launch, 0), task=place.plan.target
     )

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from limosa_engine import caching, endings, expansion, hits, items, judge, launches, maps, restore, run
+from limosa_engine import caching, children, endings, expansion, hits, items, judge, launches, maps, restore, run
 from limosa_engine import events as ev
 from limosa_engine.commands import CollectMap, LoadValue, ReadCommit, ReadError
 from limosa_engine.graph import Item
@@ -203,6 +203,12 @@ def _cache_answered(turn: Turn, event: ev.CacheAnswered) -> None:
         hits.answered(turn, place, event)
 
 
+def _child_run_observed(turn: Turn, event: ev.ChildRunObserved) -> None:
+    place = _find(turn, event.item)
+    if place is not None:
+        children.observed(turn, place, event)
+
+
 def _timer_fired(turn: Turn, _: ev.TimerFired) -> None:
     turn.state.timers.announced = None
 
@@ -232,6 +238,7 @@ REACTIONS: dict[type[Any], Callable[[Turn, Any], None]] = {
     ev.ValueLoaded: _value_loaded,
     ev.StoreFailed: _store_failed,
     ev.CacheAnswered: _cache_answered,
+    ev.ChildRunObserved: _child_run_observed,
     ev.TimerFired: _timer_fired,
     ev.SignalReceived: _signal_received,
     ev.AbortRequested: _abort_requested,

@@ -64,7 +64,7 @@ def _lasting_failure(graph: Graph, state: State, number: int) -> Failure | None:
 def _item(graph: Graph, state: State, plan: NodePlan, position: int, unseen: bool) -> None:
     record = state.nodes[plan.number]
     item: ItemRecord = record.items[position]
-    if item.phase is NodePhase.RUNNING:
+    if item.phase is NodePhase.RUNNING and plan.task is not None:
         ordinal = max(item.launches - 1, 0)
         index = position if plan.is_map else None
         item.launch = Launch(

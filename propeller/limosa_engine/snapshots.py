@@ -4,6 +4,7 @@ from typing import cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from limosa_engine import children
 from limosa_engine.commands import Publish
 from limosa_engine.graph import Item, NodePlan
 from limosa_engine.nodes import branch
@@ -91,6 +92,8 @@ def _node(turn: Turn, number: int) -> pb.Snapshot:
         _count(node, record.items[0])
         if plan.makes_graph and plan.body is not None:
             node.graph.CopyFrom(turn.graph.grown[number])
+        if plan.kind == "launch_plan":
+            node.child_run = children.child_of(turn, turn.place(number, 0))
     elif plan.cases:
         taken = branch.taken(turn, plan)
         node.branch_taken = "" if taken is None else turn.graph.nodes[taken].node.id

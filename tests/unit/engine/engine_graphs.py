@@ -184,6 +184,9 @@ def _node(node_id: str, body: dict[str, Any]) -> wf.Node:
     elif "gate" in body:
         _gate(node.gate, body)
         node.display_name = body.get("title", node_id)
+    elif "plan" in body:
+        node.launch_plan.launch_plan = body["plan"]
+        node.launch_plan.interface.outputs.extend([_variable("o0")])
     elif "workflow" in body:
         node.sub_workflow.workflow = body["workflow"]
     else:

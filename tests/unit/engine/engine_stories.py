@@ -11,7 +11,7 @@ A file holds `graphs` by name and `stories`. A story has a graph (a name or a bo
     launches: {n0#0: FAILED}  as published
     grown: {d: 3}             nodes in the graph published of a dynamic node
     reasons: {n0: Backoff}    as published ("" for none)
-    inputs: {n0#0: {x: 1}}    of the last CreatePod of that launch
+    inputs: {n0#0: {x: 1}}    of the last CreatePod of that launch, or LaunchChild (n0)
     published: {m: {items: 3}}    fields as published
     publishes: [n0#0, n0]     keys published in this step, in order
     gets: {n0#1: {memory: 2Gi, interruptible: false, timeout: 60}}    fields of that CreatePod
@@ -30,7 +30,7 @@ import yaml
 from limosa_engine import Graph, Item, State, decode, encode, new_state, step
 from limosa_engine import commands as cmd
 from limosa_engine import events as ev
-from limosa_engine.phases import LaunchPhase, NodePhase
+from limosa_engine.phases import LaunchPhase, NodePhase, RunPhase
 from limosa_engine.pods import PodView
 from limosa_idl.core.v1alpha1.failure_pb2 import ExceptionDetails, Failure, FailureKind, Frame
 from limosa_idl.run.v1alpha1.run_pb2 import (
@@ -90,6 +90,7 @@ class Teller:
         self.state: State = new_state(self.graph, 0.0)
         self.now = 0.0
         self.created: dict[str, cmd.CreatePod] = {}
+        self.asked: dict[str, cmd.LaunchChild] = {}
         self.published: dict[str, Snapshot] = {}
         self.seen: set[tuple[str, str, str]] = set()
         """Transitions (level, from, to), for the coverage of the tables."""
@@ -123,6 +124,8 @@ class Teller:
     def remember(self, command: cmd.Command) -> None:
         if isinstance(command, cmd.CreatePod):
             self.created[f"{command.item}#{command.launch}"] = command
+        elif isinstance(command, cmd.LaunchChild):
+            self.asked[str(command.item)] = command
         elif isinstance(command, cmd.Publish):
             key = command.snapshot.key
             index = key.index if key.HasField("index") else None
@@ -144,7 +147,8 @@ class Teller:
                 f"step {number}: {name}"
             )
         for name, inputs in part.get("inputs", {}).items():
-            assert graphs.plain(self.created[name].inputs) == inputs, f"step {number}: inputs of {name}"
+            made = self.created.get(name) or self.asked[name]
+            assert graphs.plain(made.inputs) == inputs, f"step {number}: inputs of {name}"
         for name, count in part.get("grown", {}).items():
             made = self.published[name].node.graph
             assert sum(len(workflow.nodes) for workflow in made.workflows) == count, f"step {number}: {name}"
@@ -208,6 +212,10 @@ class Teller:
             return f"commit {command.item} {graphs.plain(command.outputs)}{_told(command.signal)}{mark}"
         if isinstance(command, cmd.Quarantine):
             return f"quarantine {command.failure.code}{mark}"
+        if isinstance(command, cmd.LaunchChild):
+            return f"launch-child {command.item} {command.plan.launch_plan}{mark}"
+        if isinstance(command, cmd.AbortChild):
+            return f"abort-child {command.item}{mark}"
         if isinstance(command, cmd.LookupCache):
             return f"look-up {command.item}{' reserve' if command.reserve else ''}{mark}"
         if isinstance(command, cmd.StoreCache):
@@ -261,6 +269,8 @@ class Teller:
         item, launch = parse_launch(name)
         if verb == "signal":
             return ev.SignalReceived(name, signal_of(rest))
+        if verb == "child":
+            return self.child(item, rest)
         if verb == "commit":
             by = rest.get("by", 0)
             name_of = by if isinstance(by, str) else self.launch_id(item, by)
@@ -303,6 +313,13 @@ class Teller:
             )
         assert verb == "pod", f"no such event: {told}"
         return ev.PodObserved(item, launch, self.view(item, launch, rest))
+
+    def child(self, item: Item, facts: dict[str, Any]) -> ev.ChildRunObserved:
+        """`{child: n0, phase: RUNNING}`, with `outputs` or `failed` where it has ended."""
+        outputs = graphs.literals(facts["outputs"]) if "outputs" in facts else None
+        failure = failure_of(facts["failed"]) if "failed" in facts else None
+        more = {key: facts[key] for key in ("code", "detail") if key in facts}
+        return ev.ChildRunObserved(item, RunPhase[facts["phase"]], outputs, failure, **more)
 
     def view(self, item: Item, launch: int, facts: dict[str, Any]) -> PodView:
         record = None

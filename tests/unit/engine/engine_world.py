@@ -65,6 +65,11 @@ class World:
         self.crashes = 0
         self.regrowths = 0
         """Starts at which graphs of dynamic nodes had to be read first."""
+        self.children: dict[Item, RunPhase] = {}
+        """Child runs, as admin knows them."""
+        self.child_inputs: dict[Item, LiteralMap] = {}
+        self.watched: dict[Item, str] = {}
+        """Launch ids of children whose end the operator of this start waits for, by item."""
         self.wake: float | None = None
         self.state: State
         self.inbox: list[ev.Event] = []
@@ -73,7 +78,7 @@ class World:
 
     def begin(self) -> None:
         """The operator starts: from the status, from pods, from nothing."""
-        self.todo, self.wake = [], None
+        self.todo, self.wake, self.watched = [], None, {}
         first: ev.Event
         if self.status is None:
             self.state, first = new_state(self.graph, self.now), ev.RunStarted()
@@ -135,6 +140,10 @@ class World:
             return ev.CommitRead(command.item, self.commits.setdefault(command.item, made), "sha256:00")
         if isinstance(command, cmd.LookupCache):
             return self.look_up(command)
+        if isinstance(command, cmd.LaunchChild):
+            return self.launch_child(command)
+        if isinstance(command, cmd.AbortChild):
+            return self.abort_child(command)
         assert isinstance(command, cmd.KeepLog)
         return ev.LogKept(command.item, command.launch)
 
@@ -159,6 +168,41 @@ class World:
         ):
             return ev.StoreFailed(command, "Store", "503", True)
         return None
+
+    def launch_child(self, command: cmd.LaunchChild) -> ev.Event:
+        """The child exists, made now or before."""
+        self.watched[command.item] = command.launch_id
+        # One that was to be ended before it was made stays ABORTED.
+        self.children.setdefault(command.item, RunPhase.RUNNING)
+        assert self.child_inputs.setdefault(command.item, command.inputs) == command.inputs
+        return self.child_seen(command.item)
+
+    def abort_child(self, command: cmd.AbortChild) -> ev.Event:
+        """The child is aborted at once, if it was ever made."""
+        self.watched[command.item] = command.launch_id
+        if self.children.setdefault(command.item, RunPhase.ABORTED) is RunPhase.RUNNING:
+            self.children[command.item] = RunPhase.ABORTED
+        return self.child_seen(command.item)
+
+    def child_seen(self, item: Item) -> ev.ChildRunObserved:
+        """What the operator tells of a child: its result is committed, its failure recorded, before that."""
+        phase, name = self.children[item], self.watched[item]
+        if phase is RunPhase.SUCCEEDED:
+            made = Commit(run_uid="uid-1", launch_id=name, inline=compute(self.child_inputs[item]))
+            commit = self.commits.setdefault(item, made)
+            return ev.ChildRunObserved(item, phase, outputs=commit.inline)
+        if phase is RunPhase.RUNNING:
+            return ev.ChildRunObserved(item, phase, detail="it runs")
+        failure = failures.user("ChildFailed", "the child run failed")
+        self.errors[name] = ErrorRecord(launch_id=name, failure=failure)
+        return ev.ChildRunObserved(item, phase, failure=failure)
+
+    def end_child(self, item: Item) -> None:
+        """A child run ends by itself."""
+        fate = self.plan(item, 0)
+        self.children[item] = RunPhase.SUCCEEDED if fate in ("ok", "silent") else RunPhase.FAILED
+        if item in self.watched:
+            self.inbox.append(self.child_seen(item))
 
     def look_up(self, command: cmd.LookupCache) -> ev.Event:
         """Others have made some of the results, and are making some."""
@@ -310,6 +354,9 @@ class World:
             moves.append((6, self.act))
         if self.live():
             moves.append((4, lambda: self.play(self.rng.choice(self.live()))))
+        running = [item for item, phase in self.children.items() if phase is RunPhase.RUNNING]
+        if running:
+            moves.append((2, lambda: self.end_child(self.rng.choice(running))))
         if self.wake is not None:
             moves.append((1, self.tick))
         if self.faults and self.crashes < 6:

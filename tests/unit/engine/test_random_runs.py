@@ -94,7 +94,7 @@ def _draw_node(
     ints = [ref for ref, shape in shapes.items() if shape == "int"]
     lists = [ref for ref, shape in shapes.items() if shape == "list"]
     task = f"{rng.choice('ttcs')}{rng.randint(0, 2)}"
-    wide = ["task", "task", "map", "branch", "workflow", "dynamic", "gate"]
+    wide = ["task", "task", "map", "branch", "workflow", "dynamic", "gate", "plan"]
     kind = rng.choice(wide if depth < 2 else ["task", "map"])
     if kind == "gate":
         return _draw_gate(rng, ints)
@@ -113,6 +113,8 @@ def _draw_node(
         inner = f"{name}-{node_id}"
         _draw_workflow(rng, inner, workflows, depth + 1)
         return {"workflow": inner, "with": {"a": rng.choice(ints)}}, "int"
+    if kind == "plan":
+        return {"plan": "p", "with": {"x": rng.choice([*ints, *lists])}}, "int"
     if kind == "dynamic":
         return {"dynamic": f"d{rng.randint(0, 2)}", "with": {"x": rng.choice([*ints, *lists])}}, "int"
     return {"task": task, "with": {"x": rng.choice([*ints, *lists]), "y": rng.choice(ints)}}, "int"
@@ -162,6 +164,11 @@ class Reference:
             return given.get("value", INPUT)
         if "task" in node:
             return self.item(node["task"], given, Item(path))
+        if "plan" in node:
+            self.items.add(Item(path))
+            if self.plan(Item(path), 0) not in ("ok", "silent"):
+                raise Failed
+            return 1 + total(given)
         if "dynamic" in node:
             self.item(node["dynamic"], given, Item(path))
             spec = self.make(path, graphs.literals(given))
@@ -267,6 +274,7 @@ def test_same_result_whatever_happens(seed: int, trouble: float) -> None:
     assert all(record.phase in NODE_TERMINAL for record in state.nodes)
     assert state.live == 0
     assert not world.pods
+    assert RunPhase.RUNNING not in world.children.values()
     _check_budgets(world)
     _check_cache(world)
 
@@ -292,6 +300,7 @@ def test_an_abort_ends_everything(seed: int, moves: int) -> None:
     assert world.state.phase in (RunPhase.SUCCEEDED, RunPhase.FAILED, RunPhase.ABORTED)
     assert all(record.phase in NODE_TERMINAL for record in world.state.nodes)
     assert not world.pods
+    assert RunPhase.RUNNING not in world.children.values()
 
 
 @many
@@ -334,10 +343,13 @@ def _check_cache(world: World) -> None:
     assert not world.reserved
 
 
-def _succeeded(world: World, item: Item) -> bool:
-    """Whether the run took the item's commit: one that was being ended does not."""
-    record = world.state.nodes[world.graph.by_path[item.node_path]]
-    return record.items[item.index or 0].phase is NodePhase.SUCCEEDED
+    made = {item for item, commit in world.commits.items() if not commit.origin}
+    wanted = {item for item in made if _is_cached(world, item)}
+
+
+def _is_cached(world: World, item: Item) -> bool:
+    task = world.graph.nodes[world.graph.by_path[item.node_path]].task
+    return task is not None and task.cache.enabled
 
 
 def _check_budgets(world: World) -> None:
