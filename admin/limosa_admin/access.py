@@ -32,6 +32,7 @@ GRPC_METHODS: Mapping[str, Role] = {
     f"/{_ADMIN}.OperatorService/Publish": Role.OPERATOR,
     f"/{_ADMIN}.OperatorService/LookupCache": Role.OPERATOR,
     f"/{_ADMIN}.OperatorService/StoreCache": Role.OPERATOR,
+    f"/{_ADMIN}.OperatorService/LaunchChildren": Role.OPERATOR,
     # Probes of kubelets and load balancers carry no token.
     "/grpc.health.v1.Health/Check": Role.PUBLIC,
     "/grpc.health.v1.Health/Watch": Role.PUBLIC,

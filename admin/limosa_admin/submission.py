@@ -6,7 +6,6 @@ import uuid
 
 import sqlalchemy as sa
 
-from limosa_admin.identity import Identity
 from limosa_admin.request_errors import Reason, RequestError, check, invalid, nearest, not_found
 from limosa_admin.store import entities, runs
 from limosa_admin.store.database import Database
@@ -46,9 +45,23 @@ class Target:
 
 
 def submit(
-    database: Database, store: Store, request: pb.CreateRunRequest, identity: Identity
+    database: Database,
+    store: Store,
+    request: pb.CreateRunRequest,
+    created_by: str,
+    *,
+    uid: str = "",
+    parent: run_pb2.ParentRun | None = None,
 ) -> sa.RowMapping:
     """Queues a run, or finds the one that the same request made before; returns its row.
+
+    Args:
+        database: The tables.
+        store: The objects.
+        request: What is wanted.
+        created_by: Who wants it.
+        uid: Of the new run; empty: one that nobody has.
+        parent: The run and node it is made for; None where a person asks.
 
     Raises:
         RequestError: INVALID for bad names or inputs, NOT_FOUND for the target, EXISTS when another request has the name.
@@ -64,7 +77,9 @@ def submit(
         return known
     if target is None:
         raise not_found(f"the target of run '{request.name}'")
-    new = _new_run(request, target, digest, identity)
+    new = dataclasses.replace(
+        _new_run(request, target, digest, created_by), uid=uid or str(uuid.uuid4()), parent=parent
+    )
     if len(target.closure) > INLINE_CLOSURE_LIMIT:
         # Before the run is queued: whoever claims it must find its graph.
         store.put_if_absent(closure_key(request.project, request.domain, new.closure_digest), target.closure)
@@ -132,7 +147,7 @@ def _known(connection: sa.Connection, request: pb.CreateRunRequest, digest: str)
     return row
 
 
-def _new_run(request: pb.CreateRunRequest, target: Target, digest: str, identity: Identity) -> runs.NewRun:
+def _new_run(request: pb.CreateRunRequest, target: Target, digest: str, created_by: str) -> runs.NewRun:
     plan = target.plan
     inputs, problems = complete_inputs(
         target.interface, request.inputs.literals, plan.default_inputs.literals, plan.fixed_inputs.literals
@@ -154,7 +169,7 @@ def _new_run(request: pb.CreateRunRequest, target: Target, digest: str, identity
         message = f"labels and annotations have {size} characters; at most {METADATA_LIMIT} are taken"
         raise RequestError(Reason.INVALID, message)
     return runs.NewRun(
-        uid=str(uuid.uuid4()),
+        uid="",
         project=request.project,
         domain=request.domain,
         name=request.name or generate_run_name(secrets.token_bytes(4)),
@@ -164,7 +179,7 @@ def _new_run(request: pb.CreateRunRequest, target: Target, digest: str, identity
         inputs=inputs,
         labels=labels,
         annotations=annotations,
-        created_by=identity.subject,
+        created_by=created_by,
         priority=request.priority,
         cache_mode=request.cache_mode,
         max_parallelism=request.max_parallelism,

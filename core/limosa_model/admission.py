@@ -232,6 +232,7 @@ class _Scope:
         problems += self._bindings(node, interface, place)
         problems += self._task_kind(node, place)
         problems += self._overrides(node, place)
+        problems += _launch_plan(node, place)
         return problems
 
     def _task_kind(self, node: Node, place: str) -> Iterator[Problem]:
@@ -349,6 +350,26 @@ class _Scope:
                 yield Problem(
                     "UnboundOutput", f"{self._place}: output '{name}'", "nothing gives it", "return it"
                 )
+
+
+def _launch_plan(node: Node, place: str) -> Iterator[Problem]:
+    if node.WhichOneof("target") != "launch_plan":
+        return
+    plan = node.launch_plan
+    names = (
+        ("entity", plan.launch_plan),
+        ("project", plan.project),
+        ("domain", plan.domain),
+        ("version", plan.version),
+    )
+    for kind, name in names:
+        reason = check_name(kind, name) if name or kind == "entity" else None
+        if reason:
+            yield Problem("LaunchPlanName", place, reason, "name a registered launch plan")
+    yield from _interface(plan.interface, place)
+    if node.HasField("overrides"):
+        problem = "a launch plan node takes no overrides: its run has pods of its own"
+        yield Problem("LaunchPlanOverrides", place, problem, "override the tasks of the plan's workflow")
 
 
 def _condition(condition: Condition, operands: set[str], place: str) -> Iterator[Problem]:

@@ -78,6 +78,9 @@ def node_interface(index: Index, node: Node) -> Interface | None:
     if kind == "map" and index.has_task(node.map.task):
         interface = index.task(node.map.task).interface
         return map_interface(interface, set(node.map.mapped_inputs), tolerates_failures(node.map))
+    if kind == "launch_plan":
+        # What it takes and gives was written down when it was compiled: the plan lies in a registry, not here.
+        return node.launch_plan.interface
     if kind == "branch":
         child = next(branch_children(node.branch), None)
         inner = node_interface(index, child) if child is not None else None

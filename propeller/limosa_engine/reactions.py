@@ -3,7 +3,19 @@
 from collections.abc import Callable
 from typing import Any
 
-from limosa_engine import caching, children, endings, expansion, hits, items, judge, launches, maps, restore, run
+from limosa_engine import (
+    caching,
+    children,
+    endings,
+    expansion,
+    hits,
+    items,
+    judge,
+    launches,
+    maps,
+    restore,
+    run,
+)
 from limosa_engine import events as ev
 from limosa_engine.commands import CollectMap, LoadValue, ReadCommit, ReadError
 from limosa_engine.graph import Item

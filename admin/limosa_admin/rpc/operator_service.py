@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from limosa_admin.children import Children
 from limosa_admin.request_errors import Reason, RequestError
 from limosa_admin.rpc.call import Call, wait
 from limosa_admin.store import caches, claims, snapshots
+from limosa_admin.store import runs as run_store
 from limosa_admin.store.changes import QUEUE, Changes
 from limosa_admin.store.database import Database
 from limosa_admin.store.queue import Scope
@@ -32,12 +34,14 @@ class OperatorService:
         self,
         database: Database,
         changes: Changes,
+        children: Children,
         max_active_runs: int,
         reclaim_after_s: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._changes = changes
+        self._children = children
         self._max_active_runs = max_active_runs
         self._reclaim_after_s = reclaim_after_s
         self._clock = clock
@@ -97,6 +101,10 @@ class OperatorService:
             lost = caches.store(connection, known, request.results, RESERVATION_S)
         return pb.StoreCacheResponse(lost=lost)
 
+    def launch_children(self, request: pb.LaunchChildrenRequest, call: Call) -> pb.LaunchChildrenResponse:
+        """Sees to child runs, and says how far they are."""
+        return pb.LaunchChildrenResponse(children=self._children.answer(request, call.identity))
+
     def _compute(
         self, request: pb.SyncRequest, call: Call, *, meet: bool
     ) -> tuple[pb.SyncResponse, frozenset[object]]:
@@ -107,7 +115,9 @@ class OperatorService:
             if self._reclaim_after_s:
                 claims.lose(connection, claims.silent(connection, self._reclaim_after_s))
             rules = claims.ClaimRules(self._max_active_runs, scope)
-            claims.claim(connection, request.cluster_uid, request.free_slots, rules)
+            run_store.abort_orphans(connection)
+            slots = claims.Slots(request.free_slots, request.slots)
+            claims.claim(connection, request.cluster_uid, slots, rules)
             wanted = claims.desired(connection, request)
         return pb.SyncResponse(runs=wanted), _asks(request, wanted)
 

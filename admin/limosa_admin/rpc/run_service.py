@@ -38,7 +38,7 @@ class RunService:
         """Queues a run, or answers with the one the same request made before."""
         self.places.check(call.identity, request.project, request.domain)
         self.places.check_served(call.identity, request.project, request.domain)
-        return self.view.message(submission.submit(self.database, self.store, request, call.identity))
+        return self.view.message(submission.submit(self.database, self.store, request, call.identity.subject))
 
     def get_run(self, request: pb.GetRunRequest, call: Call) -> pb.RunDetail:
         """A run with its graph and latest snapshots."""

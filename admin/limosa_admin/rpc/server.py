@@ -10,6 +10,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health_pb2
 
 from limosa_admin.authentication import Authenticator
+from limosa_admin.children import Children
 from limosa_admin.rpc.cache_service import CacheService
 from limosa_admin.rpc.health_service import HealthService
 from limosa_admin.rpc.operator_service import OperatorService
@@ -63,8 +64,9 @@ def services(parts: Parts) -> Mapping[ServiceDescriptor, object]:
     places = Places(settings.domains, parts.database)
     ours = admin_pb2.DESCRIPTOR.services_by_name
     runs = RunService(parts.database, parts.store, parts.changes, places, parts.view)
+    children = Children(parts.database, parts.store, parts.view, settings.max_child_depth)
     operators = OperatorService(
-        parts.database, parts.changes, settings.max_active_runs, settings.reclaim_after_s
+        parts.database, parts.changes, children, settings.max_active_runs, settings.reclaim_after_s
     )
     info = ServerService(settings.public_url, settings.store.url, settings.sandbox)
     return {

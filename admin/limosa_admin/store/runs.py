@@ -1,7 +1,7 @@
 """Runs: asked for, looked up, aborted, deleted. What works on them is in `claims`, how far they are in `snapshots`."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import sqlalchemy as sa
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -105,9 +105,18 @@ def find(connection: sa.Connection, run: pb.RunId, *, lock: bool = False) -> sa.
     return connection.execute(query).mappings().first()
 
 
-def get(connection: sa.Connection, uid: str) -> sa.RowMapping | None:
-    """The row of a run by uid."""
-    return connection.execute(_rows().where(runs.c.uid == uid)).mappings().first()
+def get(connection: sa.Connection, uid: str, *, lock: bool = False) -> sa.RowMapping | None:
+    """The row of a run by uid; `lock` as for `find`."""
+    query = _rows().where(runs.c.uid == uid)
+    if lock:
+        query = query.with_for_update(of=runs)
+    return connection.execute(query).mappings().first()
+
+
+def get_all(connection: sa.Connection, uids: Collection[str]) -> Mapping[str, sa.RowMapping]:
+    """The rows of those runs that exist, by uid."""
+    rows = connection.execute(_rows().where(runs.c.uid.in_(list(uids)))).mappings()
+    return {row["uid"]: row for row in rows}
 
 
 def list_page(
@@ -161,6 +170,18 @@ def end_unclaimed(connection: sa.Connection) -> None:
         values = {"phase": state.phase, "state": state.SerializeToString(), "change": runs.c.change + 1}
         connection.execute(sa.update(runs).where(runs.c.uid == uid).values(values))
         notify(connection, run_topic(uid))
+
+
+def abort_orphans(connection: sa.Connection) -> None:
+    """Asks for the end of children whose parent has ended or is gone: nobody waits for them any more."""
+    parents = runs.alias("parents")
+    over = sa.or_(parents.c.uid.is_(None), parents.c.phase.in_(TERMINAL))
+    joined = runs.outerjoin(parents, parents.c.uid == runs.c.parent_uid)
+    orphans = (IS_ACTIVE, runs.c.parent_uid.is_not(None), ~runs.c.abort_requested, over)
+    for uid in connection.execute(sa.select(runs.c.uid).select_from(joined).where(*orphans)).scalars().all():
+        row = get(connection, uid, lock=True)
+        if row is not None:
+            abort(connection, row, f"run '{row['parent_name']}', which made it, is over")
 
 
 def delete(connection: sa.Connection, uid: str) -> None:
