@@ -15,7 +15,6 @@ import sqlalchemy as sa
 from limosa_admin.store import runs as run_store
 from limosa_admin.store.queue import Scope
 from limosa_admin.store.schema import runs
-from limosa_idl.run.v1alpha1 import run_pb2
 
 Place = tuple[str, str]
 """Project, domain."""
@@ -120,8 +119,7 @@ class UnderWay:
 def under_way(connection: sa.Connection) -> UnderWay:
     """Counts what clusters work on."""
     columns = (runs.c.project, runs.c.domain, runs.c.lane)
-    held = (run_store.IS_ACTIVE, runs.c.cluster_uid.is_not(None), runs.c.phase != run_pb2.RUN_PHASE_PARKED)
-    query = sa.select(*columns, sa.func.count()).where(*held).group_by(*columns)
+    query = sa.select(*columns, sa.func.count()).where(run_store.HOLDS_SLOT).group_by(*columns)
     lanes: Counter[LaneName] = Counter()
     places: Counter[Place] = Counter()
     for project, domain, lane, count in connection.execute(query):
@@ -212,11 +210,6 @@ def _best(lanes: Sequence[Lane], busy: UnderWay, place_limit: int) -> Lane | Non
 
 def _depths(connection: sa.Connection, cluster_uid: str) -> Counter[int]:
     """Children that a cluster works on, PARKED ones left out, by depth."""
-    held = (
-        run_store.IS_ACTIVE,
-        runs.c.cluster_uid == cluster_uid,
-        runs.c.phase != run_pb2.RUN_PHASE_PARKED,
-        runs.c.parent_uid.is_not(None),
-    )
+    held = (run_store.HOLDS_SLOT, runs.c.cluster_uid == cluster_uid, runs.c.parent_uid.is_not(None))
     query = sa.select(runs.c.depth, sa.func.count().label("count")).where(*held).group_by(runs.c.depth)
     return Counter({row.depth: row.count for row in connection.execute(query)})

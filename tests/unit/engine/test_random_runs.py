@@ -343,13 +343,10 @@ def _check_cache(world: World) -> None:
     assert not world.reserved
 
 
-    made = {item for item, commit in world.commits.items() if not commit.origin}
-    wanted = {item for item in made if _is_cached(world, item)}
-
-
-def _is_cached(world: World, item: Item) -> bool:
-    task = world.graph.nodes[world.graph.by_path[item.node_path]].task
-    return task is not None and task.cache.enabled
+def _succeeded(world: World, item: Item) -> bool:
+    """Whether the run took the item's commit: one that was being ended does not."""
+    record = world.state.nodes[world.graph.by_path[item.node_path]]
+    return record.items[item.index or 0].phase is NodePhase.SUCCEEDED
 
 
 def _check_budgets(world: World) -> None:
