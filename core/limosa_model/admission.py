@@ -27,6 +27,7 @@ from limosa_model.names import check_name
 from limosa_model.problems import Problem
 from limosa_model.quantity import QuantityError, parse_quantity
 from limosa_model.targets import python_part, task_name
+from limosa_model.task_options import check_options
 from limosa_model.types import assignable, conforms, describe
 
 MAX_NODES = 20_000
@@ -81,9 +82,7 @@ def validate_task(task: TaskSpec) -> list[Problem]:
             problems.append(Problem("TaskLoader", place, problem, "compile it again with a current SDK"))
     problems += _interface(task.interface, place)
     problems += _resources(task, place)
-    for secret in task.secrets:
-        if not secret.name or not secret.key:
-            problems.append(Problem("Secret", place, "a secret needs a name and a key", "Secret(name, key)"))
+    problems += check_options(task, place)
     return problems
 
 
@@ -248,7 +247,9 @@ class _Scope:
     def _overrides(self, node: Node, place: str) -> Iterator[Problem]:
         name = task_name(node)
         if name and node.HasField("overrides"):
-            yield from _resources(effective_task(self._index.task(name), node.overrides), place)
+            effective = effective_task(self._index.task(name), node.overrides)
+            yield from _resources(effective, place)
+            yield from check_options(effective, place)
 
     def _bindings(self, node: Node, interface: Interface, place: str) -> Iterator[Problem]:
         known = {variable.name: variable for variable in interface.inputs}

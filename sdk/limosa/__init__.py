@@ -12,12 +12,14 @@ from limosa.version import VERSION as __version__  # noqa: N811 - the customary 
 
 if TYPE_CHECKING:
     from limosa.conditionals import conditional
+    from limosa.context import current_context
     from limosa.dynamic_tasks import Dynamic, dynamic
     from limosa.errors import LimosaError
     from limosa.launch_plans import LaunchPlan
     from limosa.map_tasks import map_task
     from limosa.promises import chain
     from limosa.resources import Resources
+    from limosa.retries import Grow, Retry
     from limosa.secret import Secret
     from limosa.signature import Sensitive
     from limosa.tasks import Task, task
@@ -30,14 +32,17 @@ _WHERE = {
     "Dynamic": "limosa.dynamic_tasks",
     "FailurePolicy": "limosa.workflows",
     "File": "limosa.types.file",
+    "Grow": "limosa.retries",
     "LaunchPlan": "limosa.launch_plans",
     "LimosaError": "limosa.errors",
     "Resources": "limosa.resources",
+    "Retry": "limosa.retries",
     "Secret": "limosa.secret",
     "Sensitive": "limosa.signature",
     "Task": "limosa.tasks",
     "Workflow": "limosa.workflows",
     "chain": "limosa.promises",
+    "current_context": "limosa.context",
     "conditional": "limosa.conditionals",
     "dynamic": "limosa.dynamic_tasks",
     "map_task": "limosa.map_tasks",
@@ -50,9 +55,11 @@ __all__ = [
     "Dynamic",
     "FailurePolicy",
     "File",
+    "Grow",
     "LaunchPlan",
     "LimosaError",
     "Resources",
+    "Retry",
     "Secret",
     "Sensitive",
     "Task",
@@ -60,6 +67,7 @@ __all__ = [
     "__version__",
     "chain",
     "conditional",
+    "current_context",
     "dynamic",
     "map_task",
     "task",

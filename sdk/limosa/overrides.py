@@ -9,7 +9,7 @@ from limosa.origin import caller
 if TYPE_CHECKING:
     from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
 
-OVERRIDES = (OPTION_NAMES - {"secrets", "pod_template"}) | {"node_name"}
+OVERRIDES = (OPTION_NAMES - {"secrets", "pod_template", "pod_template_name"}) | {"node_name"}
 """Secrets and pod templates belong to the task: they are part of what its code relies on."""
 
 
@@ -26,11 +26,15 @@ def apply_overrides(node: "Node", given: dict[str, Any]) -> None:
         made = resources_spec(options.resources, options.requests, options.limits, options.accelerator)
         spec.resources.CopyFrom(made)
     if "retries" in given:
-        spec.retry.retries = options.retries
-        spec.retry.SetInParent()
+        from limosa.retries import retry_of
+
+        (options.retry or retry_of(0)).write(spec.retry)
     for name, seconds in (("timeout", options.timeout_s), ("deadline", options.deadline_s)):
         if seconds is not None:
             getattr(spec, name).FromMicroseconds(round(seconds * 1_000_000))
+    if "priority" in given:
+        spec.priority = options.priority
+    spec.shared_memory = options.shared_memory or ""
     if options.interruptible is not None:
         spec.interruptible = options.interruptible
     spec.container_image = options.container_image or ""

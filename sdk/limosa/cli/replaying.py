@@ -10,9 +10,11 @@ from typing import Any
 
 from limosa.bundle.errors import BundleError
 from limosa.bundle.extraction import unpack
+from limosa.checkpoints import Checkpoint, DirectoryCheckpoints
 from limosa.cli.console import say
 from limosa.cli.exit_codes import ExitCode
 from limosa.cli.nodes import made_graphs, node_path
+from limosa.context import Context, running_in
 from limosa.errors import LimosaError
 from limosa.local.transfer import LocalTransfer
 from limosa.remote import Client, ClientTransfer
@@ -66,7 +68,13 @@ class Replay:
             name: to_python(inputs.literals[name], kind, transfer)
             for name, kind in task.python_inputs.items()
         }
-        return _outputs(task, call(task, arguments), LocalTransfer(results, scratch))
+        work = scratch / "work"
+        work.mkdir()
+        checkpoint = Checkpoint(DirectoryCheckpoints(results / "checkpoint", []), scratch)
+        run = self._detail.run.name
+        with running_in(Context(run, self.path, self.index, 1, self.task.name, work, checkpoint)):
+            result = call(task, arguments)
+        return _outputs(task, result, LocalTransfer(results, scratch))
 
     def _inputs(self) -> LiteralMap:
         data = self._client.run_data(self._detail.run.name, self.path, self.index)

@@ -11,6 +11,7 @@ from limosa.resources import resources_spec
 from limosa.tasks import Task
 from limosa.tracing import relative_file
 from limosa_idl.task.v1alpha1.task_pb2 import PythonTask, SecretRef, TaskSpec
+from limosa_model.secret_names import variable_of
 
 if TYPE_CHECKING:
     from limosa.compiler.closure import CompileSettings
@@ -36,6 +37,9 @@ def task_spec(task: Task[..., Any], settings: "CompileSettings") -> TaskSpec:
         container_image=options.container_image or settings.default_image,
         environment=options.environment,
         pod_template=options.pod_template,
+        pod_template_name=options.pod_template_name or "",
+        priority=options.priority,
+        shared_memory=options.shared_memory or "",
         labels=options.labels,
         annotations=options.annotations,
     )
@@ -48,15 +52,16 @@ def task_spec(task: Task[..., Any], settings: "CompileSettings") -> TaskSpec:
     (spec.dynamic if task.makes_graph else spec.python).CopyFrom(code)
     root = source_root(origin.file)
     spec.source.file, spec.source.line = relative_file(origin, root), origin.line
-    spec.retry.retries = options.retries
+    if options.retry is not None:
+        options.retry.write(spec.retry)
     for name, seconds in (("timeout", options.timeout_s), ("deadline", options.deadline_s)):
         if seconds is not None:
             getattr(spec, name).FromMicroseconds(round(seconds * 1_000_000))
     if options.interruptible is not None:
         spec.interruptible = options.interruptible
     for secret in options.secrets:
-        env = secret.env or secret.key.upper().replace("-", "_").replace(".", "_")
-        spec.secrets.append(SecretRef(name=secret.name, key=secret.key, env=env))
+        env = "" if secret.file else secret.env or variable_of(secret.key)
+        spec.secrets.append(SecretRef(name=secret.name, key=secret.key, env=env, file=secret.file))
     if options.cache:
         spec.cache.enabled = True
         spec.cache.version = (

@@ -1,10 +1,13 @@
 """One node item: its task's function, tried as often as its retries allow."""
 
 import dataclasses
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from limosa.checkpoints import Checkpoint, DirectoryCheckpoints
+from limosa.context import Context, running_in
 from limosa.errors import LimosaError
 from limosa.local.history import RunDirectory
 from limosa.local.progress import NodeProgress, Report
@@ -74,7 +77,8 @@ def _attempt(
         report(NodeProgress(item.path, item.index, item.node, NODE_PHASE_RUNNING, number))
         transfer = LocalTransfer(record.data(launch_id), scratch)
         try:
-            return work(task, item.inputs, transfer), launch_id, number
+            with running_in(_context(task, item, record, scratch, number)):
+                return work(task, item.inputs, transfer), launch_id, number
         except Exception as error:
             final = number > item.retries or isinstance(error, LimosaError)
             phase = NODE_PHASE_FAILED if final else NODE_PHASE_RETRYING
@@ -86,6 +90,18 @@ def _attempt(
             _note(error, task, item, number)
             raise
     raise AssertionError("a loop over at least one attempt ended without a result")
+
+
+def _context(
+    task: Task[..., Any], item: Attempt, record: RunDirectory, scratch: Path, number: int
+) -> Context:
+    files = [record.checkpoint(record.launch_id(item.path, item.index, at)) for at in range(number, 0, -1)]
+    scratch.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=scratch))
+    work = folder / "work"
+    work.mkdir()
+    checkpoint = Checkpoint(DirectoryCheckpoints(files[0], files[1:]), folder)
+    return Context(record.name, item.path, item.index, number, task.name, work, checkpoint)
 
 
 def _generate(task: Any, inputs: Mapping[str, Literal], transfer: LocalTransfer) -> "Generated":

@@ -360,7 +360,29 @@ OPTIONS = {
     "resources='1Gi'": 'flow.py:2: resources=\'1Gi\' is not Resources; write resources=Resources(cpu="500m", mem="1Gi")',
     "resources=Resources(cpu=1), limits=Resources(cpu=2)": "flow.py:2: @task got resources and requests or limits; "
     "use resources=, or requests= and limits=",
-    "retries=-1": "flow.py:2: retries=-1 is not a number from 0 to 1000; retries=3 means at most four attempts",
+    "retries=-1": "flow.py:2: retries=-1 is neither a number from 0 to 1000 nor a Retry; "
+    'retries=3 means at most four attempts; retries=Retry(3, backoff="5s") waits in between',
+    "retries=Retry(-1)": "flow.py:2: Retry(-1) is not a number from 0 to 1000; Retry(3) means at most four attempts",
+    "retries=Retry(1, backoff='x')": "flow.py:2: Retry(backoff)='x' is no length of time; "
+    'write Retry(backoff)="10m", seconds, or a timedelta',
+    "retries=Retry(1, factor=2)": "flow.py:2: Retry has factor, limit or jitter, but no backoff that they could change; "
+    'give backoff="5s"',
+    "retries=Retry(1, '5s', jitter=2)": "flow.py:2: Retry(jitter) is 2; it must be a number from 0 to 1; "
+    "jitter=0.2 shortens a wait by up to a fifth",
+    "retries=Retry(1, '5s', limit='1s')": "flow.py:2: Retry(limit='1s') is below the first wait, '5s'; raise the limit",
+    "retries=Retry(1, memory='2Gi')": "flow.py:2: Retry(memory='2Gi') is neither Grow(…) nor a list; "
+    'memory=["4Gi", "8Gi"]',
+    "retries=Retry(1, memory=['2'])": "flow.py:2: Retry(memory): mem='2' has no unit; 2 bytes? write '2Mi'",
+    "retries=Retry(1, memory=Grow(1))": "flow.py:2: Grow(factor=1) does not grow; factor=2 doubles the memory",
+    "retries=Retry(1, memory=Grow(limit=3))": "flow.py:2: Grow(limit): mem=3 has no unit; 3 bytes? write '3Mi'",
+    "priority='high'": "flow.py:2: priority='high' is not a whole number from -1000000 to 1000000; "
+    "0 is usual; where slots are short, greater ones start first",
+    "shared_memory=3": 'flow.py:2: shared_memory: mem=3 has no unit; write shared_memory="1Gi"',
+    "pod_template_name=''": "flow.py:2: pod_template_name='' is not a str; write pod_template_name=\"gpu-large\"",
+    "secrets=[Secret('a', 'b', file='x')]": "flow.py:2: Secret(name='a', key='b', env='', file='x'): file is no absolute path "
+    'of a file; write file="/etc/secrets/token"',
+    "secrets=[Secret('a', 'b', env='E', file='/x')]": "flow.py:2: Secret(name='a', key='b', env='E', file='/x') has env and "
+    "file; a secret is a variable or a file",
     "timeout='soon'": "flow.py:2: timeout='soon' is no length of time; write timeout=\"10m\", seconds, or a timedelta",
     "timeout='99999999999d'": "flow.py:2: timeout='99999999999d' is no length of time; "
     'write timeout="10m", seconds, or a timedelta',
