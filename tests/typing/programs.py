@@ -55,6 +55,16 @@ def configured(config: Config) -> float:
     return config.rate * config.steps
 
 
+@dynamic
+def fan(n: int) -> list[str]:
+    return [bare(x=i) for i in range(n)]
+
+
+@dynamic(retries=2, resources=Resources(mem="1Gi"))
+def chosen_later(n: int) -> str:
+    return bare(x=n) if n > 2 else "few"
+
+
 @task(requests=Resources(cpu="500m"), limits=Resources(cpu=2, mem="1Gi"))
 def split(data: Directory) -> Split:
     return Split(File("a"), File("b"))
@@ -80,6 +90,8 @@ def inner(x: int) -> str:
 def outer(xs: list[int], x: int, data: Directory, config: Config) -> str:
     assert_type(bare(x=x), str)
     assert_type(bare(x), str)
+    assert_type(fan(n=x), list[str])
+    assert_type(chosen_later(x), str)
     assert_type(configured(config=config), float)
     assert_type(configured(config=Config(rate=0.5)), float)
     parts = split(data=data)

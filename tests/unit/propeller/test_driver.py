@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from limosa_engine.commands import Quarantine
 from limosa_engine.settings import EngineSettings
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface, Variable
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
@@ -288,6 +289,23 @@ async def test_the_end_is_told_only_after_it_was_written(stage: Stage) -> None:
     assert stage.cluster.status is not None
     assert stage.cluster.status["phase"] == "SUCCEEDED"
     assert stage.driver.over
+
+
+async def test_a_run_that_the_engine_puts_aside_ends_and_keeps_its_state(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stage.start()
+    assert stage.cluster.status is not None
+    before = stage.cluster.status["state"]
+    again = copy.deepcopy(stage.manifest)
+    again["status"] = stage.cluster.status
+    failure = failures.system("CorruptData", "another graph", retryable=False)
+    monkeypatch.setattr(driver_module, "step", lambda *_: [Quarantine(failure)])
+    stage.driver.close()
+    stage.driver = RunDriver(again, stage.services, stage.pods, stage.gone.append, stage.tell)
+    await stage.start()
+    assert (stage.cluster.status["phase"], stage.cluster.status["reason"]) == ("FAILED", "CorruptData")
+    assert stage.cluster.status["state"] == before
 
 
 async def test_a_restart_goes_on_from_the_status(stage: Stage, tmp_path: Path) -> None:
