@@ -14,6 +14,7 @@ from limosa import (
     Secret,
     chain,
     conditional,
+    dynamic,
     map_task,
     task,
     workflow,
