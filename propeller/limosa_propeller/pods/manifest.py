@@ -106,12 +106,13 @@ class PodFactory:
             return pod
         return self._with_templates(pod, task, named)
 
-    def try_out(self, task: TaskSpec) -> dict[str, Any]:
-        """The manifest of a launch that will not be: to learn whether the task may have its pod. Raises PodPolicyError."""
+    def try_out(self, task: TaskSpec, named: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The manifest of a launch that will not be: to learn whether the task may have its pod. As `make` otherwise."""
+        command = CreatePod(_NOWHERE, 0, "", task.name, LiteralMap(), "", None)
         try:
-            return self.make(CreatePod(_NOWHERE, 0, "", task.name, LiteralMap(), "", None), task)
+            return self.make(command, task, named)
         finally:
-            self._fixed.pop((_NOWHERE.node_path, False), None)
+            self._fixed.pop((_NOWHERE.node_path, command.interruptible), None)
 
     def _with_templates(
         self, pod: dict[str, Any], task: TaskSpec, named: Mapping[str, Any] | None

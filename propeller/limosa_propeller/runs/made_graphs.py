@@ -1,6 +1,7 @@
 """Graphs that dynamic tasks committed: read, and examined before the first pod of theirs, as registered ones are."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -26,30 +27,50 @@ from limosa_propeller.runs.services import Services
 from limosa_store.store import Store
 
 
+@dataclasses.dataclass
+class _Open:
+    """What only the API server can tell, by the place in the author's code."""
+
+    secrets: dict[str, set[str]] = dataclasses.field(default_factory=dict)
+    """Names of Secrets that a task's pod would read."""
+    templates: dict[str, TaskSpec] = dataclasses.field(default_factory=dict)
+    """Tasks whose pod starts from a PodTemplate of the namespace."""
+
+
 async def read_commit(services: Services, namespace: str, run: OpenedRun, command: ReadCommit) -> Event:
     """Answers with a dynamic node's commit and its graph."""
-    secrets: dict[str, set[str]] = {}
+    left = _Open()
 
     def graph_of(store: Store, commit: Commit) -> MadeGraph | None:
-        return _read(store, run, commit, command.item, secrets)
+        return _read(store, run, commit, command.item, left)
 
     answer = await reads.read_commit(services.store, run, command, graph_of)
     if not isinstance(answer, CommitRead) or answer.graph is None or answer.graph.refusal is not None:
         return answer
-    for place, names in secrets.items():
-        try:
-            why = await services.secrets.refusal(namespace, names)
-        except ApiError as error:
-            return StoreFailed(command, Code.API, error.message, retryable=True)
+    try:
+        refusal = await _refused_by_cluster(services, namespace, run.factory, left)
+    except ApiError as error:
+        return StoreFailed(command, Code.API, error.message, retryable=True)
+    return dataclasses.replace(answer, graph=dataclasses.replace(answer.graph, refusal=refusal))
+
+
+async def _refused_by_cluster(
+    services: Services, namespace: str, factory: PodFactory, left: _Open
+) -> Failure | None:
+    for place, task in left.templates.items():
+        named = await services.templates.get(namespace, task.pod_template_name)
+        # Its pod waits for a template that is not there yet, as any other task's.
+        refusal = None if named is None else _try_out(factory, task, place, left, named)
+        if refusal is not None:
+            return refusal
+    for place, names in left.secrets.items():
+        why = await services.secrets.refusal(namespace, names)
         if why:
-            refusal = failures.user(Code.SECRET_MISSING, f"{place}: {why}")
-            return dataclasses.replace(answer, graph=dataclasses.replace(answer.graph, refusal=refusal))
-    return answer
+            return failures.user(Code.SECRET_MISSING, f"{place}: {why}")
+    return None
 
 
-def _read(
-    store: Store, run: OpenedRun, commit: Commit, item: Item, secrets: dict[str, set[str]]
-) -> MadeGraph | None:
+def _read(store: Store, run: OpenedRun, commit: Commit, item: Item, left: _Open) -> MadeGraph | None:
     kind = commit.WhichOneof("graph")
     if kind is None:
         return None
@@ -72,12 +93,10 @@ def _read(
     except DecodeError as error:
         message = f"{task.name} committed something that is no graph: {error}"
         return MadeGraph(digest, Closure(), failures.user(Code.GRAPH_INVALID, message))
-    return MadeGraph(digest, closure, _refusal(closure, task, run.factory, secrets))
+    return MadeGraph(digest, closure, _refusal(closure, task, run.factory, left))
 
 
-def _refusal(
-    closure: Closure, task: TaskSpec, factory: PodFactory, secrets: dict[str, set[str]]
-) -> Failure | None:
+def _refusal(closure: Closure, task: TaskSpec, factory: PodFactory, left: _Open) -> Failure | None:
     problems = validate_generated(closure, task)
     if problems:
         return failures.user(
@@ -88,12 +107,24 @@ def _refusal(
         if other.name in examined:
             continue
         examined.add(other.name)
-        try:
-            manifest: dict[str, Any] = factory.try_out(other)
-        except PodPolicyError as error:
-            return failures.user(Code.POD_POLICY, f"{place_of(node)}: {error}")
-        except QuantityError as error:
-            return failures.user(Code.POD_INVALID, f"{place_of(node)}: {error}")
-        if other.secrets or other.pod_template:
-            secrets[place_of(node)] = referenced_secrets(manifest)
+        if other.pod_template_name:
+            left.templates[place_of(node)] = other
+            continue
+        refusal = _try_out(factory, other, place_of(node), left, None)
+        if refusal is not None:
+            return refusal
+    return None
+
+
+def _try_out(
+    factory: PodFactory, task: TaskSpec, place: str, left: _Open, named: Mapping[str, Any] | None
+) -> Failure | None:
+    try:
+        manifest = factory.try_out(task, named)
+    except PodPolicyError as error:
+        return failures.user(Code.POD_POLICY, f"{place}: {error}")
+    except QuantityError as error:
+        return failures.user(Code.POD_INVALID, f"{place}: {error}")
+    if task.secrets or task.pod_template or named is not None:
+        left.secrets[place] = referenced_secrets(manifest)
     return None

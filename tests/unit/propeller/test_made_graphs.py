@@ -76,6 +76,7 @@ class Bench:
     def __init__(self, root: Path) -> None:
         self.store: Store = open_store(StoreSettings(url=root.as_uri()))
         self.secrets = Secrets()
+        self.templates: dict[str, Any] = {}
         maker = task("flow.fan", dynamic=PythonTask(loader="flow:fan", bundle_digest=BUNDLE))
         spec = RunSpec(run_uid="uid-1", name="calm-heron", project="demo", domain="development")
         closure = wrap_task(maker)
@@ -85,6 +86,11 @@ class Bench:
         )
         factory = PodFactory(spec, epoch, "demo-development", "cr-uid", root.as_uri(), PodSettings())
         self.run = OpenedRun(spec, epoch, False, made, new_state(made, 0.0), False, factory)
+
+    async def get(self, namespace: str, name: str) -> Any:
+        """A PodTemplate's pod."""
+        found = self.templates.get(name)
+        return None if found is None else found["template"]
 
     def commit(self, **fields: Any) -> None:
         commit = Commit(run_uid="uid-1", launch_id="l0", **fields)
@@ -99,7 +105,8 @@ class Bench:
 
     def read(self) -> Any:
         access = StoreAccess(self.store, 2)
-        services = cast(Services, types.SimpleNamespace(store=access, secrets=self.secrets))
+        parts = types.SimpleNamespace(store=access, secrets=self.secrets, templates=self)
+        services = cast(Services, parts)
         try:
             return asyncio.run(read_commit(services, "demo-development", self.run, ReadCommit(Item("n0"))))
         finally:
@@ -201,8 +208,16 @@ def test_a_pod_that_may_not_be_names_the_line_that_asked_for_it(
 ) -> None:
     code, message = bench.refusal(graph(task("flow.t"), task("flow.greedy", pod_template=template)))
     assert code == "PodPolicy"
-    assert message.startswith("flow.py:12: greedy: pod_template: ")
+    assert message.startswith("flow.py:12: greedy: task flow.greedy: pod_template: ")
     assert field in message
+
+
+def test_a_template_of_the_namespace_is_judged_too(bench: Bench) -> None:
+    closure = graph(task("flow.t", pod_template_name="big"))
+    assert bench.made(closure).refusal is None, "a template that is not there yet is waited for"
+    bench.templates["big"] = {"metadata": {}, "template": {"spec": {"hostPID": True, "containers": []}}}
+    assert bench.made(closure).refusal is not None
+    assert bench.refusal(closure)[1].startswith("flow.py:11: t: task flow.t: PodTemplate 'big': spec.hostPID")
 
 
 def test_a_secret_that_is_not_for_tasks_is_refused(bench: Bench) -> None:
