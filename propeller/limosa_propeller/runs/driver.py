@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
+from time import perf_counter
 from typing import Any, cast
 
 from limosa_engine.commands import Command, CreatePod, DeletePod, Publish, Quarantine, StoreCache, WakeAt
@@ -31,6 +32,7 @@ from limosa_propeller.runs import cached
 from limosa_propeller.runs.actions import ACTIONS, PodConflictError, RunContext, remove_pod
 from limosa_propeller.runs.claims import Claim, claim_of
 from limosa_propeller.runs.opening import OpenedRun, RefusedError, open_run, spec_changed
+from limosa_propeller.runs.notices import notice_of, post
 from limosa_propeller.runs.pod_index import PodEntry, PodIndex
 from limosa_propeller.runs.services import RUNS, Services
 from limosa_propeller.runs.spec_digest import spec_digest
@@ -81,6 +83,8 @@ class RunDriver:
         self._context: RunContext | None = None
         self._inbox: list[Event] = []
         self._turn_due = False
+        self._arrived = 0.0
+        """When the oldest event of the inbox came, by perf_counter."""
         self._version = 0
         self._held: deque[tuple[int, Command]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -233,6 +237,7 @@ class RunDriver:
         self._inbox.append(event)
         if not self._turn_due:
             self._turn_due = True
+            self._arrived = perf_counter()
             self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
@@ -240,16 +245,22 @@ class RunDriver:
         if self._closed or self._ended or self._context is None or not self._inbox:
             return
         events, self._inbox = self._inbox, []
-        run = self._context.run
+        run, metrics = self._context.run, self._services.metrics
+        begun = perf_counter()
         try:
             commands = step(run.graph, run.state, events, self._services.clock.now())
+            metrics.step_seconds.observe(perf_counter() - begun)
             self._version += 1
             hurry = [self._dispatch(command) for command in commands]
         except Exception as error:  # noqa: BLE001 - a bug ends this run and no other, see _poisoned
             self._poisoned(error)
             return
+        metrics.transition_seconds.observe(perf_counter() - self._arrived)
         if self._ended or run.state.regrowth is not None:
             return
+        if run.state.phase in RUN_TERMINAL and not self.over:
+            self._count_end(run.state.phase, run.state.started_at)
+        self._tell_people(run.state.shown_phase, run.state.failure)
         held_slot, self.phase = self.holds_slot, run.state.shown_phase.name
         if held_slot and self.phase == RunPhase.PARKED.name:
             self._news()
@@ -298,7 +309,9 @@ class RunDriver:
 
     async def _carry_out(self, command: Command) -> None:
         assert self._context is not None
-        self._post(await ACTIONS[type(command)](self._context, command))
+        answer = await ACTIONS[type(command)](self._context, command)
+        self._services.metrics.carried_out(command, answer)
+        self._post(answer)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
@@ -364,12 +377,30 @@ class RunDriver:
     def _over_by_force(self) -> None:
         assert self._ended is not None
         phase, failure = self._ended
+        if not self.over:
+            self._count_end(phase, None)
+        self._tell_people(phase, failure)
         self.phase = phase.name
         if not self.claim.local:
             state = RunState(phase=cast("Any", int(phase)), failure=failure)
             state.finished_at.FromNanoseconds(int(self._services.clock.now() * 1e9))
             self._publish_end(state)
         self.sweep()
+
+    def _tell_people(self, phase: RunPhase, failure: Failure | None) -> None:
+        """Writes a Kubernetes Event when the run's phase is a new one."""
+        if phase.name == self.phase:
+            return
+        nodes = (self._manifest.get("status") or {}).get("nodes", "")
+        message = f"{nodes} nodes" if nodes else ""
+        now = self._services.clock.now()
+        found = notice_of(self._manifest["metadata"], phase, message, failure, now)
+        if found is not None:
+            self._spawn(post(self._services.verbs, found))
+
+    def _count_end(self, phase: RunPhase, started_at: float | None) -> None:
+        seconds = None if started_at is None else self._services.clock.now() - started_at
+        self._services.metrics.run_ended(phase, seconds)
 
     def _publish_end(self, state: RunState) -> None:
         key = SnapshotKey(run_uid=self.claim.run_uid)

@@ -10,6 +10,7 @@ from limosa_idl.run.v1alpha1.run_pb2 import Snapshot
 from limosa_model import names
 from limosa_propeller.clock import Clock
 from limosa_propeller.kube.verbs import Resource, Verbs
+from limosa_propeller.metrics import Metrics
 from limosa_propeller.namespaces import Namespaces
 from limosa_propeller.pod_templates import PodTemplates
 from limosa_propeller.runs.capacity import Capacity
@@ -59,3 +60,4 @@ class Services:
     """Deletions of pods at a time."""
     snapshots: SnapshotSink
     cache: Cache
+    metrics: Metrics

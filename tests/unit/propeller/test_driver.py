@@ -35,6 +35,7 @@ from limosa_propeller.admin_link.cache_desk import NoCache
 from limosa_propeller.clock import Clock
 from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.runs import actions
+from limosa_propeller.metrics import Metrics
 from limosa_propeller.runs import driver as driver_module
 from limosa_propeller.runs.capacity import Capacity
 from limosa_propeller.runs.driver import RunDriver
@@ -54,6 +55,7 @@ class FakeCluster:
     def __init__(self) -> None:
         self.writes: list[str] = []
         self.pods: dict[str, Object] = {}
+        self.events: list[Object] = []
         self.status: Object | None = None
         self.status_gate = asyncio.Event()
         self.status_gate.set()
@@ -64,6 +66,9 @@ class FakeCluster:
 
     async def create(self, resource: object, namespace: str, body: Object) -> Object:
         name = body["metadata"]["name"]
+        if body["kind"] == "Event":
+            self.events.append(body)
+            return body
         self.writes.append(f"create {body['metadata']['annotations']['limosa.dev/launch']}")
         await asyncio.sleep(0)
         if self.create_error is not None:
@@ -160,6 +165,7 @@ class Stage:
             removals=asyncio.Semaphore(4),
             snapshots=self.snapshots,
             cache=NoCache(),
+            metrics=Metrics(),
         )
         self.services = services
         self.manifest = manifest(closure or chain(1))
@@ -339,6 +345,26 @@ async def test_a_run_that_parks_gives_its_slot_back_at_once_and_shows_it(tmp_pat
     assert not again.holds_slot
     assert not again.over
     again.close()
+
+
+async def test_a_run_is_counted_and_told_of_as_kubernetes_events(stage: Stage) -> None:
+    await stage.end_pod()
+    text = stage.services.metrics.text().decode()
+    assert "limosa_launches_total 1.0" in text
+    assert 'limosa_runs_ended_total{phase="succeeded"} 1.0' in text
+    assert 'limosa_pods_removed_total{reason="finished"} 1.0' in text
+    assert "limosa_engine_step_seconds_count" in text
+    told = [
+        (event["reason"], event["type"], event["involvedObject"]["uid"]) for event in stage.cluster.events
+    ]
+    assert told == [("Started", "Normal", "object-uid"), ("Succeeded", "Normal", "object-uid")]
+
+
+async def test_why_a_run_fails_stands_in_its_event(stage: Stage) -> None:
+    await stage.end_pod(exit_code=1, committed=False)
+    await stage.end_pod(exit_code=1, committed=False)
+    last = stage.cluster.events[-1]
+    assert (last["reason"], last["type"], last["message"]) == ("Failed", "Warning", "UserException: no")
 
 
 async def test_a_bug_fails_its_run_with_the_story(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
