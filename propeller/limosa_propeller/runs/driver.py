@@ -31,8 +31,8 @@ from limosa_propeller.kube.errors import ApiError, NotLeaderError
 from limosa_propeller.runs import cached
 from limosa_propeller.runs.actions import ACTIONS, PodConflictError, RunContext, remove_pod
 from limosa_propeller.runs.claims import Claim, claim_of
-from limosa_propeller.runs.opening import OpenedRun, RefusedError, open_run, spec_changed
 from limosa_propeller.runs.notices import notice_of, post
+from limosa_propeller.runs.opening import OpenedRun, RefusedError, open_run, spec_changed
 from limosa_propeller.runs.pod_index import PodEntry, PodIndex
 from limosa_propeller.runs.services import RUNS, Services
 from limosa_propeller.runs.spec_digest import spec_digest

@@ -34,8 +34,8 @@ from limosa_model.values import integer
 from limosa_propeller.admin_link.cache_desk import NoCache
 from limosa_propeller.clock import Clock
 from limosa_propeller.kube.errors import ApiError
-from limosa_propeller.runs import actions
 from limosa_propeller.metrics import Metrics
+from limosa_propeller.runs import actions
 from limosa_propeller.runs import driver as driver_module
 from limosa_propeller.runs.capacity import Capacity
 from limosa_propeller.runs.driver import RunDriver
@@ -348,6 +348,7 @@ async def test_a_run_that_parks_gives_its_slot_back_at_once_and_shows_it(tmp_pat
 
 
 async def test_a_run_is_counted_and_told_of_as_kubernetes_events(stage: Stage) -> None:
+    await stage.start()
     await stage.end_pod()
     text = stage.services.metrics.text().decode()
     assert "limosa_launches_total 1.0" in text
@@ -361,6 +362,7 @@ async def test_a_run_is_counted_and_told_of_as_kubernetes_events(stage: Stage) -
 
 
 async def test_why_a_run_fails_stands_in_its_event(stage: Stage) -> None:
+    await stage.start()
     await stage.end_pod(exit_code=1, committed=False)
     await stage.end_pod(exit_code=1, committed=False)
     last = stage.cluster.events[-1]
