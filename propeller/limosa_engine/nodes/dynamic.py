@@ -34,7 +34,13 @@ def advance(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
 def past_deadline(turn: Turn, plan: NodePlan, record: NodeRecord, body: int) -> None:
     """The node's time is over while its graph runs: the graph is ended, then the node fails."""
     failure = expansion.deadline_failure(plan)
-    record.failure = failure
+    if record.failure is None:
+        record.failure = failure
+    else:
+        # Restored, with its code only; the same object stands in the scopes around it and in the run.
+        record.failure.CopyFrom(failure)
+        failure = record.failure
+        turn.run_touched = True
     record.ending = Ending.DEADLINE
     scopes.fail(turn, plan.scope, failure)
     endings.end_scope(turn, body)
