@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from limosa_engine import caching, endings, judge, launches, scopes, snapshots
 from limosa_engine.commands import ReadError
 from limosa_engine.graph import Item
-from limosa_engine.nodes import gate
+from limosa_engine.nodes import dynamic, gate
 from limosa_engine.phases import NODE_TERMINAL, RUN_TERMINAL, NodePhase, RunPhase
 from limosa_engine.state import RUN_NODE
 from limosa_engine.turn import Turn
@@ -21,6 +21,8 @@ def resume(turn: Turn) -> None:
             _read_errors_again(turn, number)
         elif record.phase is NodePhase.FAILED and turn.graph.nodes[number].kind == "gate":
             gate.tell_again(turn, number)
+        elif turn.graph.nodes[number].makes_graph:
+            dynamic.tell_again(turn, number)
     snapshots.everything(turn)
     turn.mark(RUN_NODE)
     if state.phase in RUN_TERMINAL:

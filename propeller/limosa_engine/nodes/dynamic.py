@@ -34,16 +34,18 @@ def advance(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
 def past_deadline(turn: Turn, plan: NodePlan, record: NodeRecord, body: int) -> None:
     """The node's time is over while its graph runs: the graph is ended, then the node fails."""
     failure = expansion.deadline_failure(plan)
-    if record.failure is None:
-        record.failure = failure
-    else:
-        # Restored, with its code only; the same object stands in the scopes around it and in the run.
-        record.failure.CopyFrom(failure)
-        failure = record.failure
-        turn.run_touched = True
+    record.failure = failure
     record.ending = Ending.DEADLINE
     scopes.fail(turn, plan.scope, failure)
     endings.end_scope(turn, body)
+
+
+def tell_again(turn: Turn, number: int) -> None:
+    """After a restart: the words of a deadline that passed while the graph ran; the state has its code only."""
+    plan, record = turn.graph.nodes[number], turn.state.nodes[number]
+    if record.failure is not None and record.failure.code == Code.NODE_DEADLINE and plan.body is not None:
+        # The same object stands in the scopes around it and in the run.
+        record.failure.CopyFrom(expansion.deadline_failure(plan))
 
 
 def _with_body(turn: Turn, plan: NodePlan, record: NodeRecord, body: int) -> None:
