@@ -20,6 +20,7 @@ from limosa_idl.workflow.v1alpha1.workflow_pb2 import (
     WorkflowSpec,
 )
 from limosa_model.bindings import outputs_of
+from limosa_model.cache_policy import cache_problems
 from limosa_model.effective import effective_task
 from limosa_model.graph import Index, branch_children, dependencies
 from limosa_model.interfaces import node_interface, suggest
@@ -83,6 +84,7 @@ def validate_task(task: TaskSpec) -> list[Problem]:
     problems += _interface(task.interface, place)
     problems += _resources(task, place)
     problems += check_options(task, place)
+    problems += cache_problems(task, place)
     return problems
 
 
@@ -250,6 +252,8 @@ class _Scope:
             effective = effective_task(self._index.task(name), node.overrides)
             yield from _resources(effective, place)
             yield from check_options(effective, place)
+            if node.overrides.HasField("cache"):
+                yield from cache_problems(effective, place)
 
     def _bindings(self, node: Node, interface: Interface, place: str) -> Iterator[Problem]:
         known = {variable.name: variable for variable in interface.inputs}

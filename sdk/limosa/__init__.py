@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from limosa.version import VERSION as __version__  # noqa: N811 - the customary name
 
 if TYPE_CHECKING:
+    from limosa.cache import Cache
     from limosa.conditionals import conditional
     from limosa.context import current_context
     from limosa.dynamic_tasks import Dynamic, dynamic
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from limosa.workflows import FailurePolicy, Workflow, workflow
 
 _WHERE = {
+    "Cache": "limosa.cache",
     "Directory": "limosa.types.directory",
     "Dynamic": "limosa.dynamic_tasks",
     "FailurePolicy": "limosa.workflows",
@@ -51,6 +53,7 @@ _WHERE = {
 }
 
 __all__ = [
+    "Cache",
     "Directory",
     "Dynamic",
     "FailurePolicy",

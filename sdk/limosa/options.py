@@ -7,9 +7,11 @@ from limosa.errors import LimosaError
 from limosa.origin import caller
 
 if TYPE_CHECKING:
+    from limosa.cache import Cache
     from limosa.resources import Resources
     from limosa.retries import Retry
     from limosa.secret import Secret
+    from limosa_idl.task.v1alpha1.task_pb2 import CachePolicy
 
 _MOST_PRIORITY = 1_000_000
 
@@ -48,7 +50,8 @@ class TaskOptions(NamedTuple):
     timeout_s: float | None = None
     deadline_s: float | None = None
     interruptible: bool | None = None
-    cache: bool | str = False
+    cache: "Cache | None" = None
+    """None where results are not cached."""
     container_image: str | None = None
     environment: Mapping[str, str] = {}
     secrets: "tuple[Secret, ...]" = ()
@@ -97,6 +100,15 @@ def task_options(given: Mapping[str, Any]) -> TaskOptions:
         shared_memory=_check_shared_memory(given.get("shared_memory")),
         labels=check_mapping("labels", given.get("labels")),
         annotations=check_mapping("annotations", given.get("annotations")),
+    )
+
+
+def cache_policy(cache: "Cache", version: str) -> "CachePolicy":
+    """Caching on the wire, under a version."""
+    from limosa_idl.task.v1alpha1.task_pb2 import CachePolicy
+
+    return CachePolicy(
+        enabled=True, version=version, serialize=cache.serialize, ignored_inputs=sorted(cache.ignored_inputs)
     )
 
 
@@ -174,10 +186,29 @@ def _check_kind(name: str, value: Any, kind: type, example: str) -> Any:
     return value
 
 
-def _check_cache(value: Any) -> bool | str:
-    if not isinstance(value, (bool, str)) or value == "":
-        raise _error(f"cache={value!r} is neither a bool nor a version", 'write cache=True or cache="v1"')
-    return value
+def _check_cache(value: Any) -> "Cache | None":
+    if value is False:
+        return None
+    from limosa.cache import Cache
+
+    if value is True:
+        return Cache()
+    if isinstance(value, str) and value:
+        return Cache(value)
+    if not isinstance(value, Cache):
+        message = f"cache={value!r} is neither a bool, a version nor a Cache"
+        raise _error(message, 'write cache=True, cache="v1" or cache=Cache("v1", serialize=True)')
+    ignored = value.ignored_inputs
+    if not isinstance(value.version, str) or isinstance(ignored, str) or not _are_texts(ignored):
+        raise _error(
+            f"{value!r} does not fit",
+            'write Cache(version="v1", ignored_inputs=("threads",), serialize=True)',
+        )
+    return Cache(value.version, bool(value.serialize), tuple(ignored))
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, (list, tuple, set, frozenset)) and all(isinstance(one, str) for one in value)
 
 
 def _check_secrets(value: Any) -> "tuple[Secret, ...]":

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from limosa.errors import LimosaError
-from limosa.options import OPTION_NAMES, task_options
+from limosa.options import OPTION_NAMES, cache_policy, task_options
 from limosa.origin import caller
 
 if TYPE_CHECKING:
@@ -40,12 +40,13 @@ def apply_overrides(node: "Node", given: dict[str, Any]) -> None:
     spec.container_image = options.container_image or ""
     for name in ("environment", "labels", "annotations"):
         getattr(spec, name).update(getattr(options, name))
-    if options.cache is True:
-        message = "with_overrides(cache=True) would leave the cache without a version"
+    if options.cache is not None and not options.cache.version:
+        message = f"with_overrides(cache={given['cache']!r}) would leave the cache without a version"
         raise LimosaError("OverrideOption", message, str(caller()), 'give one: cache="v1"')
     if "cache" in given:
-        spec.cache.enabled, spec.cache.version = bool(options.cache), options.cache or ""
         spec.cache.SetInParent()
+        if options.cache is not None:
+            spec.cache.CopyFrom(cache_policy(options.cache, options.cache.version))
 
 
 def _check_names(node: "Node", given: dict[str, Any]) -> None:

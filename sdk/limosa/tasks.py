@@ -9,6 +9,7 @@ from limosa.origin import caller, origin_of, qualified_name, source_root
 if TYPE_CHECKING:
     import datetime as dt
 
+    from limosa.cache import Cache
     from limosa.options import TaskOptions
     from limosa.resources import Resources
     from limosa.retries import Retry
@@ -197,7 +198,7 @@ def task(
     timeout: "dt.timedelta | int | float | str | None" = None,
     deadline: "dt.timedelta | int | float | str | None" = None,
     interruptible: bool | None = None,
-    cache: bool | str = False,
+    cache: "Cache | bool | str" = False,
     container_image: str | None = None,
     environment: Mapping[str, str] | None = None,
     secrets: "Sequence[Secret]" = (),
@@ -222,7 +223,8 @@ def task(function: Callable[P, R] | None = None, /, **options: Any) -> Any:
             timeout: longest time one attempt may run ("10m", seconds, or a timedelta).
             deadline: longest time the node may take over all its attempts.
             interruptible: may run on capacity that can be taken away.
-            cache: True, or a version; results of equal inputs may be reused. True takes a digest of the source.
+            cache: True, a version or a `Cache`: results of equal inputs are taken from earlier runs. True takes a digest
+                of the function's source for a version.
             container_image: image of the pod; by default the platform's.
             environment: plain variables. secrets: `Secret`s of the run's namespace.
             pod_template: a strategic-merge patch over the pod, as a dict or JSON. pod_template_name: a PodTemplate of the

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from typing_extensions import assert_type
 
 from limosa import (
+    Cache,
     Directory,
     FailurePolicy,
     File,
@@ -66,7 +67,11 @@ def chosen_later(n: int) -> str:
     return bare(x=n) if n > 2 else "few"
 
 
-@task(requests=Resources(cpu="500m"), limits=Resources(cpu=2, mem="1Gi"))
+@task(
+    requests=Resources(cpu="500m"),
+    cache=Cache("v1", serialize=True, ignored_inputs=("data",)),
+    limits=Resources(cpu=2, mem="1Gi"),
+)
 def split(data: Directory) -> Split:
     return Split(File("a"), File("b"))
 

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 from limosa.compiler.function_digest import function_digest
 from limosa.docstring import summary
 from limosa.errors import LimosaError
+from limosa.options import cache_policy
 from limosa.origin import origin_of, source_root
 from limosa.resources import resources_spec
 from limosa.tasks import Task
 from limosa.tracing import relative_file
 from limosa_idl.task.v1alpha1.task_pb2 import PythonTask, SecretRef, TaskSpec
+from limosa_model.cache_policy import cache_problems
 from limosa_model.secret_names import variable_of
 
 if TYPE_CHECKING:
@@ -62,11 +64,13 @@ def task_spec(task: Task[..., Any], settings: "CompileSettings") -> TaskSpec:
     for secret in options.secrets:
         env = "" if secret.file else secret.env or variable_of(secret.key)
         spec.secrets.append(SecretRef(name=secret.name, key=secret.key, env=env, file=secret.file))
-    if options.cache:
-        spec.cache.enabled = True
-        spec.cache.version = (
-            options.cache if isinstance(options.cache, str) else _source_version(task, settings)
-        )
+    if options.cache is not None:
+        version = options.cache.version or _source_version(task, settings)
+        spec.cache.CopyFrom(cache_policy(options.cache, version))
+        for problem in cache_problems(spec, str(origin)):
+            raise LimosaError(
+                problem.code, f"task {task.name}: {problem.message}", str(origin), problem.remedy
+            )
     return spec
 
 

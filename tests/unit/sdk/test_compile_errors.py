@@ -387,7 +387,10 @@ OPTIONS = {
     "timeout='99999999999d'": "flow.py:2: timeout='99999999999d' is no length of time; "
     'write timeout="10m", seconds, or a timedelta',
     "timeout=0": "flow.py:2: timeout=0 is not above zero; leave it out for no limit",
-    "cache=3": 'flow.py:2: cache=3 is neither a bool nor a version; write cache=True or cache="v1"',
+    "cache=3": "flow.py:2: cache=3 is neither a bool, a version nor a Cache; "
+    'write cache=True, cache="v1" or cache=Cache("v1", serialize=True)',
+    "cache=Cache(ignored_inputs='x')": "flow.py:2: Cache(version='', serialize=False, ignored_inputs='x') does not fit; "
+    'write Cache(version="v1", ignored_inputs=("threads",), serialize=True)',
     "environment={'A': 1}": 'flow.py:2: environment={\'A\': 1} is not a dict of str to str; write environment={"NAME": "value"}',
     "secrets=['token']": 'flow.py:2: secrets has \'token\', which is no Secret; write secrets=[Secret("name", "key")]',
     "pod_template='{'": "flow.py:2: pod_template is not JSON: Expecting property name enclosed in double quotes: "
@@ -402,6 +405,17 @@ OPTIONS = {
 def test_says_what_an_option_lacks(author, options):
     source = f"from limosa import *\n@task({options})\ndef t() -> None: ...\n"
     assert author.error(source, "t") == OPTIONS[options]
+
+
+def test_a_cache_that_ignores_an_input_which_is_not_there(author):
+    source = """
+        from limosa import Cache, task
+        @task(cache=Cache(ignored_inputs=["thread"]))
+        def t(threads: int) -> int: return 1
+    """
+    assert author.error(source, "t") == (
+        "flow.py:2: task flow.t: its cache ignores input 'thread', which it does not have; did you mean 'threads'?"
+    )
 
 
 def test_a_task_inside_a_function_cannot_be_found_by_a_pod(author):

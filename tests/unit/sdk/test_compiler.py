@@ -282,6 +282,22 @@ def test_a_cache_without_version_takes_a_digest_of_the_source_and_says_so(author
     assert notes[0] == f"cache version of flow0.t is {versions[0]}, a digest of its source"
 
 
+def test_how_results_are_cached_travels_in_the_spec(author):
+    source = (
+        "from limosa import Cache, task\n"
+        "@task(cache=Cache('v3', serialize=True, ignored_inputs=['threads', 'b']))\n"
+        "def t(a: int, b: int, threads: int = 1) -> int:\n    return a\n"
+    )
+    spec = author.compile(source, "t").closure.tasks[0]
+    assert (spec.cache.enabled, spec.cache.version, spec.cache.serialize) == (True, "v3", True)
+    assert list(spec.cache.ignored_inputs) == ["b", "threads"]
+
+
+def test_a_task_that_is_not_cached_says_nothing_of_it(author):
+    source = "from limosa import task\n@task(cache=False)\ndef t() -> int:\n    return 1\n"
+    assert not author.compile(source, "t").closure.tasks[0].HasField("cache")
+
+
 def test_string_annotations_are_resolved(author):
     source = """
         from __future__ import annotations
