@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from limosa.remote import Client
     from limosa_idl.admin.v1alpha1.admin_pb2 import EntityId, Run
     from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+    from limosa_idl.run.v1alpha1.run_pb2 import CacheMode
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Flags:
     """Of the run; None generates one."""
     output: str
     """Form of the result: text, json or yaml."""
+    cache_mode: "CacheMode.ValueType"
+    """What the run does with cached results."""
 
 
 def run_remotely(
@@ -55,7 +58,7 @@ def run_remotely(
                 register(client, transfer, submission, noted)
                 compiled = submission.compiled[0]
                 target = entity_id(client, compiled, submission.version)
-                run = create_run(client, target, inputs, flags.name, sandbox=info.sandbox)
+                run = create_run(client, target, inputs, flags, sandbox=info.sandbox)
             finally:
                 transfer.close()
             return stay(client, run, flags)
@@ -64,10 +67,16 @@ def run_remotely(
 
 
 def create_run(
-    client: "Client", target: "EntityId", inputs: "LiteralMap", name: str | None, *, sandbox: bool
+    client: "Client", target: "EntityId", inputs: "LiteralMap", flags: Flags, *, sandbox: bool
 ) -> "Run":
-    """Starts a run under a name. Raises RemoteError."""
-    return client.create_run(name or new_run_name(), target, inputs, annotations=run_annotations(sandbox))
+    """Starts a run. Raises RemoteError."""
+    return client.create_run(
+        flags.name or new_run_name(),
+        target,
+        inputs,
+        annotations=run_annotations(sandbox),
+        cache_mode=flags.cache_mode,
+    )
 
 
 def stay(client: "Client", run: "Run", flags: Flags) -> int:

@@ -73,6 +73,7 @@ def node_facts(view: RunView, now: dt.datetime) -> list[dict[str, Any]]:
                 "phase": node_phase_name(row.phase) if row.phase else "waiting",
                 "seconds": row.seconds,
                 "launches": state.launches,
+                "cached_from": state.origin_run or None if state.origin == run_pb2.ORIGIN_CACHE else None,
                 "items": state.items or None,
                 "items_succeeded": state.items_succeeded if state.items else None,
                 "reason": state.reason.code or None,

@@ -22,6 +22,9 @@ _ITEMS_SHOWN = 5
 _MEANINGS = {
     "Capacity": "it waits for one of the run's slots; it starts when another node item ends",
     "Values": "its inputs are being read from the store",
+    "CacheLookup": "the cache is asked for its result",
+    "WaitingForReservation": "another run makes the same result; it is taken once it is there",
+    "AdminUnreachable": "whether another run makes the same result is not known yet",
     "Backoff": "it waits before the next attempt",
     "Unschedulable": "the cluster has no node with room for its pod; it starts when there is one",
     "Quota": "the namespace's quota is used up; its pod is asked for again",
@@ -134,6 +137,8 @@ class _Known:
             return f"skipped: {self._skipped(place)}"
         if phase == pb.NODE_PHASE_FAILED:
             return f"failed{_took(state)}: {_failure(state.failure)}{_why_final(state, self._retries(place))}"
+        if state.origin == pb.ORIGIN_CACHE:
+            return f"{word}: cached" + (f", from run {state.origin_run}" if state.origin_run else "")
         if phase in _ENDED:
             return f"{word}{_took(state)}"
         reason = self._reason_of(place.path, index, state)

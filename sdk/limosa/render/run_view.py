@@ -45,6 +45,8 @@ class RunView:
         self._nodes: dict[str, pb.NodeState] = {}
         self._made: dict[str, Closure] = {}
         """Graphs of dynamic nodes, by path."""
+        self._cached_items: dict[str, set[int]] = {}
+        """Indexes of a map's items whose results came from the cache, by the map's path."""
         self._versions: dict[bytes, tuple[int, int, int]] = {}
         self._launches: dict[tuple[str, int | None, int], pb.LaunchState] = {}
 
@@ -71,6 +73,8 @@ class RunView:
             self._nodes[key.node_path] = snapshot.node
             if snapshot.node.HasField("graph"):
                 self._made[key.node_path] = snapshot.node.graph
+        elif state == "node" and index is not None and snapshot.node.origin == pb.ORIGIN_CACHE:
+            self._cached_items.setdefault(key.node_path, set()).add(index)
         elif state == "launch":
             self._launches[key.node_path, index, key.launch] = snapshot.launch
         elif state == "run":
@@ -129,7 +133,7 @@ class RunView:
             path = f"{prefix}{node.id}"
             state = self._nodes.get(path, pb.NodeState(phase=pb.NODE_PHASE_WAITING))
             reason = self._reason(path, state)
-            note, waiting = self._note(node, state, reason, now)
+            note, waiting = self._note(node, path, state, reason, now)
             name = node.display_name or node.id
             yield Row(
                 depth,
@@ -149,13 +153,17 @@ class RunView:
                 yield from self._rows(inner, children, path + "/", depth + 1, now)
 
     def _note(
-        self, node: Node, state: pb.NodeState, reason: pb.Reason | None, now: dt.datetime
+        self, node: Node, path: str, state: pb.NodeState, reason: pb.Reason | None, now: dt.datetime
     ) -> tuple[str, float]:
         parts = []
         if node.WhichOneof("target") == "map" and state.items:
             parts.append(f"{state.items_succeeded}/{state.items} items")
+            if path in self._cached_items:
+                parts.append(f"{len(self._cached_items[path])} cached")
             if state.items_failed:
                 parts.append(f"{state.items_failed} failed")
+        if state.origin == pb.ORIGIN_CACHE:
+            parts.append(f"cached, from {state.origin_run}" if state.origin_run else "cached")
         if state.launches > 1:
             parts.append(f"attempt {state.launches}")
         waiting = 0.0
