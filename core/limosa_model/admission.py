@@ -22,6 +22,7 @@ from limosa_idl.workflow.v1alpha1.workflow_pb2 import (
 from limosa_model.bindings import outputs_of
 from limosa_model.cache_policy import cache_problems
 from limosa_model.effective import effective_task
+from limosa_model.gates import gate_problems
 from limosa_model.graph import Index, branch_children, dependencies
 from limosa_model.interfaces import node_interface, suggest
 from limosa_model.names import check_name
@@ -230,6 +231,8 @@ class _Scope:
                 *problems,
                 Problem("UnknownTarget", place, f"its target '{target}' is not in the closure", ""),
             ]
+        if node.WhichOneof("target") == "gate":
+            problems += gate_problems(node.gate, place)
         problems += self._bindings(node, interface, place)
         problems += self._task_kind(node, place)
         problems += self._overrides(node, place)

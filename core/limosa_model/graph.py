@@ -56,6 +56,13 @@ def branch_children(branch: BranchNode) -> Iterator[Node]:
         yield branch.else_then
 
 
+def with_cases(nodes: Iterable[Node]) -> Iterator[Node]:
+    """Nodes, and after each branch the nodes that it may take."""
+    for node in nodes:
+        yield node
+        yield from with_cases(branch_children(node.branch))
+
+
 def own_dependencies(node: Node) -> set[str]:
     """Ids a node itself waits for: those its inputs read and those it is ordered after."""
     found = set(node.upstream)

@@ -124,7 +124,12 @@ class AdminLink:
             active += driver.holds_slot
             phase = RunPhase[driver.phase]
             reports.append(
-                RunReport(run_uid=driver.claim.run_uid, epoch=driver.claim.to_epoch(), phase=int(phase))  # type: ignore[arg-type]
+                RunReport(
+                    run_uid=driver.claim.run_uid,
+                    epoch=driver.claim.to_epoch(),
+                    phase=int(phase),  # type: ignore[arg-type]
+                    signals_taken=driver.signals_taken(),
+                )
             )
         return SyncRequest(
             cluster_uid=self._cluster_uid,
@@ -136,6 +141,7 @@ class AdminLink:
         )
 
     async def _apply(self, answer: SyncResponse) -> None:
+        self._pass_on_signals(answer)
         for change in changes(answer.runs, self._objects.held()):
             if isinstance(change, Create):
                 await self._objects.create(change)
@@ -143,6 +149,13 @@ class AdminLink:
                 await self._objects.abort(change)
             elif isinstance(change, Forget) and not self._outbox.waits_for(change.run_uid):
                 await self._objects.delete(change.held)
+
+    def _pass_on_signals(self, answer: SyncResponse) -> None:
+        told = {run.run_uid: run for run in answer.runs if run.signals}
+        for driver in self._fleet.drivers.values() if told else ():
+            run = told.get(driver.claim.run_uid)
+            if run is not None and not driver.claim.local and run.epoch == driver.claim.to_epoch():
+                driver.signalled(run.signals)
 
     async def _publish_for_ever(self, stub: "OperatorServiceAsyncStub") -> None:
         failures, limit = 0, BATCH

@@ -8,6 +8,7 @@ from typing import Any
 
 from limosa_engine.commands import (
     CollectMap,
+    CommitGate,
     CreatePod,
     DeletePod,
     KeepLog,
@@ -29,7 +30,7 @@ from limosa_propeller.kube.verbs import PODS, Object
 from limosa_propeller.pods.manifest import PodPolicyError
 from limosa_propeller.pods.policy import referenced_secrets
 from limosa_propeller.pods.view import identity_of
-from limosa_propeller.runs import cached, collecting, kept_logs, made_graphs, reads
+from limosa_propeller.runs import cached, collecting, gates, kept_logs, made_graphs, reads
 from limosa_propeller.runs.opening import OpenedRun
 from limosa_propeller.runs.services import Services
 from limosa_store.errors import StoreError
@@ -242,6 +243,11 @@ async def look_up_cache(context: RunContext, command: LookupCache) -> Event:
     return await cached.look_up(context.services, context.run, command)
 
 
+async def commit_gate(context: RunContext, command: CommitGate) -> Event:
+    """Writes what a gate was told."""
+    return await gates.commit_gate(context.services.store, context.run, command)
+
+
 ACTIONS: dict[type[Any], Callable[[RunContext, Any], Awaitable[Event]]] = {
     CreatePod: create_pod,
     DeletePod: delete_pod,
@@ -250,6 +256,7 @@ ACTIONS: dict[type[Any], Callable[[RunContext, Any], Awaitable[Event]]] = {
     ReadError: read_error,
     LoadValue: load_value,
     CollectMap: collect_map,
+    CommitGate: commit_gate,
     LookupCache: look_up_cache,
 }
 

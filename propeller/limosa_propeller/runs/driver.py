@@ -4,11 +4,20 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from time import perf_counter
 from typing import Any, cast
 
-from limosa_engine.commands import Command, CreatePod, DeletePod, Publish, Quarantine, StoreCache, WakeAt
+from limosa_engine.commands import (
+    Command,
+    CommitGate,
+    CreatePod,
+    DeletePod,
+    Publish,
+    Quarantine,
+    StoreCache,
+    WakeAt,
+)
 from limosa_engine.events import (
     AbortRequested,
     Event,
@@ -17,13 +26,14 @@ from limosa_engine.events import (
     PodsListed,
     RunRestored,
     RunStarted,
+    SignalReceived,
     TimerFired,
 )
 from limosa_engine.phases import RUN_TERMINAL, RunPhase
 from limosa_engine.step import step
 from limosa_engine.story import story
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
-from limosa_idl.run.v1alpha1.run_pb2 import RunState, Snapshot, SnapshotKey
+from limosa_idl.run.v1alpha1.run_pb2 import RunState, Signal, Snapshot, SnapshotKey
 from limosa_model import failures
 from limosa_model.failures import Code
 from limosa_model.manifest import ABORT
@@ -35,6 +45,7 @@ from limosa_propeller.runs.notices import notice_of, post
 from limosa_propeller.runs.opening import OpenedRun, RefusedError, open_run, spec_changed
 from limosa_propeller.runs.pod_index import PodEntry, PodIndex
 from limosa_propeller.runs.services import RUNS, Services
+from limosa_propeller.runs.signals import Signals
 from limosa_propeller.runs.spec_digest import spec_digest
 from limosa_propeller.runs.status import (
     TERMINAL_PHASES,
@@ -90,6 +101,7 @@ class RunDriver:
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended: tuple[RunPhase, Failure] | None = None
         self._abort_told = False
+        self._signals = Signals()
         self._closed = False
         self._was_over = self.over
         """Its end stands in its status and is not changed any more."""
@@ -169,6 +181,18 @@ class RunDriver:
         identity = entry.identity
         self._context.pods.pop((identity.item, identity.launch), None)
         self._post(PodGone(identity.item, identity.launch))
+
+    def signalled(self, signals: Iterable[Signal]) -> None:
+        """Admin tells gates something; it does so again until `signals_taken` shows that they are over."""
+        if self._context is None:
+            return
+        for signal in signals:
+            if self._signals.wants(signal.node_path):
+                self._post(SignalReceived(signal.node_path, signal))
+
+    def signals_taken(self) -> list[str]:
+        """Paths of gates that were told something and are over in the status that was accepted last."""
+        return self._signals.taken()
 
     def end(self, phase: RunPhase, failure: Failure) -> None:
         """Takes the run out of the engine's hands: its status says why, its pods go."""
@@ -261,6 +285,7 @@ class RunDriver:
         if run.state.phase in RUN_TERMINAL and not self.over:
             self._count_end(run.state.phase, run.state.started_at)
         self._tell_people(run.state.shown_phase, run.state.failure)
+        self._signals.observe(run.graph, run.state, self._version)
         held_slot, self.phase = self.holds_slot, run.state.shown_phase.name
         if held_slot and self.phase == RunPhase.PARKED.name:
             self._news()
@@ -287,7 +312,7 @@ class RunDriver:
             self._spawn(self._carry_out(command))
             return False
         self._held.append((self._version, command))
-        return isinstance(command, CreatePod) or (
+        return isinstance(command, CreatePod | CommitGate) or (
             isinstance(command, DeletePod) and command.reason not in UNHURRIED
         )
 
@@ -363,6 +388,8 @@ class RunDriver:
         await self._services.verbs.replace_status(RUNS, self.namespace, self.name, self.uid, status)
 
     def _accepted(self, version: int) -> None:
+        if self._signals.accept(version):
+            self._news()
         if self._ended is not None:
             self._over_by_force()
             return

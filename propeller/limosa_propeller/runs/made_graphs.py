@@ -22,7 +22,7 @@ from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.pods.manifest import PodFactory, PodPolicyError
 from limosa_propeller.pods.policy import referenced_secrets
 from limosa_propeller.runs import reads
-from limosa_propeller.runs.opening import OpenedRun, sentences
+from limosa_propeller.runs.opening import OpenedRun, sentences, unreachable_gate
 from limosa_propeller.runs.services import Services
 from limosa_store.store import Store
 
@@ -93,15 +93,14 @@ def _read(store: Store, run: OpenedRun, commit: Commit, item: Item, left: _Open)
     except DecodeError as error:
         message = f"{task.name} committed something that is no graph: {error}"
         return MadeGraph(digest, Closure(), failures.user(Code.GRAPH_INVALID, message))
-    return MadeGraph(digest, closure, _refusal(closure, task, run.factory, left))
+    return MadeGraph(digest, closure, _refusal(closure, task, run, left))
 
 
-def _refusal(closure: Closure, task: TaskSpec, factory: PodFactory, left: _Open) -> Failure | None:
+def _refusal(closure: Closure, task: TaskSpec, run: OpenedRun, left: _Open) -> Failure | None:
     problems = validate_generated(closure, task)
-    if problems:
-        return failures.user(
-            Code.GRAPH_INVALID, f"the graph of {task.name} may not run: {sentences(problems)}"
-        )
+    wrong = sentences(problems) or (unreachable_gate(closure) if run.local else "")
+    if wrong:
+        return failures.user(Code.GRAPH_INVALID, f"the graph of {task.name} may not run: {wrong}")
     examined: set[str] = set()
     for node, other in nodes_with_tasks(closure):
         if other.name in examined:
@@ -110,7 +109,7 @@ def _refusal(closure: Closure, task: TaskSpec, factory: PodFactory, left: _Open)
         if other.pod_template_name:
             left.templates[place_of(node)] = other
             continue
-        refusal = _try_out(factory, other, place_of(node), left, None)
+        refusal = _try_out(run.factory, other, place_of(node), left, None)
         if refusal is not None:
             return refusal
     return None

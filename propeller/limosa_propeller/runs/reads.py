@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from google.protobuf.message import DecodeError
 
-from limosa_engine.commands import CollectMap, LoadValue, ReadCommit, ReadError
+from limosa_engine.commands import CollectMap, CommitGate, LoadValue, ReadCommit, ReadError
 from limosa_engine.events import CommitRead, ErrorRead, Event, MadeGraph, StoreFailed, ValueLoaded
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord
@@ -89,7 +89,10 @@ async def load_value(access: StoreAccess, run: OpenedRun, command: LoadValue) ->
 
 
 async def answer(
-    access: StoreAccess, command: ReadCommit | ReadError | LoadValue | CollectMap, work: object, what: str
+    access: StoreAccess,
+    command: ReadCommit | ReadError | LoadValue | CollectMap | CommitGate,
+    work: object,
+    what: str,
 ) -> Event:
     """What a piece of work in the store comes to; its faults are events too."""
     try:

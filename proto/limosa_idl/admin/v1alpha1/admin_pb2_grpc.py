@@ -231,6 +231,11 @@ class RunServiceStub(object):
                 request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.AbortRunRequest.SerializeToString,
                 response_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.Run.FromString,
                 )
+        self.SignalRun = channel.unary_unary(
+                '/limosa_idl.admin.v1alpha1.RunService/SignalRun',
+                request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.SignalRunRequest.SerializeToString,
+                response_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.SignalRunResponse.FromString,
+                )
         self.DeleteRun = channel.unary_unary(
                 '/limosa_idl.admin.v1alpha1.RunService/DeleteRun',
                 request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.DeleteRunRequest.SerializeToString,
@@ -278,6 +283,13 @@ class RunServiceServicer(object):
 
     def AbortRun(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SignalRun(self, request, context):
+        """Answers a gate, also before its turn comes. The first answer counts: a later one is FAILED_PRECONDITION.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -332,6 +344,11 @@ def add_RunServiceServicer_to_server(servicer, server):
                     servicer.AbortRun,
                     request_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.AbortRunRequest.FromString,
                     response_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.Run.SerializeToString,
+            ),
+            'SignalRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.SignalRun,
+                    request_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.SignalRunRequest.FromString,
+                    response_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.SignalRunResponse.SerializeToString,
             ),
             'DeleteRun': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteRun,
@@ -429,6 +446,23 @@ class RunService(object):
         return grpc.experimental.unary_unary(request, target, '/limosa_idl.admin.v1alpha1.RunService/AbortRun',
             limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.AbortRunRequest.SerializeToString,
             limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.Run.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def SignalRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/limosa_idl.admin.v1alpha1.RunService/SignalRun',
+            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.SignalRunRequest.SerializeToString,
+            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.SignalRunResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 

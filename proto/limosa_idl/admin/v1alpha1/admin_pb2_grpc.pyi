@@ -142,6 +142,12 @@ class RunServiceStub:
         limosa_idl.admin.v1alpha1.admin_pb2.Run,
     ]
 
+    SignalRun: grpc.UnaryUnaryMultiCallable[
+        limosa_idl.admin.v1alpha1.admin_pb2.SignalRunRequest,
+        limosa_idl.admin.v1alpha1.admin_pb2.SignalRunResponse,
+    ]
+    """Answers a gate, also before its turn comes. The first answer counts: a later one is FAILED_PRECONDITION."""
+
     DeleteRun: grpc.UnaryUnaryMultiCallable[
         limosa_idl.admin.v1alpha1.admin_pb2.DeleteRunRequest,
         limosa_idl.admin.v1alpha1.admin_pb2.DeleteRunResponse,
@@ -189,6 +195,12 @@ class RunServiceAsyncStub:
         limosa_idl.admin.v1alpha1.admin_pb2.AbortRunRequest,
         limosa_idl.admin.v1alpha1.admin_pb2.Run,
     ]
+
+    SignalRun: grpc.aio.UnaryUnaryMultiCallable[
+        limosa_idl.admin.v1alpha1.admin_pb2.SignalRunRequest,
+        limosa_idl.admin.v1alpha1.admin_pb2.SignalRunResponse,
+    ]
+    """Answers a gate, also before its turn comes. The first answer counts: a later one is FAILED_PRECONDITION."""
 
     DeleteRun: grpc.aio.UnaryUnaryMultiCallable[
         limosa_idl.admin.v1alpha1.admin_pb2.DeleteRunRequest,
@@ -245,6 +257,14 @@ class RunServiceServicer(metaclass=abc.ABCMeta):
         request: limosa_idl.admin.v1alpha1.admin_pb2.AbortRunRequest,
         context: _ServicerContext,
     ) -> typing.Union[limosa_idl.admin.v1alpha1.admin_pb2.Run, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.admin_pb2.Run]]: ...
+
+    @abc.abstractmethod
+    def SignalRun(
+        self,
+        request: limosa_idl.admin.v1alpha1.admin_pb2.SignalRunRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[limosa_idl.admin.v1alpha1.admin_pb2.SignalRunResponse, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.admin_pb2.SignalRunResponse]]:
+        """Answers a gate, also before its turn comes. The first answer counts: a later one is FAILED_PRECONDITION."""
 
     @abc.abstractmethod
     def DeleteRun(
