@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface, Variable
 from limosa_idl.run.v1alpha1.run_pb2 import Signal
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, GateNode, Node
-from limosa_model.graph import with_cases
+from limosa_model.graph import scope_nodes, with_cases
 from limosa_model.pod_contract import INLINE_OUTPUTS_LIMIT
 from limosa_model.problems import Problem
 from limosa_model.types import conforms, describe
@@ -53,7 +53,7 @@ def gate_problems(gate: GateNode, place: str) -> Iterator[Problem]:
 def gates_with_signals(closure: Closure) -> Iterator[Node]:
     """Gates of a closure that wait for a signal, cases of branches included."""
     for workflow in closure.workflows:
-        for node in with_cases(workflow.nodes):
+        for node in with_cases(scope_nodes(workflow)):
             if node.WhichOneof("target") == "gate" and not node.gate.HasField("sleep"):
                 yield node
 

@@ -56,6 +56,12 @@ def branch_children(branch: BranchNode) -> Iterator[Node]:
         yield branch.else_then
 
 
+def scope_nodes(workflow: WorkflowSpec) -> list[Node]:
+    """The nodes that stand in a workflow, the one that runs on failure last."""
+    handler = [workflow.on_failure] if workflow.HasField("on_failure") else []
+    return [*workflow.nodes, *handler]
+
+
 def with_cases(nodes: Iterable[Node]) -> Iterator[Node]:
     """Nodes, and after each branch the nodes that it may take."""
     for node in nodes:
@@ -97,7 +103,7 @@ def dependencies(node: Node) -> set[str]:
 def find_node(closure: Closure, path: str) -> Node | None:
     """The node at a path ("n3/n1"), through branches and sub-workflows; None where there is none."""
     index = Index(closure)
-    nodes: Iterable[Node] = index.entry.nodes
+    nodes: Iterable[Node] = scope_nodes(index.entry)
     found: Node | None = None
     for part in path.split("/"):
         found = next((node for node in nodes if node.id == part), None)
@@ -113,7 +119,7 @@ def children_of(index: Index, node: Node) -> Iterable[Node]:
     if kind == "branch":
         return list(branch_children(node.branch))
     if kind == "sub_workflow" and index.has_workflow(node.sub_workflow.workflow):
-        return index.workflow(node.sub_workflow.workflow).nodes
+        return scope_nodes(index.workflow(node.sub_workflow.workflow))
     return []
 
 
@@ -130,7 +136,7 @@ def inside(index: Index, node: Node, made: Closure | None) -> tuple[Index, Itera
     if made is None or not made.workflows:
         return index, []
     inner = Index(made)
-    return inner, inner.entry.nodes
+    return inner, scope_nodes(inner.entry)
 
 
 def closure_around(closure: Closure, path: str, made: Mapping[str, Closure]) -> Closure:

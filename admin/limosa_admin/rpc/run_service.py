@@ -10,6 +10,7 @@ from limosa_admin.request_errors import Reason, RequestError, not_found
 from limosa_admin.rpc.call import Call, wait
 from limosa_admin.rpc.places import Places
 from limosa_admin.run_view import RunView, run_prefix
+from limosa_admin.signalling import signal_gate
 from limosa_admin.store import caches, entities, runs, snapshots
 from limosa_admin.store.changes import Changes, run_topic
 from limosa_admin.store.database import Database
@@ -81,6 +82,19 @@ class RunService:
         if row is None:
             raise _gone(request.id)
         return self.view.message(row)
+
+    def signal_run(self, request: pb.SignalRunRequest, call: Call) -> pb.SignalRunResponse:
+        """Keeps an answer to a gate until the run's state shows that it was taken."""
+        self.places.check(call.identity, request.id.project, request.id.domain)
+        signal = request.signal
+        signal.by = call.identity.subject
+        signal.at.GetCurrentTime()
+        with self.database.transaction() as connection:
+            row = runs.find(connection, request.id, lock=True)
+            if row is None:
+                raise _gone(request.id)
+            signal_gate(connection, row, signal)
+        return pb.SignalRunResponse()
 
     def delete_run(self, request: pb.DeleteRunRequest, call: Call) -> pb.DeleteRunResponse:
         """Deletes a run that has ended, with everything it wrote below its prefix."""

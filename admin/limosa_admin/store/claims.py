@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from limosa_admin.store import runs as run_store
-from limosa_admin.store import turns
+from limosa_admin.store import signals, turns
 from limosa_admin.store.changes import QUEUE, run_topic
 from limosa_admin.store.database import notify
 from limosa_admin.store.queue import IS_WAITING, Scope
@@ -135,6 +135,8 @@ def desired(connection: sa.Connection, request: pb.SyncRequest) -> list[pb.Desir
     epochs = {row.uid: Epoch(generation=row.epoch_generation, number=row.epoch_number) for row in wanted}
     unknown = [uid for uid, epoch in epochs.items() if reported.get(uid) != epoch]
     found = read_specs(connection, unknown)
+    told = signals.of_cluster(connection, request.cluster_uid)
+    taken = {report.run_uid: frozenset(report.signals_taken) for report in request.runs}
     answer = []
     for row in wanted:
         if row.uid in unknown and row.uid not in found:
@@ -146,6 +148,12 @@ def desired(connection: sa.Connection, request: pb.SyncRequest) -> list[pb.Desir
                 desired=pb.DESIRED_ABORT if row.abort_requested else pb.DESIRED_RUN,
                 spec=found.get(row.uid),
                 abort_reason=row.abort_reason,
+                # Another epoch's state shows nothing of what this one has to take.
+                signals=[
+                    signal
+                    for signal in told.get(row.uid, ())
+                    if row.uid in unknown or signal.node_path not in taken[row.uid]
+                ],
             )
         )
     for uid, epoch in reported.items():

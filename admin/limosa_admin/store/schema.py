@@ -6,7 +6,7 @@ A test upgrades an empty database and checks that it equals this metadata.
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-HEAD = "0005"
+HEAD = "0006"
 """Newest migration; a server refuses a database that is at another one."""
 
 metadata = sa.MetaData()
@@ -235,4 +235,14 @@ cache_reservations = sa.Table(
     sa.Column("index", sa.Integer, nullable=False),
     sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
     sa.Index("cache_reservations_run", "run_uid"),
+)
+
+# What people and programs told gates; of each gate the first.
+signals = sa.Table(
+    "signals",
+    metadata,
+    sa.Column("run_uid", sa.ForeignKey("runs.uid", ondelete="CASCADE"), primary_key=True),
+    sa.Column("node_path", sa.Text, primary_key=True),
+    # A serialised Signal.
+    sa.Column("body", sa.LargeBinary, nullable=False),
 )
