@@ -42,6 +42,7 @@ GRPC_METHODS: Mapping[str, Role] = {
 HTTP_ROUTES: Mapping[str, Role] = {
     "GET /healthz": Role.PUBLIC,
     "GET /readyz": Role.PUBLIC,
+    "GET /metrics": Role.VIEWER,
     "GET /static/{file}": Role.PUBLIC,
     # Exchanges a token for a cookie.
     "GET /login": Role.PUBLIC,

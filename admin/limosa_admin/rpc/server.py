@@ -11,6 +11,7 @@ from grpc_health.v1 import health_pb2
 
 from limosa_admin.authentication import Authenticator
 from limosa_admin.children import Children
+from limosa_admin.metrics import Metrics
 from limosa_admin.rpc.cache_service import CacheService
 from limosa_admin.rpc.health_service import HealthService
 from limosa_admin.rpc.operator_service import OperatorService
@@ -41,6 +42,7 @@ class Parts:
     transfers: Transfers
     view: RunView
     stopping: threading.Event
+    metrics: Metrics = dataclasses.field(default_factory=Metrics)
 
 
 def grpc_server(parts: Parts) -> grpc.Server:
@@ -51,7 +53,14 @@ def grpc_server(parts: Parts) -> grpc.Server:
         "poll": Bounds("waiting operators", settings.long_poll_threads),
         "stream": Bounds("watches and log streams", settings.stream_threads),
     }
-    router = Router(services(parts), parts.authenticator, parts.stopping, settings.max_message_bytes, bounds)
+    router = Router(
+        services(parts),
+        parts.authenticator,
+        parts.stopping,
+        settings.max_message_bytes,
+        bounds,
+        parts.metrics,
+    )
     threads = settings.unary_threads + settings.long_poll_threads + settings.stream_threads
     # A few more than the bounds, so that a call beyond them is answered and does not wait.
     pool = concurrent.futures.ThreadPoolExecutor(threads + 8, thread_name_prefix="grpc")
