@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from limosa.cli.following import fetched
+from limosa.cli.run_sources import Fetcher
 from limosa.errors import LimosaError
-from limosa.remote import ClientTransfer
 from limosa.render.outputs import json_text
 from limosa_idl.core.v1alpha1.interface_pb2 import Variable
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
@@ -20,7 +20,7 @@ VALUES_FILE = "outputs.json"
 class Downloads:
     """Fetches what literals refer to; nothing that is there is overwritten with other content unasked."""
 
-    def __init__(self, transfer: ClientTransfer, directory: Path) -> None:
+    def __init__(self, transfer: Fetcher, directory: Path) -> None:
         """Takes what fetches, and where files go."""
         self._transfer = transfer
         self._directory = directory

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 from limosa.cli.console import say, stderr_console, write_result
 from limosa.cli.exit_codes import ExitCode
+from limosa.cli.run_sources import PlatformRuns, RunSource
 from limosa.errors import LimosaError
-from limosa.remote import Client, ClientTransfer, RemoteError
+from limosa.remote import Client, RemoteError
 from limosa.render.failure import LOG_LINES, FailureDetails, failed_run
 from limosa.render.outputs import render_outputs
 from limosa.render.progress import follow, now_utc
@@ -53,10 +54,10 @@ def follow_to_end(client: Client, name: str, *, form: str, timeout: float | None
         if error.code == RemoteError.UNREACHABLE:
             error.remedy += f"; then return with `limosa watch {name}`"
         raise
-    return show_end(client, view, form=form)
+    return show_end(PlatformRuns(client), view, form=form)
 
 
-def show_end(client: Client, view: RunView, *, form: str) -> ExitCode:
+def show_end(source: RunSource, view: RunView, *, form: str) -> ExitCode:
     """Says how a run ended; writes the outputs of one that succeeded."""
     now = now_utc()
     if view.phase == run_pb2.RUN_PHASE_SUCCEEDED:
@@ -64,7 +65,7 @@ def show_end(client: Client, view: RunView, *, form: str) -> ExitCode:
         say(summary(view, now))
         if console.is_terminal:
             say(tree(view, now, final=False))
-        write_result(render_outputs(plain_outputs(client, view.run.name, view.run.state.outputs), form))
+        write_result(render_outputs(plain_outputs(source, view.run.name, view.run.state.outputs), form))
         return ExitCode.OK
     if view.phase == run_pb2.RUN_PHASE_ABORTED:
         say(summary(view, now))
@@ -72,12 +73,12 @@ def show_end(client: Client, view: RunView, *, form: str) -> ExitCode:
         if view.run.abort_reason:
             say(f"  {view.run.abort_reason}", "dim")
         return ExitCode.ABORTED
-    say(failed_run(view, failure_details(client, view), now, client.target.selection))
+    say(failed_run(view, failure_details(source, view), now, source.selection))
     system = view.failure is not None and view.failure.kind == FAILURE_KIND_SYSTEM
     return ExitCode.SYSTEM if system else ExitCode.USER_FAILURE
 
 
-def failure_details(client: Client, view: RunView) -> FailureDetails:
+def failure_details(source: RunSource, view: RunView) -> FailureDetails:
     """Inputs and last log lines of the node that failed; nothing where they cannot be had."""
     failure = view.failure
     if failure is None or not failure.origin.node_path:
@@ -87,29 +88,26 @@ def failure_details(client: Client, view: RunView) -> FailureDetails:
     inputs: LiteralMap | None = None
     lines: list[str] = []
     try:
-        data = client.run_data(view.run.name, node, index)
+        data = source.run_data(view.run.name, node, index)
         inputs = data.inputs if data.HasField("inputs") else None
-        for chunk in client.logs(view.run.name, node_path=node, index=index, tail_lines=LOG_LINES):
+        for chunk in source.logs(view.run.name, node_path=node, index=index, tail_lines=LOG_LINES):
             lines += chunk.text.splitlines()
     except LimosaError as error:
         lines.append(f"(not all could be read: {error.message})")
     return FailureDetails(inputs, lines[-LOG_LINES:])
 
 
-def plain_outputs(client: Client, name: str, known: LiteralMap) -> dict[str, Any]:
+def plain_outputs(source: RunSource, name: str, known: LiteralMap) -> dict[str, Any]:
     """A run's outputs as plain data, in the order of its interface."""
-    data = client.run_data(name)
+    data = source.run_data(name)
     outputs = data.outputs if data.HasField("outputs") else known
-    return plain_map(client, outputs, data.interface.outputs)
+    return plain_map(source, outputs, data.interface.outputs)
 
 
-def plain_map(client: Client, literals: LiteralMap, variables: "Sequence[Variable]") -> dict[str, Any]:
+def plain_map(source: RunSource, literals: LiteralMap, variables: "Sequence[Variable]") -> dict[str, Any]:
     """Literals as plain data, in the order of the interface; stored ones are fetched where they are not too large."""
-    transfer = ClientTransfer(client)
-    try:
+    with source.transfer() as transfer:
         return plain_values(literals, variables, transfer)
-    finally:
-        transfer.close()
 
 
 def plain_values(

@@ -8,23 +8,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rich.console import Group
 from rich.text import Text
 
 from limosa.cli.console import say, write_result
 from limosa.cli.exit_codes import ExitCode
 from limosa.cli.following import plain_values
+from limosa.cli.run_pages import view_of
+from limosa.cli.run_sources import KeptSource, shown_path
 from limosa.cli.typed_command import GivenInputs
 from limosa.compiler import LoadedModule
-from limosa.local import LocalTransfer, NodeProgress
+from limosa.local import RUNS, KeptRuns, LocalTransfer, NodeProgress, RunRecord
 from limosa.local import run as run_locally
-from limosa.render.failure import failure_block
+from limosa.render.failure import failure_block, ways_on
 from limosa.render.outputs import render_outputs
-from limosa.render.tree import duration, mark
+from limosa.render.phases import mark
+from limosa.render.tree import duration
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.run.v1alpha1 import run_pb2
 
-RUNS = Path(".limosa", "runs")
-"""Below the source root; the last runs are kept there in the store's layout."""
 _ENDED = (
     run_pb2.NODE_PHASE_SUCCEEDED,
     run_pb2.NODE_PHASE_FAILED,
@@ -48,27 +50,33 @@ def run_here(loaded: LoadedModule, entity: Any, given: GivenInputs, *, form: str
     store = Path(loaded.source_root, RUNS)
     transfer = LocalTransfer(None, store)  # inputs are referred to where they lie
     inputs = given.literals(transfer)
-    progress = _Progress()
+    progress = _Progress(store)
     try:
         with _stdout_to_stderr():
-            result = run_locally(entity, dict(inputs.literals), store, progress)
+            result = run_locally(entity, dict(inputs.literals), store, progress, progress.begun)
     except Exception:  # the author's own, told through its node
         if progress.failure is None:
             raise
-        say(failure_block(progress.failure))
+        say(Group(failure_block(progress.failure), Text(), *_ways_on(store, progress.name)))
         return ExitCode.USER_FAILURE
     outputs = plain_values(result.literals, entity.interface.outputs, transfer)
-    say(f"kept in {_relative(result.directory)}", "dim")
     write_result(render_outputs(outputs, form))
     return ExitCode.OK
 
 
 class _Progress:
-    """Tells each node's end as one line, and remembers the failure that ended the run."""
+    """Tells the run's name and each node's end as one line, and remembers the failure that ended the run."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Path) -> None:
+        self.name = ""
         self.failure: Failure | None = None
+        self._store = store
         self._began: dict[str, float] = {}
+
+    def begun(self, record: RunRecord) -> None:
+        """The run has a name."""
+        self.name = record.name
+        say(Text.assemble("run ", record.name, (f"  kept in {shown_path(self._store)}", "dim")))
 
     def __call__(self, change: NodeProgress) -> None:
         self._began.setdefault(change.path, time.monotonic())
@@ -103,8 +111,9 @@ def _stdout_to_stderr() -> Iterator[None]:
         os.close(saved)
 
 
-def _relative(path: Path) -> str:
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
+def _ways_on(store: Path, name: str) -> list[Text]:
+    """The commands to go on with, where they find the run from this folder."""
+    source = KeptSource(KeptRuns(store))
+    if not source.is_found_here():
+        return []
+    return ways_on(view_of(source, name), source.selection)

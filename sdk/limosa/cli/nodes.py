@@ -1,9 +1,9 @@
 """Which node a person means: by its path, or by the name the tree shows."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
 
 from limosa.errors import LimosaError
-from limosa.remote import Client
 from limosa_idl.admin.v1alpha1.admin_pb2 import RunDetail
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
 from limosa_model.graph import Index, inside
@@ -11,7 +11,15 @@ from limosa_model.graph import Index, inside
 _LISTED = 12
 
 
-def node_path(client: Client, run: str, node: str, index: int | None) -> str:
+class Runs(Protocol):
+    """Knows runs by name."""
+
+    def get_run(self, name: str) -> RunDetail:
+        """A run with its graph and latest snapshots. Raises LimosaError where it is not there."""
+        ...
+
+
+def node_path(source: Runs, run: str, node: str, index: int | None) -> str:
     """The path of a node of a run; empty where none was named.
 
     Raises:
@@ -24,11 +32,9 @@ def node_path(client: Client, run: str, node: str, index: int | None) -> str:
                 "NodeMissing", "--index needs the map node it belongs to", run, "name the node too"
             )
         return ""
-    detail = client.get_run(run)
-    graph = Index(detail.closure)
-    made = made_graphs(detail)
-    known = dict(_walk(graph, graph.entry.nodes, "", made))
-    found = [node] if node in known else [path for path, name in known.items() if name == node]
+    detail = source.get_run(run)
+    known = _names(detail)
+    found = _called(known, node)
     if len(found) != 1:
         what = f"there is no node '{node}'" if not found else f"several nodes are called '{node}'"
         listed = ", ".join(f"{path} {known[path]}" for path in (found or list(known))[:_LISTED])
@@ -39,11 +45,16 @@ def node_path(client: Client, run: str, node: str, index: int | None) -> str:
     return found[0]
 
 
-def check_attempt(client: Client, run: str, node: str, index: int | None, attempt: int) -> None:
+def is_node(source: Runs, run: str, node: str) -> bool:
+    """Whether a run has a node of this path or name. Raises RemoteError where the run is not there."""
+    return bool(_called(_names(source.get_run(run)), node))
+
+
+def check_attempt(source: Runs, run: str, node: str, index: int | None, attempt: int) -> None:
     """Refuses an attempt that is known not to exist.
 
     Args:
-        client: Of the server that has the run.
+        source: Has the run.
         run: The run's name.
         node: Path of a node; empty for all of them.
         index: Item of a map node; None for all of them.
@@ -54,7 +65,7 @@ def check_attempt(client: Client, run: str, node: str, index: int | None, attemp
         RemoteError: The run is not there.
     """
     most = 0
-    for one in client.get_run(run).snapshots:
+    for one in source.get_run(run).snapshots:
         if node and one.key.node_path != node:
             continue
         state = one.WhichOneof("state")
@@ -83,6 +94,18 @@ def _check_item(detail: RunDetail, path: str, index: int) -> None:
 def made_graphs(detail: RunDetail) -> dict[str, Closure]:
     """Graphs that dynamic nodes of a run made, by the node's path."""
     return {one.key.node_path: one.node.graph for one in detail.snapshots if one.node.HasField("graph")}
+
+
+def _names(detail: RunDetail) -> dict[str, str]:
+    """What the nodes of a run are called, by their paths."""
+    if not detail.closure.workflows:
+        return {}
+    graph = Index(detail.closure)
+    return dict(_walk(graph, graph.entry.nodes, "", made_graphs(detail)))
+
+
+def _called(known: Mapping[str, str], node: str) -> list[str]:
+    return [node] if node in known else [path for path, name in known.items() if name == node]
 
 
 def _walk(

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from limosa_idl.run.v1alpha1.run_pb2 import CacheMode
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+NO_ENDPOINT = "NoEndpoint"
+"""Code of the error where nothing says which platform is meant."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +127,7 @@ def open_client(settings: "Settings") -> "Client":
 
     if not settings["endpoint"]:
         raise LimosaError(
-            code="NoEndpoint",
+            code=NO_ENDPOINT,
             message="no platform is configured",
             remedy="start one on this machine with `limosa demo start`, "
             "or name yours with `limosa config add NAME --endpoint https://…`",

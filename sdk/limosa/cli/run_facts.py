@@ -1,13 +1,17 @@
 """A run as plain data, for scripts and tables."""
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
 from limosa.cli.tables import moment
-from limosa.render.run_view import RunView
+from limosa.render.run_view import Attempt, RunView, span
 from limosa_idl.admin.v1alpha1 import admin_pb2
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure
+from limosa_idl.core.v1alpha1.interface_pb2 import Variable
+from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1 import run_pb2
+from limosa_model.values import to_plain
 
 
 def phase_name(phase: "run_pb2.RunPhase.ValueType") -> str:
@@ -66,19 +70,65 @@ def node_facts(view: RunView, now: dt.datetime) -> list[dict[str, Any]]:
     facts = []
     for row in view.rows(now):
         state = view.node(row.path) or run_pb2.NodeState()
-        facts.append(
-            {
-                "path": row.path,
-                "name": row.name,
-                "phase": node_phase_name(row.phase) if row.phase else "waiting",
-                "seconds": row.seconds,
-                "launches": state.launches,
-                "cached_from": state.origin_run or None if state.origin == run_pb2.ORIGIN_CACHE else None,
-                "items": state.items or None,
-                "items_succeeded": state.items_succeeded if state.items else None,
-                "reason": state.reason.code or None,
-                "reason_detail": state.reason.detail or None,
-                "failure": failure_facts(state.failure) if state.HasField("failure") else None,
-            }
-        )
+        facts.append({"path": row.path, "name": row.name, **_state_facts(state, row.seconds)})
     return facts
+
+
+def node_page_facts(
+    view: RunView, path: str, index: int | None, data: admin_pb2.GetRunDataResponse, now: dt.datetime
+) -> dict[str, Any]:
+    """One node, or an item of a map, with its attempts and values; what is stored apart stays a reference."""
+    found = view.node(path) if index is None else view.item(path, index)
+    state = found or run_pb2.NodeState()
+    return {
+        "run": view.run.name,
+        "path": path,
+        "index": index,
+        "name": view.name(path),
+        "kind": state.kind or None,
+        "target": state.target or None,
+        **_state_facts(state, span(state, now)),
+        "attempts": [_attempt_facts(one, now) for one in view.attempts(path, index)],
+        "inputs": _plain(data.inputs, data.interface.inputs) if data.HasField("inputs") else None,
+        "outputs": _plain(data.outputs, data.interface.outputs) if data.HasField("outputs") else None,
+        "note": data.note or None,
+    }
+
+
+def _state_facts(state: run_pb2.NodeState, seconds: float | None) -> dict[str, Any]:
+    return {
+        "phase": node_phase_name(state.phase) if state.phase else "waiting",
+        "seconds": seconds,
+        "launches": state.launches,
+        "cached_from": state.origin_run or None if state.origin == run_pb2.ORIGIN_CACHE else None,
+        "items": state.items or None,
+        "items_succeeded": state.items_succeeded if state.items else None,
+        "reason": state.reason.code or None,
+        "reason_detail": state.reason.detail or None,
+        "failure": failure_facts(state.failure) if state.HasField("failure") else None,
+    }
+
+
+def _attempt_facts(attempt: Attempt, now: dt.datetime) -> dict[str, Any]:
+    state = attempt.state
+    return {
+        "index": attempt.item,
+        "attempt": attempt.ordinal + 1,
+        "phase": run_pb2.LaunchPhase.Name(state.phase).removeprefix("LAUNCH_PHASE_").lower(),
+        "seconds": span(state, now),
+        "pod": state.pod or None,
+        "cluster_node": state.cluster_node or None,
+        "created_at": moment(state.created_at),
+        "started_at": moment(state.started_at),
+        "finished_at": moment(state.finished_at),
+        "exit_code": state.exit_code,
+        "reason": state.reason.code or None,
+        "reason_detail": state.reason.detail or None,
+        "failure": failure_facts(state.failure) if state.HasField("failure") else None,
+    }
+
+
+def _plain(literals: LiteralMap, variables: Sequence[Variable]) -> dict[str, Any]:
+    declared = [variable.name for variable in variables]
+    names = [*declared, *sorted(set(literals.literals) - set(declared))]
+    return {name: to_plain(literals.literals[name]) for name in names if name in literals.literals}

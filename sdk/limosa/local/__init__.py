@@ -6,9 +6,22 @@ on resources or time, and parallelism: those are what a cluster is for.
 """
 
 from limosa.local.calls import call_task, call_workflow
-from limosa.local.history import KEPT_RUNS
+from limosa.local.history import KEPT_RUNS, RunRecord
+from limosa.local.kept import RUNS, KeptRuns
 from limosa.local.progress import NodeProgress
-from limosa.local.runs import LocalRun, run
+from limosa.local.runs import KeptFiles, LocalRun, run
 from limosa.local.transfer import LocalTransfer
 
-__all__ = ["KEPT_RUNS", "LocalRun", "LocalTransfer", "NodeProgress", "call_task", "call_workflow", "run"]
+__all__ = [
+    "KEPT_RUNS",
+    "RUNS",
+    "KeptFiles",
+    "KeptRuns",
+    "LocalRun",
+    "LocalTransfer",
+    "NodeProgress",
+    "RunRecord",
+    "call_task",
+    "call_workflow",
+    "run",
+]

@@ -72,12 +72,13 @@ def _attempt(
     work: Callable[[Any, Mapping[str, Literal], LocalTransfer], Made],
 ) -> tuple[Made, str, int]:
     """What the work gives, with the attempt's launch id and number."""
+    record.values(item.path, item.index, item.inputs)
     for number in range(1, item.retries + 2):
         launch_id = record.launch_id(item.path, item.index, number)
         report(NodeProgress(item.path, item.index, item.node, NODE_PHASE_RUNNING, number))
         transfer = LocalTransfer(record.data(launch_id), scratch)
         try:
-            with running_in(_context(task, item, record, scratch, number)):
+            with running_in(_context(task, item, record, scratch, number)), record.printed(launch_id):
                 return work(task, item.inputs, transfer), launch_id, number
         except Exception as error:
             final = number > item.retries or isinstance(error, LimosaError)

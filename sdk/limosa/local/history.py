@@ -1,21 +1,35 @@
 """What a local run leaves: its inputs, commits, errors and data, in the store's layout."""
 
+import contextlib
 import datetime as dt
 import os
 import shutil
 import uuid
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+from limosa.local.printing import copied_to
 from limosa.version import VERSION
+from limosa_idl.admin.v1alpha1.admin_pb2 import GetRunDataResponse, RunDetail
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
-from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import Commit, Epoch, ErrorRecord
 from limosa_model import layout, names
 from limosa_model.digests import digest_of, serialize
 
+Literals = Mapping[str, Literal]
 PROJECT = DOMAIN = "local"
 KEPT_RUNS = 20
 """Older runs of a directory are deleted when a new one begins."""
+DETAIL = "run.pb"
+"""A RunDetail: the run, its graph, and what became of its nodes. It and the values of nodes are there for local runs only."""
+INPUTS = "inputs.pb"
+
+
+def values_key(path: str, index: int | None) -> str:
+    """A GetRunDataResponse without its interface: inputs and, once there are any, outputs of a node item."""
+    return f"values/{path}.pb" if index is None else f"values/{path}/{index}.pb"
 
 
 class RunDirectory:
@@ -48,6 +62,13 @@ class RunDirectory:
     def error(self, launch_id: str, failure: Failure) -> None:
         """Takes how an attempt failed."""
 
+    def values(self, path: str, index: int | None, inputs: Literals, outputs: Literals | None = None) -> None:
+        """Takes what a node item was given and, once it has ended, what it gave."""
+
+    def printed(self, launch_id: str) -> AbstractContextManager[None]:
+        """Takes what is printed meanwhile."""
+        return contextlib.nullcontext()
+
 
 class RunRecord(RunDirectory):
     """A run of which inputs, commits, errors and outputs are kept."""
@@ -61,7 +82,7 @@ class RunRecord(RunDirectory):
 
     def inputs(self, inputs: LiteralMap) -> None:
         """Keeps the run's inputs."""
-        self._write(f"{self._prefix}/inputs.pb", serialize(inputs))
+        self._write(f"{self._prefix}/{INPUTS}", serialize(inputs))
 
     def outputs(self, outputs: LiteralMap) -> None:
         """Keeps the run's outputs."""
@@ -81,12 +102,28 @@ class RunRecord(RunDirectory):
         )
         commit.committed_at.FromDatetime(dt.datetime.now(dt.timezone.utc))
         self._write(layout.commit_key(self._prefix, path, index), serialize(commit))
+        self.values(path, index, inputs.literals, outputs.literals)
 
     def error(self, launch_id: str, failure: Failure) -> None:
         """Keeps how an attempt failed."""
         record = ErrorRecord(run_uid=self.uid, launch_id=launch_id, failure=failure, runtime_version=VERSION)
         record.at.FromDatetime(dt.datetime.now(dt.timezone.utc))
         self._write(layout.error_key(self._prefix, launch_id), serialize(record))
+
+    def values(self, path: str, index: int | None, inputs: Literals, outputs: Literals | None = None) -> None:
+        """Keeps what a node item was given and gave."""
+        found = GetRunDataResponse(inputs=LiteralMap(literals=inputs))
+        if outputs is not None:
+            found.outputs.CopyFrom(LiteralMap(literals=outputs))
+        self._write(f"{self._prefix}/{values_key(path, index)}", serialize(found))
+
+    def printed(self, launch_id: str) -> AbstractContextManager[None]:
+        """Keeps what is printed meanwhile as the launch's log."""
+        return copied_to(self.root / layout.log_key(self._prefix, launch_id, 0))
+
+    def detail(self, detail: RunDetail) -> None:
+        """Keeps what there is to say of the run as a whole."""
+        self._write(f"{self._prefix}/{DETAIL}", serialize(detail))
 
     def _write(self, key: str, data: bytes) -> None:
         path = self.root / key

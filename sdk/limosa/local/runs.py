@@ -1,8 +1,9 @@
 """One local run: inputs in, outputs back, everything in between kept."""
 
 import dataclasses
+import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from limosa.errors import LimosaError
 from limosa.launch_plans import LaunchPlan
 from limosa.local.attempts import Attempt, attempt_task
 from limosa.local.history import RunDirectory, RunRecord
-from limosa.local.progress import Report, ignore
+from limosa.local.progress import NodeProgress, Report, ignore
+from limosa.local.story import Story
 from limosa.local.transfer import LocalTransfer, local_path
 from limosa.local.walk import Scope, Surroundings, walk_dynamic
 from limosa.tasks import Task
@@ -39,6 +41,7 @@ def run(
     inputs: Mapping[str, Any],
     store_dir: Path,
     progress: Report = ignore,
+    begun: Callable[[RunRecord], None] = lambda _: None,
 ) -> LocalRun:
     """Runs a task, workflow or launch plan here and keeps what it leaves.
 
@@ -47,18 +50,31 @@ def run(
         inputs: By name; Python values or literals. What is left out takes its default.
         store_dir: Root of the kept runs (".limosa/runs"); its oldest ones beyond `KEPT_RUNS` are deleted.
         progress: Called with every change of a node.
+        begun: Called once, when the inputs were found to fit.
 
     Raises:
         LimosaError: The inputs do not fit, or the graph could not go on.
         Exception: Whatever the author's code raised, with a note that names the task.
     """
     target = entity.workflow if isinstance(entity, LaunchPlan) else entity
-    record = RunRecord(store_dir)
     with tempfile.TemporaryDirectory(prefix="limosa-") as scratch:
         literals = input_literals(entity, inputs, Path(scratch))
+        record = RunRecord(store_dir)
         record.inputs(literals)
-        outputs = run_literals(target, literals, record, Path(scratch), progress)
+        story = Story(record, entity)
+        begun(record)
+
+        def report(change: NodeProgress) -> None:
+            story(change)
+            progress(change)
+
+        try:
+            outputs = run_literals(target, literals, record, Path(scratch), report)
+        except BaseException as error:
+            story.failed(error)
+            raise
     record.outputs(outputs)
+    story.succeeded(outputs)
     results = {name: _result(outputs.literals[name], kind) for name, kind in target.python_outputs.items()}
     return LocalRun(record.name, record.directory, outputs, results)
 
@@ -117,7 +133,7 @@ def _result(literal: Literal, python_type: Any) -> Any:
 
 
 class KeptFiles(LocalTransfer):
-    """Reads files of finished runs in place: nobody else writes them any more."""
+    """Reads files of finished runs in place: nobody else writes them any more; people get copies where they want them."""
 
     def __init__(self) -> None:
         """Needs no places: nothing is copied."""
@@ -130,3 +146,18 @@ class KeptFiles(LocalTransfer):
     def download_directory(self, uri: str, name: str) -> Path:
         """The kept directory itself."""
         return local_path(uri)
+
+    def fetch(self, uri: str, target: Path) -> Path:
+        """Copies a kept file to a path, which appears only when it is complete."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{target.name}.part")
+        try:
+            shutil.copyfile(local_path(uri), partial)
+            return partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def fetch_directory(self, uri: str, target: Path) -> Path:
+        """Copies a kept directory."""
+        shutil.copytree(local_path(uri), target, dirs_exist_ok=True)
+        return target

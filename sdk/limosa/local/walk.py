@@ -78,6 +78,13 @@ class Scope:
         inputs = {binding.name: self._resolve(binding, _place(node)) for binding in node.inputs}
         if kind == "task":
             return self._attempt(node, self._workflow.targets[node.task.task], inputs, path, None)
+        self._run.record.values(path, None, inputs)
+        results = self._run_compound(node, inputs, path)
+        self._run.record.values(path, None, inputs, results)
+        return results
+
+    def _run_compound(self, node: Node, inputs: Literals, path: str) -> Literals:
+        kind = node.WhichOneof("target")
         if kind == "dynamic":
             return self._run_dynamic(node, inputs, path)
         self._report(node, path, NODE_PHASE_RUNNING)

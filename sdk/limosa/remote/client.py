@@ -285,6 +285,7 @@ class Client:
             return  # the first error says enough
         close = difflib.get_close_matches(name, known, n=1)
         if name not in known:
+            error.known_runs = known
             error.remedy = f"did you mean '{close[0]}'?" if close else "limosa get runs lists them"
 
     def run_id(self, name: str) -> pb.RunId:

@@ -1,5 +1,7 @@
 """What a server or the network between can refuse."""
 
+from collections.abc import Sequence
+
 import grpc
 
 from limosa.errors import LimosaError
@@ -27,6 +29,8 @@ class RemoteError(LimosaError):
 
     failure: Failure | None = None
     """What the server added, where it said more."""
+    known_runs: Sequence[str] | None = None
+    """Names of the newest runs, where the one asked for is not there."""
 
 
 _CODES = {

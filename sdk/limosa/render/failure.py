@@ -70,8 +70,12 @@ def failed_run(
             parts.append(Text("Last log lines", "bold"))
             parts += [_one_line("  " + line, "dim") for line in details.log_lines[-LOG_LINES:]]
             parts.append(Text())
-    parts += [Text("Go on", "bold"), *(Text("  " + line) for line in next_commands(view, flags))]
-    return Group(*parts)
+    return Group(*parts, *ways_on(view, flags))
+
+
+def ways_on(view: RunView, flags: str = "") -> list[Text]:
+    """`next_commands` under their title."""
+    return [Text("Go on", "bold"), *(Text("  " + line) for line in next_commands(view, flags))]
 
 
 def failure_block(failure: Failure, *, attempts: str = "", whole: str = "") -> RenderableType:

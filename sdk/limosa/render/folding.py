@@ -4,21 +4,12 @@ import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
+from limosa.render.phases import NODE_WORDS
 from limosa.render.run_view import Row
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 
-_WORDS = {
-    pb.NODE_PHASE_FAILED: "failed",
-    pb.NODE_PHASE_RUNNING: "running",
-    pb.NODE_PHASE_RETRYING: "retrying",
-    pb.NODE_PHASE_QUEUED: "queued",
-    pb.NODE_PHASE_SUCCEEDED: "succeeded",
-    pb.NODE_PHASE_SKIPPED: "skipped",
-    pb.NODE_PHASE_WAITING: "waiting",
-    pb.NODE_PHASE_ABORTED: "aborted",
-}
 _NOT_RUN = "not run"
-_ORDER = [*_WORDS.values(), _NOT_RUN]
+_ORDER = [*NODE_WORDS.values(), _NOT_RUN]
 _WEIGHTS = {
     pb.NODE_PHASE_FAILED: 0,
     pb.NODE_PHASE_RUNNING: 1,
@@ -107,7 +98,7 @@ def _folded(rows: Sequence[Row], kept: Sequence[int]) -> Iterator[Row | Fold]:
         if len(gap) == 1:
             yield gap[0]
         elif gap:
-            words = [_NOT_RUN if never_began(row) else _WORDS.get(row.phase, "unknown") for row in gap]
+            words = [_NOT_RUN if never_began(row) else NODE_WORDS.get(row.phase, "unknown") for row in gap]
             yield Fold(min(row.depth for row in gap), {word: words.count(word) for word in set(words)})
         if after < len(rows):
             yield rows[after]

@@ -9,23 +9,16 @@ from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
 
+from limosa.render.folding import never_began
+from limosa.render.phases import NODE_WORDS, RUN_WORDS
 from limosa.render.run_view import Row, RunView
-from limosa.render.tree import LINES, REASON_AFTER_S, RUN_WORDS, duration, live, run_wait, waiting_remedy
+from limosa.render.tree import LINES, REASON_AFTER_S, duration, live, run_wait, waiting_remedy
 from limosa_idl.admin.v1alpha1.admin_pb2 import RunUpdate
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 
 TICK_S = 1.0
 _AROUND = 6
 """Lines of a live display besides its nodes: the run's own, what it waits for, remedies."""
-_WORDS = {
-    pb.NODE_PHASE_QUEUED: "queued",
-    pb.NODE_PHASE_RUNNING: "running",
-    pb.NODE_PHASE_RETRYING: "retrying",
-    pb.NODE_PHASE_SUCCEEDED: "succeeded",
-    pb.NODE_PHASE_FAILED: "failed",
-    pb.NODE_PHASE_SKIPPED: "skipped",
-    pb.NODE_PHASE_ABORTED: "aborted",
-}
 
 
 def now_utc() -> dt.datetime:
@@ -118,8 +111,7 @@ class _Lines:
         self._print_wait()
         for row in view.rows(now_utc()):
             state = (row.phase, row.note if row.waiting_seconds >= REASON_AFTER_S else "")
-            never_began = row.phase == pb.NODE_PHASE_ABORTED and row.seconds is None
-            if row.phase in _WORDS and not never_began and self._seen.get(row.path) != state:
+            if _is_told(row) and self._seen.get(row.path) != state:
                 self._seen[row.path] = state
                 self._print(_line(row))
                 remedy = waiting_remedy(row)
@@ -141,8 +133,13 @@ class _Lines:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
+def _is_told(row: Row) -> bool:
+    """Whether something has become of a node."""
+    return row.phase in NODE_WORDS and row.phase != pb.NODE_PHASE_WAITING and not never_began(row)
+
+
 def _line(row: Row) -> str:
-    parts = [f"  {row.path} {row.name} {_WORDS[row.phase]}"]
+    parts = [f"  {row.path} {row.name} {NODE_WORDS[row.phase]}"]
     if row.phase in (pb.NODE_PHASE_SUCCEEDED, pb.NODE_PHASE_FAILED) and row.seconds is not None:
         parts.append(duration(row.seconds))
     if row.note:

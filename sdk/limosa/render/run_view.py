@@ -3,6 +3,7 @@
 import dataclasses
 import datetime as dt
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -11,7 +12,7 @@ from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
-from limosa_model.graph import Index, closure_around, inside
+from limosa_model.graph import Index, closure_around, find_node, inside
 
 TERMINAL_RUN_PHASES = frozenset({pb.RUN_PHASE_SUCCEEDED, pb.RUN_PHASE_FAILED, pb.RUN_PHASE_ABORTED})
 _WAITING = frozenset({pb.NODE_PHASE_QUEUED, pb.NODE_PHASE_RUNNING, pb.NODE_PHASE_RETRYING})
@@ -35,6 +36,16 @@ class Row:
     """Code of that reason; empty where it does not wait."""
 
 
+class Attempt(NamedTuple):
+    """One launch of a node item."""
+
+    item: int | None
+    """Index of a map's item."""
+    ordinal: int
+    """From 0."""
+    state: pb.LaunchState
+
+
 class RunView:
     """Joins the updates of one run, in the order they came."""
 
@@ -47,6 +58,7 @@ class RunView:
         """Graphs of dynamic nodes, by path."""
         self._cached_items: dict[str, set[int]] = {}
         """Indexes of a map's items whose results came from the cache, by the map's path."""
+        self._items: dict[tuple[str, int], pb.NodeState] = {}
         self._versions: dict[bytes, tuple[int, int, int]] = {}
         self._launches: dict[tuple[str, int | None, int], pb.LaunchState] = {}
 
@@ -73,8 +85,10 @@ class RunView:
             self._nodes[key.node_path] = snapshot.node
             if snapshot.node.HasField("graph"):
                 self._made[key.node_path] = snapshot.node.graph
-        elif state == "node" and index is not None and snapshot.node.origin == pb.ORIGIN_CACHE:
-            self._cached_items.setdefault(key.node_path, set()).add(index)
+        elif state == "node" and index is not None:
+            self._items[key.node_path, index] = snapshot.node
+            if snapshot.node.origin == pb.ORIGIN_CACHE:
+                self._cached_items.setdefault(key.node_path, set()).add(index)
         elif state == "launch":
             self._launches[key.node_path, index, key.launch] = snapshot.launch
         elif state == "run":
@@ -97,7 +111,7 @@ class RunView:
 
     def seconds(self, now: dt.datetime) -> float | None:
         """How long the run took, or has taken so far; None before it began."""
-        return _span(self.run.state, now)
+        return span(self.run.state, now)
 
     def waiting(self, now: dt.datetime) -> tuple[pb.Reason, float] | None:
         """Why nothing happens to the run as a whole, and for how many seconds; None where it goes on or has ended."""
@@ -111,9 +125,32 @@ class RunView:
         """Latest state of a node."""
         return self._nodes.get(path)
 
-    def launches(self, path: str, index: int | None) -> int:
-        """How many launches of a node item are known."""
-        return sum(1 for node, item, _ in self._launches if (node, item) == (path, index))
+    def name(self, path: str) -> str:
+        """What the author calls a node; its path where the graph is not known."""
+        if self._index is None:
+            return path
+        closure, inner = self._closure, path
+        while inner and find_node(closure, inner) is None:
+            # Inside the innermost dynamic node around it, whose graph has names of its own.
+            around = max((one for one in self._made if path.startswith(f"{one}/")), key=len, default="")
+            if not around or closure is self._made[around]:
+                return path
+            closure, inner = self._made[around], path[len(around) + 1 :]
+        node = find_node(closure, inner)
+        return (node.display_name or node.id) if node is not None else path
+
+    def item(self, path: str, index: int) -> pb.NodeState | None:
+        """Latest state of an item of a map."""
+        return self._items.get((path, index))
+
+    def attempts(self, path: str, index: int | None = None) -> list[Attempt]:
+        """The launches of a node, in order; of a map those of all items, or of one."""
+        found = [
+            Attempt(item, ordinal, state)
+            for (node, item, ordinal), state in self._launches.items()
+            if node == path and index in (None, item)
+        ]
+        return sorted(found, key=lambda one: (-1 if one.item is None else one.item, one.ordinal))
 
     def retries(self, path: str) -> int:
         """Retries a node's task allows."""
@@ -132,7 +169,7 @@ class RunView:
         for node in nodes:
             path = f"{prefix}{node.id}"
             state = self._nodes.get(path, pb.NodeState(phase=pb.NODE_PHASE_WAITING))
-            reason = self._reason(path, state)
+            reason = self.reason(path)
             note, waiting = self._note(node, path, state, reason, now)
             name = node.display_name or node.id
             yield Row(
@@ -140,7 +177,7 @@ class RunView:
                 path,
                 name,
                 state.phase,
-                _span(state, now),
+                span(state, now),
                 note,
                 waiting,
                 reason.code if reason else "",
@@ -172,17 +209,16 @@ class RunView:
             parts.append(f"{reason.code}: {reason.detail}" if reason.detail else reason.code)
         return ", ".join(parts), waiting
 
-    def _reason(self, path: str, state: pb.NodeState) -> pb.Reason | None:
-        if state.phase not in _WAITING:
+    def reason(self, path: str, index: int | None = None) -> pb.Reason | None:
+        """What a node, or an item of a map, waits for; None where it does not wait."""
+        state = self.node(path) if index is None else self.item(path, index)
+        if state is None or state.phase not in _WAITING:
             return None
-        if state.HasField("reason") and state.reason.code:
+        if state.reason.code:
             return state.reason
-        live = [
-            launch
-            for (node, _, _), launch in self._launches.items()
-            if node == path and launch.phase in (pb.LAUNCH_PHASE_CREATING, pb.LAUNCH_PHASE_PENDING)
-        ]
-        return next((launch.reason for launch in live if launch.reason.code), None)
+        unborn = (pb.LAUNCH_PHASE_CREATING, pb.LAUNCH_PHASE_PENDING)
+        reasons = (one.state.reason for one in self.attempts(path, index) if one.state.phase in unborn)
+        return next((reason for reason in reasons if reason.code), None)
 
     def _task_of(self, path: str) -> TaskSpec | None:
         state = self._nodes.get(path)
@@ -196,7 +232,8 @@ def _utc(stamp: Timestamp) -> dt.datetime:
     return dt.datetime.fromtimestamp(stamp.seconds + stamp.nanos / 1e9, dt.timezone.utc)
 
 
-def _span(state: pb.RunState | pb.NodeState, now: dt.datetime) -> float | None:
+def span(state: pb.RunState | pb.NodeState | pb.LaunchState, now: dt.datetime) -> float | None:
+    """Seconds from the beginning to the end, or to now; None before it began."""
     if not state.HasField("started_at"):
         return None
     end = _utc(state.finished_at) if state.HasField("finished_at") else now

@@ -1,6 +1,7 @@
 """The tree of a run's nodes."""
 
 import datetime as dt
+from collections.abc import Sequence
 
 from rich.console import Group
 from rich.spinner import Spinner
@@ -8,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from limosa.render.folding import Fold, fold, never_began
+from limosa.render.phases import RUN_WORDS, mark
 from limosa.render.remedies import REMEDIES
 from limosa.render.run_view import Row, RunView
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
@@ -16,27 +18,6 @@ REASON_AFTER_S = 5.0
 """A run or node that waits longer shows why."""
 LINES = 40
 """Most lines of a tree where nothing else is to be seen."""
-
-_MARKS = {
-    pb.NODE_PHASE_WAITING: ("·", "dim"),
-    pb.NODE_PHASE_QUEUED: ("○", "yellow"),
-    pb.NODE_PHASE_RUNNING: ("●", "cyan"),
-    pb.NODE_PHASE_RETRYING: ("↻", "yellow"),
-    pb.NODE_PHASE_SUCCEEDED: ("✓", "green"),
-    pb.NODE_PHASE_FAILED: ("✗", "bold red"),
-    pb.NODE_PHASE_SKIPPED: ("–", "dim"),
-    pb.NODE_PHASE_ABORTED: ("■", "magenta"),
-}
-RUN_WORDS = {
-    pb.RUN_PHASE_QUEUED: ("queued", "yellow"),
-    pb.RUN_PHASE_RUNNING: ("running", "cyan"),
-    pb.RUN_PHASE_FAILING: ("failing", "red"),
-    pb.RUN_PHASE_ABORTING: ("aborting", "magenta"),
-    pb.RUN_PHASE_SUCCEEDED: ("succeeded", "green"),
-    pb.RUN_PHASE_FAILED: ("failed", "bold red"),
-    pb.RUN_PHASE_ABORTED: ("aborted", "magenta"),
-    pb.RUN_PHASE_PARKED: ("parked", "yellow"),
-}
 
 
 def duration(seconds: float) -> str:
@@ -49,12 +30,6 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} m"
 
 
-def mark(phase: "pb.NodePhase.ValueType") -> Text:
-    """The sign of a node's phase."""
-    sign, style = _MARKS.get(phase, ("?", ""))
-    return Text(sign, style)
-
-
 def tree(view: RunView, now: dt.datetime, *, final: bool, lines: int | None = LINES) -> Table:
     """One line per node: sign, name, time, and what there is to say.
 
@@ -64,13 +39,18 @@ def tree(view: RunView, now: dt.datetime, *, final: bool, lines: int | None = LI
         final: Says what nodes wait for from the start, not only after `REASON_AFTER_S`.
         lines: Most lines for nodes; where there are more, those that matter least are counted. None shows each.
     """
+    rows = view.rows(now)
+    return node_rows(rows if lines is None else fold(rows, lines), final=final, finished=view.finished)
+
+
+def node_rows(rows: Sequence[Row | Fold], *, final: bool, finished: bool) -> Table:
+    """Rows of a tree below each other; see `tree`. What to do about those that wait is said where the run goes on."""
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     table.add_column(overflow="fold")
-    rows = view.rows(now)
     said: set[str] = set()
-    for row in rows if lines is None else fold(rows, lines):
+    for row in rows:
         indent = "  " * (row.depth + 1)
         if isinstance(row, Fold):
             table.add_row(Text(indent + row.text, "dim"), "", "")
@@ -81,7 +61,7 @@ def tree(view: RunView, now: dt.datetime, *, final: bool, lines: int | None = LI
             name, Text(time, "dim"), Text(_note(row, final), "yellow" if row.waiting_seconds else "dim")
         )
         remedy = waiting_remedy(row)
-        if remedy and not view.finished and remedy not in said:
+        if remedy and not finished and remedy not in said:
             said.add(remedy)
             table.add_row("", "", Text.assemble(("→ ", "green"), remedy))
     return table

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-# Admin's double lies beside the tests of the client; pytest's importlib mode puts no folder on the path.
+# Admin's double lies beside the tests of the client, runs to show beside those of the screens; pytest's importlib mode puts
+# no folder on the path.
 sys.path.insert(0, str(Path(__file__).parents[1] / "remote"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "render"))
 
 from fake_admin import FakeAdmin, serving
 

@@ -183,7 +183,8 @@ def test_a_local_failure_shows_the_line_and_exits_1(limosa, flow, golden):
     flow.write_text(flow.read_text().replace("return rows * learning_rate", "return rows / 0"))
     result = limosa("run", "flow.py")
     assert (result.status, result.out) == (1, "")
-    golden("local-failure", re.sub(r"\d+\.\d s", "0.0 s", result.err))
+    told = re.sub(r"[a-z]+-[a-z]+-[0-9a-f]{4}", "calm-heron-4f2a", result.err)
+    golden("local-failure", re.sub(r"\d+\.\d s", "0.0 s", told))
 
 
 @pytest.mark.parametrize(

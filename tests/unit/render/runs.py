@@ -131,6 +131,40 @@ def waiting(seconds):
     return update(pb.RUN_PHASE_RUNNING, DONE, pending, end=None)
 
 
+def launch(path, ordinal, phase, start, end=None, index=None, **more):
+    """One launch of a node item."""
+    state = pb.LaunchState(
+        phase=phase, launch_id=f"{path}-{index}-{ordinal}", pod=f"calm-heron-4f2a-{ordinal}", **more
+    )
+    state.created_at.CopyFrom(at(start))
+    state.started_at.CopyFrom(at(start))
+    if end is not None:
+        state.finished_at.CopyFrom(at(end))
+    return pb.Snapshot(key=pb.SnapshotKey(node_path=path, index=index, launch=ordinal), seq=1, launch=state)
+
+
+def with_attempts(made=None):
+    """The user's error, with what its launches left: two items of the map succeeded, one was tried twice."""
+    found = RunUpdate()
+    found.CopyFrom(made or USER_ERROR)
+    node_state = next(one.node for one in found.snapshots if one.key.node_path == "n1")
+    node_state.kind, node_state.target, node_state.display_name = "map", "house.try_penalty", "try_penalty"
+    failure = f.Failure(kind=f.FAILURE_KIND_USER, code="UserException", message="ValueError: penalty is -1.0")
+    item = pb.NodeState(phase=pb.NODE_PHASE_FAILED, kind="task", launches=2, failure=found.run.state.failure)
+    found.snapshots.append(pb.Snapshot(key=pb.SnapshotKey(node_path="n1", index=2), seq=1, node=item))
+    done, failed = pb.LAUNCH_PHASE_SUCCEEDED, pb.LAUNCH_PHASE_FAILED
+    found.snapshots.extend(
+        [
+            launch("n0", 0, done, 0.1, 0.9),
+            launch("n1", 0, done, 1, 3, index=0),
+            launch("n1", 0, done, 1, 4, index=1),
+            launch("n1", 0, failed, 1, 5, index=2, failure=failure, exit_code=1),
+            launch("n1", 1, failed, 6, 8.3, index=2, failure=failure, exit_code=1),
+        ]
+    )
+    return found
+
+
 def long_run(phases, failure=None, phase=pb.RUN_PHASE_FAILED):
     """A run of many nodes: phases by path, in order; a path with children is a sub-workflow of its own."""
     made = RunUpdate(closure=Closure(entry="main", tasks=[TaskSpec(name="house.clean")]))

@@ -1,39 +1,69 @@
 """`limosa download`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from limosa.cli.exit_codes import ExitCode
-from limosa.cli.options import TargetFlags, open_target, target_options
+from limosa.cli.options import TargetFlags, target_options
+
+if TYPE_CHECKING:
+    from limosa.cli.run_sources import RunSource
 
 
 @click.command()
 @click.argument("run")
-@click.argument("directory", required=False, type=click.Path(path_type=Path, file_okay=False))
-@click.option("--node", default="", metavar="PATH", help="Outputs of this node, in place of the run's.")
+@click.argument("words", nargs=-1, metavar="[NODE] [DIRECTORY]")
+@click.option("--node", default="", metavar="NODE", help="The node, where it is not named after RUN.")
 @click.option("--index", type=click.IntRange(min=0), metavar="N", help="Item of a map node.")
 @target_options
-def command(run: str, directory: Path | None, node: str, index: int | None, **target: str | None) -> int:
-    """Fetch the files, directories and frames that RUN gave into DIRECTORY (./RUN by default).
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    run: str,
+    words: tuple[str, ...],
+    node: str,
+    index: int | None,
+    **target: str | None,
+) -> int:
+    """Fetch the files, directories and frames that RUN, or one NODE of it, gave into DIRECTORY (./RUN by default).
 
-    Their paths are written to standard output; other outputs go to outputs.json beside them.
+    Their paths are written to standard output; other outputs go to outputs.json beside them. One word after RUN is a
+    node where the run has one of that path or name, else the directory; ./WORD is always the directory.
     """
     from limosa.cli.console import say, write_result
     from limosa.cli.downloads import Downloads
-    from limosa.remote import ClientTransfer
+    from limosa.cli.nodes import node_path
+    from limosa.cli.run_sources import open_runs
 
-    with open_target(TargetFlags(**target)) as client:
-        data = client.run_data(run, node, index)
+    if len(words) > 2:
+        raise click.UsageError(f"'{words[2]}' is one word too many", ctx)
+    if len(words) == 2 and node:
+        raise click.UsageError("the node is named twice", ctx)
+    with open_runs(TargetFlags(**target), run) as source:
+        named, place = _read_words(source, run, words, node)
+        path = node_path(source, run, named, index)
+        data = source.run_data(run, path, index)
         if not data.HasField("outputs"):
             say(data.note or "the outputs are not known yet")
             return ExitCode.USAGE
-        place = directory or Path(run)
-        transfer = ClientTransfer(client)
-        try:
+        item = "" if index is None else f"[{index}]"
+        say(f"outputs of {f'node {path}{item} of ' if path else ''}{run} go to {place}", "dim")
+        with source.transfer() as transfer:
             downloads = Downloads(transfer, place)
-            for path in downloads.fetch(data.outputs, data.interface.outputs):
-                write_result(f"{path}\n")
-        finally:
-            transfer.close()
+            for written in downloads.fetch(data.outputs, data.interface.outputs):
+                write_result(f"{written}\n")
     return ExitCode.OK
+
+
+def _read_words(source: "RunSource", run: str, words: tuple[str, ...], node: str) -> tuple[str, Path]:
+    """The node as it was named, and the directory."""
+    from limosa.cli.nodes import is_node
+
+    if len(words) == 2:
+        return words[0], Path(words[1])
+    if len(words) == 1 and (node or not is_node(source, run, words[0])):
+        return node, Path(words[0])
+    return (words[0] if words else node), Path(run)

@@ -9,9 +9,6 @@ from limosa.cli.exit_codes import ExitCode
 from limosa.cli.options import TargetFlags, open_target, output_option, target_options
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from limosa.remote import Client
     from limosa_idl.admin.v1alpha1.admin_pb2 import Entity
 
 _PHASES = ["queued", "running", "parked", "failing", "aborting", "succeeded", "failed", "aborted"]
@@ -34,9 +31,14 @@ def command() -> None:
     "--target", "entity", default="", metavar="NAME", help="Only runs of this workflow, task or launch plan."
 )
 @click.option("--limit", type=click.IntRange(min=1), default=30, show_default=True, help="Most runs shown.")
+@click.option(
+    "--local", is_flag=True, help="The runs kept on this machine: the last of `limosa run` without --remote."
+)
 @target_options
 @output_option
-def runs(phases: tuple[str, ...], entity: str, limit: int, output: str, **target: str | None) -> int:
+def runs(
+    phases: tuple[str, ...], entity: str, limit: int, local: bool, output: str, **target: str | None
+) -> int:
     """List runs, newest first."""
     from limosa.cli.console import say, write_data
     from limosa.cli.run_facts import run_facts
@@ -47,8 +49,18 @@ def runs(phases: tuple[str, ...], entity: str, limit: int, output: str, **target
     from limosa_idl.run.v1alpha1 import run_pb2
 
     wanted = [run_pb2.RunPhase.Value(f"RUN_PHASE_{phase.upper()}") for phase in phases]
-    with open_target(TargetFlags(**target)) as client:
-        found = list(itertools.islice(client.list_runs(phases=wanted, target=entity), limit + 1))
+    if local:
+        from limosa.cli.run_sources import open_kept
+
+        kept = (
+            run
+            for run in open_kept().runs()
+            if (not wanted or run.state.phase in wanted) and entity in ("", run.target.name)
+        )
+        found = list(itertools.islice(kept, limit + 1))
+    else:
+        with open_target(TargetFlags(**target)) as client:
+            found = list(itertools.islice(client.list_runs(phases=wanted, target=entity), limit + 1))
     shown, now = found[:limit], now_utc()
     if output != "text":
         write_data([run_facts(run) for run in shown], output)
@@ -67,57 +79,24 @@ def runs(phases: tuple[str, ...], entity: str, limit: int, output: str, **target
 
 
 @command.command()
-@click.argument("name")
+@click.argument("name", metavar="RUN")
+@click.argument("node", required=False, default="")
+@click.option("--index", type=click.IntRange(min=0), metavar="N", help="Item of a map node.")
 @target_options
 @output_option
-def run(name: str, output: str, **target: str | None) -> int:
-    """Show a run: its tree, its failure, its values."""
-    from limosa.cli.console import write_data
-    from limosa.cli.following import failure_details
-    from limosa.cli.run_facts import node_facts, run_facts
-    from limosa.render.failure import failed_run
-    from limosa.render.progress import now_utc
-    from limosa.render.run_view import RunView
-    from limosa.render.tree import summary, tree, wait_lines
-    from limosa_idl.admin.v1alpha1.admin_pb2 import RunUpdate
+def run(name: str, node: str, index: int | None, output: str, **target: str | None) -> int:
+    """Show RUN: its tree, its failure, its values; or one NODE of it (its path or name, as the tree shows them)."""
+    from limosa.cli.nodes import node_path
+    from limosa.cli.run_pages import write_node, write_run
+    from limosa.cli.run_sources import open_runs
 
-    with open_target(TargetFlags(**target)) as client:
-        detail = client.get_run(name)
-        view = RunView()
-        view.apply(RunUpdate(run=detail.run, closure=detail.closure, snapshots=detail.snapshots))
-        now = now_utc()
-        if output != "text":
-            write_data({**run_facts(view.run), "node_states": node_facts(view, now)}, output)
-            return ExitCode.OK
-        from limosa.render.terminal import NeutralConsole
-
-        console = NeutralConsole(highlight=False)
-        if view.failure is not None:
-            details = failure_details(client, view)
-            console.print(failed_run(view, details, now, client.target.selection, lines=None))
+    with open_runs(TargetFlags(**target), name) as source:
+        path = node_path(source, name, node, index)
+        if path:
+            write_node(source, name, path, index, form=output)
         else:
-            console.print(summary(view, now), *wait_lines(view, now), sep="\n", soft_wrap=True)
-            console.print(tree(view, now, final=True, lines=None))
-        _write_values(client, name, console)
-        facts = {key: value for key, value in run_facts(view.run).items() if value and key in _SHOWN}
-        console.print()
-        for key, value in facts.items():
-            console.print(f"{key.replace('_', ' '):>12}  {value}", markup=False, soft_wrap=True)
+            write_run(source, name, form=output)
     return ExitCode.OK
-
-
-def _write_values(client: "Client", name: str, console: "Console") -> None:
-    from limosa_model.values import summarize
-
-    data = client.run_data(name, "", None)
-    for title, literals in (("inputs", data.inputs), ("outputs", data.outputs)):
-        if literals.literals:
-            console.print(f"\n{title}", style="bold")
-        for key, literal in sorted(literals.literals.items()):
-            console.print(f"  {key}  {summarize(literal, 100)}", markup=False, soft_wrap=True)
-
-
-_SHOWN = ("target", "version", "created_at", "created_by", "cluster", "url", "abort_reason")
 
 
 def _list_entities(kind: str, name: str, limit: int, output: str, target: dict[str, str | None]) -> int:

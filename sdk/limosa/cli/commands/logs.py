@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from limosa.cli.exit_codes import ExitCode
-from limosa.cli.options import TargetFlags, open_target, target_options
+from limosa.cli.options import TargetFlags, target_options
 
 if TYPE_CHECKING:
     from limosa_idl.admin.v1alpha1.admin_pb2 import LogChunk
@@ -29,13 +29,14 @@ def command(
     """Show what the tasks of RUN printed, or those of one NODE (its path or name, as the tree shows them)."""
     from limosa.cli.console import say, write_result
     from limosa.cli.nodes import check_attempt, node_path
+    from limosa.cli.run_sources import open_runs
 
     launch = None if attempt is None else attempt - 1
-    with open_target(TargetFlags(**target)) as client:
-        node = node_path(client, run, node, index)
+    with open_runs(TargetFlags(**target), run) as source:
+        node = node_path(source, run, node, index)
         if attempt is not None:
-            check_attempt(client, run, node, index, attempt)
-        chunks = client.logs(run, node_path=node, index=index, launch=launch, follow=follow, tail_lines=tail)
+            check_attempt(source, run, node, index, attempt)
+        chunks = source.logs(run, node_path=node, index=index, launch=launch, follow=follow, tail_lines=tail)
         empty = True
         try:
             for chunk in chunks:

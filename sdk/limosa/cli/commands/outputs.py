@@ -2,7 +2,7 @@
 
 import click
 
-from limosa.cli.options import TargetFlags, open_target, output_option, target_options
+from limosa.cli.options import TargetFlags, output_option, target_options
 
 
 @click.command()
@@ -13,7 +13,8 @@ from limosa.cli.options import TargetFlags, open_target, output_option, target_o
 @output_option
 def command(run: str, node: str, index: int | None, output: str, **target: str | None) -> int:
     """Show the outputs of RUN, or of one NODE (its path or name, as the tree shows them)."""
+    from limosa.cli.run_sources import open_runs
     from limosa.cli.run_values import show_values
 
-    with open_target(TargetFlags(**target)) as client:
-        return show_values(client, run, node, index, which="outputs", form=output)
+    with open_runs(TargetFlags(**target), run) as source:
+        return show_values(source, run, node, index, which="outputs", form=output)

@@ -89,6 +89,11 @@ def command(
         )
     source = module if module is not None else rest.pop(0)
     entity_name = rest.pop(0) if rest and not rest[0].startswith("-") else None
+    here = not remote and not manifest
+    if here:
+        from limosa.local.printing import copying
+
+        ctx.with_resource(copying())
     loaded = load_module(source)
     if entity_name is None and rest and rest[0] in ("-h", "--help"):
         from limosa.cli.listing import is_ambiguous, write_entities
@@ -98,7 +103,7 @@ def command(
     entity = choose(loaded, entity_name, source)
     words_before = ["limosa run", f"-m {module}" if module else source, entity_name or ""]
     given = read_inputs(entity, rest, " ".join(word for word in words_before if word), inputs_file)
-    if not remote and not manifest:
+    if here:
         from limosa.cli.local_runs import run_here
 
         return run_here(loaded, entity, given, form=output)

@@ -109,7 +109,7 @@ async def test_a_running_pod_outlives_the_interpreter_it_was_forked_from(
 ):
     monkeypatch.setattr("limosa_sandbox.node.zygotes._STALE_CHECK", 0.0)
     go = tmp_path / "go"
-    wait = f"import os, time\nprint('up')\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)\nraise SystemExit(9)"
+    wait = f"import os, time\nprint('up', flush=True)\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)\nraise SystemExit(9)"
     environment.write(wait, "VALUE = 1")
     await bench.start()
     _launch(bench, environment, "early")

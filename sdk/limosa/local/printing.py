@@ -1,0 +1,65 @@
+"""What an author's Python prints, copied while it goes where it went."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+
+class Copied:
+    """A text stream that also writes to files, while there are any."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """Takes the stream to stand for."""
+        self._stream = stream
+        self.files: list[TextIO] = []
+
+    def write(self, text: str) -> int:
+        """As the stream does it."""
+        for file in self.files:
+            file.write(text)
+        return self._stream.write(text)
+
+    def writelines(self, lines: Any) -> None:
+        """As the stream does it."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextlib.contextmanager
+def copying() -> Iterator[None]:
+    """Puts copied streams in the place of standard output and error.
+
+    Entered before an author's module is imported, so that a log handler made there writes to them too.
+    """
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = Copied(sys.stdout), Copied(sys.stderr)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+@contextlib.contextmanager
+def copied_to(path: Path) -> Iterator[None]:
+    """Copies what is printed meanwhile to a file, which is not there where nothing was. Needs `copying` around it."""
+    # Standard output may stand for standard error; its text is one copy all the same.
+    streams = {id(one): one for one in (sys.stdout, sys.stderr) if isinstance(one, Copied)}
+    if not streams:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", errors="replace") as file:
+        for one in streams.values():
+            one.files.append(file)
+        try:
+            yield
+        finally:
+            for one in streams.values():
+                one.files.remove(file)
+    if not path.stat().st_size:
+        path.unlink()
