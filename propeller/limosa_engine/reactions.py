@@ -133,8 +133,8 @@ def _commit_read(turn: Turn, event: ev.CommitRead) -> None:
     place = _find(turn, event.item)
     if place is None:
         return
-    if event.graph is not None and place.plan.makes_graph and place.plan.body is None:
-        turn.state.made_graphs[place.plan.number] = event.graph
+    if place.plan.makes_graph:
+        _graph_read(turn, place, event)
     if place.item.checking:
         launches.checked(turn, place, event.commit)
     elif place.item.launch is not None:
@@ -148,6 +148,13 @@ def _commit_read(turn: Turn, event: ev.CommitRead) -> None:
         _arrived(turn, key, event.commit.inline)
     else:
         _lost(turn, key, event.item)
+
+
+def _graph_read(turn: Turn, place: Place, event: ev.CommitRead) -> None:
+    if event.item in turn.state.refreshing:
+        restore.refreshed(turn, event.item, dynamic.refusal_of(turn, place.plan, event.graph))
+    elif event.graph is not None and place.plan.body is None and place.record.phase not in NODE_TERMINAL:
+        turn.state.made_graphs[place.plan.number] = event.graph
 
 
 def _gate_commit_read(turn: Turn, number: int, event: ev.CommitRead) -> None:
@@ -206,6 +213,8 @@ def _store_failed(turn: Turn, event: ev.StoreFailed) -> None:
         launches.check_failed(turn, place, _store_failure(event))
     elif launch is not None:
         judge.store_failed(turn, place, launch, event.code, event.message, event.retryable)
+    if place.plan.makes_graph and command.item in turn.state.refreshing:
+        restore.refreshed(turn, command.item, None)
     _read_failed(turn, (place.plan.number, place.position), "", event)
 
 

@@ -72,7 +72,8 @@ def refreshed(turn: Turn, item: Item, found: Failure | None) -> None:
     if record.items:
         place = turn.place(number, item.index or 0)
         turn.touch_item(place)
-        failure = place.item.failure
+        # The graph of a dynamic node can be refused although its item succeeded.
+        failure = place.item.failure if place.item.phase is NodePhase.FAILED else record.failure
     if failure is None:
         return
     if found is not None and found.code == failure.code:

@@ -10,7 +10,7 @@ import click
 from limosa.cli.console import say, write_data, write_result
 from limosa.cli.exit_codes import ExitCode
 from limosa.cli.options import open_client
-from limosa.cli.submission import new_run_name, prepare, register, run_annotations
+from limosa.cli.submission import Submission, new_run_name, prepare, register, run_annotations
 from limosa.cli.typed_command import GivenInputs, read_arguments
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def run_remotely(
                 inputs = given.literals(transfer)
                 info = client.info()
                 register(client, transfer, submission, noted)
+                warn_of_secrets(settings, submission)
                 compiled = submission.compiled[0]
                 target = entity_id(client, compiled, submission.version)
                 run = create_run(client, target, inputs, flags, sandbox=info.sandbox)
@@ -64,6 +65,14 @@ def run_remotely(
             return stay(client, run, flags)
     finally:
         submission.bundle.discard()
+
+
+def warn_of_secrets(settings: "Settings", submission: Submission) -> None:
+    """Says which secrets of the registered tasks their namespace lacks, where this machine can see."""
+    from limosa.cli.cluster_secrets import missing_secrets
+
+    for told in missing_secrets(settings, submission.tasks):
+        say(f"warning: {told}", "yellow")
 
 
 def create_run(

@@ -16,6 +16,7 @@ from limosa_model.interfaces import suggest
 if TYPE_CHECKING:
     from limosa.remote import Client, ClientTransfer
     from limosa_idl.admin.v1alpha1.admin_pb2 import RegisterResponse
+    from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +27,11 @@ class Submission:
     bundle: Bundle
     version: str
     """As the person named it, else a digest of the specs: same source, same version."""
+
+    @property
+    def tasks(self) -> "Sequence[TaskSpec]":
+        """Every task of the specs, some of them more than once."""
+        return [task for one in self.compiled for task in one.closure.tasks]
 
 
 def choose(loaded: LoadedModule, name: str | None, place: str) -> Any:
