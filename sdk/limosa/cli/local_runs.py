@@ -15,7 +15,7 @@ from limosa.cli.exit_codes import ExitCode
 from limosa.cli.following import plain_values
 from limosa.cli.typed_command import GivenInputs
 from limosa.compiler import LoadedModule
-from limosa.local import LocalTransfer, NodeProgress
+from limosa.local import LocalCache, LocalTransfer, NodeProgress
 from limosa.local import run as run_locally
 from limosa.render.failure import failure_block
 from limosa.render.outputs import render_outputs
@@ -25,6 +25,8 @@ from limosa_idl.run.v1alpha1 import run_pb2
 
 RUNS = Path(".limosa", "runs")
 """Below the source root; the last runs are kept there in the store's layout."""
+CACHE = Path(".limosa", "cache")
+"""Beside them: results that later runs take."""
 _ENDED = (
     run_pb2.NODE_PHASE_SUCCEEDED,
     run_pb2.NODE_PHASE_FAILED,
@@ -33,7 +35,14 @@ _ENDED = (
 )
 
 
-def run_here(loaded: LoadedModule, entity: Any, given: GivenInputs, *, form: str) -> ExitCode:
+def run_here(
+    loaded: LoadedModule,
+    entity: Any,
+    given: GivenInputs,
+    *,
+    form: str,
+    cache_mode: "run_pb2.CacheMode.ValueType",
+) -> ExitCode:
     """Runs an entity in this process; writes its outputs, or its failure.
 
     Args:
@@ -41,6 +50,7 @@ def run_here(loaded: LoadedModule, entity: Any, given: GivenInputs, *, form: str
         entity: Task, workflow or launch plan.
         given: Its inputs.
         form: Of the outputs: text, json or yaml.
+        cache_mode: What the run does with cached results.
 
     Raises:
         LimosaError: The inputs do not fit, or the graph could not go on.
@@ -49,9 +59,10 @@ def run_here(loaded: LoadedModule, entity: Any, given: GivenInputs, *, form: str
     transfer = LocalTransfer(None, store)  # inputs are referred to where they lie
     inputs = given.literals(transfer)
     progress = _Progress()
+    cache = LocalCache(Path(loaded.source_root, CACHE), cache_mode)
     try:
         with _stdout_to_stderr():
-            result = run_locally(entity, dict(inputs.literals), store, progress)
+            result = run_locally(entity, dict(inputs.literals), store, progress, cache)
     except Exception:  # the author's own, told through its node
         if progress.failure is None:
             raise
@@ -82,7 +93,9 @@ class _Progress:
     def _say(self, change: NodeProgress) -> None:
         item = "" if change.index is None else f"[{change.index}]"
         line = Text.assemble("  ", mark(change.phase), f" {change.path}{item} {change.node.display_name}")
-        if change.phase in (run_pb2.NODE_PHASE_SUCCEEDED, run_pb2.NODE_PHASE_FAILED):
+        if change.cached_from:
+            line.append(f"  cached, from {change.cached_from}", "dim")
+        elif change.phase in (run_pb2.NODE_PHASE_SUCCEEDED, run_pb2.NODE_PHASE_FAILED):
             line.append(f"  {duration(time.monotonic() - self._began[change.path])}", "dim")
         if change.phase == run_pb2.NODE_PHASE_RETRYING and change.failure is not None:
             line.append(f"  attempt {change.attempt} failed: {change.failure.message}", "yellow")

@@ -5,10 +5,20 @@ keeping the last runs in the store's layout. Does not belong here: isolation, li
 on resources or time, and parallelism: those are what a cluster is for.
 """
 
+from limosa.local.cache import LocalCache
 from limosa.local.calls import call_task, call_workflow
 from limosa.local.history import KEPT_RUNS
 from limosa.local.progress import NodeProgress
 from limosa.local.runs import LocalRun, run
 from limosa.local.transfer import LocalTransfer
 
-__all__ = ["KEPT_RUNS", "LocalRun", "LocalTransfer", "NodeProgress", "call_task", "call_workflow", "run"]
+__all__ = [
+    "KEPT_RUNS",
+    "LocalCache",
+    "LocalRun",
+    "LocalTransfer",
+    "NodeProgress",
+    "call_task",
+    "call_workflow",
+    "run",
+]

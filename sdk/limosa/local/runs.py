@@ -9,6 +9,7 @@ from typing import Any
 from limosa.errors import LimosaError
 from limosa.launch_plans import LaunchPlan
 from limosa.local.attempts import Attempt, attempt_task
+from limosa.local.cache import LocalCache
 from limosa.local.history import RunDirectory, RunRecord
 from limosa.local.progress import Report, ignore
 from limosa.local.transfer import LocalTransfer, local_path
@@ -39,6 +40,7 @@ def run(
     inputs: Mapping[str, Any],
     store_dir: Path,
     progress: Report = ignore,
+    cache: LocalCache | None = None,
 ) -> LocalRun:
     """Runs a task, workflow or launch plan here and keeps what it leaves.
 
@@ -47,6 +49,7 @@ def run(
         inputs: By name; Python values or literals. What is left out takes its default.
         store_dir: Root of the kept runs (".limosa/runs"); its oldest ones beyond `KEPT_RUNS` are deleted.
         progress: Called with every change of a node.
+        cache: Results of earlier runs; without one every task runs.
 
     Raises:
         LimosaError: The inputs do not fit, or the graph could not go on.
@@ -57,7 +60,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix="limosa-") as scratch:
         literals = input_literals(entity, inputs, Path(scratch))
         record.inputs(literals)
-        outputs = run_literals(target, literals, record, Path(scratch), progress)
+        outputs = run_literals(target, literals, record, Path(scratch), progress, cache)
     record.outputs(outputs)
     results = {name: _result(outputs.literals[name], kind) for name, kind in target.python_outputs.items()}
     return LocalRun(record.name, record.directory, outputs, results)
@@ -69,16 +72,18 @@ def run_literals(
     record: RunDirectory,
     scratch: Path,
     report: Report,
+    cache: LocalCache | None = None,
 ) -> LiteralMap:
     """Runs a task or workflow on literals."""
+    surroundings = Surroundings(record, scratch, report, cache)
     if isinstance(target, Task):
         node = Node(id="n0", display_name=target.__name__)
         attempt = Attempt(node, node.id, None, dict(inputs.literals), target.options.retries)
         if target.makes_graph:
-            outputs = walk_dynamic(target, attempt, Surroundings(record, scratch, report), 0, target.name)
+            outputs = walk_dynamic(target, attempt, surroundings, 0, target.name)
             return LiteralMap(literals=outputs)
-        return LiteralMap(literals=attempt_task(target, attempt, record, scratch, report))
-    scope = Scope(target, dict(inputs.literals), "", Surroundings(record, scratch, report))
+        return LiteralMap(literals=attempt_task(target, attempt, record, scratch, report, cache))
+    scope = Scope(target, dict(inputs.literals), "", surroundings)
     return LiteralMap(literals=scope.walk())
 
 

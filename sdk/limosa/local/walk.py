@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from limosa.errors import LimosaError
 from limosa.local.attempts import Attempt, attempt_graph, attempt_task
+from limosa.local.cache import LocalCache
 from limosa.local.history import RunDirectory
 from limosa.local.progress import NodeProgress, Report
 from limosa.map_tasks import MapPolicy, Tolerance
@@ -44,6 +45,8 @@ class Surroundings:
     record: RunDirectory
     scratch: Path
     report: Report
+    cache: LocalCache | None = None
+    """Results of earlier runs; None where every task runs."""
 
 
 class Scope:
@@ -113,7 +116,8 @@ class Scope:
 
     def _attempt(self, node: Node, task: Any, inputs: Literals, path: str, index: int | None) -> Literals:
         attempt = _item(node, task, inputs, path, index)
-        return attempt_task(task, attempt, self._run.record, self._run.scratch, self._run.report)
+        run = self._run
+        return attempt_task(task, attempt, run.record, run.scratch, run.report, run.cache)
 
     def _run_dynamic(self, node: Node, inputs: Literals, path: str) -> Literals:
         task = self._workflow.targets[node.dynamic.task]
