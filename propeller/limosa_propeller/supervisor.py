@@ -8,7 +8,8 @@ from typing import Any
 
 from limosa_engine.settings import EngineSettings
 from limosa_propeller.admin_link.cache_desk import CacheDesk, NoCache
-from limosa_propeller.admin_link.link import AdminLink
+from limosa_propeller.admin_link.child_desk import ChildDesk, NoChildren
+from limosa_propeller.admin_link.link import AdminLink, Desks
 from limosa_propeller.admin_link.outbox import Discard, Outbox
 from limosa_propeller.clock import Clock
 from limosa_propeller.health import Health
@@ -168,6 +169,7 @@ class Attempt:
         self._namespaces = Namespaces(verbs)
         self._outbox = Outbox(clock) if settings.admin is not None else None
         self._cache = CacheDesk() if settings.admin is not None else None
+        self._children = ChildDesk() if settings.admin is not None else None
         self._timers = Timers(asyncio.get_running_loop())
         self._services = Services(
             settings=settings,
@@ -189,6 +191,7 @@ class Attempt:
             snapshots=self._outbox if self._outbox is not None else Discard(),
             cache=NoCache() if self._cache is None else self._cache,
             metrics=metrics,
+            children=NoChildren() if self._children is None else self._children,
         )
         self.fleet = Fleet(self._services)
         self._show(metrics)
@@ -204,11 +207,10 @@ class Attempt:
         for stream in self.fleet.pod_streams:
             self._spawn(stream.watch())
         self._spawn(self._resync())
-        if self._settings.admin is not None and self._outbox is not None and self._cache is not None:
-            link = AdminLink(
-                self._settings, self._settings.admin, self._services, self.fleet, self._outbox, self._cache
-            )
-            self._spawn(link.run())
+        settings, outbox, cache, children = self._settings, self._outbox, self._cache, self._children
+        if settings.admin is not None and outbox is not None and cache is not None and children is not None:
+            desks = Desks(outbox, cache, children)
+            self._spawn(AdminLink(settings, settings.admin, self._services, self.fleet, desks).run())
 
     def _show(self, metrics: Metrics) -> None:
         """What this attempt is at, for whoever reads the metrics."""

@@ -7,11 +7,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from limosa_engine.commands import (
+    AbortChild,
     CollectMap,
     CommitGate,
     CreatePod,
     DeletePod,
     KeepLog,
+    LaunchChild,
     LoadValue,
     LookupCache,
     ReadCommit,
@@ -30,7 +32,7 @@ from limosa_propeller.kube.verbs import PODS, Object
 from limosa_propeller.pods.manifest import PodPolicyError
 from limosa_propeller.pods.policy import referenced_secrets
 from limosa_propeller.pods.view import identity_of
-from limosa_propeller.runs import cached, collecting, gates, kept_logs, made_graphs, reads
+from limosa_propeller.runs import cached, child_runs, collecting, gates, kept_logs, made_graphs, reads
 from limosa_propeller.runs.opening import OpenedRun
 from limosa_propeller.runs.services import Services
 from limosa_store.errors import StoreError
@@ -60,6 +62,8 @@ class RunContext:
     """uid of the WorkflowRun object, which owns the pods."""
     pods: dict[tuple[Item, int], tuple[str, str]] = dataclasses.field(default_factory=dict)
     """Name and uid of each pod that exists, by launch."""
+    post: Callable[[Event], None] = lambda _: None
+    """Takes what becomes known while a command is carried out, before its answer."""
 
 
 async def create_pod(context: RunContext, command: CreatePod) -> Event:
@@ -248,6 +252,16 @@ async def commit_gate(context: RunContext, command: CommitGate) -> Event:
     return await gates.commit_gate(context.services.store, context.run, command)
 
 
+async def launch_child(context: RunContext, command: LaunchChild) -> Event:
+    """Has the child run made, and waits for its end."""
+    return await child_runs.launch(context.services, context.run, command, context.post)
+
+
+async def abort_child(context: RunContext, command: AbortChild) -> Event:
+    """Has the child run ended, and waits for that."""
+    return await child_runs.abort(context.services, context.run, command, context.post)
+
+
 ACTIONS: dict[type[Any], Callable[[RunContext, Any], Awaitable[Event]]] = {
     CreatePod: create_pod,
     DeletePod: delete_pod,
@@ -258,6 +272,8 @@ ACTIONS: dict[type[Any], Callable[[RunContext, Any], Awaitable[Event]]] = {
     CollectMap: collect_map,
     CommitGate: commit_gate,
     LookupCache: look_up_cache,
+    LaunchChild: launch_child,
+    AbortChild: abort_child,
 }
 
 

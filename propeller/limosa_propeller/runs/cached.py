@@ -1,16 +1,14 @@
 """A node item's result from the cache: looked up, taken over as the item's own commit, and told to others."""
 
-from collections.abc import Iterator
-
 from google.protobuf.message import DecodeError
 
 from limosa_engine.commands import Keep, LookupCache, StoreCache
 from limosa_engine.events import CacheAnswered, CacheOutcome
 from limosa_idl.admin.v1alpha1.admin_pb2 import LookupCacheRequest, LookupCacheResponse, StoreCacheRequest
-from limosa_idl.core.v1alpha1.literal_pb2 import Literal
 from limosa_idl.run.v1alpha1.run_pb2 import ORIGIN_CACHE, Commit
 from limosa_model import layout
 from limosa_model.digests import serialize
+from limosa_model.references import references
 from limosa_propeller.runs.opening import OpenedRun
 from limosa_propeller.runs.reads import CorruptError, commit_at
 from limosa_propeller.runs.services import Services
@@ -122,8 +120,12 @@ def _borrowed(store: Store, run: OpenedRun, answer: _Answer) -> Commit | None:
 
 
 def _is_there(store: Store, commit: Commit) -> bool:
+    if commit.WhichOneof("outputs") == "offloaded":
+        wanted = iter([(commit.offloaded.uri, False)])
+    else:
+        wanted = references(commit.inline.literals.values())
     checked: set[str] = set()
-    for uri, folder in _references(commit):
+    for uri, folder in wanted:
         if uri in checked:
             continue
         checked.add(uri)
@@ -137,33 +139,3 @@ def _is_there(store: Store, commit: Commit) -> bool:
         if present is None:
             return False
     return True
-
-
-def _references(commit: Commit) -> Iterator[tuple[str, bool]]:
-    """URIs of what a commit refers to, and whether each is a folder."""
-    if commit.WhichOneof("outputs") == "offloaded":
-        yield commit.offloaded.uri, False
-        return
-    for literal in commit.inline.literals.values():
-        yield from _of_literal(literal)
-
-
-def _of_literal(literal: Literal) -> Iterator[tuple[str, bool]]:
-    kind = literal.WhichOneof("value")
-    if kind == "blob":
-        yield literal.blob.uri, literal.blob.multipart
-    elif kind == "structured_dataset":
-        yield literal.structured_dataset.uri, False
-    elif kind == "offloaded":
-        yield literal.offloaded.uri, False
-    elif kind == "union_value":
-        yield from _of_literal(literal.union_value.value)
-    elif kind == "collection":
-        for item in literal.collection.literals:
-            yield from _of_literal(item)
-    elif kind == "map_value":
-        for item in literal.map_value.literals.values():
-            yield from _of_literal(item)
-    elif kind == "record":
-        for item in literal.record.fields.values():
-            yield from _of_literal(item)

@@ -8,16 +8,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from time import perf_counter
 from typing import Any, cast
 
-from limosa_engine.commands import (
-    Command,
-    CommitGate,
-    CreatePod,
-    DeletePod,
-    Publish,
-    Quarantine,
-    StoreCache,
-    WakeAt,
-)
+from limosa_engine.commands import Command, DeletePod, Publish, Quarantine, StoreCache, WakeAt
 from limosa_engine.events import (
     AbortRequested,
     Event,
@@ -238,7 +229,7 @@ class RunDriver:
         self._publish_end(told_end(self._manifest.get("status") or {}))
 
     def _begin(self, run: OpenedRun) -> None:
-        self._context = RunContext(self._services, run, self.namespace, self.uid)
+        self._context = RunContext(self._services, run, self.namespace, self.uid, post=self._post)
         extra = {"restored": run.restored, "nodes": len(run.graph.nodes)}
         logger.info("run is opened", extra={**self.log, **extra})
         self._post(RunRestored() if run.restored else RunStarted())
@@ -312,9 +303,7 @@ class RunDriver:
             self._spawn(self._carry_out(command))
             return False
         self._held.append((self._version, command))
-        return isinstance(command, CreatePod | CommitGate) or (
-            isinstance(command, DeletePod) and command.reason not in UNHURRIED
-        )
+        return not (isinstance(command, DeletePod) and command.reason in UNHURRIED)
 
     def _tell_cache(self, command: StoreCache) -> None:
         assert self._context is not None

@@ -2,10 +2,17 @@
 
 import asyncio
 import dataclasses
+from collections.abc import Callable
 from typing import Protocol
 
 from limosa_engine.settings import EngineSettings
-from limosa_idl.admin.v1alpha1.admin_pb2 import LookupCacheRequest, LookupCacheResponse, StoreCacheRequest
+from limosa_idl.admin.v1alpha1.admin_pb2 import (
+    LaunchChildrenRequest,
+    LaunchChildrenResponse,
+    LookupCacheRequest,
+    LookupCacheResponse,
+    StoreCacheRequest,
+)
 from limosa_idl.run.v1alpha1.run_pb2 import Snapshot
 from limosa_model import names
 from limosa_propeller.clock import Clock
@@ -31,6 +38,26 @@ class Cache(Protocol):
 
     def tell(self, result: StoreCacheRequest.Result) -> None:
         """Takes a result, or word of a reservation; it is told when admin is there."""
+        ...
+
+
+class Children(Protocol):
+    """Who has child runs made."""
+
+    def follow(
+        self,
+        child: LaunchChildrenRequest.Child,
+        tell: Callable[[LaunchChildrenResponse.ChildState | None], None],
+    ) -> None:
+        """Sees to a child and tells of it, None while nobody answers, until `forget`."""
+        ...
+
+    def forget(
+        self,
+        child: LaunchChildrenRequest.Child,
+        tell: Callable[[LaunchChildrenResponse.ChildState | None], None],
+    ) -> None:
+        """Tells of it no longer."""
         ...
 
 
@@ -61,3 +88,4 @@ class Services:
     snapshots: SnapshotSink
     cache: Cache
     metrics: Metrics
+    children: Children

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from limosa.bundle import Bundle, all_files, imported_files, included_files, pack
-from limosa.compiler import Compiled, CompileSettings, LoadedModule, compile_entity
+from limosa.compiler import Compiled, CompileSettings, LoadedModule, compile_entity, with_launched
 from limosa.config import Settings
 from limosa.errors import LimosaError
 from limosa_model.interfaces import suggest
@@ -85,10 +85,8 @@ def prepare(
     Raises:
         LimosaError: What the author wrote cannot run, or cannot be packed.
     """
-    entities = list(entities)
     # Once without the code, because tracing may import more of the project that must be packed.
-    for entity in entities:
-        compile_entity(entity, CompileSettings(default_image=settings["container_image"]))
+    entities = with_launched(entities, CompileSettings(default_image=settings["container_image"]))
     bundle = pack_code(loaded, settings)
     compile_settings = CompileSettings(
         bundle_digest=bundle.digest, default_image=settings["container_image"], note=note

@@ -65,7 +65,9 @@ def task_spec(task: Task[..., Any], settings: "CompileSettings") -> TaskSpec:
         env = "" if secret.file else secret.env or variable_of(secret.key)
         spec.secrets.append(SecretRef(name=secret.name, key=secret.key, env=env, file=secret.file))
     if options.cache is not None:
-        version = options.cache.version or _source_version(task, settings)
+        version = options.cache.version or source_version(task)
+        if not options.cache.version:
+            settings.note(f"cache version of {task.name} is {version}, a digest of its source")
         spec.cache.CopyFrom(cache_policy(options.cache, version))
         for problem in cache_problems(spec, str(origin)):
             raise LimosaError(
@@ -85,7 +87,8 @@ def _check_loadable(task: Task[..., Any], place: str) -> None:
     raise LimosaError("TaskName", message, place, "call both the same")
 
 
-def _source_version(task: Task[..., Any], settings: "CompileSettings") -> str:
+def source_version(task: Task[..., Any]) -> str:
+    """A cache version from the source of a task's function. Raises LimosaError where that cannot be read."""
     import hashlib
     import inspect
     import textwrap
@@ -95,6 +98,4 @@ def _source_version(task: Task[..., Any], settings: "CompileSettings") -> str:
     except (OSError, TypeError) as error:
         message = f"cache=True needs the source of {task.name}, which cannot be read"
         raise LimosaError("CacheVersion", message, remedy='give a version: cache="v1"') from error
-    version = hashlib.sha256(source.encode()).hexdigest()[:16]
-    settings.note(f"cache version of {task.name} is {version}, a digest of its source")
-    return version
+    return hashlib.sha256(source.encode()).hexdigest()[:16]

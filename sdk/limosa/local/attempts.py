@@ -28,6 +28,7 @@ from limosa_model.failures import Code
 
 if TYPE_CHECKING:
     from limosa.dynamic_tasks import Generated
+    from limosa.local.cache import LocalCache
 
 Made = TypeVar("Made")
 
@@ -44,13 +45,30 @@ class Attempt:
 
 
 def attempt_task(
-    task: Task[..., Any], item: Attempt, record: RunDirectory, scratch: Path, report: Report
+    task: Task[..., Any],
+    item: Attempt,
+    record: RunDirectory,
+    scratch: Path,
+    report: Report,
+    cache: "LocalCache | None" = None,
 ) -> dict[str, Literal]:
-    """Runs a task until it succeeds or its retries are spent; then its exception, with a note that names it, passes on."""
+    """Runs a task until it succeeds or its retries are spent; then its exception, with a note that names it, passes on.
+
+    With a cache, an equal launch's result is taken from there, or kept there.
+    """
+    key = None if cache is None else cache.key(task, item)
+    found = None if cache is None or key is None else cache.find(key)
+    inputs = LiteralMap(literals=item.inputs)
+    if found is not None:
+        kept, run = found
+        record.commit(item.path, item.index, record.launch_id(item.path, item.index, 1), inputs, kept)
+        report(NodeProgress(item.path, item.index, item.node, NODE_PHASE_SUCCEEDED, 0, cached_from=run))
+        return dict(kept.literals)
     outputs, launch_id, number = _attempt(task, item, record, scratch, report, _call)
-    record.commit(
-        item.path, item.index, launch_id, LiteralMap(literals=item.inputs), LiteralMap(literals=outputs)
-    )
+    made = LiteralMap(literals=outputs)
+    record.commit(item.path, item.index, launch_id, inputs, made)
+    if cache is not None and key is not None:
+        cache.keep(key, record.name, made)
     report(NodeProgress(item.path, item.index, item.node, NODE_PHASE_SUCCEEDED, number))
     return outputs
 

@@ -32,6 +32,7 @@ from limosa_model.manifest import to_manifest
 from limosa_model.pod_contract import encode_termination
 from limosa_model.values import integer
 from limosa_propeller.admin_link.cache_desk import NoCache
+from limosa_propeller.admin_link.child_desk import NoChildren
 from limosa_propeller.clock import Clock
 from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.metrics import Metrics
@@ -164,6 +165,7 @@ class Stage:
             capacity=Capacity(100, 100),
             removals=asyncio.Semaphore(4),
             snapshots=self.snapshots,
+            children=NoChildren(),
             cache=NoCache(),
             metrics=Metrics(),
         )

@@ -294,11 +294,25 @@ CASES = {
         "-> int",
         "flow.py:{body}: workflow flow.wf contains itself; end the recursion with a branch inside one task",
     ),
-    "launch plan in a workflow": (
-        "return LaunchPlan(wf, name='plan')()",
+    "launch plan without an input": (
+        "return LaunchPlan(wf, name='plan')(xs=xs)",
         "-> int",
-        "flow.py:{body}: launch plan plan is called inside a workflow, which is not supported yet; "
-        "call its workflow: it runs in place",
+        "flow.py:{body}: launch plan plan misses its input 'ss'; pass ss=…",
+    ),
+    "launch plan's unknown input": (
+        "return LaunchPlan(wf, name='plan')(xs=xs, ss=ss, s=ss)",
+        "-> int",
+        "flow.py:{body}: launch plan plan has no input 's'; did you mean 'xs'?",
+    ),
+    "launch plan's fixed input": (
+        "return LaunchPlan(wf, name='plan', fixed_inputs={'xs': [1]})(xs=xs, ss=ss)",
+        "-> int",
+        "flow.py:{body}: launch plan plan fixes input 'xs'; leave it out",
+    ),
+    "launch plan's input of another type": (
+        "return LaunchPlan(wf, name='plan')(xs=ss, ss=ss)",
+        "-> int",
+        "flow.py:{body}: plan(): input 'xs': expected list[int], got list[str]",
     ),
 }
 

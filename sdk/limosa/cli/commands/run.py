@@ -106,7 +106,7 @@ def command(
     if here:
         from limosa.cli.local_runs import run_here
 
-        return run_here(loaded, entity, given, form=output)
+        return run_here(loaded, entity, given, form=output, cache_mode=mode)
     flags: dict[str, Any] = {**target, "copy": copy, "include": include, "container_image": image}
     settings = resolve_settings(flags, Path(loaded.source_root))
     if manifest:
