@@ -238,6 +238,8 @@ class Graph:
         """Nodes that are a single item."""
         self.grown: dict[int, Closure] = {}
         """Graphs of dynamic nodes, by the node's number, in the order of growth."""
+        self.grown_bytes = 0
+        """Their serialised size."""
         names = Names(closure)
         total = names.unfolded_size()
         if total > MAX_NODES:
@@ -275,6 +277,7 @@ class Graph:
             raise
         self.nodes[number] = dataclasses.replace(plan, body=body)
         self.grown[number] = closure
+        self.grown_bytes += closure.ByteSize()
 
     def as_given(self) -> "Graph":
         """Takes all growth back, so that a state can begin from the start or be decoded. Gives the graph itself."""
@@ -282,6 +285,7 @@ class Graph:
             if number < self._given[0]:
                 self.nodes[number] = dataclasses.replace(self.nodes[number], body=None)
         self.grown.clear()
+        self.grown_bytes = 0
         self._cut(*self._given)
         return self
 
