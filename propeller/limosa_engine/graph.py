@@ -14,6 +14,7 @@ from limosa_idl.run.v1alpha1.run_pb2 import (
     CACHE_MODE_UNSPECIFIED,
     CacheMode,
     Epoch,
+    Reuse,
 )
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, FailurePolicy, Node, WorkflowSpec
@@ -88,6 +89,8 @@ class NodePlan:
     """Seconds the node may take from when it is first ready."""
     cache: CachePlan | None = None
     """None where results are neither looked up nor kept."""
+    reusable: bool = False
+    """Its items may have results in the run that this one resumes."""
 
     @property
     def is_map(self) -> bool:
@@ -206,6 +209,7 @@ class Graph:
         project: Where the run is at home; part of cache keys.
         domain: Likewise.
         cache_mode: What the run does with cached results.
+        reuse: The run that this one resumes, and which nodes are launched all the same.
 
     Raises:
         GraphError: The closure lacks something it names, or unfolds to more than `MAX_NODES` nodes.
@@ -223,6 +227,7 @@ class Graph:
         project: str = "",
         domain: str = "",
         cache_mode: "CacheMode.ValueType" = CACHE_MODE_UNSPECIFIED,
+        reuse: Reuse | None = None,
     ) -> None:
         self.closure = closure
         self.settings = settings
@@ -231,6 +236,8 @@ class Graph:
         self.epoch = epoch
         self.inputs = dict(inputs)
         self.project, self.domain, self.cache_mode = project, domain, cache_mode
+        self._reuse = reuse
+        self._excepted = frozenset(() if reuse is None else reuse.except_nodes)
         self.nodes: list[NodePlan] = []
         self.scopes: list[ScopePlan] = []
         self.by_path: dict[str, int] = {}
@@ -338,6 +345,7 @@ class Graph:
             timeout=_seconds(task.timeout) if task and task.HasField("timeout") else None,
             deadline=_seconds(task.deadline) if task and task.HasField("deadline") else None,
             cache=self._cache(task) if kind in ("task", "map") else None,
+            reusable=task is not None and self._may_reuse(path),
         )
         self.nodes.append(plan)
         self.by_path[path] = number
@@ -350,6 +358,13 @@ class Graph:
             body = self._add_scope(names, node.sub_workflow.workflow, path + "/", number, scope.dynamic_depth)
             self.nodes[number] = dataclasses.replace(plan, body=body)
         return number
+
+    def _may_reuse(self, path: str) -> bool:
+        """Neither the node nor one around it is to be launched all the same."""
+        if self._reuse is None:
+            return False
+        steps = path.split("/")
+        return self._excepted.isdisjoint("/".join(steps[: end + 1]) for end in range(len(steps)))
 
     def _cache(self, task: TaskSpec | None) -> CachePlan | None:
         if task is None or not task.cache.enabled or self.cache_mode == CACHE_MODE_SKIP:
