@@ -21,8 +21,8 @@ LOOKUP = "CacheLookup"
 
 
 def is_to_be_asked(plan: NodePlan, item: ItemRecord) -> bool:
-    """Whether the cache is asked before the item may be launched."""
-    if plan.cache is None or plan.cache.overwrite or item.launches:
+    """Whether the cache is asked before the item may be launched; the run that this one resumes is asked before it."""
+    if plan.cache is None or plan.cache.overwrite or item.launches or (plan.reusable and not item.checked):
         return False
     return item.lookup is None or item.lookup.asked is Asked.TAKEN
 

@@ -65,6 +65,20 @@ class ReadCommit:
 
 
 @dataclasses.dataclass(frozen=True)
+class ReuseCommit:
+    """Read the commit of a node item; where there is none, take over that of the run that this one resumes.
+
+    The earlier run's stands in where its task and inputs are the same and its data is still there; it becomes the item's
+    own commit first. Answered by CommitRead or StoreFailed.
+    """
+
+    item: Item
+    task: str
+    input_digest: str
+    needs_status: ClassVar[bool] = False
+
+
+@dataclasses.dataclass(frozen=True)
 class ReadError:
     """Read the error record of a launch. Answered by ErrorRead or StoreFailed."""
 
@@ -227,6 +241,7 @@ Command = (
     CreatePod
     | DeletePod
     | ReadCommit
+    | ReuseCommit
     | ReadError
     | LoadValue
     | KeepLog

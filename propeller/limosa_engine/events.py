@@ -3,7 +3,7 @@
 import dataclasses
 import enum
 
-from limosa_engine.commands import CollectMap, CommitGate, LoadValue, ReadCommit, ReadError
+from limosa_engine.commands import CollectMap, CommitGate, LoadValue, ReadCommit, ReadError, ReuseCommit
 from limosa_engine.graph import Item
 from limosa_engine.phases import RunPhase
 from limosa_engine.pods import PodView
@@ -106,7 +106,7 @@ class MadeGraph:
 
 @dataclasses.dataclass(frozen=True)
 class CommitRead:
-    """Answers ReadCommit, CollectMap and CommitGate. Outputs that the commit has offloaded are loaded and stand inline."""
+    """Answers ReadCommit, ReuseCommit, CollectMap and CommitGate. Outputs that the commit has offloaded are loaded and stand inline."""
 
     item: Item
     commit: Commit | None
@@ -137,9 +137,9 @@ class ValueLoaded:
 
 @dataclasses.dataclass(frozen=True)
 class StoreFailed:
-    """Answers ReadCommit, ReadError, LoadValue, CollectMap or CommitGate: the store gave no answer, or one that cannot be used."""
+    """Answers whatever reads the store or commits: it gave no answer, or one that cannot be used."""
 
-    command: ReadCommit | ReadError | LoadValue | CollectMap | CommitGate
+    command: ReadCommit | ReuseCommit | ReadError | LoadValue | CollectMap | CommitGate
     code: str
     message: str
     retryable: bool

@@ -14,6 +14,7 @@ from limosa_idl.run.v1alpha1.run_pb2 import (
     CACHE_MODE_UNSPECIFIED,
     CacheMode,
     Epoch,
+    Reuse,
 )
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, FailurePolicy, Node, WorkflowSpec
@@ -88,6 +89,8 @@ class NodePlan:
     """Seconds the node may take from when it is first ready."""
     cache: CachePlan | None = None
     """None where results are neither looked up nor kept."""
+    reusable: bool = False
+    """Its items may have results in the run that this one resumes."""
 
     @property
     def is_map(self) -> bool:
@@ -206,6 +209,7 @@ class Graph:
         project: Where the run is at home; part of cache keys.
         domain: Likewise.
         cache_mode: What the run does with cached results.
+        reuse: The run that this one resumes, and which nodes are launched all the same.
 
     Raises:
         GraphError: The closure lacks something it names, or unfolds to more than `MAX_NODES` nodes.
@@ -223,6 +227,7 @@ class Graph:
         project: str = "",
         domain: str = "",
         cache_mode: "CacheMode.ValueType" = CACHE_MODE_UNSPECIFIED,
+        reuse: Reuse | None = None,
     ) -> None:
         self.closure = closure
         self.settings = settings
@@ -231,6 +236,8 @@ class Graph:
         self.epoch = epoch
         self.inputs = dict(inputs)
         self.project, self.domain, self.cache_mode = project, domain, cache_mode
+        self._reuse = reuse
+        self._excepted = frozenset(() if reuse is None else reuse.except_nodes)
         self.nodes: list[NodePlan] = []
         self.scopes: list[ScopePlan] = []
         self.by_path: dict[str, int] = {}
@@ -238,6 +245,8 @@ class Graph:
         """Nodes that are a single item."""
         self.grown: dict[int, Closure] = {}
         """Graphs of dynamic nodes, by the node's number, in the order of growth."""
+        self.grown_bytes = 0
+        """Their serialised size."""
         names = Names(closure)
         total = names.unfolded_size()
         if total > MAX_NODES:
@@ -275,6 +284,7 @@ class Graph:
             raise
         self.nodes[number] = dataclasses.replace(plan, body=body)
         self.grown[number] = closure
+        self.grown_bytes += closure.ByteSize()
 
     def as_given(self) -> "Graph":
         """Takes all growth back, so that a state can begin from the start or be decoded. Gives the graph itself."""
@@ -282,6 +292,7 @@ class Graph:
             if number < self._given[0]:
                 self.nodes[number] = dataclasses.replace(self.nodes[number], body=None)
         self.grown.clear()
+        self.grown_bytes = 0
         self._cut(*self._given)
         return self
 
@@ -334,6 +345,7 @@ class Graph:
             timeout=_seconds(task.timeout) if task and task.HasField("timeout") else None,
             deadline=_seconds(task.deadline) if task and task.HasField("deadline") else None,
             cache=self._cache(task) if kind in ("task", "map") else None,
+            reusable=task is not None and self._may_reuse(path),
         )
         self.nodes.append(plan)
         self.by_path[path] = number
@@ -346,6 +358,13 @@ class Graph:
             body = self._add_scope(names, node.sub_workflow.workflow, path + "/", number, scope.dynamic_depth)
             self.nodes[number] = dataclasses.replace(plan, body=body)
         return number
+
+    def _may_reuse(self, path: str) -> bool:
+        """Neither the node nor one around it is to be launched all the same."""
+        if self._reuse is None:
+            return False
+        steps = path.split("/")
+        return self._excepted.isdisjoint("/".join(steps[: end + 1]) for end in range(len(steps)))
 
     def _cache(self, task: TaskSpec | None) -> CachePlan | None:
         if task is None or not task.cache.enabled or self.cache_mode == CACHE_MODE_SKIP:

@@ -1,7 +1,7 @@
 """A launch from the pod's creation to its end."""
 
 from limosa_engine import attempts, items, judge, resolve, slots, verdicts
-from limosa_engine.commands import CreatePod, DeletePod, ReadCommit
+from limosa_engine.commands import CreatePod, DeletePod, ReadCommit, ReuseCommit
 from limosa_engine.events import PodRejected
 from limosa_engine.graph import Item
 from limosa_engine.phases import LaunchPhase, NodePhase
@@ -16,14 +16,14 @@ from limosa_model.names import launch_id
 
 
 def start(turn: Turn, place: Place) -> None:
-    """Launches an item, which takes a slot. In a run that another claim worked on, its commit is read first."""
+    """Launches an item, which takes a slot. Where it may have a commit already, that is asked for first."""
     item, plan = place.item, place.plan
     if turn.state.unclaimed and adopt(turn, place):
         return
     slots.take(turn, place)
-    if turn.graph.claimed_before and item.launches == 0 and not item.checked:
+    if item.launches == 0 and not item.checked and (turn.graph.claimed_before or plan.reusable):
         item.checked = item.checking = True
-        turn.emit(ReadCommit(place.key))
+        check(turn, place)
         return
     launch = _new(turn, place, item.launches)
     inputs = resolve.item_inputs(place)
@@ -40,6 +40,15 @@ def start(turn: Turn, place: Place) -> None:
             interruptible=launch.interruptible,
         )
     )
+
+
+def check(turn: Turn, place: Place) -> None:
+    """Asks for the commit that an item may have before its first launch: of an earlier claim, or of the resumed run."""
+    if place.plan.reusable:
+        digest = digest_of(resolve.item_inputs(place))
+        turn.emit(ReuseCommit(place.key, place.plan.runs.name, digest))
+    else:
+        turn.emit(ReadCommit(place.key))
 
 
 def adopt(turn: Turn, place: Place) -> bool:

@@ -373,7 +373,7 @@ def _item_woken(turn: Turn, place: Place) -> None:
         return
     if item.checking:
         item.wake_at = None
-        turn.emit(ReadCommit(place.key))
+        launches.check(turn, place)
     elif item.phase in (NodePhase.QUEUED, NodePhase.RETRYING):
         turn.tell(place.plan.number, place.index, "due again")
         items.queue(turn, place)

@@ -51,6 +51,8 @@ class EngineSettings:
     """Largest worst-case encoded state (as base64) with which a graph or a map's expansion is admitted."""
     graph_nodes: int = 20_000
     """Most nodes of a run and items of its maps together, the graphs of its dynamic nodes included."""
+    graph_bytes: int = 8 * 1024 * 1024
+    """Most bytes of all graphs of a run's dynamic nodes together: they are kept in memory and travel in snapshots."""
     dynamic_depth: int = MAX_DYNAMIC_DEPTH
     """Most dynamic nodes within each other."""
     story_length: int = 2000

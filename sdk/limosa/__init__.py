@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from limosa.resources import Resources
     from limosa.retries import Grow, Retry
     from limosa.secret import Secret
+    from limosa.shell_tasks import ShellTask
     from limosa.signature import Sensitive
     from limosa.tasks import Task, task
     from limosa.types.directory import Directory
@@ -41,6 +42,7 @@ _WHERE = {
     "Retry": "limosa.retries",
     "Secret": "limosa.secret",
     "Sensitive": "limosa.signature",
+    "ShellTask": "limosa.shell_tasks",
     "Task": "limosa.tasks",
     "Workflow": "limosa.workflows",
     "chain": "limosa.promises",
@@ -65,6 +67,7 @@ __all__ = [
     "Retry",
     "Secret",
     "Sensitive",
+    "ShellTask",
     "Task",
     "Workflow",
     "__version__",

@@ -122,6 +122,13 @@ def _too_large(turn: Turn, plan: NodePlan, closure: Closure) -> Failure | None:
             f"at most {most:,} are allowed; give each node more work, or split the run"
         )
         return _user(plan, Code.GRAPH_TOO_LARGE, message)
+    together, room = turn.graph.grown_bytes + closure.ByteSize(), turn.settings.graph_bytes
+    if together > room:
+        message = (
+            f"with the graph of {plan.path} ({plan.target}) those of the run's dynamic nodes take {together:,} bytes, at most "
+            f"{room:,} are allowed; use map_task for repeated work, or split the run"
+        )
+        return _user(plan, Code.GRAPH_TOO_LARGE, message)
     size = worst_case_size(turn.graph) + map_size(state.items) + graph_size(count)
     limit = turn.settings.state_limit_bytes
     if size > limit:

@@ -18,6 +18,7 @@ from limosa_engine.commands import (
     LookupCache,
     ReadCommit,
     ReadError,
+    ReuseCommit,
 )
 from limosa_engine.events import Event, LogKept, PodCreated, PodDeleted, PodRejected
 from limosa_engine.graph import Item
@@ -32,7 +33,16 @@ from limosa_propeller.kube.verbs import PODS, Object
 from limosa_propeller.pods.manifest import PodPolicyError
 from limosa_propeller.pods.policy import referenced_secrets
 from limosa_propeller.pods.view import identity_of
-from limosa_propeller.runs import cached, child_runs, collecting, gates, kept_logs, made_graphs, reads
+from limosa_propeller.runs import (
+    cached,
+    child_runs,
+    collecting,
+    gates,
+    kept_logs,
+    made_graphs,
+    reads,
+    reused,
+)
 from limosa_propeller.runs.opening import OpenedRun
 from limosa_propeller.runs.services import Services
 from limosa_store.errors import StoreError
@@ -227,6 +237,11 @@ async def read_commit(context: RunContext, command: ReadCommit) -> Event:
     return await reads.read_commit(context.services.store, context.run, command)
 
 
+async def reuse_commit(context: RunContext, command: ReuseCommit) -> Event:
+    """Reads the node item's commit; without one, takes over that of the run that this one resumes."""
+    return await reused.reuse_commit(context.services, context.namespace, context.run, command)
+
+
 async def read_error(context: RunContext, command: ReadError) -> Event:
     """Reads the launch's error record."""
     return await reads.read_error(context.services.store, context.run, command)
@@ -267,6 +282,7 @@ ACTIONS: dict[type[Any], Callable[[RunContext, Any], Awaitable[Event]]] = {
     DeletePod: delete_pod,
     KeepLog: keep_log,
     ReadCommit: read_commit,
+    ReuseCommit: reuse_commit,
     ReadError: read_error,
     LoadValue: load_value,
     CollectMap: collect_map,

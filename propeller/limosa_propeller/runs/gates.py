@@ -4,10 +4,9 @@ from limosa_engine.commands import CommitGate
 from limosa_engine.events import CommitRead, Event
 from limosa_idl.run.v1alpha1.run_pb2 import Commit
 from limosa_model import layout
-from limosa_model.digests import serialize
 from limosa_model.names import launch_id
 from limosa_propeller.runs.opening import OpenedRun
-from limosa_propeller.runs.reads import CorruptError, answer, commit_at
+from limosa_propeller.runs.reads import answer, committed
 from limosa_propeller.store_access import StoreAccess
 from limosa_store.store import Store
 
@@ -18,11 +17,7 @@ async def commit_gate(access: StoreAccess, run: OpenedRun, command: CommitGate) 
     key = layout.commit_key(run.factory.prefix, path, None)
 
     def work(store: Store) -> Event:
-        store.put_if_absent(key, serialize(_commit(run, command)))
-        found = commit_at(store, run, key)
-        if found is None:
-            raise CorruptError(f"{key} was written and is not there")
-        return CommitRead(command.item, *found)
+        return CommitRead(command.item, *committed(store, run, key, _commit(run, command)))
 
     return await answer(access, command, work, key)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from limosa_engine.commands import ReadCommit
+from limosa_engine.commands import ReadCommit, ReuseCommit
 from limosa_engine.events import CommitRead, Event, MadeGraph, StoreFailed
 from limosa_engine.graph import Item
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
@@ -37,14 +37,20 @@ class _Open:
     """Tasks whose pod starts from a PodTemplate of the namespace."""
 
 
-async def read_commit(services: Services, namespace: str, run: OpenedRun, command: ReadCommit) -> Event:
-    """Answers with a dynamic node's commit and its graph."""
+async def read_commit(
+    services: Services,
+    namespace: str,
+    run: OpenedRun,
+    command: ReadCommit | ReuseCommit,
+    instead: reads.Instead = reads.nothing,
+) -> Event:
+    """Answers with a dynamic node's commit and its graph; `instead` as for other commits."""
     left = _Open()
 
     def graph_of(store: Store, commit: Commit) -> MadeGraph | None:
         return _read(store, run, commit, command.item, left)
 
-    answer = await reads.read_commit(services.store, run, command, graph_of)
+    answer = await reads.read_commit(services.store, run, command, graph_of, instead)
     if not isinstance(answer, CommitRead) or answer.graph is None or answer.graph.refusal is not None:
         return answer
     try:
@@ -52,6 +58,15 @@ async def read_commit(services: Services, namespace: str, run: OpenedRun, comman
     except ApiError as error:
         return StoreFailed(command, Code.API, error.message, retryable=True)
     return dataclasses.replace(answer, graph=dataclasses.replace(answer.graph, refusal=refusal))
+
+
+def may_run(store: Store, run: OpenedRun, commit: Commit, item: Item) -> bool:
+    """Whether the graph in another run's commit, where it has one, would be one for this run's code and policy."""
+    try:
+        made = _read(store, run, commit, item, _Open())
+    except reads.CorruptError:
+        return False
+    return made is None or made.refusal is None
 
 
 async def _refused_by_cluster(

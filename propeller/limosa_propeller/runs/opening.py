@@ -92,6 +92,7 @@ async def open_run(manifest: dict[str, Any], services: Services) -> OpenedRun:
             domain=spec.domain,
             # No admin knows a local run, so nobody can say what others made, or take its results.
             cache_mode=CACHE_MODE_SKIP if local else spec.cache_mode,
+            reuse=spec.reuse if spec.HasField("reuse") else None,
         )
     except GraphError as error:
         raise RefusedError(failures.user(Code.GRAPH_INVALID, str(error))) from error

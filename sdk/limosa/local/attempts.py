@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from limosa.checkpoints import Checkpoint, DirectoryCheckpoints
 from limosa.context import Context, running_in
-from limosa.errors import LimosaError
+from limosa.errors import LimosaError, ScriptFailed
 from limosa.local.history import RunDirectory
 from limosa.local.progress import NodeProgress, Report
 from limosa.local.transfer import LocalTransfer
@@ -160,10 +160,12 @@ def _problem(code: str, place: str, error: Exception) -> LimosaError:
 def _failure(error: BaseException, task: Task[..., Any], item: Attempt, number: int) -> Failure:
     from limosa.runtime.exceptions import exception_details
 
+    origin = FailureOrigin(node_path=item.path, index=item.index, launch=number - 1, task=task.name)
+    if isinstance(error, ScriptFailed):
+        return failures.user(Code.EXITED, str(error), retryable=True, origin=origin)
     details = exception_details(error, Path(task.source_root))
     code = error.code if isinstance(error, LimosaError) else Code.USER_EXCEPTION
     message = f"{details.type}: {details.message}" if code == Code.USER_EXCEPTION else details.message
-    origin = FailureOrigin(node_path=item.path, index=item.index, launch=number - 1, task=task.name)
     return failures.user(code, message, retryable=True, origin=origin, exception=details)
 
 

@@ -11,13 +11,14 @@ from platform_rig.sandbox import NAMESPACE, Sandbox
 from platform_rig.waiting import wait_for
 
 from limosa.remote import Client
+from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_USER
 
 FLOW = '''
 import os
 import time
 from pathlib import Path
 
-from limosa import Grow, Resources, Retry, Secret, current_context, map_task, task, workflow
+from limosa import File, Grow, Resources, Retry, Secret, ShellTask, current_context, map_task, task, workflow
 
 MEBI = 1024 * 1024
 
@@ -77,6 +78,30 @@ def templated() -> str:
 @workflow
 def templates() -> str:
     return templated()
+
+
+greet = ShellTask(
+    "greet",
+    script="echo hello {{ .inputs.name }} > {{ .outputs.text }}",
+    inputs={"name": str},
+    outputs={"text": File},
+)
+broken = ShellTask("broken", "echo the reason >&2; exit 3")
+
+
+@task
+def shout(text: File) -> str:
+    return text.open().read().strip().upper()
+
+
+@workflow
+def greets(name: str) -> str:
+    return shout(text=greet(name=name))
+
+
+@workflow
+def breaks() -> None:
+    broken()
 
 
 @task(pod_template={"spec": {"hostNetwork": True}})
@@ -206,6 +231,16 @@ def test_a_named_template_is_waited_for_and_used(sandbox: Sandbox, flow: Path) -
     assert status == 201, made
     assert made["template"]["spec"]["restartPolicy"] == "Always"
     assert output(sandbox, ended(sandbox, name)) == "roomy task"
+
+
+def test_scripts_run_in_pods(sandbox: Sandbox, flow: Path) -> None:
+    assert output(sandbox, runs.run(sandbox, flow, "greets", {"name": "$(id) Ada"})) == "HELLO $(ID) ADA"
+
+
+def test_a_script_that_fails_tells_its_last_lines(sandbox: Sandbox, flow: Path) -> None:
+    done = runs.run(sandbox, flow, "breaks")
+    assert (done.phase, done.failure.kind, done.failure.code) == ("FAILED", FAILURE_KIND_USER, "Exited")
+    assert done.failure.message == "broken: the script ended with exit status 3:\nthe reason"
 
 
 def test_what_policy_forbids_fails_with_task_field_and_remedy(sandbox: Sandbox, flow: Path) -> None:

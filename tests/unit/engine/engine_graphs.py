@@ -13,7 +13,7 @@ from google.protobuf.duration_pb2 import Duration
 from limosa_engine import EngineSettings, Graph
 from limosa_engine.events import MadeGraph
 from limosa_idl.core.v1alpha1 import interface_pb2, literal_pb2, types_pb2
-from limosa_idl.run.v1alpha1.run_pb2 import CacheMode, Epoch
+from limosa_idl.run.v1alpha1.run_pb2 import CacheMode, Epoch, Reuse
 from limosa_idl.task.v1alpha1 import task_pb2
 from limosa_idl.workflow.v1alpha1 import workflow_pb2 as wf
 from limosa_model import failures, values
@@ -89,9 +89,10 @@ def build(
     inputs: dict[str, Any] | None = None,
     epoch: tuple[int, int] = (1, 1),
     cache_mode: str = "UNSPECIFIED",
+    reuse: list[str] | None = None,
     **settings: Any,
 ) -> Graph:
-    """The graph of a spec; `settings` are those of the engine."""
+    """The graph of a spec; `reuse` lists what a resumed run launches all the same; `settings` are those of the engine."""
     closure = closure_of(spec)
     return Graph(
         closure,
@@ -103,6 +104,7 @@ def build(
         project="shop",
         domain="development",
         cache_mode=CacheMode.Value(f"CACHE_MODE_{cache_mode}"),
+        reuse=None if reuse is None else Reuse(run_name="old-heron", except_nodes=reuse),
     )
 
 

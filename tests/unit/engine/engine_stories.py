@@ -1,7 +1,8 @@
 """Stories: what happened, and what the engine wanted then, in YAML.
 
 A file holds `graphs` by name and `stories`. A story has a graph (a name or a body, see `engine_graphs`), perhaps
-`inputs`, `settings`, `epoch`, `cache_mode`, `each` (values for `<name>` placeholders: one story per entry) and `steps`. A step:
+`inputs`, `settings`, `epoch`, `cache_mode`, `reuse`
+(of a resumed run: the nodes it launches all the same), `each` (values for `<name>` placeholders: one story per entry) and `steps`. A step:
 
     at: 12.0                  time in seconds; one more than before if absent
     crash: true               all is lost but the encoded state, before the events
@@ -35,6 +36,7 @@ from limosa_engine.pods import PodView
 from limosa_idl.core.v1alpha1.failure_pb2 import ExceptionDetails, Failure, FailureKind, Frame
 from limosa_idl.run.v1alpha1.run_pb2 import (
     ORIGIN_CACHE,
+    ORIGIN_REUSE,
     Commit,
     ErrorRecord,
     Signal,
@@ -85,6 +87,7 @@ class Teller:
             inputs=story.get("inputs"),
             epoch=tuple(story.get("epoch", (1, 1))),
             cache_mode=story.get("cache_mode", "UNSPECIFIED"),
+            reuse=story.get("reuse"),
             **story.get("settings", {}),
         )
         self.state: State = new_state(self.graph, 0.0)
@@ -199,6 +202,8 @@ class Teller:
             return f"delete {command.item}#{command.launch} {command.reason}{mark}"
         if isinstance(command, cmd.ReadCommit):
             return f"read-commit {command.item}{mark}"
+        if isinstance(command, cmd.ReuseCommit):
+            return f"reuse {command.item}{mark}"
         if isinstance(command, cmd.ReadError):
             return f"read-error {command.item}#{command.launch}{mark}"
         if isinstance(command, cmd.KeepLog):
@@ -283,6 +288,8 @@ class Teller:
             commit = Commit(launch_id=name_of, inline=graphs.literals(rest.get("outputs", {})))
             if "signal" in rest:
                 commit.signal.CopyFrom(signal_of(rest["signal"]))
+            if "run" in rest:
+                commit.launch_id, commit.origin, commit.origin_run = "", ORIGIN_REUSE, rest["run"]
             return ev.CommitRead(item, commit, graph=made)
         if verb == "error":
             return ev.ErrorRead(
@@ -303,6 +310,7 @@ class Teller:
         if verb == "store-failed":
             commands: dict[str, Any] = {
                 "commit": cmd.ReadCommit(item),
+                "reuse": cmd.ReuseCommit(item, "t", ""),
                 "error": cmd.ReadError(item, launch, self.launch_id(item, launch)),
                 "value": cmd.LoadValue(name, ""),
                 "map": cmd.CollectMap(item, 0, (), ()),

@@ -15,7 +15,14 @@ from limosa_engine.pods import PodView
 from limosa_engine.resolve import item_inputs
 from limosa_engine.turn import Place
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
-from limosa_idl.run.v1alpha1.run_pb2 import ORIGIN_CACHE, Commit, ErrorRecord, Signal, TerminationRecord
+from limosa_idl.run.v1alpha1.run_pb2 import (
+    ORIGIN_CACHE,
+    ORIGIN_REUSE,
+    Commit,
+    ErrorRecord,
+    Signal,
+    TerminationRecord,
+)
 from limosa_model import failures, values
 from limosa_model.memory import grown_memory
 
@@ -60,6 +67,10 @@ class World:
         """Keys of the items whose results the cache was given."""
         self.reserved: dict[Item, str] = {}
         """Keys that are reserved for an item."""
+        self.earlier: dict[Item, tuple[str, Commit]] = {}
+        """Of the run that this one resumes: each item's input digest and commit."""
+        self.digests: dict[Item, str] = {}
+        """Input digests of the items that have commits of this run."""
         self.deletions = 0
         """How many pods somebody may still delete behind the operator's back."""
         self.crashes = 0
@@ -128,9 +139,9 @@ class World:
                 self.inbox.append(ev.PodGone(command.item, command.launch))
             return ev.PodDeleted(command.item, command.launch, gone=pod is None)
         if isinstance(command, cmd.ReadCommit):
-            commit = self.commits.get(command.item)
-            made = graphs.made_of(commit.graph_inline) if commit is not None and commit.graph_inline else None
-            return ev.CommitRead(command.item, commit, "sha256:00", made)
+            return self.read(command.item)
+        if isinstance(command, cmd.ReuseCommit):
+            return self.reuse(command)
         if isinstance(command, cmd.ReadError):
             return ev.ErrorRead(command.item, command.launch, self.errors.get(command.launch_id))
         if isinstance(command, cmd.CollectMap):
@@ -146,6 +157,22 @@ class World:
             return self.abort_child(command)
         assert isinstance(command, cmd.KeepLog)
         return ev.LogKept(command.item, command.launch)
+
+    def read(self, item: Item) -> ev.Event:
+        """An item's commit."""
+        commit = self.commits.get(item)
+        made = graphs.made_of(commit.graph_inline) if commit is not None and commit.graph_inline else None
+        return ev.CommitRead(item, commit, "sha256:00", made)
+
+    def reuse(self, command: cmd.ReuseCommit) -> ev.Event:
+        """An item's commit, or that of the earlier run where it had the same inputs."""
+        digest, commit = self.earlier.get(command.item, ("", Commit()))
+        if command.item not in self.commits and digest == command.input_digest:
+            made = self.commits[command.item] = Commit()
+            made.CopyFrom(commit)
+            made.launch_id, made.origin, made.origin_run = "", ORIGIN_REUSE, "old-heron"
+            self.digests[command.item] = digest
+        return self.read(command.item)
 
     def collect(self, command: cmd.CollectMap) -> Commit:
         """A map's own commit, made from its items' the first time."""
@@ -164,7 +191,13 @@ class World:
         if isinstance(command, cmd.CreatePod):
             return ev.PodRejected(command.item, command.launch, "Quota", "exceeded", True, 1.0)
         if isinstance(
-            command, cmd.ReadCommit | cmd.ReadError | cmd.LoadValue | cmd.CollectMap | cmd.CommitGate
+            command,
+            cmd.ReadCommit
+            | cmd.ReuseCommit
+            | cmd.ReadError
+            | cmd.LoadValue
+            | cmd.CollectMap
+            | cmd.CommitGate,
         ):
             return ev.StoreFailed(command, "Store", "503", True)
         return None
@@ -290,6 +323,7 @@ class World:
             return self.fail(uid, command, record)
         outputs = compute(command.inputs)
         commit = self.commits[item] = Commit(run_uid="uid-1", launch_id=command.launch_id)
+        self.digests[item] = command.input_digest
         if command.task.startswith("d") and self.make is not None:
             made = graphs.closure_of(self.make(item.node_path, command.inputs))
             commit.graph_inline = made.SerializeToString(deterministic=True)

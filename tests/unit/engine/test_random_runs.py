@@ -14,6 +14,7 @@ from limosa_engine import Item
 from limosa_engine import events as ev
 from limosa_engine.phases import NODE_TERMINAL, NodePhase, RunPhase
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+from limosa_idl.run.v1alpha1.run_pb2 import ORIGIN_REUSE
 
 
 class Failed(Exception):
@@ -331,6 +332,32 @@ def test_another_claim_goes_on_from_the_commits(seed: int) -> None:
     assert other.state.outputs is not None
     assert graphs.plain(other.state.outputs) == expected
     assert not {item for item, _ in other.created} & set(before)
+
+
+@many
+@given(seed=st.integers(0, 2**32), trouble=st.sampled_from([0.0, 0.3]))
+def test_a_resumed_run_takes_what_the_earlier_one_has(seed: int, trouble: float) -> None:
+    world, _, _ = start(seed, trouble)
+    for _ in range(80):
+        if world.state.phase in (RunPhase.SUCCEEDED, RunPhase.FAILED):
+            break
+        world.random_move()
+    spec = draw_graph(random.Random(seed))
+    calm, make = make_plan(seed, 0.0), make_graph(seed)
+    rng = random.Random(seed)
+    except_nodes = [item.node_path for item in world.commits if rng.random() < 0.2]
+    graph = graphs.build(spec, inputs={"a": 2}, reuse=except_nodes)
+    other = World(graph, calm, rng, make=make)
+    other.earlier = {item: (digest, world.commits[item]) for item, digest in world.digests.items()}
+    other.finish()
+    assert other.state.outputs is not None
+    assert graphs.plain(other.state.outputs) == Reference(spec, calm, make).workflow("main", {"a": 2}, "")
+    for item, _ in other.created:
+        digest = other.earlier.get(item, ("", None))[0]
+        again = any(f"{item.node_path}/".startswith(f"{path}/") for path in except_nodes)
+        assert again or digest != other.digests[item], f"{item} was launched again"
+    reused = {item for item, commit in other.commits.items() if commit.origin == ORIGIN_REUSE}
+    assert reused <= other.earlier.keys()
 
 
 def _check_cache(world: World) -> None:

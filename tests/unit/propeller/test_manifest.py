@@ -476,3 +476,13 @@ def test_shapes_that_make_no_sense(text: str, told: str) -> None:
 def test_images_are_pulled_with_the_operator_s_secrets() -> None:
     spec = factory(PodSettings(pull_secrets=("registry",))).make(command(), task())["spec"]
     assert spec["imagePullSecrets"] == [{"name": "registry"}]
+
+
+def test_a_dynamic_task_is_told_its_code_and_its_image() -> None:
+    code = PythonTask(loader="house:fan", bundle_digest="ab" * 32, python_version="3.11")
+    spec = TaskSpec(name="house.fan", dynamic=code, container_image="team/base:2")
+    pod = factory().make(command(), spec)
+    told = PodEnvironment.from_environ(environment(pod))
+    assert (told.loader, told.bundle, told.python_version) == ("house:fan", "ab" * 32, "3.11")
+    assert told.image == "team/base:2"
+    assert pod["spec"]["containers"][0]["workingDir"] == "/home/limosa"

@@ -148,11 +148,17 @@ class RunServiceStub:
     ]
     """Answers a gate, also before its turn comes. The first answer counts: a later one is FAILED_PRECONDITION."""
 
+    ResumeRun: grpc.UnaryUnaryMultiCallable[
+        limosa_idl.admin.v1alpha1.admin_pb2.ResumeRunRequest,
+        limosa_idl.admin.v1alpha1.admin_pb2.ResumeRunResponse,
+    ]
+    """Goes on from a run that has ended: what it committed stands in for launches. Idempotent by name as CreateRun."""
+
     DeleteRun: grpc.UnaryUnaryMultiCallable[
         limosa_idl.admin.v1alpha1.admin_pb2.DeleteRunRequest,
         limosa_idl.admin.v1alpha1.admin_pb2.DeleteRunResponse,
     ]
-    """Refused with FAILED_PRECONDITION while the run is not terminal."""
+    """Refused with FAILED_PRECONDITION while the run, or one that resumes it, is not terminal."""
 
     WatchRun: grpc.UnaryStreamMultiCallable[
         limosa_idl.admin.v1alpha1.admin_pb2.WatchRunRequest,
@@ -202,11 +208,17 @@ class RunServiceAsyncStub:
     ]
     """Answers a gate, also before its turn comes. The first answer counts: a later one is FAILED_PRECONDITION."""
 
+    ResumeRun: grpc.aio.UnaryUnaryMultiCallable[
+        limosa_idl.admin.v1alpha1.admin_pb2.ResumeRunRequest,
+        limosa_idl.admin.v1alpha1.admin_pb2.ResumeRunResponse,
+    ]
+    """Goes on from a run that has ended: what it committed stands in for launches. Idempotent by name as CreateRun."""
+
     DeleteRun: grpc.aio.UnaryUnaryMultiCallable[
         limosa_idl.admin.v1alpha1.admin_pb2.DeleteRunRequest,
         limosa_idl.admin.v1alpha1.admin_pb2.DeleteRunResponse,
     ]
-    """Refused with FAILED_PRECONDITION while the run is not terminal."""
+    """Refused with FAILED_PRECONDITION while the run, or one that resumes it, is not terminal."""
 
     WatchRun: grpc.aio.UnaryStreamMultiCallable[
         limosa_idl.admin.v1alpha1.admin_pb2.WatchRunRequest,
@@ -267,12 +279,20 @@ class RunServiceServicer(metaclass=abc.ABCMeta):
         """Answers a gate, also before its turn comes. The first answer counts: a later one is FAILED_PRECONDITION."""
 
     @abc.abstractmethod
+    def ResumeRun(
+        self,
+        request: limosa_idl.admin.v1alpha1.admin_pb2.ResumeRunRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[limosa_idl.admin.v1alpha1.admin_pb2.ResumeRunResponse, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.admin_pb2.ResumeRunResponse]]:
+        """Goes on from a run that has ended: what it committed stands in for launches. Idempotent by name as CreateRun."""
+
+    @abc.abstractmethod
     def DeleteRun(
         self,
         request: limosa_idl.admin.v1alpha1.admin_pb2.DeleteRunRequest,
         context: _ServicerContext,
     ) -> typing.Union[limosa_idl.admin.v1alpha1.admin_pb2.DeleteRunResponse, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.admin_pb2.DeleteRunResponse]]:
-        """Refused with FAILED_PRECONDITION while the run is not terminal."""
+        """Refused with FAILED_PRECONDITION while the run, or one that resumes it, is not terminal."""
 
     @abc.abstractmethod
     def WatchRun(

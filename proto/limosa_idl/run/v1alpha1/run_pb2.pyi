@@ -351,7 +351,7 @@ class Reuse(google.protobuf.message.Message):
     """For people."""
     @property
     def except_nodes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Nodes that are launched all the same, with everything inside them."""
+        """Paths of nodes that are launched all the same, with everything inside them."""
 
     def __init__(
         self,
@@ -726,6 +726,7 @@ class Commit(google.protobuf.message.Message):
     ORIGIN_FIELD_NUMBER: builtins.int
     ORIGIN_RUN_FIELD_NUMBER: builtins.int
     SIGNAL_FIELD_NUMBER: builtins.int
+    TASK_FIELD_NUMBER: builtins.int
     run_uid: builtins.str
     launch_id: builtins.str
     input_digest: builtins.str
@@ -736,6 +737,8 @@ class Commit(google.protobuf.message.Message):
     origin: global___Origin.ValueType
     """How the result came without running the task, and whose it is."""
     origin_run: builtins.str
+    task: builtins.str
+    """Name of the task, for whoever takes the result over; empty where none ran."""
     @property
     def epoch(self) -> global___Epoch: ...
     @property
@@ -770,9 +773,10 @@ class Commit(google.protobuf.message.Message):
         origin: global___Origin.ValueType = ...,
         origin_run: builtins.str = ...,
         signal: global___Signal | None = ...,
+        task: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["committed_at", b"committed_at", "epoch", b"epoch", "graph", b"graph", "graph_inline", b"graph_inline", "graph_offloaded", b"graph_offloaded", "inline", b"inline", "offloaded", b"offloaded", "outputs", b"outputs", "signal", b"signal"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["committed_at", b"committed_at", "epoch", b"epoch", "graph", b"graph", "graph_inline", b"graph_inline", "graph_offloaded", b"graph_offloaded", "inline", b"inline", "input_digest", b"input_digest", "launch_id", b"launch_id", "offloaded", b"offloaded", "origin", b"origin", "origin_run", b"origin_run", "outputs", b"outputs", "run_uid", b"run_uid", "runtime_version", b"runtime_version", "signal", b"signal"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["committed_at", b"committed_at", "epoch", b"epoch", "graph", b"graph", "graph_inline", b"graph_inline", "graph_offloaded", b"graph_offloaded", "inline", b"inline", "input_digest", b"input_digest", "launch_id", b"launch_id", "offloaded", b"offloaded", "origin", b"origin", "origin_run", b"origin_run", "outputs", b"outputs", "run_uid", b"run_uid", "runtime_version", b"runtime_version", "signal", b"signal", "task", b"task"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["graph", b"graph"]) -> typing.Literal["graph_inline", "graph_offloaded"] | None: ...
     @typing.overload
