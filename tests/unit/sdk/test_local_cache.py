@@ -53,7 +53,7 @@ def here(author, tmp_path, monkeypatch):
     def go(entity, mode=run_pb2.CACHE_MODE_UNSPECIFIED, **inputs):
         seen = []
         cache = LocalCache(tmp_path / "cache", mode)
-        made = run(entity, inputs, tmp_path / "runs", seen.append, cache)
+        made = run(entity, inputs, tmp_path / "runs", seen.append, cache=cache)
         cached = [f"{one.path}[{one.index}]" for one in seen if one.cached_from]
         return made, cached
 
