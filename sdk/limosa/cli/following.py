@@ -7,7 +7,7 @@ from limosa.cli.exit_codes import ExitCode
 from limosa.cli.run_sources import PlatformRuns, RunSource
 from limosa.errors import LimosaError
 from limosa.remote import Client, RemoteError
-from limosa.render.failure import LOG_LINES, FailureDetails, failed_run
+from limosa.render.failure import FailureDetails, failed_run, log_lines_wanted, own_log_lines
 from limosa.render.outputs import render_outputs
 from limosa.render.progress import follow, now_utc
 from limosa.render.run_view import RunView
@@ -90,11 +90,13 @@ def failure_details(source: RunSource, view: RunView) -> FailureDetails:
     try:
         data = source.run_data(view.run.name, node, index)
         inputs = data.inputs if data.HasField("inputs") else None
-        for chunk in source.logs(view.run.name, node_path=node, index=index, tail_lines=LOG_LINES):
+        wanted = log_lines_wanted(failure)
+        for chunk in source.logs(view.run.name, node_path=node, index=index, tail_lines=wanted):
             lines += chunk.text.splitlines()
+        lines = own_log_lines(lines, failure)
     except LimosaError as error:
         lines.append(f"(not all could be read: {error.message})")
-    return FailureDetails(inputs, lines[-LOG_LINES:])
+    return FailureDetails(inputs, lines)
 
 
 def plain_outputs(source: RunSource, name: str, known: LiteralMap) -> dict[str, Any]:

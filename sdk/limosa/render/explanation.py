@@ -49,7 +49,11 @@ def explain_run(detail: RunDetail, now: dt.datetime) -> str:
         lines.append(f"  {_reason(state.reason, now)}")
     if state.nodes_total:
         lines.append(f"  {state.nodes_done} of {state.nodes_total} nodes done")
-    open_nodes = [place for place in known.walk() if known.phase(place.path) not in _DONE]
+    open_nodes = [
+        place
+        for place in known.walk()
+        if known.phase(place.path) not in _DONE and not _never_began(known.state(place.path))
+    ]
     lines += [
         f"  {place.path} {place.name}: {known.sentence(place, now)}" for place in open_nodes[:_OPEN_SHOWN]
     ]
@@ -139,6 +143,8 @@ class _Known:
             return f"failed{_took(state)}: {_failure(state.failure)}{_why_final(state, self._retries(place))}"
         if state.origin == pb.ORIGIN_CACHE:
             return f"{word}: cached" + (f", from run {state.origin_run}" if state.origin_run else "")
+        if index is None and _never_began(state):
+            return f"not run: {self._skipped(place)}"
         if phase in _ENDED:
             return f"{word}{_took(state)}"
         reason = self._reason_of(place.path, index, state)
@@ -206,6 +212,11 @@ class _Known:
         if place.node.overrides.HasField("retry"):
             return place.node.overrides.retry.retries
         return place.graph.task(target).retry.retries if place.graph.has_task(target) else 0
+
+
+def _never_began(state: pb.NodeState) -> bool:
+    """Whether the run ended before the node's turn came."""
+    return state.phase == pb.NODE_PHASE_ABORTED and not state.HasField("started_at")
 
 
 def _attempt(launch: pb.LaunchState, now: dt.datetime) -> str:

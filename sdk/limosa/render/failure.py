@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 
@@ -24,8 +25,12 @@ LOG_LINES = 10
 INPUT_WIDTH = 100
 INPUT_ROWS = 10
 LINE_WIDTH = 200
-"""Characters of a line of a message, of source or of a log."""
+"""Characters of a line of source or of a log."""
 MESSAGE_LINES = 12
+MESSAGE_WIDTH = 100
+"""Characters of a message that are counted as a line: longer ones wrap."""
+_LAST_WORDS = re.compile("limosa: [A-Z][A-Za-z]+: ")
+"""What a pod's runtime prints of its failure: the code and the message."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,6 +127,22 @@ def source_lines(frame: Frame) -> RenderableType:
     return Group(*parts)
 
 
+def log_lines_wanted(failure: Failure) -> int:
+    """How many last lines of a log hold `LOG_LINES` of the author's: a pod's log ends with how it ended."""
+    return LOG_LINES + len(failure.exception.traceback.splitlines()) + 1
+
+
+def own_log_lines(lines: Sequence[str], failure: Failure) -> list[str]:
+    """The last `LOG_LINES` before the traceback and the platform's last words: the screen says both in its own way."""
+    traceback = failure.exception.traceback.splitlines()
+    own = list(lines)
+    if own and _LAST_WORDS.match(own[-1]):
+        own.pop()
+    if traceback and own[-len(traceback) :] == traceback:
+        own = own[: -len(traceback)]
+    return own[-LOG_LINES:]
+
+
 def problem_lines(problems: Iterable[Problem]) -> RenderableType:
     """Faults of a spec or request: place, what is wrong, what to do; one block each."""
     parts: list[RenderableType] = []
@@ -162,7 +183,14 @@ def _run_command(view: RunView, flags: str) -> str:
 def _short_message(message: str) -> tuple[str, int]:
     """The beginning that a screen has room for, and how many characters are left out."""
     lines = message.splitlines()
-    text = "\n".join(line[:LINE_WIDTH] for line in lines[:MESSAGE_LINES])
+    kept: list[str] = []
+    room = MESSAGE_LINES * MESSAGE_WIDTH
+    for line in lines:
+        if room <= 0:
+            break
+        kept.append(line[:room])
+        room -= -(-max(len(line), 1) // MESSAGE_WIDTH) * MESSAGE_WIDTH
+    text = "\n".join(kept)
     return text, len("\n".join(lines)) - len(text)
 
 

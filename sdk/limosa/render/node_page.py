@@ -92,13 +92,13 @@ def _attempts(attempts: Sequence[Attempt], now: dt.datetime) -> Table:
     for column in ("  attempt", "state", "took", "pod"):
         table.add_column(Text(column, "bold"), no_wrap=True)
     table.show_header = True
-    table.add_column(overflow="ellipsis", no_wrap=True)
+    table.add_column()  # the only one that gives way where the terminal is narrow
     for one in _telling(attempts)[:ATTEMPTS]:
         word, style = LAUNCH_WORDS.get(one.state.phase, ("unknown", ""))
         item = "" if one.item is None else f"[{one.item}] "
         seconds = span(one.state, now)
         took = "" if seconds is None else duration(seconds)
-        why = Text(_why(one.state), "dim")
+        why = Text(_cut(_why(one.state)), "dim")
         table.add_row(f"  {item}{one.ordinal + 1}", Text(word, style), took, one.state.pod, why)
     return table
 
@@ -111,6 +111,10 @@ def _why(state: pb.LaunchState) -> str:
     if state.reason.code:
         return f"{state.reason.code}: {state.reason.detail}" if state.reason.detail else state.reason.code
     return f"exit code {state.exit_code}" if state.exit_code else ""
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= VALUE_WIDTH else text[: VALUE_WIDTH - 1] + "…"
 
 
 def _telling(attempts: Sequence[Attempt]) -> list[Attempt]:

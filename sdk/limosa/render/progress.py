@@ -12,7 +12,7 @@ from rich.spinner import Spinner
 from limosa.render.folding import never_began
 from limosa.render.phases import NODE_WORDS, RUN_WORDS
 from limosa.render.run_view import Row, RunView
-from limosa.render.tree import LINES, REASON_AFTER_S, duration, live, run_wait, waiting_remedy
+from limosa.render.tree import LINES, REASON_AFTER_S, duration, live, note_of, run_wait, waiting_remedy
 from limosa_idl.admin.v1alpha1.admin_pb2 import RunUpdate
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 
@@ -110,7 +110,7 @@ class _Lines:
             self._print(f"{view.run.name} {RUN_WORDS.get(view.phase, ('unknown', ''))[0]}")
         self._print_wait()
         for row in view.rows(now_utc()):
-            state = (row.phase, row.note if row.waiting_seconds >= REASON_AFTER_S else "")
+            state = (row.phase, row.wait if row.waiting_seconds >= REASON_AFTER_S else "")
             if _is_told(row) and self._seen.get(row.path) != state:
                 self._seen[row.path] = state
                 self._print(_line(row))
@@ -142,6 +142,7 @@ def _line(row: Row) -> str:
     parts = [f"  {row.path} {row.name} {NODE_WORDS[row.phase]}"]
     if row.phase in (pb.NODE_PHASE_SUCCEEDED, pb.NODE_PHASE_FAILED) and row.seconds is not None:
         parts.append(duration(row.seconds))
-    if row.note:
-        parts.append(f"({row.note})")
+    note = note_of(row)
+    if note:
+        parts.append(f"({note})")
     return " ".join(parts)

@@ -29,11 +29,13 @@ class Row:
     seconds: float | None
     """From the first launch to the end, or to now; None before it began."""
     note: str
-    """Counters of a map, attempts, or why it waits."""
-    waiting_seconds: float
-    """How long it has waited for the reason in `note`; 0 where it does not wait."""
-    reason: str
-    """Code of that reason; empty where it does not wait."""
+    """Counters of a map, and attempts."""
+    wait: str = ""
+    """What it waits for; empty where it does not wait."""
+    waiting_seconds: float = 0.0
+    """How long it has waited for that."""
+    reason: str = ""
+    """Code of that."""
 
 
 class Attempt(NamedTuple):
@@ -169,19 +171,7 @@ class RunView:
         for node in nodes:
             path = f"{prefix}{node.id}"
             state = self._nodes.get(path, pb.NodeState(phase=pb.NODE_PHASE_WAITING))
-            reason = self.reason(path)
-            note, waiting = self._note(node, path, state, reason, now)
-            name = node.display_name or node.id
-            yield Row(
-                depth,
-                path,
-                name,
-                state.phase,
-                span(state, now),
-                note,
-                waiting,
-                reason.code if reason else "",
-            )
+            yield self._row(node, path, depth, state, now)
             inner, below = inside(index, node, self._made.get(path))
             children = list(below)
             if node.WhichOneof("target") == "branch":
@@ -189,9 +179,7 @@ class RunView:
             if state.phase not in (pb.NODE_PHASE_WAITING, pb.NODE_PHASE_SKIPPED):
                 yield from self._rows(inner, children, path + "/", depth + 1, now)
 
-    def _note(
-        self, node: Node, path: str, state: pb.NodeState, reason: pb.Reason | None, now: dt.datetime
-    ) -> tuple[str, float]:
+    def _row(self, node: Node, path: str, depth: int, state: pb.NodeState, now: dt.datetime) -> Row:
         parts = []
         if node.WhichOneof("target") == "map" and state.items:
             parts.append(f"{state.items_succeeded}/{state.items} items")
@@ -203,11 +191,13 @@ class RunView:
             parts.append(f"cached, from {state.origin_run}" if state.origin_run else "cached")
         if state.launches > 1:
             parts.append(f"attempt {state.launches}")
-        waiting = 0.0
-        if reason is not None:
-            waiting = (now - _utc(reason.since)).total_seconds() if reason.HasField("since") else 0.0
-            parts.append(f"{reason.code}: {reason.detail}" if reason.detail else reason.code)
-        return ", ".join(parts), waiting
+        row = Row(depth, path, node.display_name or node.id, state.phase, span(state, now), ", ".join(parts))
+        reason = self.reason(path)
+        if reason is None:
+            return row
+        seconds = (now - _utc(reason.since)).total_seconds() if reason.HasField("since") else 0.0
+        wait = f"{reason.code}: {reason.detail}" if reason.detail else reason.code
+        return dataclasses.replace(row, wait=wait, waiting_seconds=seconds, reason=reason.code)
 
     def reason(self, path: str, index: int | None = None) -> pb.Reason | None:
         """What a node, or an item of a map, waits for; None where it does not wait."""
@@ -236,5 +226,9 @@ def span(state: pb.RunState | pb.NodeState | pb.LaunchState, now: dt.datetime) -
     """Seconds from the beginning to the end, or to now; None before it began."""
     if not state.HasField("started_at"):
         return None
+    begin = _utc(state.started_at)
+    if isinstance(state, pb.LaunchState) and state.HasField("created_at"):
+        # Kubernetes has whole seconds only; no pod starts before it is made.
+        begin = max(begin, _utc(state.created_at))
     end = _utc(state.finished_at) if state.HasField("finished_at") else now
-    return max(0.0, (end - _utc(state.started_at)).total_seconds())
+    return max(0.0, (end - begin).total_seconds())

@@ -125,6 +125,10 @@ def _note(row: Row, final: bool) -> str:
         return "skipped"
     if never_began(row):
         return "not run"
-    if row.waiting_seconds and row.waiting_seconds < REASON_AFTER_S and not final:
-        return ", ".join(part for part in row.note.split(", ") if ":" not in part)
-    return row.note
+    return note_of(row, soon=final)
+
+
+def note_of(row: Row, *, soon: bool = False) -> str:
+    """Counters and what it waits for: where it has waited long enough, or at once if `soon`."""
+    told = soon or row.waiting_seconds >= REASON_AFTER_S
+    return ", ".join(part for part in (row.note, row.wait if told else "") if part)

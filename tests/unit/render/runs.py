@@ -56,7 +56,7 @@ def update(phase, *snapshots, failure=None, end=8.4):
 
 
 DONE = node("n0", pb.NODE_PHASE_SUCCEEDED, 0.1, 0.9, target="house.clean")
-SKIPPED = node("n2", pb.NODE_PHASE_SKIPPED)
+NOT_RUN = node("n2", pb.NODE_PHASE_ABORTED)
 
 SUCCEEDED = update(
     pb.RUN_PHASE_SUCCEEDED,
@@ -65,17 +65,18 @@ SUCCEEDED = update(
     node("n2", pb.NODE_PHASE_SUCCEEDED, 7.3, 8.3, launches=2),
 )
 
+# Lines of tests/integration/cli/house.py, which makes the same screens on the platform.
 FRAME = f.Frame(
     file="house.py",
-    line=62,
+    line=40,
     function="try_penalty",
-    source_start=60,
+    source_start=38,
     source=[
-        "    folds = [train.iloc[start::5] for start in range(5)]",
         "    if penalty < 0:",
+        "        others_are_done()",
         '        raise ValueError(f"penalty is {penalty}")',
-        "    scores = []",
-        "",
+        "    (PLACE / str(penalty)).touch()",
+        "    return penalty / 10",
     ],
 )
 
@@ -86,32 +87,64 @@ def failed(code, message, kind=f.FAILURE_KIND_USER, exception=None, index=2):
     snapshot = node(
         "n1", pb.NODE_PHASE_FAILED, 1, 8.3, items=4, items_succeeded=3, items_failed=1, failure=failure
     )
-    return update(pb.RUN_PHASE_FAILED, DONE, snapshot, SKIPPED, failure=failure)
+    return update(pb.RUN_PHASE_FAILED, DONE, snapshot, NOT_RUN, failure=failure)
 
 
 INPUTS = LiteralMap(literals={"penalty": values.float_(-1.0), "label": values.string("a long text " * 20)})
-LOG = ["penalty 0.1: R² 0.66", "penalty 1: R² 0.67", *[f"line {number}" for number in range(20)]]
+LOG = [f"line {number}" for number in range(20)]
 
 USER_ERROR = failed(
     "UserException",
     "ValueError: penalty is -1.0",
     exception=f.ExceptionDetails(type="ValueError", message="penalty is -1.0", frames=[FRAME]),
 )
-IMPORT_MISSING = failed(
-    "ImportFailed",
-    "no module named 'xgboost'. It is not installed where the task ran (/venv/bin/python): install it there, or give "
-    "the task a container_image that has it.",
+_NO_MODULE = f.Failure(
+    kind=f.FAILURE_KIND_USER,
+    code="ImportFailed",
+    message="no module named 'xgboost'. It is not installed where the task ran (/venv/bin/python): install it there, or give "
+    "the task a container_image that has it. If it is a module of your project, import it at the top of the file, add it to "
+    "`include` in limosa.toml, or run with --copy all.",
+    origin=f.FailureOrigin(node_path="n0", task="house.clean"),
+    exception=f.ExceptionDetails(
+        type="ModuleNotFoundError",
+        message="No module named 'xgboost'",
+        frames=[
+            f.Frame(
+                file="house.py",
+                line=4,
+                function="<module>",
+                source_start=2,
+                source=["", "import time", "import xgboost", "from pathlib import Path", ""],
+            )
+        ],
+    ),
 )
-OOM = failed("OOMKilled", "the container was killed at its memory limit of 512Mi")
-IMAGE_PULL = failed("ImagePull", "pulling image registry.example/house:9 failed: not found")
-SECRET = failed("SecretMissing", 'secret "warehouse" not found')
-TIMEOUT = failed("Timeout", "the attempt ran longer than its timeout of 60 s")
+IMPORT_MISSING = update(
+    pb.RUN_PHASE_FAILED,
+    node("n0", pb.NODE_PHASE_FAILED, 0.1, 0.9, target="house.clean", failure=_NO_MODULE),
+    node("n1", pb.NODE_PHASE_ABORTED),
+    NOT_RUN,
+    failure=_NO_MODULE,
+)
+OOM = failed(
+    "OOMKilled", "n1[2] used more memory than its limit of 128Mi and was killed; raise the memory limit"
+)
+IMAGE_PULL = failed(
+    "ImagePull",
+    "n1[2]: pulling image registry.example/house:9 failed: not found; check the image's name and access",
+)
+SECRET = failed(
+    "SecretMissing",
+    "n1[2]: secret \"warehouse\" not found; the task needs Secret 'warehouse' (key 'token') in its namespace, labelled "
+    "limosa.dev/task-secret=true",
+)
+TIMEOUT = failed("Timeout", "n1[2] ran longer than its timeout of 60 s")
 PYTHON = failed(
     "PythonMismatch",
     "the task was registered from Python 3.12, the pod's image has Python 3.11. Register it from Python 3.11, or give "
     "the task a container_image with Python 3.12.",
 )
-SYSTEM = failed("PodGone", "the pod disappeared before it ended", kind=f.FAILURE_KIND_SYSTEM)
+SYSTEM = failed("PodGone", "n1[2]: the pod was deleted before it ended", kind=f.FAILURE_KIND_SYSTEM)
 ABORTED = update(
     pb.RUN_PHASE_ABORTED,
     DONE,

@@ -105,8 +105,11 @@ def test_what_a_skipped_and_a_never_started_node_waited_for():
     )
     assert "n2 choose" not in text
     assert explain_node(detail(runs.USER_ERROR), "n2", None, NOW).endswith(
-        "skipped: n1, which it depends on, failed"
+        "not run: n1, which it depends on, failed"
     )
+    failed = node("n1", pb.NODE_PHASE_FAILED, 1, 2)
+    skipped = update(pb.RUN_PHASE_FAILED, runs.DONE, failed, node("n2", pb.NODE_PHASE_SKIPPED))
+    assert explain_node(detail(skipped), "n2", None, NOW).endswith("skipped: n1, which it depends on, failed")
     ended = update(pb.RUN_PHASE_ABORTED, runs.DONE)
     assert explain_node(detail(ended), "n2", None, NOW).endswith("never started: the run ended before")
 

@@ -89,7 +89,7 @@ def test_where_nothing_stands_out_the_ends_are_shown():
 
 @given(st.lists(st.sampled_from([DONE, FAILED, SKIPPED, RUNNING]), max_size=60), st.integers(5, 40))
 def test_every_node_is_shown_or_counted_within_the_lines(phases, most):
-    rows = [Row(0, f"n{i}", "x", phase, None, "", 0.0, "") for i, phase in enumerate(phases)]
+    rows = [Row(0, f"n{i}", "x", phase, None, "") for i, phase in enumerate(phases)]
     lines = fold(rows, most)
     assert len(lines) <= most
     kept = [one for one in lines if isinstance(one, Row)]

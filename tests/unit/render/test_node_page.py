@@ -64,3 +64,21 @@ def test_many_attempts_are_counted(screen):
     text = screen(page(update, "n1"))
     assert len(text.splitlines()) < 50
     assert "… 42 more and 2 that succeeded: limosa get run calm-heron-4f2a n1 -o json" in text
+
+
+def test_a_long_reason_leaves_every_column_in_its_place(screen):
+    update = runs.with_attempts(runs.failed("SecretMissing", "no secret"))
+    update.snapshots[-1].launch.failure.message = "n1[0]: secret not found; " * 20
+    lines = screen(page(update, "n1")).splitlines()
+    assert any(line.startswith("  [2] 2    failed  2.3 s  calm-heron-4f2a-1  ") for line in lines)
+
+
+def test_an_attempts_time_begins_when_it_was_made(screen):
+    """Kubernetes gives whole seconds, so that a start may seem to be before the launch."""
+    update = runs.with_attempts()
+    launch = next(one.launch for one in update.snapshots if one.launch.launch_id == "n0-None-0")
+    launch.started_at.CopyFrom(runs.at(0))
+    assert launch.created_at == runs.at(0.1)
+    assert "succeeded  0.8 s" in screen(page(update, "n0"))
+    launch.finished_at.CopyFrom(runs.at(0))
+    assert "succeeded  0.0 s" in screen(page(update, "n0"))

@@ -70,3 +70,14 @@ def test_lines_say_once_why_no_cluster_takes_the_run(console, monkeypatch):
 def test_a_run_that_waits_for_something_outside_is_parked(console):
     progress.follow(iter([runs.update(pb.RUN_PHASE_PARKED, end=None)]), RunView(), console)
     assert console.file.getvalue().splitlines()[0] == "calm-heron-4f2a parked"
+
+
+def test_a_wait_of_a_moment_is_not_told(console, monkeypatch):
+    monkeypatch.setattr(progress, "now_utc", lambda: runs.NOW)
+    later = runs.waiting(7)
+    later.snapshots[1].seq = 2
+    progress.follow(iter([runs.waiting(1), later]), RunView(), console)
+    told = [line for line in console.file.getvalue().splitlines() if "try_penalty" in line]
+    assert told[0] == "  n1 try_penalty running (1/4 items)"
+    assert told[1].startswith("  n1 try_penalty running (1/4 items, Unschedulable: 0/1 nodes")
+    assert len(told) == 2

@@ -2,7 +2,14 @@ import pytest
 import runs
 from rich.spinner import Spinner
 
-from limosa.render.failure import FailureDetails, failed_run, failure_block
+from limosa.render.failure import (
+    LOG_LINES,
+    FailureDetails,
+    failed_run,
+    failure_block,
+    log_lines_wanted,
+    own_log_lines,
+)
 from limosa.render.run_view import RunView
 from limosa.render.tree import duration, live, summary, tree
 from limosa_idl.core.v1alpha1 import failure_pb2 as f
@@ -37,8 +44,10 @@ FAILURES = {
 
 @pytest.mark.parametrize("name", FAILURES)
 def test_the_end_of_a_failed_run_is_one_screen(name, screen, golden):
-    log = [] if name in ("aborted", "image-pull", "missing-secret") else runs.LOG
-    details = FailureDetails(runs.INPUTS if name != "aborted" else None, log)
+    unborn = name in ("aborted", "image-pull", "missing-secret", "import-missing", "wrong-python")
+    details = FailureDetails(
+        runs.INPUTS if name not in ("aborted", "import-missing") else None, [] if unborn else runs.LOG
+    )
     text = screen(failed_run(view_of(FAILURES[name]), details, runs.NOW))
     assert len(text.splitlines()) <= 40
     golden(name, text)
@@ -47,6 +56,30 @@ def test_the_end_of_a_failed_run_is_one_screen(name, screen, golden):
 def test_success(screen, golden):
     view = view_of(runs.SUCCEEDED)
     golden("success", screen(summary(view, runs.NOW)) + screen(tree(view, runs.NOW, final=True)))
+
+
+TRACEBACK = """Traceback (most recent call last):
+  File "house.py", line 40, in try_penalty
+    raise ValueError(f"penalty is {penalty}")
+ValueError: penalty is -1.0
+"""
+
+
+def test_the_traceback_is_not_said_again_as_log():
+    exception = f.ExceptionDetails(type="ValueError", message="penalty is -1.0", traceback=TRACEBACK)
+    failure = runs.failed("UserException", "m", exception=exception).run.state.failure
+    printed = [f"line {number}" for number in range(20)]
+    asked = log_lines_wanted(failure)
+    assert asked == LOG_LINES + 5
+    assert own_log_lines([*printed, *TRACEBACK.splitlines()], failure) == printed[-LOG_LINES:]
+    assert own_log_lines(printed, failure) == printed[-LOG_LINES:]
+    assert own_log_lines(TRACEBACK.splitlines(), failure) == []
+    other = f.Failure(code="OOMKilled", message="m")
+    assert log_lines_wanted(other) == LOG_LINES + 1
+    told = "limosa: Preempted: the pod was asked to end (SIGTERM) before the task had finished"
+    assert own_log_lines([*printed, told], other) == printed[-LOG_LINES:]
+    assert own_log_lines(["limosa: part of the log was not stored"], other) != []
+    assert own_log_lines([*printed, "end"], other) == [*printed[11:], "end"]
 
 
 def test_a_node_that_waits_says_why_after_five_seconds(screen, golden):
@@ -189,3 +222,10 @@ def test_a_message_of_many_short_lines_is_cut_too(screen):
     text = screen(failure_block(failure))
     assert text.count("line") == 12
     assert "… 140 more characters" in text
+
+
+def test_a_message_of_one_long_sentence_is_shown_whole(screen):
+    sentence = "word " * 100 + "end."
+    text = screen(failure_block(failures.user(Code.IMAGE_NOT_RUNNABLE, sentence)))
+    assert " ".join(text.split()).startswith(f"ImageNotRunnable: {sentence}")
+    assert "more characters" not in text
