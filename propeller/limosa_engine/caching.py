@@ -52,6 +52,8 @@ def ask(turn: Turn) -> None:
             item.lookup = Lookup(_key(turn, place), Asked.OUT)
         item.lookup.asked = Asked.OUT
         state.asking += 1
+        if item.lookup.times:
+            state.asking_again += 1
         digest = digest_of(resolve.item_inputs(place))
         turn.emit(LookupCache(place.key, place.plan.runs.name, item.lookup.key, digest, cache.serialize))
 

@@ -282,6 +282,8 @@ class State:
         self.in_lookups: set[int] = set()
         self.asking = 0
         """Questions to the cache that are out."""
+        self.asking_again = 0
+        """Of these, those whose last answer was to ask again: a run with no others only waits."""
         self.keyless: dict[int, list[int]] = {}
         """After a restart: nodes whose items' cache keys are wanted, with the positions of those that succeeded meanwhile."""
         self.dirty: deque[int] = deque()
