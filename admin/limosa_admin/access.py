@@ -19,6 +19,7 @@ GRPC_METHODS: Mapping[str, Role] = {
     f"/{_ADMIN}.RunService/GetRun": Role.VIEWER,
     f"/{_ADMIN}.RunService/ListRuns": Role.VIEWER,
     f"/{_ADMIN}.RunService/AbortRun": Role.CONTRIBUTOR,
+    f"/{_ADMIN}.RunService/ResumeRun": Role.CONTRIBUTOR,
     f"/{_ADMIN}.RunService/SignalRun": Role.CONTRIBUTOR,
     f"/{_ADMIN}.RunService/DeleteRun": Role.CONTRIBUTOR,
     f"/{_ADMIN}.RunService/WatchRun": Role.VIEWER,

@@ -44,6 +44,16 @@ class Target:
     plan: LaunchPlanSpec
 
 
+@dataclasses.dataclass(frozen=True)
+class Resumption:
+    """What a run takes from an earlier one."""
+
+    request_digest: str
+    """Of the request to resume: the same one finds the run that it made before."""
+    run_uid: str
+    reuse: run_pb2.Reuse
+
+
 def submit(
     database: Database,
     store: Store,
@@ -52,6 +62,7 @@ def submit(
     *,
     uid: str = "",
     parent: run_pb2.ParentRun | None = None,
+    resumption: Resumption | None = None,
 ) -> sa.RowMapping:
     """Queues a run, or finds the one that the same request made before; returns its row.
 
@@ -62,6 +73,7 @@ def submit(
         created_by: Who wants it.
         uid: Of the new run; empty: one that nobody has.
         parent: The run and node it is made for; None where a person asks.
+        resumption: What it takes from an earlier run; None for a run from the start.
 
     Raises:
         RequestError: INVALID for bad names or inputs, NOT_FOUND for the target, EXISTS when another request has the name.
@@ -69,7 +81,7 @@ def submit(
     check(check_name("run", request.name) if request.name else None)
     if request.cache_mode not in run_pb2.CacheMode.values():
         raise RequestError(Reason.INVALID, f"there is no cache mode {request.cache_mode}")
-    digest = sha256_hex(serialize(request))
+    digest = sha256_hex(serialize(request)) if resumption is None else resumption.request_digest
     with database.transaction() as connection:
         known = _known(connection, request, digest)
         target = None if known else find_target(connection, request)
@@ -80,6 +92,8 @@ def submit(
     new = dataclasses.replace(
         _new_run(request, target, digest, created_by), uid=uid or str(uuid.uuid4()), parent=parent
     )
+    if resumption is not None:
+        new = dataclasses.replace(new, resumed_uid=resumption.run_uid, reuse=resumption.reuse)
     if len(target.closure) > INLINE_CLOSURE_LIMIT:
         # Before the run is queued: whoever claims it must find its graph.
         store.put_if_absent(closure_key(request.project, request.domain, new.closure_digest), target.closure)
@@ -114,6 +128,11 @@ def find_target(connection: sa.Connection, request: pb.CreateRunRequest) -> Targ
             return _target(connection, *found)
     wanted.kind = request.target.kind
     raise _unknown_target(connection, wanted)
+
+
+def check_request(request: pb.CreateRunRequest, target: Target) -> None:
+    """Refuses inputs, labels and annotations that `submit` would refuse. Raises RequestError."""
+    _new_run(request, target, "", "")
 
 
 def _target(connection: sa.Connection, entity: pb.Entity, body: bytes) -> Target:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
 
-from limosa_admin import page_tokens, submission
+from limosa_admin import page_tokens, resuming, submission
 from limosa_admin.request_errors import Reason, RequestError, not_found
 from limosa_admin.rpc.call import Call, wait
 from limosa_admin.rpc.places import Places
@@ -96,6 +96,13 @@ class RunService:
             signal_gate(connection, row, signal)
         return pb.SignalRunResponse()
 
+    def resume_run(self, request: pb.ResumeRunRequest, call: Call) -> pb.ResumeRunResponse:
+        """Queues a run that goes on from one that has ended; or, of a dry run, says what it would reuse."""
+        row = self._row(request.id, call)
+        self.places.check_served(call.identity, request.id.project, request.id.domain)
+        plan, made = resuming.resume(self.database, self.store, row, request, call.identity.subject)
+        return pb.ResumeRunResponse(run=None if made is None else self.view.message(made), nodes=plan.nodes)
+
     def delete_run(self, request: pb.DeleteRunRequest, call: Call) -> pb.DeleteRunResponse:
         """Deletes a run that has ended, with everything it wrote below its prefix."""
         row = self._row(request.id, call)
@@ -104,6 +111,10 @@ class RunService:
             raise RequestError(Reason.PRECONDITION, f"run '{request.id.name}' has not ended; {remedy}")
         # What others would take from it goes before its data does.
         with self.database.transaction() as connection:
+            needed_by = runs.resumed_by(connection, row["uid"])
+            if needed_by:
+                message = f"run '{request.id.name}' is resumed by '{needed_by}', which uses its results"
+                raise RequestError(Reason.PRECONDITION, f"{message}; delete it when that has ended")
             caches.forget_run(connection, row["uid"])
         # Objects first: should it fail half-way, the run is still there and can be deleted again.
         self.store.delete_prefix(run_prefix(row))

@@ -183,6 +183,7 @@ def read_specs(connection: sa.Connection, uids: Sequence[str]) -> Mapping[str, R
             parent=run_store.parent_of(row),
             cache_mode=row["cache_mode"],
             max_parallelism=row["max_parallelism"],
+            reuse=run_store.reuse_of(row),
         )
         size += spec.ByteSize()
         if found and size > SPEC_BYTES:

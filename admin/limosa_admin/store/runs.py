@@ -47,6 +47,10 @@ class NewRun:
     lane: str = ""
     """Its launch plan, where that has a limit of its own."""
     lane_limit: int = 0
+    resumed_uid: str = ""
+    """The run that it goes on from; empty for a run from the start."""
+    reuse: run_pb2.Reuse | None = None
+    """What it takes from that run."""
 
 
 def create(connection: sa.Connection, new: NewRun) -> bool:
@@ -82,6 +86,8 @@ def create(connection: sa.Connection, new: NewRun) -> bool:
     if new.parent is not None:
         row["parent_uid"], row["parent_name"] = new.parent.run_uid, new.parent.run_name
         row["parent_node"], row["depth"] = new.parent.node_path, new.parent.depth
+    if new.reuse is not None:
+        row["resumed_uid"], row["reuse"] = new.resumed_uid, serialize(new.reuse)
     statement = insert(runs).values(row).on_conflict_do_nothing()
     created = connection.execute(statement.returning(runs.c.uid)).first() is not None
     if created:
@@ -195,6 +201,7 @@ def to_message(row: sa.RowMapping, url: str) -> pb.Run:
     """A row as a Run; `url` is the page that shows it."""
     created_at = Timestamp()
     created_at.FromDatetime(row["created_at"])
+    reuse = reuse_of(row)
     return pb.Run(
         uid=row["uid"],
         project=row["project"],
@@ -217,7 +224,19 @@ def to_message(row: sa.RowMapping, url: str) -> pb.Run:
         abort_reason=row["abort_reason"],
         parent=parent_of(row),
         priority=row["priority"],
+        resumed_from="" if reuse is None else reuse.run_name,
     )
+
+
+def reuse_of(row: sa.RowMapping) -> run_pb2.Reuse | None:
+    """What a run takes from an earlier one; None for a run from the start."""
+    return None if row["reuse"] is None else run_pb2.Reuse.FromString(bytes(row["reuse"]))
+
+
+def resumed_by(connection: sa.Connection, uid: str) -> str:
+    """Name of a run that goes on from this one and has not ended; empty where there is none."""
+    query = sa.select(runs.c.name).where(runs.c.resumed_uid == uid, IS_ACTIVE).limit(1)
+    return connection.execute(query).scalar() or ""
 
 
 def parent_of(row: sa.RowMapping) -> run_pb2.ParentRun | None:
