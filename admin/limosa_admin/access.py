@@ -19,6 +19,8 @@ GRPC_METHODS: Mapping[str, Role] = {
     f"/{_ADMIN}.RunService/GetRun": Role.VIEWER,
     f"/{_ADMIN}.RunService/ListRuns": Role.VIEWER,
     f"/{_ADMIN}.RunService/AbortRun": Role.CONTRIBUTOR,
+    f"/{_ADMIN}.RunService/ResumeRun": Role.CONTRIBUTOR,
+    f"/{_ADMIN}.RunService/SignalRun": Role.CONTRIBUTOR,
     f"/{_ADMIN}.RunService/DeleteRun": Role.CONTRIBUTOR,
     f"/{_ADMIN}.RunService/WatchRun": Role.VIEWER,
     f"/{_ADMIN}.RunService/GetRunData": Role.VIEWER,
@@ -32,6 +34,7 @@ GRPC_METHODS: Mapping[str, Role] = {
     f"/{_ADMIN}.OperatorService/Publish": Role.OPERATOR,
     f"/{_ADMIN}.OperatorService/LookupCache": Role.OPERATOR,
     f"/{_ADMIN}.OperatorService/StoreCache": Role.OPERATOR,
+    f"/{_ADMIN}.OperatorService/LaunchChildren": Role.OPERATOR,
     # Probes of kubelets and load balancers carry no token.
     "/grpc.health.v1.Health/Check": Role.PUBLIC,
     "/grpc.health.v1.Health/Watch": Role.PUBLIC,
@@ -40,6 +43,7 @@ GRPC_METHODS: Mapping[str, Role] = {
 HTTP_ROUTES: Mapping[str, Role] = {
     "GET /healthz": Role.PUBLIC,
     "GET /readyz": Role.PUBLIC,
+    "GET /metrics": Role.VIEWER,
     "GET /static/{file}": Role.PUBLIC,
     # Exchanges a token for a cookie.
     "GET /login": Role.PUBLIC,

@@ -9,14 +9,15 @@ from limosa_admin.store.entities import NewEntity
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface, Variable
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
-from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, LaunchPlanSpec
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, LaunchPlanSpec, Node
 from limosa_model.admission import validate_closure, validate_task
 from limosa_model.digests import digest_of, serialize
-from limosa_model.graph import Index, children_of
+from limosa_model.graph import Index, branch_children, children_of
 from limosa_model.interfaces import suggest
 from limosa_model.names import check_name
 from limosa_model.problems import Problem
-from limosa_model.types import conforms, describe
+from limosa_model.targets import task_name
+from limosa_model.types import assignable, conforms, describe
 
 
 class Registration:
@@ -53,6 +54,8 @@ class Registration:
             self._add_task(body)
         for plan in self._request.launch_plans:
             self._add_launch_plan(plan, elsewhere)
+        for closure in closures:
+            self._problems += self._launched(closure)
         if not self._entities and not self._problems:
             remedy = "send closures, tasks or launch plans"
             self._problems.append(Problem("Empty", "request", "there is nothing to register", remedy))
@@ -108,6 +111,19 @@ class Registration:
             pb.ENTITY_KIND_LAUNCH_PLAN, plan.name, body, digest_of(plan), plan_interface(plan, interface)
         )
 
+    def _launched(self, closure: Closure) -> Iterator[Problem]:
+        """Launch plan nodes whose plan is in the same request must know it as it is."""
+        for workflow in closure.workflows:
+            nodes = list(workflow.nodes)
+            while nodes:
+                node = nodes.pop()
+                nodes += branch_children(node.branch)
+                found = self._entities.get((pb.ENTITY_KIND_LAUNCH_PLAN, node.launch_plan.launch_plan))
+                own = node.launch_plan.version in ("", self._request.version)
+                if node.WhichOneof("target") == "launch_plan" and found is not None and own:
+                    place = f"workflow {workflow.name}: node {node.id} ({node.display_name or node.id})"
+                    yield from _differences(node, found.interface, place)
+
     def _add(
         self, kind: "pb.EntityKind.ValueType", name: str, body: bytes, meaning: str, interface: Interface
     ) -> None:
@@ -141,8 +157,8 @@ def reachable(index: Index, entry: str) -> Closure:
                 waiting.append(node.sub_workflow.workflow)
             elif kind == "branch":
                 nodes += children_of(index, node)
-            else:
-                tasks.add(node.map.task if kind == "map" else node.task.task)
+            elif task_name(node):
+                tasks.add(task_name(node))
     return Closure(
         entry=entry,
         tasks=[index.task(name) for name in sorted(tasks)],
@@ -181,6 +197,30 @@ def _plan_inputs(plan: LaunchPlanSpec, interface: Interface, place: str) -> Iter
     for name in set(plan.default_inputs.literals) & set(plan.fixed_inputs.literals):
         where = f"{place}: input '{name}'"
         yield Problem("Duplicate", where, "it has a default and is fixed", "leave one of them out")
+
+
+def _differences(node: Node, actual: Interface, place: str) -> Iterator[Problem]:
+    """What a launch plan node believes of its plan and is not so."""
+    declared, remedy = node.launch_plan.interface, "compile everything from one state of the source"
+    inputs = {variable.name: variable for variable in actual.inputs}
+    outputs = {variable.name: variable for variable in actual.outputs}
+    bound = {binding.name for binding in node.inputs}
+    for variable in declared.inputs:
+        if variable.name not in bound:
+            continue
+        known = inputs.get(variable.name)
+        reason = "it has no such input" if known is None else assignable(variable.type, known.type)
+        if reason:
+            yield Problem("LaunchPlanInterface", f"{place}: input '{variable.name}'", reason, remedy)
+    for name, variable in inputs.items():
+        if name not in bound and not variable.HasField("default_value"):
+            message = f"launch plan {node.launch_plan.launch_plan} requires it"
+            yield Problem("LaunchPlanInterface", f"{place}: input '{name}'", message, remedy)
+    for variable in declared.outputs:
+        known = outputs.get(variable.name)
+        reason = "it has no such output" if known is None else assignable(known.type, variable.type)
+        if reason:
+            yield Problem("LaunchPlanInterface", f"{place}: output '{variable.name}'", reason, remedy)
 
 
 def _undecodable(message: str, position: int) -> Problem:

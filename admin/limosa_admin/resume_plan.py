@@ -1,18 +1,23 @@
 """Going on from an ended run: which of its results stand in for nodes of the new one. Pure."""
 
 import dataclasses
+import enum
 from collections.abc import Iterable, Iterator, Mapping
 
 from limosa_idl.admin.v1alpha1.admin_pb2 import ResumedNode
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
-from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node, WorkflowSpec
 from limosa_model.cache_key import interface_types
-from limosa_model.graph import Index, children_of, dependencies
+from limosa_model.graph import Index, branch_children, dependencies, inside
 from limosa_model.targets import python_part, task_name
 
-_OWN_POD = frozenset({"task", "map", "dynamic", "eager"})
-"""Node kinds whose result is a launch's commit. The others have none, or ask again (gates, launch plans)."""
+_ALWAYS_ANEW = {"gate": "gates ask again", "launch_plan": "its run is made anew"}
+"""Node kinds whose result is another's word, and why it is asked for again."""
+_NEW_GRAPH = "its code is of another version, so that it makes its graph anew"
+
+_Places = Mapping[str, tuple[Node, Index]]
+"""Nodes by path, each with the closure whose names it uses."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +25,7 @@ class ResumePlan:
     """What is reused."""
 
     nodes: tuple[ResumedNode, ...]
-    """Every node with a launch of its own, in graph order."""
+    """Every node that is more than a frame around others, in graph order."""
     except_nodes: tuple[str, ...]
     """Paths that the operator launches although the old run may have a commit there."""
 
@@ -37,123 +42,172 @@ def plan_resume(
         old: The graph of the run to go on from.
         states: The last states of its nodes, by path.
         new: The graph to run.
-        from_nodes: Paths of nodes that are launched again whatever the old run has.
+        from_nodes: Paths of nodes that are launched again whatever the old run has, with all that depends on them.
     """
-    forced = set(from_nodes)
-    before = {
-        path: (node, graph) for graph in [Index(old)] for path, node in _walk(graph, graph.entry.nodes, "")
-    }
-    matcher = _Matcher(before, states, Index(new), forced)
-    matcher.scope(matcher.graph.entry.nodes, "", "")
+    matcher = _Matcher(_places(old, states), states, set(from_nodes))
+    graph = Index(new)
+    matcher.scope(graph, graph.entry, "", "")
     return ResumePlan(tuple(matcher.nodes), tuple(sorted(matcher.excepted)))
 
 
-def unknown_nodes(new: Closure, from_nodes: Iterable[str]) -> list[str]:
-    """Paths that the graph does not have."""
-    graph = Index(new)
-    known = {path for path, _ in _walk(graph, graph.entry.nodes, "")}
-    return [path for path in from_nodes if path not in known]
+def node_paths(new: Closure, states: Mapping[str, pb.NodeState]) -> list[str]:
+    """Paths that can be asked for: the graph's, and those that its dynamic nodes made before."""
+    return list(_places(new, states))
+
+
+class _Fate(enum.IntEnum):
+    """What comes of a node, as those that depend on it see it."""
+
+    REUSED = 0
+    RUNS = 1
+    """Its outputs may be others than before."""
+    FORCED = 2
+    """It, or one before it, was asked for: what depends on it runs whatever the outputs are."""
 
 
 class _Matcher:
-    def __init__(
-        self,
-        before: Mapping[str, tuple[Node, Index]],
-        states: Mapping[str, pb.NodeState],
-        graph: Index,
-        forced: set[str],
-    ) -> None:
+    def __init__(self, before: _Places, states: Mapping[str, pb.NodeState], asked_for: set[str]) -> None:
         self._before = before
         self._states = states
-        self._forced = forced
-        self.graph = graph
+        self._asked_for = asked_for
         self.nodes: list[ResumedNode] = []
         self.excepted: set[str] = set()
 
-    def scope(self, nodes: Iterable[Node], around: str, outer: str) -> bool:
-        """Judges the nodes of one scope, in their order; tells whether one of them runs.
+    def scope(self, graph: Index, workflow: WorkflowSpec, around: str, outer: str) -> _Fate:
+        """Judges the nodes of one scope; gives the fate of whatever depends on all of them.
 
         Args:
-            nodes: Of the scope, dependencies before dependents or after.
-            around: Path before theirs, with a slash.
+            graph: The closure whose names the nodes use.
+            workflow: What the scope runs.
+            around: Path before the nodes' own, with a slash.
             outer: Why all of them run; empty where nothing around them says so.
         """
-        running: set[str] = set()
+        if workflow.HasField("on_failure"):
+            # It tells of this run's failure, not of the old one's.
+            self.excepted.add(around + workflow.on_failure.id)
+        return self._each(graph, workflow.nodes, around, outer)
+
+    def _each(self, graph: Index, nodes: Iterable[Node], around: str, outer: str) -> _Fate:
+        fates: dict[str, _Fate] = {}
         waiting = list(nodes)
         while waiting:
             ids = {node.id for node in waiting}
-            ready = next((node for node in waiting if not dependencies(node) & ids), waiting[0])
-            waiting.remove(ready)
-            upstream = sorted(dependencies(ready) & running)
+            node = next((node for node in waiting if not dependencies(node) & ids), waiting[0])
+            waiting.remove(node)
+            upstream = [one for one in sorted(dependencies(node)) if fates.get(one, _Fate.REUSED)]
             why = outer or (f"it depends on {around}{upstream[0]}, which runs" if upstream else "")
-            if self._runs(ready, around + ready.id, why):
-                running.add(ready.id)
-        return bool(running)
+            forced = any(fates[one] is _Fate.FORCED for one in upstream)
+            fates[node.id] = self._judge(graph, node, around + node.id, why, forced)
+        return max(fates.values(), default=_Fate.REUSED)
 
-    def _runs(self, node: Node, path: str, why: str) -> bool:
-        if path in self._forced:
-            why = "asked for with --from"
+    def _judge(self, graph: Index, node: Node, path: str, why: str, forced: bool) -> _Fate:
+        if path in self._asked_for:
+            why, forced = "asked for with --from", True
+        if forced:
             self.excepted.add(path)
-        if node.WhichOneof("target") not in _OWN_POD:
-            inside = list(children_of(self.graph, node))
-            if not inside:
-                return True
-            return self.scope(inside, path + "/", why)
-        row = ResumedNode(node_path=path, display_name=node.display_name or node.id)
+        kind = node.WhichOneof("target")
+        if kind == "branch":
+            fate = self._each(graph, branch_children(node.branch), path + "/", why)
+        elif kind == "sub_workflow":
+            fate = self.scope(graph, graph.workflow(node.sub_workflow.workflow), path + "/", why)
+        elif kind == "dynamic":
+            fate = self._dynamic(graph, node, path, why)
+        elif kind in _ALWAYS_ANEW:
+            fate = self._tell(graph, node, path, why or _ALWAYS_ANEW[kind])
+        else:
+            why = self._difference(graph, node, path) or why or self._unfinished(path)
+            fate = self._tell(graph, node, path, why)
+        return _Fate.FORCED if forced else fate
+
+    def _dynamic(self, graph: Index, node: Node, path: str, why: str) -> _Fate:
+        """A dynamic node, and what its graph of the old run had: the new one may have the same."""
         state = self._states.get(path, pb.NodeState())
-        why = self._difference(node, path) or why or self._unfinished(state)
+        why = self._difference(graph, node, path) or why
+        if not state.HasField("graph"):
+            return self._tell(graph, node, path, why or self._unfinished(path))
+        changed = self._bundle(graph, node) != self._bundle_before(path)
+        fate = self._tell(graph, node, path, why or (_NEW_GRAPH if changed else ""))
+        made = Index(state.graph)
+        within = self.scope(made, made.entry, path + "/", why)
+        # A graph that is made anew and comes to the same leaves what depends on it as it was.
+        return max(fate, within) if why else within
+
+    def _tell(self, graph: Index, node: Node, path: str, why: str) -> _Fate:
+        """Adds the node's row."""
+        state = self._states.get(path, pb.NodeState())
+        row = ResumedNode(node_path=path, display_name=node.display_name or node.id)
         row.items, row.items_reused = state.items, state.items_succeeded
         row.reused, row.detail = not why, why
-        row.code_changed = self._code_changed(node, path)
+        row.code_changed = self._code_changed(graph, node, path)
         if why and not why.startswith(("failed", "aborted")):
             row.items_reused = 0
         self.nodes.append(row)
-        return bool(why)
+        return _Fate.RUNS if why else _Fate.REUSED
 
-    def _difference(self, node: Node, path: str) -> str:
+    def _difference(self, graph: Index, node: Node, path: str) -> str:
         """Why the old result is not this node's; such a result is not to be found, whatever its inputs."""
         if path not in self._before:
             return "it is new"
-        other, graph = self._before[path]
+        other, before = self._before[path]
         task, was = task_name(node), task_name(other)
         found = ""
         if task != was or node.WhichOneof("target") != other.WhichOneof("target"):
             found = (
                 f"{was or other.WhichOneof('target')} stood here" if was != task else "it was of another kind"
             )
-        elif not _same_interface(self.graph.task(task).interface, graph.task(was).interface):
+        elif not _same_interface(graph.task(task).interface, before.task(was).interface):
             found = f"the inputs or outputs of {task} changed"
         if found:
             self.excepted.add(path)
         return found
 
-    def _unfinished(self, state: pb.NodeState) -> str:
-        if state.phase == pb.NODE_PHASE_SUCCEEDED:
+    def _unfinished(self, path: str) -> str:
+        phase = self._states.get(path, pb.NodeState()).phase
+        if phase == pb.NODE_PHASE_SUCCEEDED:
             return ""
-        if state.phase in (pb.NODE_PHASE_FAILED, pb.NODE_PHASE_ABORTED):
-            return pb.NodePhase.Name(state.phase).removeprefix("NODE_PHASE_").lower() + " before"
+        if phase in (pb.NODE_PHASE_FAILED, pb.NODE_PHASE_ABORTED):
+            return pb.NodePhase.Name(phase).removeprefix("NODE_PHASE_").lower() + " before"
         return "it did not run before"
 
-    def _code_changed(self, node: Node, path: str) -> bool:
+    def _code_changed(self, graph: Index, node: Node, path: str) -> bool:
         if path not in self._before:
             return False
-        other, graph = self._before[path]
+        other, before = self._before[path]
         name = task_name(node)
-        if name != task_name(other):
+        if not name or name != task_name(other):
             return False
-        now, then = python_part(self.graph.task(name)), python_part(graph.task(name))
+        now, then = python_part(graph.task(name)), python_part(before.task(name))
         if now is None or then is None:
             return False
         return bool(
             now.function_digest and then.function_digest and now.function_digest != then.function_digest
         )
 
+    def _bundle_before(self, path: str) -> str:
+        other, before = self._before.get(path, (None, None))
+        return "" if other is None or before is None else self._bundle(before, other)
 
-def _walk(graph: Index, nodes: Iterable[Node], around: str) -> Iterator[tuple[str, Node]]:
+    @staticmethod
+    def _bundle(graph: Index, node: Node) -> str:
+        code = python_part(graph.task(task_name(node)))
+        return "" if code is None else code.bundle_digest
+
+
+def _places(closure: Closure, states: Mapping[str, pb.NodeState]) -> _Places:
+    """Every node of a run, also those that its dynamic nodes made."""
+    graph = Index(closure)
+    return {path: (node, names) for path, node, names in _walk(graph, graph.entry.nodes, "", states)}
+
+
+def _walk(
+    graph: Index, nodes: Iterable[Node], around: str, states: Mapping[str, pb.NodeState]
+) -> Iterator[tuple[str, Node, Index]]:
     for node in nodes:
         path = around + node.id
-        yield path, node
-        yield from _walk(graph, children_of(graph, node), path + "/")
+        yield path, node, graph
+        state = states.get(path)
+        made = state.graph if state is not None and state.HasField("graph") else None
+        yield from _walk(*inside(graph, node, made), path + "/", states)
 
 
 def _same_interface(one: Interface, other: Interface) -> bool:

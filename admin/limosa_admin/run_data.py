@@ -15,7 +15,7 @@ from limosa_idl.run.v1alpha1.run_pb2 import Commit, NodeState
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Binding, Closure, Node, WorkflowSpec
 from limosa_model import bindings, layout, values
 from limosa_model.digests import sha256_hex
-from limosa_model.graph import Index, children_of
+from limosa_model.graph import Index, children_of, inside
 from limosa_model.interfaces import node_interface
 from limosa_store import ErrorCode, Store, StoreError
 
@@ -38,14 +38,16 @@ class NotKnown(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class _Scope:
-    """The nodes that see each other: of the entry workflow or of one sub-workflow node.
+    """The nodes that see each other: of the entry workflow, of one sub-workflow node or of a dynamic node's graph.
 
     Attributes:
+        index: The closure whose names they use.
         workflow: Whose nodes they are.
-        prefix: Path of the sub-workflow node, "" for the entry.
+        prefix: Path of the node around them, "" for the entry.
         inputs: Gives the inputs of the workflow; raises NotKnown.
     """
 
+    index: Index
     workflow: WorkflowSpec
     prefix: str
     inputs: Callable[[], Mapping[str, Literal]]
@@ -89,7 +91,7 @@ class RunData:
                 DAMAGED for a stored value that is not what was written.
         """
         scope, node, branch = self._locate(path)
-        interface = self._interface(node, path, index)
+        interface = self._interface(scope, node, path, index)
         response = pb.GetRunDataResponse(interface=interface)
         notes = []
         try:
@@ -107,14 +109,15 @@ class RunData:
 
     def _locate(self, path: str) -> tuple[_Scope, Node, str]:
         """The scope whose values a node sees, the node, and the path of the branch node around it (or "")."""
-        scope = _Scope(self._index.entry, "", lambda: self._inputs)
+        scope = _Scope(self._index, self._index.entry, "", lambda: self._inputs)
         nodes: Sequence[Node] = list(scope.workflow.nodes)
         here, branch = "", ""
         node: Node | None = None
         for part in path.split("/"):
             if node is not None:
-                scope, branch = self._step_into(scope, node, here, branch)
-                nodes = list(children_of(self._index, node))
+                around = scope
+                scope, branch = self._step_into(around, node, here, branch)
+                nodes = list(inside(around.index, node, self._made(node, here))[1])
             node = next((candidate for candidate in nodes if candidate.id == part), None)
             here = f"{here}/{part}" if here else part
             if node is None:
@@ -124,18 +127,31 @@ class RunData:
         return scope, node, branch
 
     def _step_into(self, scope: _Scope, node: Node, path: str, branch: str) -> tuple[_Scope, str]:
+        made = self._made(node, path)
+        if made is not None:
+            graph = Index(made)
+            return _Scope(graph, graph.entry, path, dict), ""
         if node.WhichOneof("target") != "sub_workflow":
             return scope, path
-        workflow = self._index.workflow(node.sub_workflow.workflow)
-        inner = _Scope(workflow, path, lambda: self._node_inputs(scope, node, workflow.interface, None))
+        workflow = scope.index.workflow(node.sub_workflow.workflow)
+        inner = _Scope(
+            scope.index, workflow, path, lambda: self._node_inputs(scope, node, workflow.interface, None)
+        )
         return inner, ""
 
-    def _interface(self, node: Node, path: str, index: int | None) -> Interface:
+    def _made(self, node: Node, path: str) -> Closure | None:
+        """The graph that a dynamic node's task made; None where it is not known, or the node is of another kind."""
+        if node.WhichOneof("target") != "dynamic":
+            return None
+        state = self._node_state(path)
+        return state.graph if state is not None and state.HasField("graph") else None
+
+    def _interface(self, scope: _Scope, node: Node, path: str, index: int | None) -> Interface:
         if index is None:
-            return node_interface(self._index, node) or Interface()
+            return node_interface(scope.index, node) or Interface()
         if node.WhichOneof("target") != "map":
             raise RequestError(Reason.INVALID, f"node '{path}' is not a map; leave the index out")
-        return self._index.task(node.map.task).interface
+        return scope.index.task(node.map.task).interface
 
     def _node_inputs(
         self, scope: _Scope, node: Node, interface: Interface, index: int | None
@@ -188,19 +204,21 @@ class RunData:
     def _outputs_at(self, scope: _Scope, node: Node, path: str) -> Mapping[str, Literal]:
         kind = node.WhichOneof("target")
         if kind == "map":
-            return self._map_outputs(node, path)
+            return self._map_outputs(scope, node, path)
         if kind == "branch":
             taken = getattr(self._node_state(path), "branch_taken", "")
-            child = next((child for child in children_of(self._index, node) if child.id == taken), None)
+            child = next((child for child in children_of(scope.index, node) if child.id == taken), None)
             if child is None:
                 raise NotKnown(f"branch {path} has not taken a case")
             return self._outputs_at(scope, child, f"{path}/{child.id}")
-        if kind == "sub_workflow":
+        if kind == "dynamic" and self._made(node, path) is None:
+            raise NotKnown(f"{path} has not made its graph")
+        if kind in ("sub_workflow", "dynamic"):
             inner, _ = self._step_into(scope, node, path, "")
             return {binding.name: self._resolve(inner, binding) for binding in inner.workflow.outputs}
         return self._commit(path, None)
 
-    def _map_outputs(self, node: Node, path: str) -> Mapping[str, Literal]:
+    def _map_outputs(self, scope: _Scope, node: Node, path: str) -> Mapping[str, Literal]:
         state = self._node_state(path)
         # Before it is expanded a map has no items, and an empty list would look like a result.
         if state is None or state.phase != run_pb2.NODE_PHASE_SUCCEEDED:
@@ -212,7 +230,7 @@ class RunData:
             raise NotKnown(f"{path} has {state.items} items; ask for one by its index")
         with concurrent.futures.ThreadPoolExecutor(_READERS) as pool:
             items = list(pool.map(lambda index: self._commit(path, index), range(state.items)))
-        outputs: Sequence[Variable] = self._index.task(node.map.task).interface.outputs
+        outputs: Sequence[Variable] = scope.index.task(node.map.task).interface.outputs
         return {v.name: values.collection([item[v.name] for item in items]) for v in outputs}
 
     def _commit(self, path: str, index: int | None) -> Mapping[str, Literal]:

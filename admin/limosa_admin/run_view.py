@@ -83,13 +83,15 @@ class RunView:
             phase = run_pb2.RunPhase.Name(state.phase).removeprefix("RUN_PHASE_").lower()
             end = ENDS_WITHOUT_OUTPUTS.get(state.phase)
             response.note = f"outputs: none, because the run {end}" if end else f"outputs: the run is {phase}"
-        elif state.HasField("outputs"):
-            response.outputs.CopyFrom(state.outputs)
         else:
-            response.outputs.CopyFrom(self._stored_outputs(row))
+            response.outputs.CopyFrom(self.run_outputs(row))
         return response
 
-    def _stored_outputs(self, row: sa.RowMapping) -> LiteralMap:
+    def run_outputs(self, row: sa.RowMapping) -> LiteralMap:
+        """Outputs of a run that SUCCEEDED."""
+        state = run_pb2.RunState.FromString(bytes(row["state"]))
+        if state.HasField("outputs"):
+            return state.outputs
         try:
             return LiteralMap.FromString(self.store.get(layout.outputs_key(run_prefix(row))))
         except StoreError as error:

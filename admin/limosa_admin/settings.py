@@ -28,6 +28,7 @@ class AdminSettings:
         max_active_runs: Runs of one project-domain that clusters work on at a time; 0: no limit.
         reclaim_after_s: Seconds without a word from a cluster after which others may claim its runs; 0: only when a
             person says so.
+        max_child_depth: How many runs may stand above a child run; 0: none are launched.
         max_message_bytes: Largest gRPC message taken or sent.
         max_upload_bytes: Largest object taken through this server.
         unary_threads: Unary calls served at a time.
@@ -46,6 +47,7 @@ class AdminSettings:
     domains: tuple[str, ...] = DOMAINS
     max_active_runs: int = 0
     reclaim_after_s: int = 0
+    max_child_depth: int = 5
     max_message_bytes: int = 16 * 1024 * 1024
     max_upload_bytes: int = 5 * 1024**3
     unary_threads: int = 24
@@ -67,6 +69,7 @@ class AdminSettings:
         | domains | `LIMOSA_ADMIN_DOMAINS` (comma-separated) |
         | max_active_runs | `LIMOSA_ADMIN_MAX_ACTIVE_RUNS` |
         | reclaim_after_s | `LIMOSA_ADMIN_RECLAIM_AFTER_S` |
+        | max_child_depth | `LIMOSA_ADMIN_MAX_CHILD_DEPTH` |
         | max_upload_bytes | `LIMOSA_ADMIN_MAX_UPLOAD_BYTES` |
 
         Raises:
@@ -84,6 +87,7 @@ class AdminSettings:
             domains=_list(environ, "LIMOSA_ADMIN_DOMAINS", DOMAINS),
             max_active_runs=_count(environ, "LIMOSA_ADMIN_MAX_ACTIVE_RUNS", cls.max_active_runs),
             reclaim_after_s=_count(environ, "LIMOSA_ADMIN_RECLAIM_AFTER_S", cls.reclaim_after_s),
+            max_child_depth=_count(environ, "LIMOSA_ADMIN_MAX_CHILD_DEPTH", cls.max_child_depth),
             max_upload_bytes=_count(environ, "LIMOSA_ADMIN_MAX_UPLOAD_BYTES", cls.max_upload_bytes),
         )
         for name, listen in (("GRPC", settings.grpc_listen), ("HTTP", settings.http_listen)):

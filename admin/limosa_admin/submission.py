@@ -6,7 +6,6 @@ import uuid
 
 import sqlalchemy as sa
 
-from limosa_admin.identity import Identity
 from limosa_admin.request_errors import Reason, RequestError, check, invalid, nearest, not_found
 from limosa_admin.store import entities, runs
 from limosa_admin.store.database import Database
@@ -45,10 +44,36 @@ class Target:
     plan: LaunchPlanSpec
 
 
+@dataclasses.dataclass(frozen=True)
+class Resumption:
+    """What a run takes from an earlier one."""
+
+    request_digest: str
+    """Of the request to resume: the same one finds the run that it made before."""
+    run_uid: str
+    reuse: run_pb2.Reuse
+
+
 def submit(
-    database: Database, store: Store, request: pb.CreateRunRequest, identity: Identity
+    database: Database,
+    store: Store,
+    request: pb.CreateRunRequest,
+    created_by: str,
+    *,
+    uid: str = "",
+    parent: run_pb2.ParentRun | None = None,
+    resumption: Resumption | None = None,
 ) -> sa.RowMapping:
     """Queues a run, or finds the one that the same request made before; returns its row.
+
+    Args:
+        database: The tables.
+        store: The objects.
+        request: What is wanted.
+        created_by: Who wants it.
+        uid: Of the new run; empty: one that nobody has.
+        parent: The run and node it is made for; None where a person asks.
+        resumption: What it takes from an earlier run; None for a run from the start.
 
     Raises:
         RequestError: INVALID for bad names or inputs, NOT_FOUND for the target, EXISTS when another request has the name.
@@ -56,7 +81,7 @@ def submit(
     check(check_name("run", request.name) if request.name else None)
     if request.cache_mode not in run_pb2.CacheMode.values():
         raise RequestError(Reason.INVALID, f"there is no cache mode {request.cache_mode}")
-    digest = sha256_hex(serialize(request))
+    digest = sha256_hex(serialize(request)) if resumption is None else resumption.request_digest
     with database.transaction() as connection:
         known = _known(connection, request, digest)
         target = None if known else find_target(connection, request)
@@ -64,7 +89,11 @@ def submit(
         return known
     if target is None:
         raise not_found(f"the target of run '{request.name}'")
-    new = _new_run(request, target, digest, identity)
+    new = dataclasses.replace(
+        _new_run(request, target, digest, created_by), uid=uid or str(uuid.uuid4()), parent=parent
+    )
+    if resumption is not None:
+        new = dataclasses.replace(new, resumed_uid=resumption.run_uid, reuse=resumption.reuse)
     if len(target.closure) > INLINE_CLOSURE_LIMIT:
         # Before the run is queued: whoever claims it must find its graph.
         store.put_if_absent(closure_key(request.project, request.domain, new.closure_digest), target.closure)
@@ -101,6 +130,11 @@ def find_target(connection: sa.Connection, request: pb.CreateRunRequest) -> Targ
     raise _unknown_target(connection, wanted)
 
 
+def check_request(request: pb.CreateRunRequest, target: Target) -> None:
+    """Refuses inputs, labels and annotations that `submit` would refuse. Raises RequestError."""
+    _new_run(request, target, "", "")
+
+
 def _target(connection: sa.Connection, entity: pb.Entity, body: bytes) -> Target:
     plan = LaunchPlanSpec()
     if entity.id.kind == pb.ENTITY_KIND_TASK:
@@ -132,7 +166,7 @@ def _known(connection: sa.Connection, request: pb.CreateRunRequest, digest: str)
     return row
 
 
-def _new_run(request: pb.CreateRunRequest, target: Target, digest: str, identity: Identity) -> runs.NewRun:
+def _new_run(request: pb.CreateRunRequest, target: Target, digest: str, created_by: str) -> runs.NewRun:
     plan = target.plan
     inputs, problems = complete_inputs(
         target.interface, request.inputs.literals, plan.default_inputs.literals, plan.fixed_inputs.literals
@@ -154,7 +188,7 @@ def _new_run(request: pb.CreateRunRequest, target: Target, digest: str, identity
         message = f"labels and annotations have {size} characters; at most {METADATA_LIMIT} are taken"
         raise RequestError(Reason.INVALID, message)
     return runs.NewRun(
-        uid=str(uuid.uuid4()),
+        uid="",
         project=request.project,
         domain=request.domain,
         name=request.name or generate_run_name(secrets.token_bytes(4)),
@@ -164,7 +198,7 @@ def _new_run(request: pb.CreateRunRequest, target: Target, digest: str, identity
         inputs=inputs,
         labels=labels,
         annotations=annotations,
-        created_by=identity.subject,
+        created_by=created_by,
         priority=request.priority,
         cache_mode=request.cache_mode,
         max_parallelism=request.max_parallelism,

@@ -20,13 +20,16 @@ from limosa_idl.workflow.v1alpha1.workflow_pb2 import (
     WorkflowSpec,
 )
 from limosa_model.bindings import outputs_of
+from limosa_model.cache_policy import cache_problems
 from limosa_model.effective import effective_task
+from limosa_model.gates import gate_problems
 from limosa_model.graph import Index, branch_children, dependencies
 from limosa_model.interfaces import node_interface, suggest
 from limosa_model.names import check_name
 from limosa_model.problems import Problem
 from limosa_model.quantity import QuantityError, parse_quantity
 from limosa_model.targets import python_part, task_name
+from limosa_model.task_options import check_options
 from limosa_model.types import assignable, conforms, describe
 
 MAX_NODES = 20_000
@@ -81,9 +84,8 @@ def validate_task(task: TaskSpec) -> list[Problem]:
             problems.append(Problem("TaskLoader", place, problem, "compile it again with a current SDK"))
     problems += _interface(task.interface, place)
     problems += _resources(task, place)
-    for secret in task.secrets:
-        if not secret.name or not secret.key:
-            problems.append(Problem("Secret", place, "a secret needs a name and a key", "Secret(name, key)"))
+    problems += check_options(task, place)
+    problems += cache_problems(task, place)
     return problems
 
 
@@ -229,9 +231,12 @@ class _Scope:
                 *problems,
                 Problem("UnknownTarget", place, f"its target '{target}' is not in the closure", ""),
             ]
+        if node.WhichOneof("target") == "gate":
+            problems += gate_problems(node.gate, place)
         problems += self._bindings(node, interface, place)
         problems += self._task_kind(node, place)
         problems += self._overrides(node, place)
+        problems += _launch_plan(node, place)
         return problems
 
     def _task_kind(self, node: Node, place: str) -> Iterator[Problem]:
@@ -247,7 +252,11 @@ class _Scope:
     def _overrides(self, node: Node, place: str) -> Iterator[Problem]:
         name = task_name(node)
         if name and node.HasField("overrides"):
-            yield from _resources(effective_task(self._index.task(name), node.overrides), place)
+            effective = effective_task(self._index.task(name), node.overrides)
+            yield from _resources(effective, place)
+            yield from check_options(effective, place)
+            if node.overrides.HasField("cache"):
+                yield from cache_problems(effective, place)
 
     def _bindings(self, node: Node, interface: Interface, place: str) -> Iterator[Problem]:
         known = {variable.name: variable for variable in interface.inputs}
@@ -349,6 +358,26 @@ class _Scope:
                 yield Problem(
                     "UnboundOutput", f"{self._place}: output '{name}'", "nothing gives it", "return it"
                 )
+
+
+def _launch_plan(node: Node, place: str) -> Iterator[Problem]:
+    if node.WhichOneof("target") != "launch_plan":
+        return
+    plan = node.launch_plan
+    names = (
+        ("entity", plan.launch_plan),
+        ("project", plan.project),
+        ("domain", plan.domain),
+        ("version", plan.version),
+    )
+    for kind, name in names:
+        reason = check_name(kind, name) if name or kind == "entity" else None
+        if reason:
+            yield Problem("LaunchPlanName", place, reason, "name a registered launch plan")
+    yield from _interface(plan.interface, place)
+    if node.HasField("overrides"):
+        problem = "a launch plan node takes no overrides: its run has pods of its own"
+        yield Problem("LaunchPlanOverrides", place, problem, "override the tasks of the plan's workflow")
 
 
 def _condition(condition: Condition, operands: set[str], place: str) -> Iterator[Problem]:

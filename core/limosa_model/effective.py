@@ -16,6 +16,10 @@ def effective_task(task: TaskSpec, overrides: NodeOverrides | None) -> TaskSpec:
             getattr(merged, name).CopyFrom(getattr(overrides, name))
     if overrides.HasField("interruptible"):
         merged.interruptible = overrides.interruptible
+    if overrides.HasField("priority"):
+        merged.priority = overrides.priority
+    if overrides.shared_memory:
+        merged.shared_memory = overrides.shared_memory
     if overrides.container_image:
         merged.container_image = overrides.container_image
     for name in ("environment", "labels", "annotations"):

@@ -1,11 +1,11 @@
 """Graphs that dynamic tasks make in a run: what they must fulfil beyond what every registered graph does."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
 from limosa_model.admission import validate_closure
-from limosa_model.graph import Index, branch_children
+from limosa_model.graph import Index, with_cases
 from limosa_model.problems import Problem
 from limosa_model.targets import python_part, task_name
 from limosa_model.types import assignable, describe
@@ -44,7 +44,7 @@ def nodes_with_tasks(closure: Closure) -> Iterator[tuple[Node, TaskSpec]]:
     """Every node of a closure's workflows that runs a task, cases of branches included, with the task."""
     index = Index(closure)
     for workflow in closure.workflows:
-        for node in _with_cases(workflow.nodes):
+        for node in with_cases(workflow.nodes):
             name = task_name(node)
             if name and index.has_task(name):
                 yield node, index.task(name)
@@ -54,12 +54,6 @@ def place_of(node: Node) -> str:
     """The line that made a node, for people."""
     where = f"{node.source.file}:{node.source.line}: " if node.source.file else ""
     return f"{where}{node.display_name or node.id}"
-
-
-def _with_cases(nodes: Iterable[Node]) -> Iterator[Node]:
-    for node in nodes:
-        yield node
-        yield from _with_cases(branch_children(node.branch))
 
 
 def _interface(closure: Closure, task: TaskSpec) -> Iterator[Problem]:

@@ -1,7 +1,7 @@
 """Graphs: looking things up in a closure, and what depends on what."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import (
@@ -56,6 +56,19 @@ def branch_children(branch: BranchNode) -> Iterator[Node]:
         yield branch.else_then
 
 
+def scope_nodes(workflow: WorkflowSpec) -> list[Node]:
+    """The nodes that stand in a workflow, the one that runs on failure last."""
+    handler = [workflow.on_failure] if workflow.HasField("on_failure") else []
+    return [*workflow.nodes, *handler]
+
+
+def with_cases(nodes: Iterable[Node]) -> Iterator[Node]:
+    """Nodes, and after each branch the nodes that it may take."""
+    for node in nodes:
+        yield node
+        yield from with_cases(branch_children(node.branch))
+
+
 def own_dependencies(node: Node) -> set[str]:
     """Ids a node itself waits for: those its inputs read and those it is ordered after."""
     found = set(node.upstream)
@@ -90,7 +103,7 @@ def dependencies(node: Node) -> set[str]:
 def find_node(closure: Closure, path: str) -> Node | None:
     """The node at a path ("n3/n1"), through branches and sub-workflows; None where there is none."""
     index = Index(closure)
-    nodes: Iterable[Node] = index.entry.nodes
+    nodes: Iterable[Node] = scope_nodes(index.entry)
     found: Node | None = None
     for part in path.split("/"):
         found = next((node for node in nodes if node.id == part), None)
@@ -106,8 +119,40 @@ def children_of(index: Index, node: Node) -> Iterable[Node]:
     if kind == "branch":
         return list(branch_children(node.branch))
     if kind == "sub_workflow" and index.has_workflow(node.sub_workflow.workflow):
-        return index.workflow(node.sub_workflow.workflow).nodes
+        return scope_nodes(index.workflow(node.sub_workflow.workflow))
     return []
+
+
+def inside(index: Index, node: Node, made: Closure | None) -> tuple[Index, Iterable[Node]]:
+    """The nodes one step below a node of a run, and the closure whose names they use.
+
+    Args:
+        index: The closure whose names the node uses.
+        node: The node.
+        made: The graph that its task made, where it is a dynamic node and the graph is known.
+    """
+    if node.WhichOneof("target") != "dynamic":
+        return index, children_of(index, node)
+    if made is None or not made.workflows:
+        return index, []
+    inner = Index(made)
+    return inner, scope_nodes(inner.entry)
+
+
+def closure_around(closure: Closure, path: str, made: Mapping[str, Closure]) -> Closure:
+    """The closure whose names the node at a path uses: the run's, or the graph of the dynamic node around it.
+
+    Args:
+        closure: The run's.
+        path: Of the node.
+        made: Graphs of dynamic nodes by path, as far as they are known.
+    """
+    around = path
+    while "/" in around:
+        around = around.rpartition("/")[0]
+        if around in made:
+            return made[around]
+    return closure
 
 
 def wrap_task(task: TaskSpec) -> Closure:

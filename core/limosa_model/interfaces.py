@@ -6,6 +6,7 @@ from limosa_idl.core.v1alpha1.interface_pb2 import Interface, Variable
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
 from limosa_idl.core.v1alpha1.types_pb2 import LiteralType
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
+from limosa_model.gates import gate_interface
 from limosa_model.graph import Index, branch_children, tolerates_failures
 from limosa_model.problems import Problem
 from limosa_model.types import conforms, describe, optional
@@ -78,6 +79,11 @@ def node_interface(index: Index, node: Node) -> Interface | None:
     if kind == "map" and index.has_task(node.map.task):
         interface = index.task(node.map.task).interface
         return map_interface(interface, set(node.map.mapped_inputs), tolerates_failures(node.map))
+    if kind == "launch_plan":
+        # What it takes and gives was written down when it was compiled: the plan lies in a registry, not here.
+        return node.launch_plan.interface
+    if kind == "gate":
+        return gate_interface(node.gate)
     if kind == "branch":
         child = next(branch_children(node.branch), None)
         inner = node_interface(index, child) if child is not None else None

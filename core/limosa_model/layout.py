@@ -65,6 +65,11 @@ def data_prefix(prefix: str, launch_id: str) -> str:
     return f"{launch_prefix(prefix, launch_id)}/data"
 
 
+def checkpoint_prefix(prefix: str, launch_id: str) -> str:
+    """What the author's code of a launch keeps for the next one."""
+    return f"{launch_prefix(prefix, launch_id)}/checkpoint"
+
+
 def log_prefix(prefix: str, launch_id: str) -> str:
     """Log segments of a launch; their names sort in the order of writing."""
     return f"{launch_prefix(prefix, launch_id)}/log/"

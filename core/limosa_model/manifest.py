@@ -134,11 +134,18 @@ def _options(spec: RunSpec) -> dict[str, Any]:
             "node": parent.node_path,
             "depth": parent.depth,
         }
+    if spec.HasField("reuse"):
+        reuse = spec.reuse
+        found["reuse"] = {
+            "prefix": reuse.run_prefix,
+            "run": reuse.run_name,
+            "except": list(reuse.except_nodes),
+        }
     return found
 
 
 def _read_options(spec: RunSpec, body: dict[str, Any]) -> None:
-    parent = body.get("parent") or {}
+    parent, reuse = body.get("parent") or {}, body.get("reuse") or {}
     try:
         spec.version = body.get("version") or ""
         spec.priority = body.get("priority") or 0
@@ -154,9 +161,13 @@ def _read_options(spec: RunSpec, body: dict[str, Any]) -> None:
                     depth=parent.get("depth", 0),
                 )
             )
+        if reuse:
+            spec.reuse.run_prefix = reuse.get("prefix", "")
+            spec.reuse.run_name = reuse.get("run", "")
+            spec.reuse.except_nodes.extend(reuse.get("except") or ())
     except (AttributeError, TypeError, ValueError) as error:
         raise ManifestError(
-            "spec", f"version, priority, cacheMode, maxParallelism or parent: {error}"
+            "spec", f"version, priority, cacheMode, maxParallelism, parent or reuse: {error}"
         ) from error
 
 

@@ -64,6 +64,8 @@ class PodEnvironment(NamedTuple):
     inputs: LiteralMap | None
     """None where they are read from `inputs_uri`."""
     inputs_uri: str = ""
+    previous_checkpoint: str = ""
+    """Absolute URI (a prefix) where the launch before kept its checkpoint; empty for a first launch."""
     termination_path: str = TERMINATION_PATH
     image: str = ""
     """The task's own image, empty for the platform's: what tasks get that a dynamic task calls and that name none."""

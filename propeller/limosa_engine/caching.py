@@ -14,14 +14,15 @@ from limosa_engine.state import Asked, ItemRecord, Lookup
 from limosa_engine.turn import Place, Turn
 from limosa_engine.values import Inputs
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
+from limosa_model.digests import digest_of
 
 LOOKUP = "CacheLookup"
 """Reason of an item whose question is out, or about to be."""
 
 
 def is_to_be_asked(plan: NodePlan, item: ItemRecord) -> bool:
-    """Whether the cache is asked before the item may be launched."""
-    if plan.cache is None or plan.cache.overwrite or item.launches:
+    """Whether the cache is asked before the item may be launched; the run that this one resumes is asked before it."""
+    if plan.cache is None or plan.cache.overwrite or item.launches or (plan.reusable and not item.checked):
         return False
     return item.lookup is None or item.lookup.asked is Asked.TAKEN
 
@@ -51,7 +52,10 @@ def ask(turn: Turn) -> None:
             item.lookup = Lookup(_key(turn, place), Asked.OUT)
         item.lookup.asked = Asked.OUT
         state.asking += 1
-        turn.emit(LookupCache(place.key, place.plan.runs.name, item.lookup.key, cache.serialize))
+        if item.lookup.times:
+            state.asking_again += 1
+        digest = digest_of(resolve.item_inputs(place))
+        turn.emit(LookupCache(place.key, place.plan.runs.name, item.lookup.key, digest, cache.serialize))
 
 
 def reserved(turn: Turn, place: Place, lookup: Lookup) -> None:

@@ -1,4 +1,4 @@
-"""Who is launched next: nodes take turns while slots are free."""
+"""Who is launched next: while slots are free, the greatest priority first, equal ones in turn."""
 
 from limosa_engine import caching, launches
 from limosa_engine.phases import NodePhase, RunPhase
@@ -8,18 +8,17 @@ _LAUNCHING = (RunPhase.RUNNING, RunPhase.FAILING)
 
 
 def dispatch(turn: Turn) -> None:
-    """Launches items while slots are free, one of each node in turn; looking up in the cache needs none."""
+    """Launches items while slots are free, by priority, one of each node in turn; looking up in the cache needs none."""
     state = turn.state
     if not state.listed or state.phase not in _LAUNCHING:
         return
     caching.ask(turn)
     while state.ring and state.live < turn.settings.live_pods:
-        number = state.ring.popleft()
+        number = state.ring.take()
         place = _next(turn, number)
         if place is None:
-            state.in_ring.discard(number)
             continue
-        state.ring.append(number)
+        state.ring.add(number, place.plan.priority)
         launches.start(turn, place)
 
 

@@ -159,7 +159,9 @@ def _encode_node(
     for position, item in odd:
         out.integer(position - before - 1)
         before = position
-        out.integer(item.user_failures << 1 | (item.wake_at is not None))
+        out.integer(item.user_failures << 2 | bool(item.shortages) << 1 | (item.wake_at is not None))
+        if item.shortages:
+            out.integer(item.shortages)
         out.integer(item.system_failures)
         out.integer(item.launches)
         out.optional(_code_of(item.failure, table))
@@ -183,7 +185,9 @@ def _decode_node(
         position += source.integer() + 1
         item = record.items[position]
         packed = source.integer()
-        item.user_failures = packed >> 1
+        item.user_failures = packed >> 2
+        if packed & 2:
+            item.shortages = source.integer()
         item.system_failures = source.integer()
         item.launches = source.integer()
         code = source.optional()

@@ -11,7 +11,8 @@ from typing import ClassVar
 from limosa_engine.graph import Item
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
-from limosa_idl.run.v1alpha1.run_pb2 import Snapshot
+from limosa_idl.run.v1alpha1.run_pb2 import Signal, Snapshot
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import LaunchPlanNode
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +29,10 @@ class CreatePod:
     input_digest: str
     timeout: float | None
     """Seconds the launch may run; also the pod's `activeDeadlineSeconds`."""
+    memory: str = ""
+    """Request and limit in place of the task's; empty: as the task says."""
+    interruptible: bool = False
+    """May run on capacity that can be taken away."""
 
     @property
     def first(self) -> bool:
@@ -56,6 +61,20 @@ class ReadCommit:
     """Read the commit of a node item. Answered by CommitRead or StoreFailed."""
 
     item: Item
+    needs_status: ClassVar[bool] = False
+
+
+@dataclasses.dataclass(frozen=True)
+class ReuseCommit:
+    """Read the commit of a node item; where there is none, take over that of the run that this one resumes.
+
+    The earlier run's stands in where its task and inputs are the same and its data is still there; it becomes the item's
+    own commit first. Answered by CommitRead or StoreFailed.
+    """
+
+    item: Item
+    task: str
+    input_digest: str
     needs_status: ClassVar[bool] = False
 
 
@@ -117,6 +136,7 @@ class LookupCache:
     task: str
     key: str
     """sha256 (hex), see `limosa_model.cache_key`."""
+    input_digest: str
     reserve: bool
     """Where there is none: reserve the key for this item."""
     needs_status: ClassVar[bool] = False
@@ -145,6 +165,49 @@ class StoreCache:
     overwrite: bool = False
     """RESULT: it replaces what is there."""
     needs_status: ClassVar[bool] = False
+
+
+@dataclasses.dataclass(frozen=True)
+class CommitGate:
+    """Write the commit of a gate, unless there is one. Answered by CommitRead (the one that counts) or StoreFailed."""
+
+    item: Item
+    outputs: LiteralMap
+    signal: Signal | None
+    """What it was told, the value left out; None for a sleep that is over."""
+
+    @property
+    def needs_status(self) -> bool:
+        """The end of a sleep rests on when it began."""
+        return self.signal is None
+
+
+@dataclasses.dataclass(frozen=True)
+class LaunchChild:
+    """See to it that a child run exists, and tell how far it is.
+
+    Answered by ChildRunObserved, once or more often; the last one says how the child ended.
+    """
+
+    item: Item
+    child: str
+    """Name of the child run."""
+    launch_id: str
+    """For the commit or error record that is written when the child has ended."""
+    plan: LaunchPlanNode
+    inputs: LiteralMap
+    """Those that are bound; defaults are admin's to add."""
+    needs_status: ClassVar[bool] = True
+
+
+@dataclasses.dataclass(frozen=True)
+class AbortChild:
+    """End the child run, if it was ever made. Answered by ChildRunObserved once it has ended."""
+
+    item: Item
+    child: str
+    launch_id: str
+    needs_status: ClassVar[bool] = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,12 +241,16 @@ Command = (
     CreatePod
     | DeletePod
     | ReadCommit
+    | ReuseCommit
     | ReadError
     | LoadValue
     | KeepLog
     | CollectMap
+    | CommitGate
     | LookupCache
     | StoreCache
+    | LaunchChild
+    | AbortChild
     | Publish
     | WakeAt
     | Quarantine

@@ -1,6 +1,6 @@
 """Ending nodes and scopes before their time."""
 
-from limosa_engine import items, launches, slots
+from limosa_engine import children, items, launches, slots
 from limosa_engine.graph import NodePlan
 from limosa_engine.phases import NODE_TERMINAL
 from limosa_engine.state import Ending, NodeRecord
@@ -23,7 +23,7 @@ def end_node(turn: Turn, number: int) -> None:
     if record.phase in NODE_TERMINAL or record.ending is not None:
         return
     turn.mark(number)
-    if plan.task is not None:
+    if plan.task is not None or plan.kind == "launch_plan":
         end_items(turn, plan, record, Ending.ABORT)
     record.ending = Ending.ABORT
     for case in plan.cases:
@@ -43,6 +43,9 @@ def end_items(turn: Turn, plan: NodePlan, record: NodeRecord, why: Ending) -> No
         place = Place(plan, record, position, item)
         if item.launch is not None:
             launches.end(turn, place, item.launch, why)
+            continue
+        if plan.kind == "launch_plan":
+            children.end(turn, place)
             continue
         if item.checking:
             item.checking = False

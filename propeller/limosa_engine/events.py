@@ -3,12 +3,13 @@
 import dataclasses
 import enum
 
-from limosa_engine.commands import CollectMap, LoadValue, ReadCommit, ReadError
+from limosa_engine.commands import CollectMap, CommitGate, LoadValue, ReadCommit, ReadError, ReuseCommit
 from limosa_engine.graph import Item
+from limosa_engine.phases import RunPhase
 from limosa_engine.pods import PodView
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_USER, Failure, FailureKind
-from limosa_idl.core.v1alpha1.literal_pb2 import Literal
-from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord
+from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
+from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord, Signal
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure
 
 
@@ -105,7 +106,7 @@ class MadeGraph:
 
 @dataclasses.dataclass(frozen=True)
 class CommitRead:
-    """Answers ReadCommit and CollectMap. Outputs that the commit has offloaded are loaded and stand inline."""
+    """Answers ReadCommit, ReuseCommit, CollectMap and CommitGate. Outputs that the commit has offloaded are loaded and stand inline."""
 
     item: Item
     commit: Commit | None
@@ -136,9 +137,9 @@ class ValueLoaded:
 
 @dataclasses.dataclass(frozen=True)
 class StoreFailed:
-    """Answers ReadCommit, ReadError, LoadValue or CollectMap: the store gave no answer, or one that cannot be used."""
+    """Answers whatever reads the store or commits: it gave no answer, or one that cannot be used."""
 
-    command: ReadCommit | ReadError | LoadValue | CollectMap
+    command: ReadCommit | ReuseCommit | ReadError | LoadValue | CollectMap | CommitGate
     code: str
     message: str
     retryable: bool
@@ -168,8 +169,33 @@ class CacheAnswered:
 
 
 @dataclasses.dataclass(frozen=True)
+class ChildRunObserved:
+    """Answers LaunchChild and AbortChild: how far the child run is. May repeat."""
+
+    item: Item
+    phase: RunPhase
+    """ABORTED also for a child that was never made and is to be ended."""
+    outputs: LiteralMap | None = None
+    """When SUCCEEDED: what stands in the node's commit."""
+    failure: Failure | None = None
+    """When FAILED or ABORTED: what the node fails with; an error record of the launch holds the same."""
+    code: str = "ChildRun"
+    """While it has not ended: code of the reason why the node waits."""
+    detail: str = ""
+    """The same for people."""
+
+
+@dataclasses.dataclass(frozen=True)
 class TimerFired:
     """The time of a WakeAt has come. Says only that: what is due is decided by `now`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SignalReceived:
+    """A gate is told something; its turn may not have come. May repeat: the first one for a gate counts."""
+
+    node_path: str
+    signal: Signal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,5 +221,7 @@ Event = (
     | StoreFailed
     | CacheAnswered
     | TimerFired
+    | SignalReceived
     | AbortRequested
+    | ChildRunObserved
 )

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from google.protobuf.duration_pb2 import Duration
 
+from limosa_engine.retry import NO_BUDGET, Budget, budget_of
 from limosa_engine.settings import EngineSettings
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal
 from limosa_idl.run.v1alpha1.run_pb2 import (
@@ -13,6 +14,7 @@ from limosa_idl.run.v1alpha1.run_pb2 import (
     CACHE_MODE_UNSPECIFIED,
     CacheMode,
     Epoch,
+    Reuse,
 )
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, FailurePolicy, Node, WorkflowSpec
@@ -59,7 +61,7 @@ class NodePlan:
     number: int
     path: str
     kind: str
-    """Field name of the node's target: "task", "map", "branch", "sub_workflow", "dynamic"."""
+    """Field name of the node's target: "task", "map", "branch", "sub_workflow", "dynamic", "launch_plan"."""
     node: Node
     scope: int
     """The scope its bindings refer to."""
@@ -79,16 +81,16 @@ class NodePlan:
     """Dynamic nodes around it, itself included."""
     mapped: frozenset[str] = frozenset()
     """Map nodes: inputs that differ from item to item."""
-    retries: int = 0
-    """Further attempts after failures of kind USER."""
-    backoff: float = 0.0
-    """Seconds before such an attempt."""
+    budget: Budget = NO_BUDGET
+    """How often an item may fail by its author's fault, and the waits in between."""
     timeout: float | None = None
     """Seconds one launch may run."""
     deadline: float | None = None
     """Seconds the node may take from when it is first ready."""
     cache: CachePlan | None = None
     """None where results are neither looked up nor kept."""
+    reusable: bool = False
+    """Its items may have results in the run that this one resumes."""
 
     @property
     def is_map(self) -> bool:
@@ -116,11 +118,16 @@ class NodePlan:
         return self.kind == "dynamic"
 
     @property
+    def priority(self) -> int:
+        """Where slots are short, greater ones are launched first."""
+        return self.task.priority if self.task is not None else 0
+
+    @property
     def target(self) -> str:
-        """Name of the task or workflow; empty for branches."""
+        """Name of the task, workflow or launch plan; empty for branches."""
         if self.task is not None:
             return self.task.name
-        return self.node.sub_workflow.workflow if self.kind == "sub_workflow" else ""
+        return self.node.sub_workflow.workflow or self.node.launch_plan.launch_plan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,6 +209,7 @@ class Graph:
         project: Where the run is at home; part of cache keys.
         domain: Likewise.
         cache_mode: What the run does with cached results.
+        reuse: The run that this one resumes, and which nodes are launched all the same.
 
     Raises:
         GraphError: The closure lacks something it names, or unfolds to more than `MAX_NODES` nodes.
@@ -219,6 +227,7 @@ class Graph:
         project: str = "",
         domain: str = "",
         cache_mode: "CacheMode.ValueType" = CACHE_MODE_UNSPECIFIED,
+        reuse: Reuse | None = None,
     ) -> None:
         self.closure = closure
         self.settings = settings
@@ -227,13 +236,17 @@ class Graph:
         self.epoch = epoch
         self.inputs = dict(inputs)
         self.project, self.domain, self.cache_mode = project, domain, cache_mode
+        self._reuse = reuse
+        self._excepted = frozenset(() if reuse is None else reuse.except_nodes)
         self.nodes: list[NodePlan] = []
         self.scopes: list[ScopePlan] = []
         self.by_path: dict[str, int] = {}
         self.launching = 0
-        """Nodes that run a task as a single item."""
+        """Nodes that are a single item."""
         self.grown: dict[int, Closure] = {}
         """Graphs of dynamic nodes, by the node's number, in the order of growth."""
+        self.grown_bytes = 0
+        """Their serialised size."""
         names = Names(closure)
         total = names.unfolded_size()
         if total > MAX_NODES:
@@ -271,6 +284,7 @@ class Graph:
             raise
         self.nodes[number] = dataclasses.replace(plan, body=body)
         self.grown[number] = closure
+        self.grown_bytes += closure.ByteSize()
 
     def as_given(self) -> "Graph":
         """Takes all growth back, so that a state can begin from the start or be decoded. Gives the graph itself."""
@@ -278,6 +292,7 @@ class Graph:
             if number < self._given[0]:
                 self.nodes[number] = dataclasses.replace(self.nodes[number], body=None)
         self.grown.clear()
+        self.grown_bytes = 0
         self._cut(*self._given)
         return self
 
@@ -326,15 +341,15 @@ class Graph:
             item=Item(path),
             dynamic_depth=scope.dynamic_depth + (kind == "dynamic"),
             mapped=frozenset(node.map.mapped_inputs) if kind == "map" else frozenset(),
-            retries=task.retry.retries if task else 0,
-            backoff=_seconds(task.retry.backoff) if task else 0.0,
+            budget=budget_of(task.retry) if task else NO_BUDGET,
             timeout=_seconds(task.timeout) if task and task.HasField("timeout") else None,
             deadline=_seconds(task.deadline) if task and task.HasField("deadline") else None,
             cache=self._cache(task) if kind in ("task", "map") else None,
+            reusable=task is not None and self._may_reuse(path),
         )
         self.nodes.append(plan)
         self.by_path[path] = number
-        self.launching += task is not None and kind != "map"
+        self.launching += (task is not None and kind != "map") or kind == "launch_plan"
         if parent is None:
             scope.by_id[node.id] = number
         for child in branch_children(node.branch):
@@ -343,6 +358,13 @@ class Graph:
             body = self._add_scope(names, node.sub_workflow.workflow, path + "/", number, scope.dynamic_depth)
             self.nodes[number] = dataclasses.replace(plan, body=body)
         return number
+
+    def _may_reuse(self, path: str) -> bool:
+        """Neither the node nor one around it is to be launched all the same."""
+        if self._reuse is None:
+            return False
+        steps = path.split("/")
+        return self._excepted.isdisjoint("/".join(steps[: end + 1]) for end in range(len(steps)))
 
     def _cache(self, task: TaskSpec | None) -> CachePlan | None:
         if task is None or not task.cache.enabled or self.cache_mode == CACHE_MODE_SKIP:

@@ -16,6 +16,8 @@ def answered(turn: Turn, place: Place, event: CacheAnswered) -> None:
     if lookup is None or lookup.asked is not Asked.OUT:
         return
     turn.state.asking -= 1
+    if lookup.times:
+        turn.state.asking_again -= 1
     lookup.asked = Asked.MISS
     turn.tell(place.plan.number, place.index, f"cache: {event.outcome.name}")
     if item.phase in NODE_TERMINAL:
@@ -42,4 +44,4 @@ def _wait(turn: Turn, place: Place, reason: str, detail: str) -> None:
     delay = min(settings.cache_backoff * 2 ** min(lookup.times, 30), settings.cache_backoff_limit)
     lookup.asked = Asked.TAKEN
     lookup.times += 1
-    items.wait(turn, place, NodePhase.QUEUED, reason, detail, delay)
+    items.wait(turn, place, NodePhase.QUEUED, reason, detail, delay, poll=True)

@@ -35,15 +35,24 @@ def queue(turn: Turn, place: Place) -> None:
         slots.offer(turn, place.plan.number)
 
 
-def wait(turn: Turn, place: Place, phase: NodePhase, reason: str, detail: str, delay: float) -> None:
-    """An item comes again after a delay in seconds."""
+def wait(
+    turn: Turn,
+    place: Place,
+    phase: NodePhase,
+    reason: str,
+    detail: str,
+    delay: float,
+    *,
+    poll: bool = False,
+) -> None:
+    """An item comes again after a delay in seconds; with `poll`, only to ask somebody else again."""
     item = place.item
     item.wake_at = turn.now + delay
     item.waiting = turn.waiting(item.waiting, reason, detail, item.wake_at)
     if item.phase is not phase:
         set_phase(turn, place, phase)
     turn.touch_item(place)
-    turn.state.timers.add(item.wake_at, place.plan.number, place.position)
+    turn.state.timers.add(item.wake_at, place.plan.number, place.position, poll=poll)
 
 
 def accept(turn: Turn, place: Place, commit: Commit) -> None:
@@ -95,5 +104,5 @@ def deadline_failure(place: Place) -> Failure:
 def origin(place: Place, launch: int) -> FailureOrigin:
     """Where a failure comes from."""
     return FailureOrigin(
-        node_path=place.plan.path, index=place.index, launch=max(launch, 0), task=place.plan.runs.name
+        node_path=place.plan.path, index=place.index, launch=max(launch, 0), task=place.plan.target
     )

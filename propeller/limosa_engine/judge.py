@@ -4,10 +4,10 @@ A termination message is a copy of the first two. Before a failure without a val
 the commit is read once; `Launch.judging` says which answer the judgement waits for.
 """
 
-from limosa_engine import items, slots, verdicts
+from limosa_engine import attempts, items, slots, verdicts
 from limosa_engine.commands import DeletePod, KeepLog, ReadCommit, ReadError
 from limosa_engine.phases import LaunchPhase, NodePhase
-from limosa_engine.retry import Budget, next_attempt
+from limosa_engine.retry import chance_of, next_attempt
 from limosa_engine.state import Ending, Judging, Launch
 from limosa_engine.turn import Place, Turn
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure
@@ -101,7 +101,8 @@ def error_read(turn: Turn, place: Place, launch: Launch, record: ErrorRecord | N
     elif launch.unseen:
         _forget(turn, place, launch)
     else:
-        launch.verdict = verdicts.of_ended(launch.view, str(place.key), place.plan)
+        memory = attempts.memory_limit(place.plan, place.item, turn.settings)
+        launch.verdict = verdicts.of_ended(launch.view, str(place.key), place.plan, memory)
         _keep_log(turn, place, launch)
 
 
@@ -151,18 +152,34 @@ def fail(turn: Turn, place: Place, launch: Launch, failure: Failure) -> None:
         item.system_failures += 1
     else:
         item.user_failures += 1
+        item.shortages += failure.code == Code.OOM_KILLED
     if place.record.ending is Ending.ABORT:
         items.finish(turn, place, NodePhase.ABORTED)
         return
     delay = next_attempt(
-        counted, item.user_failures, item.system_failures, Budget(plan.retries, plan.backoff), turn.settings
+        counted,
+        item.user_failures,
+        item.system_failures,
+        plan.budget,
+        turn.settings,
+        chance_of(launch.launch_id),
     )
     if delay is None or place.record.ending is not None:
         items.finish(turn, place, NodePhase.FAILED, counted)
         return
+    if failure.code == Code.OOM_KILLED and plan.budget.grows:
+        counted.message = _grows(turn, place, launch)
     items.wait(turn, place, NodePhase.RETRYING, "Backoff", counted.message, delay)
     if delay <= 0:
         items.queue(turn, place)
+
+
+def _grows(turn: Turn, place: Place, launch: Launch) -> str:
+    """What is told of an attempt that ran out of memory while the next one may have more."""
+    before = launch.memory or attempts.first_memory(place.plan, turn.settings)
+    after = attempts.memory_of(place.plan, place.item, turn.settings)
+    again = " again, the most that its growth allows" if after == before else ""
+    return f"{place.key}: OOMKilled at {before}; the next attempt gets {after}{again}"
 
 
 def last_word(launch: Launch) -> TerminationRecord | None:

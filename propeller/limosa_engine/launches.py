@@ -1,7 +1,7 @@
 """A launch from the pod's creation to its end."""
 
-from limosa_engine import items, judge, resolve, slots, verdicts
-from limosa_engine.commands import CreatePod, DeletePod, ReadCommit
+from limosa_engine import attempts, items, judge, resolve, slots, verdicts
+from limosa_engine.commands import CreatePod, DeletePod, ReadCommit, ReuseCommit
 from limosa_engine.events import PodRejected
 from limosa_engine.graph import Item
 from limosa_engine.phases import LaunchPhase, NodePhase
@@ -16,14 +16,14 @@ from limosa_model.names import launch_id
 
 
 def start(turn: Turn, place: Place) -> None:
-    """Launches an item, which takes a slot. In a run that another claim worked on, its commit is read first."""
+    """Launches an item, which takes a slot. Where it may have a commit already, that is asked for first."""
     item, plan = place.item, place.plan
     if turn.state.unclaimed and adopt(turn, place):
         return
     slots.take(turn, place)
-    if turn.graph.claimed_before and item.launches == 0 and not item.checked:
+    if item.launches == 0 and not item.checked and (turn.graph.claimed_before or plan.reusable):
         item.checked = item.checking = True
-        turn.emit(ReadCommit(place.key))
+        check(turn, place)
         return
     launch = _new(turn, place, item.launches)
     inputs = resolve.item_inputs(place)
@@ -36,8 +36,19 @@ def start(turn: Turn, place: Place) -> None:
             inputs=inputs,
             input_digest=digest_of(inputs),
             timeout=plan.timeout,
+            memory=launch.memory,
+            interruptible=launch.interruptible,
         )
     )
+
+
+def check(turn: Turn, place: Place) -> None:
+    """Asks for the commit that an item may have before its first launch: of an earlier claim, or of the resumed run."""
+    if place.plan.reusable:
+        digest = digest_of(resolve.item_inputs(place))
+        turn.emit(ReuseCommit(place.key, place.plan.runs.name, digest))
+    else:
+        turn.emit(ReadCommit(place.key))
 
 
 def adopt(turn: Turn, place: Place) -> bool:
@@ -109,6 +120,7 @@ def observe(turn: Turn, place: Place, launch: Launch, view: PodView) -> None:
 def created(turn: Turn, place: Place, launch: Launch) -> None:
     """The pod was asked for and exists."""
     launch.answered = True
+    place.item.refused = None
     if launch.phase is LaunchPhase.CREATING:
         turn.set_launch(place, launch, LaunchPhase.PENDING)
     if launch.ending is not None:
@@ -126,6 +138,16 @@ def rejected(turn: Turn, place: Place, launch: Launch, event: PodRejected) -> No
         judge.condemn(turn, place, launch, failure)
         return
     item = place.item
+    item.refused = turn.waiting(item.refused, event.code, event.message)
+    grace = verdicts.grace_of_refusal(event.code, turn.settings)
+    if grace is not None and turn.now >= item.refused.since + grace:
+        judge.condemn(
+            turn,
+            place,
+            launch,
+            Failure(kind=event.kind, code=event.code, message=f"{place.key}: {event.message}"),
+        )
+        return
     item.launches, item.launch = launch.ordinal, None
     slots.free(turn, place)
     delay = turn.settings.rejected_backoff if event.retry_after is None else event.retry_after
@@ -172,9 +194,15 @@ def delete(turn: Turn, key: Item, ordinal: int) -> None:
 
 
 def _new(turn: Turn, place: Place, ordinal: int) -> Launch:
-    graph, item = turn.graph, place.item
-    name = launch_id(graph.run_uid, place.plan.path, place.index, graph.epoch, ordinal)
-    launch = Launch(ordinal, name, turn.now)
+    graph, item, plan = turn.graph, place.item, place.plan
+    name = launch_id(graph.run_uid, plan.path, place.index, graph.epoch, ordinal)
+    launch = Launch(
+        ordinal,
+        name,
+        turn.now,
+        memory=attempts.memory_of(plan, item, turn.settings),
+        interruptible=attempts.is_interruptible(plan, item, turn.settings),
+    )
     item.launch, item.launches, item.waiting = launch, ordinal + 1, None
     turn.tell(place.plan.number, place.index, f"launch {ordinal}")
     items.set_phase(turn, place, NodePhase.RUNNING)

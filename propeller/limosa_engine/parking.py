@@ -25,7 +25,13 @@ def settle(turn: Turn) -> None:
 def _nothing_can_be_launched(state: State) -> bool:
     if state.phase not in _PARKING or not state.listed or state.regrowth is not None:
         return False
-    under_way = state.live or state.ring or state.asking or state.lookups or state.values.is_reading
+    under_way = (
+        state.live
+        or state.ring
+        or state.asking > state.asking_again
+        or state.lookups
+        or state.values.is_reading
+    )
     return not (under_way or state.unclaimed or state.refreshing)
 
 

@@ -3,11 +3,23 @@
 from collections.abc import Callable
 from typing import Any
 
-from limosa_engine import caching, endings, expansion, hits, items, judge, launches, maps, restore, run
+from limosa_engine import (
+    caching,
+    children,
+    endings,
+    expansion,
+    hits,
+    items,
+    judge,
+    launches,
+    maps,
+    restore,
+    run,
+)
 from limosa_engine import events as ev
 from limosa_engine.commands import CollectMap, LoadValue, ReadCommit, ReadError
 from limosa_engine.graph import Item
-from limosa_engine.nodes import dynamic
+from limosa_engine.nodes import dynamic, gate
 from limosa_engine.phases import NODE_TERMINAL, NodePhase, RunPhase
 from limosa_engine.state import RUN_NODE, Ending, Launch
 from limosa_engine.turn import Place, Turn
@@ -23,6 +35,8 @@ def fire_due(turn: Turn) -> None:
         number, position = due
         if number == RUN_NODE:
             _retry_reads(turn)
+        elif position < 0 and turn.graph.nodes[number].kind == "gate":
+            turn.mark(number)
         elif position < 0:
             _node_deadline(turn, number)
         else:
@@ -112,11 +126,15 @@ def _commit_read(turn: Turn, event: ev.CommitRead) -> None:
     if whole is not None and event.commit is not None:
         _arrived(turn, (whole, -1), event.commit.inline)
         return
+    number = _gate(turn, event.item)
+    if number is not None:
+        _gate_commit_read(turn, number, event)
+        return
     place = _find(turn, event.item)
     if place is None:
         return
-    if event.graph is not None and place.plan.makes_graph and place.plan.body is None:
-        turn.state.made_graphs[place.plan.number] = event.graph
+    if place.plan.makes_graph:
+        _graph_read(turn, place, event)
     if place.item.checking:
         launches.checked(turn, place, event.commit)
     elif place.item.launch is not None:
@@ -129,8 +147,29 @@ def _commit_read(turn: Turn, event: ev.CommitRead) -> None:
         place.item.source = items.source_of(event.commit)
         _arrived(turn, key, event.commit.inline)
     else:
-        message = f"the commit of {event.item} is not in the store any more; its outputs are lost"
-        _unreadable(turn, key, failures.system(Code.CORRUPT_DATA, message, retryable=False))
+        _lost(turn, key, event.item)
+
+
+def _graph_read(turn: Turn, place: Place, event: ev.CommitRead) -> None:
+    if event.item in turn.state.refreshing:
+        restore.refreshed(turn, event.item, dynamic.refusal_of(turn, place.plan, event.graph))
+    elif event.graph is not None and place.plan.body is None and place.record.phase not in NODE_TERMINAL:
+        turn.state.made_graphs[place.plan.number] = event.graph
+
+
+def _gate_commit_read(turn: Turn, number: int, event: ev.CommitRead) -> None:
+    key = (number, 0)
+    gate.commit_read(turn, number, event.commit)
+    if event.item in turn.state.refreshing:
+        plan, commit = turn.graph.nodes[number], event.commit
+        told = None if commit is None else gate.rejection(plan, commit.signal)
+        restore.refreshed(turn, event.item, told)
+    if not turn.state.values.is_wanted(key):
+        return
+    if event.commit is not None:
+        _arrived(turn, key, event.commit.inline)
+    else:
+        _lost(turn, key, event.item)
 
 
 def _error_read(turn: Turn, event: ev.ErrorRead) -> None:
@@ -138,7 +177,7 @@ def _error_read(turn: Turn, event: ev.ErrorRead) -> None:
     if found is not None:
         judge.error_read(turn, *found, event.record)
     if event.item in turn.state.refreshing:
-        restore.refreshed(turn, event.item, event.record)
+        restore.refreshed(turn, event.item, None if event.record is None else event.record.failure)
 
 
 def _value_loaded(turn: Turn, event: ev.ValueLoaded) -> None:
@@ -152,6 +191,13 @@ def _store_failed(turn: Turn, event: ev.StoreFailed) -> None:
         return
     if isinstance(command, CollectMap):
         _read_failed(turn, (turn.graph.by_path[command.item.node_path], -1), "", event)
+        return
+    number = _gate(turn, command.item)
+    if number is not None:
+        gate.store_failed(turn, number, _store_failure(event))
+        if command.item in turn.state.refreshing:
+            restore.refreshed(turn, command.item, None)
+        _read_failed(turn, (number, 0), "", event)
         return
     place = _find(turn, command.item)
     if place is None:
@@ -167,6 +213,8 @@ def _store_failed(turn: Turn, event: ev.StoreFailed) -> None:
         launches.check_failed(turn, place, _store_failure(event))
     elif launch is not None:
         judge.store_failed(turn, place, launch, event.code, event.message, event.retryable)
+    if place.plan.makes_graph and command.item in turn.state.refreshing:
+        restore.refreshed(turn, command.item, None)
     _read_failed(turn, (place.plan.number, place.position), "", event)
 
 
@@ -176,8 +224,20 @@ def _cache_answered(turn: Turn, event: ev.CacheAnswered) -> None:
         hits.answered(turn, place, event)
 
 
+def _child_run_observed(turn: Turn, event: ev.ChildRunObserved) -> None:
+    place = _find(turn, event.item)
+    if place is not None:
+        children.observed(turn, place, event)
+
+
 def _timer_fired(turn: Turn, _: ev.TimerFired) -> None:
     turn.state.timers.announced = None
+
+
+def _signal_received(turn: Turn, event: ev.SignalReceived) -> None:
+    number = turn.graph.by_path.get(event.node_path)
+    if number is not None:
+        gate.signalled(turn, number, event.signal)
 
 
 def _abort_requested(turn: Turn, event: ev.AbortRequested) -> None:
@@ -199,7 +259,9 @@ REACTIONS: dict[type[Any], Callable[[Turn, Any], None]] = {
     ev.ValueLoaded: _value_loaded,
     ev.StoreFailed: _store_failed,
     ev.CacheAnswered: _cache_answered,
+    ev.ChildRunObserved: _child_run_observed,
     ev.TimerFired: _timer_fired,
+    ev.SignalReceived: _signal_received,
     ev.AbortRequested: _abort_requested,
 }
 
@@ -219,6 +281,12 @@ def _map_itself(turn: Turn, item: Item) -> int | None:
     return number if number is not None and item.index is None and turn.graph.nodes[number].is_map else None
 
 
+def _gate(turn: Turn, item: Item) -> int | None:
+    """The number of a gate node."""
+    number = turn.graph.by_path.get(item.node_path)
+    return number if number is not None and turn.graph.nodes[number].kind == "gate" else None
+
+
 def _launch(turn: Turn, item: Item, ordinal: int) -> tuple[Place, Launch] | None:
     place = _find(turn, item)
     launch = None if place is None else place.item.launch
@@ -228,6 +296,11 @@ def _launch(turn: Turn, item: Item, ordinal: int) -> tuple[Place, Launch] | None
 def _arrived(turn: Turn, key: Key, value: Value) -> None:
     for waiter in turn.state.values.arrive(key, value):
         turn.mark(waiter)
+
+
+def _lost(turn: Turn, key: Key, item: Item) -> None:
+    message = f"the commit of {item} is not in the store any more; its outputs are lost"
+    _unreadable(turn, key, failures.system(Code.CORRUPT_DATA, message, retryable=False))
 
 
 def _unreadable(turn: Turn, key: Key, failure: Failure) -> None:
@@ -300,7 +373,7 @@ def _item_woken(turn: Turn, place: Place) -> None:
         return
     if item.checking:
         item.wake_at = None
-        turn.emit(ReadCommit(place.key))
+        launches.check(turn, place)
     elif item.phase in (NodePhase.QUEUED, NodePhase.RETRYING):
         turn.tell(place.plan.number, place.index, "due again")
         items.queue(turn, place)

@@ -1,6 +1,6 @@
 """What the codec leaves out because it follows from what it keeps."""
 
-from limosa_engine import caching
+from limosa_engine import attempts, caching
 from limosa_engine.graph import Graph, NodePlan
 from limosa_engine.phases import NODE_TERMINAL, LaunchPhase, NodePhase, RunPhase
 from limosa_engine.state import ItemRecord, Launch, NodeRecord, State, Waiting
@@ -64,7 +64,7 @@ def _lasting_failure(graph: Graph, state: State, number: int) -> Failure | None:
 def _item(graph: Graph, state: State, plan: NodePlan, position: int, unseen: bool) -> None:
     record = state.nodes[plan.number]
     item: ItemRecord = record.items[position]
-    if item.phase is NodePhase.RUNNING:
+    if item.phase is NodePhase.RUNNING and plan.task is not None:
         ordinal = max(item.launches - 1, 0)
         index = position if plan.is_map else None
         item.launch = Launch(
@@ -74,6 +74,8 @@ def _item(graph: Graph, state: State, plan: NodePlan, position: int, unseen: boo
             phase=LaunchPhase.CREATING if unseen else LaunchPhase.PENDING,
             answered=True,
             unseen=unseen,
+            memory=attempts.memory_of(plan, item, graph.settings),
+            interruptible=attempts.is_interruptible(plan, item, graph.settings),
         )
         record.live += 1
         state.live += 1

@@ -195,7 +195,7 @@ def _scope_inputs(turn: Turn, scope: int, waiter: int) -> Inputs:
 
 def _outputs(turn: Turn, number: int, waiter: int) -> Inputs | None:
     plan, record = turn.graph.nodes[number], turn.state.nodes[number]
-    if plan.kind == "task":
+    if plan.kind in ("task", "gate", "launch_plan"):
         found = _committed(turn, plan, 0, waiter)
         return None if found is None else found.literals
     if plan.kind == "branch":

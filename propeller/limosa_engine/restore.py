@@ -5,21 +5,25 @@ from collections.abc import Iterator
 from limosa_engine import caching, endings, judge, launches, scopes, snapshots
 from limosa_engine.commands import ReadError
 from limosa_engine.graph import Item
+from limosa_engine.nodes import dynamic, gate
 from limosa_engine.phases import NODE_TERMINAL, RUN_TERMINAL, NodePhase, RunPhase
 from limosa_engine.state import RUN_NODE
 from limosa_engine.turn import Turn
-from limosa_idl.core.v1alpha1.failure_pb2 import FailureOrigin
-from limosa_idl.run.v1alpha1.run_pb2 import ErrorRecord
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
 from limosa_model.names import launch_id
 
 
 def resume(turn: Turn) -> None:
     """Looks at every node once, goes on with what was being ended, and tells admin everything again."""
     state = turn.state
-    snapshots.everything(turn)
     for number, record in enumerate(state.nodes):
         if record.failed:
             _read_errors_again(turn, number)
+        elif record.phase is NodePhase.FAILED and turn.graph.nodes[number].kind == "gate":
+            gate.tell_again(turn, number)
+        elif turn.graph.nodes[number].makes_graph:
+            dynamic.tell_again(turn, number)
+    snapshots.everything(turn)
     turn.mark(RUN_NODE)
     if state.phase in RUN_TERMINAL:
         return
@@ -55,26 +59,33 @@ def pods_listed(turn: Turn) -> None:
                 launches.vanished(turn, place, launch)
 
 
-def refreshed(turn: Turn, item: Item, record: ErrorRecord | None) -> None:
-    """The error record behind a failure was read again; without one the code has to do."""
+def refreshed(turn: Turn, item: Item, found: Failure | None) -> None:
+    """The record behind a failure was read again; without one the code has to do."""
     state = turn.state
     state.refreshing.discard(item)
     turn.mark(RUN_NODE)
     turn.run_touched = True
-    place = turn.place(turn.graph.by_path[item.node_path], item.index or 0)
-    turn.touch_item(place)
-    failure = place.item.failure
+    number = turn.graph.by_path[item.node_path]
+    record = state.nodes[number]
+    turn.touched_nodes[number] = None
+    failure = record.failure
+    if record.items:
+        place = turn.place(number, item.index or 0)
+        turn.touch_item(place)
+        # The graph of a dynamic node can be refused although its item succeeded.
+        failure = place.item.failure if place.item.phase is NodePhase.FAILED else record.failure
     if failure is None:
         return
-    if record is not None and record.failure.code == failure.code:
+    if found is not None and found.code == failure.code:
         # The same object stands in the item, its node, the nodes and scopes around it and the run.
         origin = FailureOrigin()
         origin.CopyFrom(failure.origin)
-        failure.CopyFrom(record.failure)
+        failure.CopyFrom(found)
         failure.origin.CopyFrom(origin)
-    for number in _around(turn, place.plan.number):
-        if state.nodes[number].failure is failure:
-            turn.touched_nodes[number] = None
+    for outer in _around(turn, number):
+        turn.mark(outer)
+        if state.nodes[outer].failure is failure:
+            turn.touched_nodes[outer] = None
 
 
 def _around(turn: Turn, number: int) -> Iterator[int]:

@@ -16,6 +16,14 @@ class EngineSettings:
     system_backoff: float = 1.0
     """Before the attempt that follows a SYSTEM failure; doubles with each, up to `system_backoff_limit`."""
     system_backoff_limit: float = 30.0
+    on_demand_attempts: int = 1
+    """Of the attempts that `system_retries` allows, so many of the last ones run on capacity that stays."""
+    interruptible: bool = False
+    """Whether tasks that do not say may run on capacity that can be taken away."""
+    default_memory: str = "512Mi"
+    """Memory of tasks that ask for none: what their growth starts from."""
+    most_memory: str = ""
+    """What growth of memory reaches at most; empty: no limit but the task's."""
     image_pull_grace: float = 120.0
     """How long ImagePullBackOff is put up with; counted from the first failed pull of the launch."""
     config_error_grace: float = 30.0
@@ -43,6 +51,8 @@ class EngineSettings:
     """Largest worst-case encoded state (as base64) with which a graph or a map's expansion is admitted."""
     graph_nodes: int = 20_000
     """Most nodes of a run and items of its maps together, the graphs of its dynamic nodes included."""
+    graph_bytes: int = 8 * 1024 * 1024
+    """Most bytes of all graphs of a run's dynamic nodes together: they are kept in memory and travel in snapshots."""
     dynamic_depth: int = MAX_DYNAMIC_DEPTH
     """Most dynamic nodes within each other."""
     story_length: int = 2000

@@ -6,8 +6,8 @@ from limosa_engine.graph import Graph
 
 _NODE = 15.5
 """Most bytes of a node: half of a phase, three times of four, a code, two counts."""
-_ITEM = 10
-"""Most bytes of an item: half of a phase, gap, two counters, launches, code, wake time of four."""
+_ITEM = 11
+"""Most bytes of an item: half of a phase, gap, three counters, launches, code, wake time of four."""
 _GROWTH = 32
 """Most bytes of a dynamic node's graph beyond its nodes: node number, digest, counts."""
 _RUN = 2048

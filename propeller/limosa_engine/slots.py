@@ -8,9 +8,8 @@ def offer(turn: Turn, number: int) -> None:
     state = turn.state
     if state.nodes[number].inputs is None:
         turn.mark(number)
-    elif number not in state.in_ring:
-        state.in_ring.add(number)
-        state.ring.append(number)
+    else:
+        state.ring.add(number, turn.graph.nodes[number].priority)
 
 
 def take(turn: Turn, place: Place) -> None:

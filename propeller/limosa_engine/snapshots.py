@@ -4,6 +4,7 @@ from typing import cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from limosa_engine import children
 from limosa_engine.commands import Publish
 from limosa_engine.graph import Item, NodePlan
 from limosa_engine.nodes import branch
@@ -35,7 +36,7 @@ def everything(turn: Turn) -> None:
     for number, record in enumerate(turn.state.nodes):
         if record.phase is NodePhase.WAITING:
             continue
-        if record.phase is not NodePhase.FAILED or not _comes_from_a_launch(turn, record.failure):
+        if record.phase is not NodePhase.FAILED or not _is_read_again(turn, record.failure):
             turn.touched_nodes[number] = None
         for position, item in enumerate(record.items):
             if item.launch is not None:
@@ -44,9 +45,11 @@ def everything(turn: Turn) -> None:
                 turn.touched_items[number, position] = None
 
 
-def _comes_from_a_launch(turn: Turn, failure: Failure | None) -> bool:
+def _is_read_again(turn: Turn, failure: Failure | None) -> bool:
     number = None if failure is None else turn.graph.by_path.get(failure.origin.node_path)
-    return number is not None and turn.state.nodes[number].failed > 0
+    return number is not None and (
+        turn.state.nodes[number].failed > 0 or turn.graph.nodes[number].item in turn.state.refreshing
+    )
 
 
 def _is_incomplete(state: State) -> bool:
@@ -89,6 +92,8 @@ def _node(turn: Turn, number: int) -> pb.Snapshot:
         _count(node, record.items[0])
         if plan.makes_graph and plan.body is not None:
             node.graph.CopyFrom(turn.graph.grown[number])
+        if plan.kind == "launch_plan":
+            node.child_run = children.child_of(turn, turn.place(number, 0))
     elif plan.cases:
         taken = branch.taken(turn, plan)
         node.branch_taken = "" if taken is None else turn.graph.nodes[taken].node.id
@@ -135,6 +140,9 @@ def _launch(turn: Turn, number: int, position: int, launch: Launch) -> pb.Snapsh
         created_at=_time(launch.created_at),
         finished_at=_time(launch.finished_at),
     )
+    task = plan.runs
+    state.memory = launch.memory or task.resources.limits.memory or task.resources.requests.memory
+    state.interruptible = launch.interruptible
     if view is not None:
         state.cluster_node = view.cluster_node
         state.exit_code = view.exit_code or 0

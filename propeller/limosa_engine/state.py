@@ -13,11 +13,12 @@ from limosa_engine.graph import Graph, Item, NodePlan
 from limosa_engine.phases import LaunchPhase, NodePhase, RunPhase
 from limosa_engine.pods import PodView
 from limosa_engine.regrowth import Regrowth
+from limosa_engine.ring import Ring
 from limosa_engine.timers import Timers
 from limosa_engine.values import Inputs, Values
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
-from limosa_idl.run.v1alpha1.run_pb2 import Origin
+from limosa_idl.run.v1alpha1.run_pb2 import Origin, Signal
 
 RUN_NODE = -1
 """Stands for the run itself where a node number is expected."""
@@ -79,6 +80,10 @@ class Launch:
     failure: Failure | None = None
     """Of a launch that FAILED."""
     finished_at: float | None = None
+    memory: str = ""
+    """In place of what the task says, after attempts that ran out of it; empty: as the task says."""
+    interruptible: bool = False
+    """May run on capacity that can be taken away."""
 
 
 class Asked(enum.Enum):
@@ -120,6 +125,8 @@ class ItemRecord:
     """Launches so far; the next one's ordinal."""
     user_failures: int = 0
     system_failures: int = 0
+    shortages: int = 0
+    """Failures of kind USER for lack of memory."""
     wake_at: float | None = None
     """QUEUED or RETRYING: when the next launch may come."""
     launch: Launch | None = None
@@ -135,6 +142,30 @@ class ItemRecord:
     lookup: Lookup | None = None
     source: Source | None = None
     """None where a launch of this run made the result."""
+    refused: Waiting | None = None
+    """Why its pod was refused, each time since then."""
+
+
+class Asking(enum.Enum):
+    """Which answer of the store a gate waits for."""
+
+    NOTHING = "none"
+    BEFORE = "whether it has a commit already, before it waits"
+    LATE = "whether it has a commit after all, now that its time is over"
+    COMMITTED = "which commit counts, its own or one that was there"
+
+
+@dataclasses.dataclass(slots=True)
+class GateRecord:
+    """A gate that is open. Not encoded: signals come again, times follow from when its node was ready."""
+
+    asking: Asking = Asking.NOTHING
+    signal: Signal | None = None
+    """The answer that is being committed."""
+    unread: bool = False
+    """Another claim came before: its commit is to be read before it waits."""
+    again_at: float | None = None
+    """When the store is asked again after it gave no answer."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -244,14 +275,15 @@ class State:
         """Every pod that existed at the start has been observed; nothing is launched before."""
         self.live = 0
         """Items that hold one of the run's slots."""
-        self.ring: deque[int] = deque()
-        """Nodes with items to launch, served in turn."""
-        self.in_ring: set[int] = set()
+        self.ring = Ring()
+        """Nodes with items to launch."""
         self.lookups: deque[int] = deque()
         """Nodes with items to look up in the cache, served in turn."""
         self.in_lookups: set[int] = set()
         self.asking = 0
         """Questions to the cache that are out."""
+        self.asking_again = 0
+        """Of these, those whose last answer was to ask again: a run with no others only waits."""
         self.keyless: dict[int, list[int]] = {}
         """After a restart: nodes whose items' cache keys are wanted, with the positions of those that succeeded meanwhile."""
         self.dirty: deque[int] = deque()
@@ -259,6 +291,10 @@ class State:
         self.in_dirty: set[int] = set()
         self.timers = Timers()
         self.values = Values(settings.value_cache_bytes)
+        self.gates: dict[int, GateRecord] = {}
+        """Open gates by node."""
+        self.signals: dict[int, Signal] = {}
+        """What gates were told, perhaps before their turn, by node."""
         self.unclaimed: dict[Item, tuple[int, PodView]] = {}
         """Pods of launches that the state does not know yet, by item: ordinal and view."""
         self.deleting: set[tuple[Item, int]] = set()

@@ -28,7 +28,8 @@ def new_state(graph: Graph, now: float) -> State:
 def step(graph: Graph, state: State, events: Iterable[Event], now: float) -> list[Command]:
     """Takes events in and says what to do about them.
 
-    Changes `state` in place (and appends to `graph` what dynamic nodes bring) and runs to a fixed point: no further call without events would do more.
+    Changes `state` in place, appends to `graph` what dynamic nodes bring, and runs to a fixed point: no further call
+    without events would do more.
     Costs as much as what changed, whatever the size of the graph.
 
     Args:
@@ -47,18 +48,25 @@ def step(graph: Graph, state: State, events: Iterable[Event], now: float) -> lis
     for event in events:
         reactions.REACTIONS[type(event)](turn, event)
     reactions.fire_due(turn)
+    if state.regrowth is None:
+        _run(turn)
+    wake = state.timers.announce()
+    if wake is not None:
+        turn.emit(WakeAt(wake))
+    return turn.commands
+
+
+def _run(turn: Turn) -> None:
+    """Looks at what changed until nothing does any more, and says what to tell admin."""
+    state = turn.state
     while state.dirty or state.ring or state.lookups:
         _settle(turn)
         capacity.dispatch(turn)
         if not state.dirty:
             break
     parking.settle(turn)
-    if graph.settings.snapshots:
+    if turn.settings.snapshots:
         snapshots.publish(turn)
-    wake = state.timers.announce()
-    if wake is not None:
-        turn.emit(WakeAt(wake))
-    return turn.commands
 
 
 def _settle(turn: Turn) -> None:

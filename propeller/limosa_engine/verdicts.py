@@ -119,8 +119,27 @@ HELD: dict[str, Held] = {
 """By the container's waiting reason. What is not listed waits under its own name."""
 
 
-def of_ended(view: PodView | None, place: str, plan: NodePlan) -> Failure:
-    """The failure of a pod that ended without a commit or an error record; None for a pod that vanished."""
+REFUSED: dict[str, str] = {
+    Code.POD_TEMPLATE_MISSING: "config_error_grace",
+}
+"""Refusals of pods that are put up with for a while: name of the setting with the grace, by the refusal's code."""
+
+
+def grace_of_refusal(code: str, settings: EngineSettings) -> float | None:
+    """Seconds for which a refusal that may pass is put up with; None: for ever."""
+    name = REFUSED.get(code)
+    return None if name is None else float(getattr(settings, name))
+
+
+def of_ended(view: PodView | None, place: str, plan: NodePlan, memory: str) -> Failure:
+    """The failure of a pod that ended without a commit or an error record.
+
+    Args:
+        view: None for a pod that vanished.
+        place: The node item, for people.
+        plan: Its node.
+        memory: What the launch could use at most; empty where nothing limited it.
+    """
     if view is None:
         return _failure(GONE, PodView("", "Unknown"), place, plan)
     found = by_reason(view) or ENDED.get(("terminated", view.terminated_reason))
@@ -128,7 +147,7 @@ def of_ended(view: PodView | None, place: str, plan: NodePlan) -> Failure:
         found = GONE
     if found is None:
         found = NO_COMMIT if view.exit_code == 0 or view.phase == "Succeeded" else EXITED
-    return _failure(found, view, place, plan)
+    return _failure(found, view, place, plan, memory)
 
 
 def of_reason(view: PodView, place: str, plan: NodePlan) -> Failure | None:
@@ -167,8 +186,7 @@ def grace_of(held: Held, settings: EngineSettings) -> float:
     return float(getattr(settings, held.grace)) if held.grace else 0.0
 
 
-def _failure(ended: Ended, view: PodView, place: str, plan: NodePlan) -> Failure:
-    memory = plan.runs.resources.limits.memory
+def _failure(ended: Ended, view: PodView, place: str, plan: NodePlan, memory: str = "") -> Failure:
     message = ended.message.format(
         place=place,
         timeout="" if plan.timeout is None else f"{plan.timeout:g} s",

@@ -4,8 +4,16 @@ import argparse
 import dataclasses
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
+
+from limosa_model.quantity import QuantityError, parse_quantity
+from limosa_propeller.pods.allowances import VARIABLE, Allowances, parse_allowances
+from limosa_propeller.pods.shapes import Shapes, parse_shapes
+
+_Given = TypeVar("_Given")
+_Read = TypeVar("_Read")
 
 DEFAULT_TASK_IMAGE = "limosa/task:latest"
 
@@ -29,6 +37,16 @@ class PodSettings:
     """Taint of nodes that can be taken away; tasks that allow it tolerate it."""
     service_account: str = ""
     """Service account of task pods; empty: the namespace's default. Its token is never mounted."""
+    pull_secrets: tuple[str, ...] = ()
+    """Names of Secrets of each namespace with which images are pulled."""
+    interruptible: bool = False
+    """Whether tasks that do not say may run on capacity that can be taken away."""
+    shapes: Shapes = dataclasses.field(default_factory=Shapes)
+    """What node classes, capacity and priorities mean on this cluster."""
+    allowances: Allowances = dataclasses.field(default_factory=Allowances)
+    """What pod templates may ask for beyond the platform's rules."""
+    most_memory: str = ""
+    """What attempts after an out-of-memory kill get at most; empty: as the task says."""
     default_cpu: str = "250m"
     """Requested where a task does not say."""
     default_memory: str = "512Mi"
@@ -103,6 +121,7 @@ def parse_settings(argv: Sequence[str], environ: Mapping[str, str]) -> OperatorS
             ca_file=Path(given.admin_ca_file) if given.admin_ca_file else None,
             max_runs=given.max_runs,
         )
+    _check_quantity("--most-memory", given.most_memory)
     namespaces = tuple(dict.fromkeys(part for text in given.namespace for part in text.split(",") if part))
     return OperatorSettings(
         namespaces=() if "all" in namespaces else namespaces,
@@ -114,6 +133,11 @@ def parse_settings(argv: Sequence[str], environ: Mapping[str, str]) -> OperatorS
             run_as_user=given.task_user,
             service_account=given.task_service_account,
             accelerator_label=given.accelerator_label,
+            pull_secrets=tuple(part.strip() for part in given.pull_secrets.split(",") if part.strip()),
+            interruptible=given.interruptible == "true",
+            shapes=_read("--shapes", given.shapes, parse_shapes),
+            allowances=_read("--pods-may", given.pods_may.split(","), parse_allowances),
+            most_memory=given.most_memory,
         ),
         kubeconfig=given.kubeconfig,
         lease_namespace=given.lease_namespace,
@@ -158,6 +182,17 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         PodSettings.accelerator_label,
         "node label of GPU classes",
     )
+    add("--pull-secrets", "LIMOSA_PULL_SECRETS", "", "Secrets to pull images with, comma-separated")
+    add(
+        "--interruptible",
+        "LIMOSA_INTERRUPTIBLE",
+        "false",
+        "for tasks that do not say",
+        choices=("true", "false"),
+    )
+    add("--shapes", "LIMOSA_SHAPES", "", "JSON, or a file with it: node classes, capacity, priorities")
+    add("--pods-may", VARIABLE, "", "what pod templates may ask for, comma-separated")
+    add("--most-memory", "LIMOSA_MOST_MEMORY", "", "what attempts after an out-of-memory kill get at most")
     add("--lease-namespace", "LIMOSA_LEASE_NAMESPACE", _own_namespace(), "where leadership is kept")
     add("--lease-name", "LIMOSA_LEASE_NAME", OperatorSettings.lease_name, "name of the Lease")
     add("--lease-seconds", "LIMOSA_LEASE_SECONDS", "15", "how long leadership lasts unrenewed", type=int)
@@ -167,6 +202,20 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     return parser
 
 
+def _read(flag: str, given: _Given, reader: Callable[[_Given], _Read]) -> _Read:
+    try:
+        return reader(given)
+    except ValueError as error:
+        raise SettingsError(f"{flag}: {error}") from error
+
+
+def _check_quantity(flag: str, text: str) -> None:
+    try:
+        parse_quantity(text or "0")
+    except QuantityError as error:
+        raise SettingsError(f"{flag}: {error}") from error
+
+
 def _own_namespace() -> str:
     path = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
     return path.read_text().strip() if path.exists() else "default"
@@ -174,4 +223,8 @@ def _own_namespace() -> str:
 
 def describe_settings(settings: OperatorSettings) -> str:
     """The settings on one line, for the log. There is no secret among them."""
-    return json.dumps(dataclasses.asdict(settings), default=os.fspath, sort_keys=True)
+    return json.dumps(dataclasses.asdict(settings), default=_plain, sort_keys=True)
+
+
+def _plain(value: object) -> object:
+    return sorted(value) if isinstance(value, frozenset) else os.fspath(value)  # type: ignore[call-overload]

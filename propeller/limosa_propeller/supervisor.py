@@ -7,7 +7,9 @@ from collections.abc import Coroutine
 from typing import Any
 
 from limosa_engine.settings import EngineSettings
-from limosa_propeller.admin_link.link import AdminLink
+from limosa_propeller.admin_link.cache_desk import CacheDesk, NoCache
+from limosa_propeller.admin_link.child_desk import ChildDesk, NoChildren
+from limosa_propeller.admin_link.link import AdminLink, Desks
 from limosa_propeller.admin_link.outbox import Discard, Outbox
 from limosa_propeller.clock import Clock
 from limosa_propeller.health import Health
@@ -15,7 +17,9 @@ from limosa_propeller.kube.connection import Connection
 from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.kube.verbs import Verbs
 from limosa_propeller.leadership import Leadership
+from limosa_propeller.metrics import Metrics, tally
 from limosa_propeller.namespaces import Namespaces
+from limosa_propeller.pod_templates import PodTemplates
 from limosa_propeller.process_identity import own_identity
 from limosa_propeller.runs.capacity import Capacity
 from limosa_propeller.runs.fleet import Fleet
@@ -61,12 +65,18 @@ class Supervisor:
         )
         self._store = StoreAccess(open_store(store), settings.store_threads)
         self._clock = Clock()
+        self._metrics = Metrics()
+        self._metrics.gauge(
+            "limosa_leader",
+            "1 while this process leads",
+            lambda: {"": float(self._leadership.may_write())},
+        )
         self._fleet: Fleet | None = None
 
     async def run(self) -> None:
         """Returns after an orderly stop. Raises LeadershipLostError, UnusableStoreError or OSError (port taken)."""
         health = (
-            Health(self._settings.liveness_endpoint, self._ready)
+            Health(self._settings.liveness_endpoint, self._ready, self._metrics)
             if self._settings.liveness_endpoint
             else None
         )
@@ -110,7 +120,9 @@ class Supervisor:
         troubles = 0
         while True:
             began = loop.time()
-            attempt = Attempt(self._settings, self._connection, self._leadership, self._store, self._clock)
+            attempt = Attempt(
+                self._settings, self._connection, self._leadership, self._store, self._clock, self._metrics
+            )
             keeper.add_done_callback(attempt.leadership_ended)
             self._fleet = attempt.fleet
             try:
@@ -150,26 +162,39 @@ class Attempt:
         leadership: Leadership,
         store: StoreAccess,
         clock: Clock,
+        metrics: Metrics,
     ) -> None:
         self._settings = settings
-        verbs = Verbs(connection, leadership.may_write, settings.requests_in_flight)
+        verbs = Verbs(connection, leadership.may_write, settings.requests_in_flight, metrics.requested)
         self._namespaces = Namespaces(verbs)
         self._outbox = Outbox(clock) if settings.admin is not None else None
+        self._cache = CacheDesk() if settings.admin is not None else None
+        self._children = ChildDesk() if settings.admin is not None else None
         self._timers = Timers(asyncio.get_running_loop())
         self._services = Services(
             settings=settings,
-            engine=EngineSettings(live_pods=settings.pods_per_run),
+            engine=EngineSettings(
+                live_pods=settings.pods_per_run,
+                interruptible=settings.pods.interruptible,
+                default_memory=settings.pods.default_memory,
+                most_memory=settings.pods.most_memory,
+            ),
             verbs=verbs,
             store=store,
             clock=clock,
             timers=self._timers,
             namespaces=self._namespaces,
             secrets=TaskSecrets(verbs),
+            templates=PodTemplates(verbs),
             capacity=Capacity(settings.pods_per_namespace, settings.pods_per_cluster),
             removals=asyncio.Semaphore(max(1, settings.requests_in_flight // 4)),
             snapshots=self._outbox if self._outbox is not None else Discard(),
+            cache=NoCache() if self._cache is None else self._cache,
+            metrics=metrics,
+            children=NoChildren() if self._children is None else self._children,
         )
         self.fleet = Fleet(self._services)
+        self._show(metrics)
         self.stopping = asyncio.Event()
         """Set when this attempt has to end."""
         self._tasks: list[asyncio.Task[None]] = []
@@ -182,9 +207,26 @@ class Attempt:
         for stream in self.fleet.pod_streams:
             self._spawn(stream.watch())
         self._spawn(self._resync())
-        if self._settings.admin is not None and self._outbox is not None:
-            link = AdminLink(self._settings, self._settings.admin, self._services, self.fleet, self._outbox)
-            self._spawn(link.run())
+        settings, outbox, cache, children = self._settings, self._outbox, self._cache, self._children
+        if settings.admin is not None and outbox is not None and cache is not None and children is not None:
+            desks = Desks(outbox, cache, children)
+            self._spawn(AdminLink(settings, settings.admin, self._services, self.fleet, desks).run())
+
+    def _show(self, metrics: Metrics) -> None:
+        """What this attempt is at, for whoever reads the metrics."""
+        drivers, capacity, outbox = self.fleet.drivers, self._services.capacity, self._outbox
+        metrics.gauge(
+            "limosa_runs",
+            "Runs this operator has, by phase",
+            lambda: tally(driver.phase.lower() for driver in drivers.values()),
+            "phase",
+        )
+        metrics.gauge("limosa_live_pods", "Pods that have not ended", lambda: {"": float(len(capacity))})
+        metrics.gauge(
+            "limosa_unsent_snapshots",
+            "Snapshots on their way to admin",
+            lambda: {"": float(0 if outbox is None else len(outbox))},
+        )
 
     def leadership_ended(self, _: "asyncio.Task[None]") -> None:
         """Ends this attempt, and so the process."""

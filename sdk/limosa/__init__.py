@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING
 from limosa.version import VERSION as __version__  # noqa: N811 - the customary name
 
 if TYPE_CHECKING:
+    from limosa.cache import Cache
     from limosa.conditionals import conditional
+    from limosa.context import current_context
     from limosa.dynamic_tasks import Dynamic, dynamic
     from limosa.errors import LimosaError
     from limosa.launch_plans import LaunchPlan
     from limosa.map_tasks import map_task
     from limosa.promises import chain
     from limosa.resources import Resources
+    from limosa.retries import Grow, Retry
     from limosa.secret import Secret
+    from limosa.shell_tasks import ShellTask
     from limosa.signature import Sensitive
     from limosa.tasks import Task, task
     from limosa.types.directory import Directory
@@ -26,18 +30,23 @@ if TYPE_CHECKING:
     from limosa.workflows import FailurePolicy, Workflow, workflow
 
 _WHERE = {
+    "Cache": "limosa.cache",
     "Directory": "limosa.types.directory",
     "Dynamic": "limosa.dynamic_tasks",
     "FailurePolicy": "limosa.workflows",
     "File": "limosa.types.file",
+    "Grow": "limosa.retries",
     "LaunchPlan": "limosa.launch_plans",
     "LimosaError": "limosa.errors",
     "Resources": "limosa.resources",
+    "Retry": "limosa.retries",
     "Secret": "limosa.secret",
     "Sensitive": "limosa.signature",
+    "ShellTask": "limosa.shell_tasks",
     "Task": "limosa.tasks",
     "Workflow": "limosa.workflows",
     "chain": "limosa.promises",
+    "current_context": "limosa.context",
     "conditional": "limosa.conditionals",
     "dynamic": "limosa.dynamic_tasks",
     "map_task": "limosa.map_tasks",
@@ -46,20 +55,25 @@ _WHERE = {
 }
 
 __all__ = [
+    "Cache",
     "Directory",
     "Dynamic",
     "FailurePolicy",
     "File",
+    "Grow",
     "LaunchPlan",
     "LimosaError",
     "Resources",
+    "Retry",
     "Secret",
     "Sensitive",
+    "ShellTask",
     "Task",
     "Workflow",
     "__version__",
     "chain",
     "conditional",
+    "current_context",
     "dynamic",
     "map_task",
     "task",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from limosa.options import TaskOptions
     from limosa.resources import Resources
+    from limosa.retries import Retry
     from limosa.secret import Secret
     from limosa.types.transfer import TransferContext
     from limosa_idl.core.v1alpha1.interface_pb2 import Interface
@@ -101,7 +102,7 @@ def dynamic(
     requests: "Resources | None" = None,
     limits: "Resources | None" = None,
     accelerator: str | None = None,
-    retries: int = 0,
+    retries: "int | Retry" = 0,
     timeout: "dt.timedelta | int | float | str | None" = None,
     deadline: "dt.timedelta | int | float | str | None" = None,
     interruptible: bool | None = None,
@@ -109,6 +110,9 @@ def dynamic(
     environment: Mapping[str, str] | None = None,
     secrets: "Sequence[Secret]" = (),
     pod_template: Mapping[str, Any] | str | None = None,
+    pod_template_name: str | None = None,
+    priority: int = 0,
+    shared_memory: str | None = None,
     labels: Mapping[str, str] | None = None,
     annotations: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[P, R]], Dynamic[P, R]]: ...

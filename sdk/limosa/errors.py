@@ -22,3 +22,7 @@ class LimosaError(Exception):
         """One line or more: "place: message; remedy"."""
         text = f"{self.place}: {self.message}" if self.place else self.message
         return f"{text}; {self.remedy}" if self.remedy else text
+
+
+class ScriptFailed(Exception):
+    """A script ended with a status other than 0, or without writing an output; the message says which."""

@@ -7,6 +7,7 @@ from limosa.errors import LimosaError
 from limosa.origin import caller
 
 if TYPE_CHECKING:
+    from limosa.tracing import Trace
     from limosa.workflows import Workflow
     from limosa_idl.core.v1alpha1.interface_pb2 import Interface
     from limosa_idl.workflow.v1alpha1.workflow_pb2 import LaunchPlanSpec
@@ -31,6 +32,7 @@ class LaunchPlan(Generic[R]):
         fixed_inputs: Mapping[str, Any] | None = None,
         labels: Mapping[str, str] | None = None,
         annotations: Mapping[str, str] | None = None,
+        max_active_runs: int = 0,
     ) -> None:
         """Takes the workflow and what is given in advance.
 
@@ -41,9 +43,10 @@ class LaunchPlan(Generic[R]):
             fixed_inputs: Cannot be given by the caller.
             labels: Put on every run.
             annotations: Put on every run.
+            max_active_runs: Most runs of it under way at a time, further ones wait; 0: no limit.
 
         Raises:
-            LimosaError: An input is unknown or given twice.
+            LimosaError: An input is unknown or given twice, or the limit is no number.
         """
         from limosa.workflows import Workflow
 
@@ -59,6 +62,12 @@ class LaunchPlan(Generic[R]):
         self.fixed_inputs = dict(fixed_inputs or {})
         self.labels = dict(labels or {})
         self.annotations = dict(annotations or {})
+        self.max_active_runs = max_active_runs
+        if isinstance(max_active_runs, bool) or not isinstance(max_active_runs, int) or max_active_runs < 0:
+            message = f"launch plan {self.name}: max_active_runs={max_active_runs!r}"
+            raise LimosaError(
+                "LaunchPlanOption", message, str(self._origin), "give a number of runs, 0 for no limit"
+            )
         self._check_inputs()
 
     def _check_inputs(self) -> None:
@@ -115,6 +124,7 @@ class LaunchPlan(Generic[R]):
             fixed_inputs=LiteralMap(literals=self._literals(self.fixed_inputs)),
             labels=self.labels,
             annotations=self.annotations,
+            max_active_runs=self.max_active_runs,
         )
         root = source_root(origin_of(self.workflow.function).file)
         spec.source.file, spec.source.line = relative_file(self._origin, root), self._origin.line
@@ -127,23 +137,55 @@ class LaunchPlan(Generic[R]):
         places = {name: f"launch plan {self.name}: input '{name}'" for name in given}
         return {name: literal_of(value, types[name], places[name]) for name, value in given.items()}
 
+    @property
+    def key(self) -> str:
+        """Its key among the targets of a graph: a launch plan is often called like its workflow."""
+        return f"launch plan {self.name}"
+
     def __call__(self, **kwargs: Any) -> R:
-        """Runs the workflow here with the inputs given in advance. Raises LimosaError inside a workflow."""
+        """Adds a node to the workflow being traced: a run of its own. Elsewhere runs the workflow here.
+
+        Raises:
+            LimosaError: An input is unknown, missing, fixed by the launch plan, or of another type.
+        """
         from limosa.tracing import current
 
-        if current() is not None:
-            raise LimosaError(
-                "LaunchPlanNode",
-                f"launch plan {self.name} is called inside a workflow, which is not supported yet",
-                str(caller()),
-                "call its workflow: it runs in place",
-            )
         for key in kwargs:
             if key in self.fixed_inputs:
                 message = f"launch plan {self.name} fixes input '{key}'"
                 raise LimosaError("FixedInput", message, str(caller()), "leave it out")
-        call: Callable[..., R] = self.workflow
-        return call(**{**self.default_inputs, **kwargs, **self.fixed_inputs})
+        trace = current()
+        result: Any
+        if trace is not None:
+            result = self._add_node(trace, kwargs)
+        else:
+            call: Callable[..., R] = self.workflow
+            result = call(**{**self.default_inputs, **kwargs, **self.fixed_inputs})
+        return result  # type: ignore[no-any-return]
+
+    def _add_node(self, trace: "Trace", given: Mapping[str, Any]) -> Any:
+        from limosa.tracing import CallError, bind_arguments, promised
+
+        interface, short = self.interface, self.name.rpartition(".")[2]
+        types = self.python_inputs
+        for key in given:
+            if key not in types:
+                from limosa_model.interfaces import suggest
+
+                message = f"launch plan {short} has no input '{key}'"
+                raise CallError("UnknownArgument", message, str(caller()), suggest(key, types))
+        for variable in interface.inputs:
+            if variable.name not in given and not variable.HasField("default_value"):
+                message = f"launch plan {short} misses its input '{variable.name}'"
+                raise CallError("MissingArgument", message, str(caller()), f"pass {variable.name}=…")
+        ordered = {key: given[key] for key in types if key in given}
+        bindings = bind_arguments(self.name, interface, types, ordered)
+        trace.add_plan(self)
+        node = trace.new_node(short, caller())
+        node.launch_plan.launch_plan = self.name
+        node.launch_plan.interface.CopyFrom(interface)
+        node.inputs.extend(bindings)
+        return promised(node, interface, self.workflow.signature, trace)
 
     def __repr__(self) -> str:
         return f"<launch plan {self.name}>"

@@ -7,8 +7,13 @@ from limosa.errors import LimosaError
 from limosa.origin import caller
 
 if TYPE_CHECKING:
+    from limosa.cache import Cache
     from limosa.resources import Resources
+    from limosa.retries import Retry
     from limosa.secret import Secret
+    from limosa_idl.task.v1alpha1.task_pb2 import CachePolicy
+
+_MOST_PRIORITY = 1_000_000
 
 OPTION_NAMES = frozenset(
     [
@@ -25,6 +30,9 @@ OPTION_NAMES = frozenset(
         "environment",
         "secrets",
         "pod_template",
+        "pod_template_name",
+        "priority",
+        "shared_memory",
         "labels",
         "annotations",
     ]
@@ -38,17 +46,26 @@ class TaskOptions(NamedTuple):
     requests: "Resources | None" = None
     limits: "Resources | None" = None
     accelerator: str | None = None
-    retries: int = 0
+    retry: "Retry | None" = None
     timeout_s: float | None = None
     deadline_s: float | None = None
     interruptible: bool | None = None
-    cache: bool | str = False
+    cache: "Cache | None" = None
+    """None where results are not cached."""
     container_image: str | None = None
     environment: Mapping[str, str] = {}
     secrets: "tuple[Secret, ...]" = ()
     pod_template: str = ""
+    pod_template_name: str | None = None
+    priority: int = 0
+    shared_memory: str | None = None
     labels: Mapping[str, str] = {}
     annotations: Mapping[str, str] = {}
+
+    @property
+    def retries(self) -> int:
+        """Further attempts after failures of the author's."""
+        return 0 if self.retry is None else self.retry.retries
 
 
 def task_options(given: Mapping[str, Any]) -> TaskOptions:
@@ -67,7 +84,7 @@ def task_options(given: Mapping[str, Any]) -> TaskOptions:
         requests=given.get("requests"),
         limits=given.get("limits"),
         accelerator=_check_kind("accelerator", given.get("accelerator"), str, '"nvidia-tesla-t4"'),
-        retries=check_retries(given.get("retries", 0)),
+        retry=_check_retry(given.get("retries")),
         timeout_s=check_duration("timeout", given.get("timeout")),
         deadline_s=check_duration("deadline", given.get("deadline")),
         interruptible=_check_kind("interruptible", given.get("interruptible"), bool, "True"),
@@ -76,8 +93,22 @@ def task_options(given: Mapping[str, Any]) -> TaskOptions:
         environment=check_mapping("environment", given.get("environment")),
         secrets=_check_secrets(given.get("secrets", ())),
         pod_template=_check_template(given.get("pod_template")),
+        pod_template_name=_check_kind(
+            "pod_template_name", given.get("pod_template_name"), str, '"gpu-large"'
+        ),
+        priority=_check_priority(given.get("priority", 0)),
+        shared_memory=_check_shared_memory(given.get("shared_memory")),
         labels=check_mapping("labels", given.get("labels")),
         annotations=check_mapping("annotations", given.get("annotations")),
+    )
+
+
+def cache_policy(cache: "Cache", version: str) -> "CachePolicy":
+    """Caching on the wire, under a version."""
+    from limosa_idl.task.v1alpha1.task_pb2 import CachePolicy
+
+    return CachePolicy(
+        enabled=True, version=version, serialize=cache.serialize, ignored_inputs=sorted(cache.ignored_inputs)
     )
 
 
@@ -91,13 +122,30 @@ def check_resources(name: str, value: Any) -> None:
         raise _error(f"{name}={value!r} is not Resources", f'write {name}=Resources(cpu="500m", mem="1Gi")')
 
 
-def check_retries(value: Any) -> int:
-    """A number of further attempts, from 0."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1000:
-        raise _error(
-            f"retries={value!r} is not a number from 0 to 1000", "retries=3 means at most four attempts"
-        )
+def _check_retry(value: Any) -> "Retry | None":
+    if value is None:
+        return None
+    from limosa.retries import retry_of
+
+    return retry_of(value)
+
+
+def _check_priority(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > _MOST_PRIORITY:
+        told = f"priority={value!r} is not a whole number from -{_MOST_PRIORITY} to {_MOST_PRIORITY}"
+        raise _error(told, "0 is usual; where slots are short, greater ones start first")
     return value
+
+
+def _check_shared_memory(value: Any) -> str | None:
+    if value is None:
+        return None
+    from limosa.resources import Resources
+
+    try:
+        return str(Resources(mem=value).sides()[1]["memory"])
+    except LimosaError as error:
+        raise _error(f"shared_memory: {error.message}", 'write shared_memory="1Gi"') from None
 
 
 def check_duration(name: str, value: Any) -> float | None:
@@ -138,10 +186,29 @@ def _check_kind(name: str, value: Any, kind: type, example: str) -> Any:
     return value
 
 
-def _check_cache(value: Any) -> bool | str:
-    if not isinstance(value, (bool, str)) or value == "":
-        raise _error(f"cache={value!r} is neither a bool nor a version", 'write cache=True or cache="v1"')
-    return value
+def _check_cache(value: Any) -> "Cache | None":
+    if value is False:
+        return None
+    from limosa.cache import Cache
+
+    if value is True:
+        return Cache()
+    if isinstance(value, str) and value:
+        return Cache(value)
+    if not isinstance(value, Cache):
+        message = f"cache={value!r} is neither a bool, a version nor a Cache"
+        raise _error(message, 'write cache=True, cache="v1" or cache=Cache("v1", serialize=True)')
+    ignored = value.ignored_inputs
+    if not isinstance(value.version, str) or isinstance(ignored, str) or not _are_texts(ignored):
+        raise _error(
+            f"{value!r} does not fit",
+            'write Cache(version="v1", ignored_inputs=("threads",), serialize=True)',
+        )
+    return Cache(value.version, bool(value.serialize), tuple(ignored))
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, (list, tuple, set, frozenset)) and all(isinstance(one, str) for one in value)
 
 
 def _check_secrets(value: Any) -> "tuple[Secret, ...]":
@@ -152,6 +219,10 @@ def _check_secrets(value: Any) -> "tuple[Secret, ...]":
     for item in value:
         if not isinstance(item, Secret):
             raise _error(f"secrets has {item!r}, which is no Secret", 'write secrets=[Secret("name", "key")]')
+        if item.env and item.file:
+            raise _error(f"{item!r} has env and file", "a secret is a variable or a file")
+        if item.file and (not item.file.startswith("/") or item.file.endswith("/")):
+            raise _error(f"{item!r}: file is no absolute path of a file", 'write file="/etc/secrets/token"')
     return tuple(value)
 
 

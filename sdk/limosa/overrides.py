@@ -3,13 +3,13 @@
 from typing import TYPE_CHECKING, Any
 
 from limosa.errors import LimosaError
-from limosa.options import OPTION_NAMES, task_options
+from limosa.options import OPTION_NAMES, cache_policy, task_options
 from limosa.origin import caller
 
 if TYPE_CHECKING:
     from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
 
-OVERRIDES = (OPTION_NAMES - {"secrets", "pod_template"}) | {"node_name"}
+OVERRIDES = (OPTION_NAMES - {"secrets", "pod_template", "pod_template_name"}) | {"node_name"}
 """Secrets and pod templates belong to the task: they are part of what its code relies on."""
 
 
@@ -26,22 +26,27 @@ def apply_overrides(node: "Node", given: dict[str, Any]) -> None:
         made = resources_spec(options.resources, options.requests, options.limits, options.accelerator)
         spec.resources.CopyFrom(made)
     if "retries" in given:
-        spec.retry.retries = options.retries
-        spec.retry.SetInParent()
+        from limosa.retries import retry_of
+
+        (options.retry or retry_of(0)).write(spec.retry)
     for name, seconds in (("timeout", options.timeout_s), ("deadline", options.deadline_s)):
         if seconds is not None:
             getattr(spec, name).FromMicroseconds(round(seconds * 1_000_000))
+    if "priority" in given:
+        spec.priority = options.priority
+    spec.shared_memory = options.shared_memory or ""
     if options.interruptible is not None:
         spec.interruptible = options.interruptible
     spec.container_image = options.container_image or ""
     for name in ("environment", "labels", "annotations"):
         getattr(spec, name).update(getattr(options, name))
-    if options.cache is True:
-        message = "with_overrides(cache=True) would leave the cache without a version"
+    if options.cache is not None and not options.cache.version:
+        message = f"with_overrides(cache={given['cache']!r}) would leave the cache without a version"
         raise LimosaError("OverrideOption", message, str(caller()), 'give one: cache="v1"')
     if "cache" in given:
-        spec.cache.enabled, spec.cache.version = bool(options.cache), options.cache or ""
         spec.cache.SetInParent()
+        if options.cache is not None:
+            spec.cache.CopyFrom(cache_policy(options.cache, options.cache.version))
 
 
 def _check_names(node: "Node", given: dict[str, Any]) -> None:

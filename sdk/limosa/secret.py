@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 
 class Secret(NamedTuple):
-    """One key of a Kubernetes Secret of the run's namespace, as an environment variable.
+    """One key of a Kubernetes Secret of the run's namespace, as an environment variable or a file.
 
-    The Secret must carry the label limosa.dev/task-secret=true.
+    The Secret must carry the label limosa.dev/task-secret=true; `limosa secrets set` makes one that does.
     """
 
     name: str
@@ -15,3 +15,6 @@ class Secret(NamedTuple):
     """Within the Secret."""
     env: str = ""
     """The variable; by default the key in upper case."""
+    file: str = ""
+    """Absolute path of a file, in place of a variable. Its path also stands in <KEY>_FILE: where pods are processes of a
+    machine, as on the sandbox, the file lies elsewhere."""

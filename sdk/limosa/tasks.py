@@ -9,8 +9,10 @@ from limosa.origin import caller, origin_of, qualified_name, source_root
 if TYPE_CHECKING:
     import datetime as dt
 
+    from limosa.cache import Cache
     from limosa.options import TaskOptions
     from limosa.resources import Resources
+    from limosa.retries import Retry
     from limosa.secret import Secret
     from limosa.signature import Signature
     from limosa_idl.core.v1alpha1.interface_pb2 import Interface
@@ -144,7 +146,7 @@ class Task(Generic[P, R]):
         """This task with other options for the calls made through the result.
 
         Takes the names of @task that concern the pod (resources, requests, limits, accelerator, retries, timeout, deadline,
-        interruptible, container_image, environment, labels, annotations, cache) and `node_name`.
+        interruptible, priority, shared_memory, container_image, environment, labels, annotations, cache) and `node_name`.
         """
         return OverriddenTask(self, options)
 
@@ -157,8 +159,12 @@ class OverriddenTask(Task[P, R]):
 
     def __init__(self, task: Task[P, R], options: dict[str, Any]) -> None:
         """Takes the task and what its calls change."""
-        retries = options.get("retries", task.options.retries)
-        super().__init__(task.function, task.options._replace(retries=retries))
+        own = task.options
+        if "retries" in options:
+            from limosa.retries import retry_of
+
+            own = own._replace(retry=retry_of(options["retries"]))
+        super().__init__(task.function, own)
         self._task = task
         self.makes_graph = task.makes_graph
         self.replacement = task.replacement
@@ -188,15 +194,18 @@ def task(
     requests: "Resources | None" = None,
     limits: "Resources | None" = None,
     accelerator: str | None = None,
-    retries: int = 0,
+    retries: "int | Retry" = 0,
     timeout: "dt.timedelta | int | float | str | None" = None,
     deadline: "dt.timedelta | int | float | str | None" = None,
     interruptible: bool | None = None,
-    cache: bool | str = False,
+    cache: "Cache | bool | str" = False,
     container_image: str | None = None,
     environment: Mapping[str, str] | None = None,
     secrets: "Sequence[Secret]" = (),
     pod_template: Mapping[str, Any] | str | None = None,
+    pod_template_name: str | None = None,
+    priority: int = 0,
+    shared_memory: str | None = None,
     labels: Mapping[str, str] | None = None,
     annotations: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
@@ -209,14 +218,19 @@ def task(function: Callable[P, R] | None = None, /, **options: Any) -> Any:
         function: The function, when used without parentheses.
         **options: resources, or requests and limits: what the pod gets (see `Resources`).
             accelerator: device class, such as "nvidia-tesla-t4".
-            retries: further attempts after the author's failures; 3 means at most four.
+            retries: further attempts after the author's failures; 3 means at most four. `Retry` also says how long to wait
+                and how much memory attempts after an out-of-memory kill get.
             timeout: longest time one attempt may run ("10m", seconds, or a timedelta).
             deadline: longest time the node may take over all its attempts.
             interruptible: may run on capacity that can be taken away.
-            cache: True, or a version; results of equal inputs may be reused. True takes a digest of the source.
+            cache: True, a version or a `Cache`: results of equal inputs are taken from earlier runs. True takes a digest
+                of the function's source for a version.
             container_image: image of the pod; by default the platform's.
             environment: plain variables. secrets: `Secret`s of the run's namespace.
-            pod_template: a strategic-merge patch over the pod, as a dict or JSON.
+            pod_template: a strategic-merge patch over the pod, as a dict or JSON. pod_template_name: a PodTemplate of the
+                run's namespace that the pod starts from.
+            priority: where slots are short, tasks with a greater one start first; 0 is usual.
+            shared_memory: size of /dev/shm ("1Gi"); what lies there counts against the memory limit.
             labels, annotations: of the pod.
 
     Raises:

@@ -24,7 +24,7 @@ class Trace:
 
     Attributes:
         nodes: In the order of the calls that made them.
-        targets: Tasks and workflows the nodes name, by name.
+        targets: Tasks and workflows the nodes name, by name; launch plans by their keys.
     """
 
     def __init__(
@@ -98,6 +98,13 @@ class Trace:
                 str(caller()),
                 "rename one of them",
             )
+
+    def add_plan(self, plan: Any) -> None:
+        """Notes a launch plan that a node names."""
+        known = self.targets.setdefault(plan.key, plan)
+        if known is not plan:
+            message = f"two different launch plans are called {plan.name}"
+            raise LimosaError("DuplicateName", message, str(caller()), "rename one of them")
 
 
 def current() -> "Trace | None":

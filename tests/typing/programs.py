@@ -6,6 +6,7 @@ from typing import NamedTuple
 from typing_extensions import assert_type
 
 from limosa import (
+    Cache,
     Directory,
     FailurePolicy,
     File,
@@ -14,6 +15,7 @@ from limosa import (
     Secret,
     chain,
     conditional,
+    dynamic,
     map_task,
     task,
     workflow,
@@ -55,7 +57,21 @@ def configured(config: Config) -> float:
     return config.rate * config.steps
 
 
-@task(requests=Resources(cpu="500m"), limits=Resources(cpu=2, mem="1Gi"))
+@dynamic
+def fan(n: int) -> list[str]:
+    return [bare(x=i) for i in range(n)]
+
+
+@dynamic(retries=2, resources=Resources(mem="1Gi"))
+def chosen_later(n: int) -> str:
+    return bare(x=n) if n > 2 else "few"
+
+
+@task(
+    requests=Resources(cpu="500m"),
+    cache=Cache("v1", serialize=True, ignored_inputs=("data",)),
+    limits=Resources(cpu=2, mem="1Gi"),
+)
 def split(data: Directory) -> Split:
     return Split(File("a"), File("b"))
 
@@ -80,6 +96,8 @@ def inner(x: int) -> str:
 def outer(xs: list[int], x: int, data: Directory, config: Config) -> str:
     assert_type(bare(x=x), str)
     assert_type(bare(x), str)
+    assert_type(fan(n=x), list[str])
+    assert_type(chosen_later(x), str)
     assert_type(configured(config=config), float)
     assert_type(configured(config=Config(rate=0.5)), float)
     parts = split(data=data)

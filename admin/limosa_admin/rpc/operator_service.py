@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from limosa_admin.children import Children
 from limosa_admin.request_errors import Reason, RequestError
 from limosa_admin.rpc.call import Call, wait
 from limosa_admin.store import caches, claims, snapshots
+from limosa_admin.store import runs as run_store
 from limosa_admin.store.changes import QUEUE, Changes
 from limosa_admin.store.database import Database
 from limosa_admin.store.queue import Scope
@@ -14,8 +16,12 @@ from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_model import layout
 
 LONGEST_WAIT_S = 20.0
+Asks = frozenset[tuple[str, int, int, int | str]]
+"""Run uid, epoch, and what is wanted of the run: a Desired, or the path of a gate that is told something."""
 REPEAT_AFTER_S = 1.0
 """An answer that asks for the same as the one before is held back for so long: the operator is busy with it."""
+REPEAT_SIGNALS_AFTER_S = 5.0
+"""The same for an answer that only repeats signals: their gates' turn may be far off."""
 MOST_SNAPSHOTS = 5000
 MOST_KEYS = 500
 """Lookups or results of one call."""
@@ -32,17 +38,19 @@ class OperatorService:
         self,
         database: Database,
         changes: Changes,
+        children: Children,
         max_active_runs: int,
         reclaim_after_s: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._changes = changes
+        self._children = children
         self._max_active_runs = max_active_runs
         self._reclaim_after_s = reclaim_after_s
         self._clock = clock
         # Per cluster, what it was last asked to do and when. Losing it costs one repeated answer.
-        self._asked: dict[str, tuple[frozenset[object], float]] = {}
+        self._asked: dict[str, tuple[Asks, float]] = {}
 
     def sync(self, request: pb.SyncRequest, call: Call) -> pb.SyncResponse:
         """The whole desired set, at once when it asks for something, else when it does or the wait ends."""
@@ -97,9 +105,11 @@ class OperatorService:
             lost = caches.store(connection, known, request.results, RESERVATION_S)
         return pb.StoreCacheResponse(lost=lost)
 
-    def _compute(
-        self, request: pb.SyncRequest, call: Call, *, meet: bool
-    ) -> tuple[pb.SyncResponse, frozenset[object]]:
+    def launch_children(self, request: pb.LaunchChildrenRequest, call: Call) -> pb.LaunchChildrenResponse:
+        """Sees to child runs, and says how far they are."""
+        return pb.LaunchChildrenResponse(children=self._children.answer(request, call.identity))
+
+    def _compute(self, request: pb.SyncRequest, call: Call, *, meet: bool) -> tuple[pb.SyncResponse, Asks]:
         scope = Scope(tuple(request.namespaces), tuple(sorted(call.identity.projects)))
         with self._database.transaction() as connection:
             if meet:
@@ -107,20 +117,30 @@ class OperatorService:
             if self._reclaim_after_s:
                 claims.lose(connection, claims.silent(connection, self._reclaim_after_s))
             rules = claims.ClaimRules(self._max_active_runs, scope)
-            claims.claim(connection, request.cluster_uid, request.free_slots, rules)
+            run_store.abort_orphans(connection)
+            slots = claims.Slots(request.free_slots, request.slots)
+            claims.claim(connection, request.cluster_uid, slots, rules)
             wanted = claims.desired(connection, request)
         return pb.SyncResponse(runs=wanted), _asks(request, wanted)
 
-    def _held_back(self, cluster_uid: str, asks: frozenset[object]) -> float:
+    def _held_back(self, cluster_uid: str, asks: Asks) -> float:
         last, at = self._asked.get(cluster_uid, (frozenset(), 0.0))
-        return at + REPEAT_AFTER_S - self._clock() if asks and asks == last else 0.0
+        if not asks or asks != last:
+            return 0.0
+        only_signals = all(isinstance(what, str) for *_, what in asks)
+        return at + (REPEAT_SIGNALS_AFTER_S if only_signals else REPEAT_AFTER_S) - self._clock()
 
 
-def _asks(request: pb.SyncRequest, wanted: list[pb.DesiredRun]) -> frozenset[object]:
+def _asks(request: pb.SyncRequest, wanted: list[pb.DesiredRun]) -> Asks:
     """What of a desired set the report does not show yet."""
     phases = {report.run_uid: report.phase for report in request.runs}
-    return frozenset(
-        (run.run_uid, run.epoch.generation, run.epoch.number, run.desired)
+    told = {
+        (run.run_uid, run.epoch.generation, run.epoch.number, signal.node_path)
+        for run in wanted
+        for signal in run.signals
+    }
+    return frozenset(told) | frozenset(
+        (run.run_uid, run.epoch.generation, run.epoch.number, int(run.desired))
         for run in wanted
         if run.HasField("spec")
         or run.desired == pb.DESIRED_FORGET

@@ -15,6 +15,7 @@ from google.protobuf.message_factory import GetMessageClass
 from limosa_admin.access import GRPC_METHODS, check_registry
 from limosa_admin.authentication import Authenticator, authorise
 from limosa_admin.identity import Identity, Role
+from limosa_admin.metrics import Metrics
 from limosa_admin.request_errors import Reason, RequestError
 from limosa_admin.rpc.call import Call
 from limosa_admin.structured_log import request_id
@@ -71,6 +72,7 @@ class Router(grpc.GenericRpcHandler):
         stopping: threading.Event,
         max_message_bytes: int,
         bounds: Mapping[str, Bounds],
+        metrics: Metrics,
     ) -> None:
         """Raises RegistryError unless every method served has a role and every role's method is served.
 
@@ -80,7 +82,9 @@ class Router(grpc.GenericRpcHandler):
             stopping: Set when the server shuts down.
             max_message_bytes: Largest request and answer.
             bounds: For "unary" calls, "poll" (Sync) and "stream".
+            metrics: Told of every call.
         """
+        self._metrics = metrics
         self._authenticator = authenticator
         self._stopping = stopping
         self._max_bytes = max_message_bytes
@@ -111,7 +115,7 @@ class Router(grpc.GenericRpcHandler):
 
     def _unary(self, path: str, function: Callable[[Any, Call], Message], bounds: Bounds) -> Any:
         def serve(request: Message, context: grpc.ServicerContext) -> Message:
-            with _Outcome(path, context) as outcome:
+            with _Outcome(path, context, self._metrics) as outcome:
                 call = self._open(path, request, context)
                 outcome.who = call.who
                 bounds.enter()
@@ -126,7 +130,7 @@ class Router(grpc.GenericRpcHandler):
 
     def _stream(self, path: str, function: Callable[[Any, Call], Iterator[Message]], bounds: Bounds) -> Any:
         def serve(request: Message, context: grpc.ServicerContext) -> Iterator[Message]:
-            with _Outcome(path, context) as outcome:
+            with _Outcome(path, context, self._metrics) as outcome:
                 call = self._open(path, request, context)
                 outcome.who = call.who
                 bounds.enter()
@@ -175,7 +179,8 @@ class Router(grpc.GenericRpcHandler):
 class _Outcome:
     """Ends a call: logs it, and turns whatever was raised into a status."""
 
-    def __init__(self, path: str, context: grpc.ServicerContext) -> None:
+    def __init__(self, path: str, context: grpc.ServicerContext, metrics: Metrics) -> None:
+        self._metrics = metrics
         self.who: Identity | None = None
         self._path = path
         self._context = context
@@ -211,10 +216,12 @@ class _Outcome:
         self._context.abort(status, message[:4000])
 
     def _record(self, status: str, message: str = "") -> None:
+        seconds = time.monotonic() - self._begun
+        self._metrics.called(self._path.rpartition(".")[2], status, seconds)
         extra: dict[str, object] = {
             "method": self._path,
             "status": status,
-            "ms": round((time.monotonic() - self._begun) * 1000, 1),
+            "ms": round(seconds * 1000, 1),
             "subject": self.who.subject if self.who else "",
         }
         if message:

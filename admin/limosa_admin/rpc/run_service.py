@@ -5,11 +5,12 @@ from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
 
-from limosa_admin import page_tokens, submission
+from limosa_admin import page_tokens, resuming, submission
 from limosa_admin.request_errors import Reason, RequestError, not_found
 from limosa_admin.rpc.call import Call, wait
 from limosa_admin.rpc.places import Places
 from limosa_admin.run_view import RunView, run_prefix
+from limosa_admin.signalling import signal_gate
 from limosa_admin.store import caches, entities, runs, snapshots
 from limosa_admin.store.changes import Changes, run_topic
 from limosa_admin.store.database import Database
@@ -38,7 +39,7 @@ class RunService:
         """Queues a run, or answers with the one the same request made before."""
         self.places.check(call.identity, request.project, request.domain)
         self.places.check_served(call.identity, request.project, request.domain)
-        return self.view.message(submission.submit(self.database, self.store, request, call.identity))
+        return self.view.message(submission.submit(self.database, self.store, request, call.identity.subject))
 
     def get_run(self, request: pb.GetRunRequest, call: Call) -> pb.RunDetail:
         """A run with its graph and latest snapshots."""
@@ -82,6 +83,26 @@ class RunService:
             raise _gone(request.id)
         return self.view.message(row)
 
+    def signal_run(self, request: pb.SignalRunRequest, call: Call) -> pb.SignalRunResponse:
+        """Keeps an answer to a gate until the run's state shows that it was taken."""
+        self.places.check(call.identity, request.id.project, request.id.domain)
+        signal = request.signal
+        signal.by = call.identity.subject
+        signal.at.GetCurrentTime()
+        with self.database.transaction() as connection:
+            row = runs.find(connection, request.id, lock=True)
+            if row is None:
+                raise _gone(request.id)
+            signal_gate(connection, row, signal)
+        return pb.SignalRunResponse()
+
+    def resume_run(self, request: pb.ResumeRunRequest, call: Call) -> pb.ResumeRunResponse:
+        """Queues a run that goes on from one that has ended; or, of a dry run, says what it would reuse."""
+        row = self._row(request.id, call)
+        self.places.check_served(call.identity, request.id.project, request.id.domain)
+        plan, made = resuming.resume(self.database, self.store, row, request, call.identity.subject)
+        return pb.ResumeRunResponse(run=None if made is None else self.view.message(made), nodes=plan.nodes)
+
     def delete_run(self, request: pb.DeleteRunRequest, call: Call) -> pb.DeleteRunResponse:
         """Deletes a run that has ended, with everything it wrote below its prefix."""
         row = self._row(request.id, call)
@@ -90,6 +111,10 @@ class RunService:
             raise RequestError(Reason.PRECONDITION, f"run '{request.id.name}' has not ended; {remedy}")
         # What others would take from it goes before its data does.
         with self.database.transaction() as connection:
+            needed_by = runs.resumed_by(connection, row["uid"])
+            if needed_by:
+                message = f"run '{request.id.name}' is resumed by '{needed_by}', which uses its results"
+                raise RequestError(Reason.PRECONDITION, f"{message}; delete it when that has ended")
             caches.forget_run(connection, row["uid"])
         # Objects first: should it fail half-way, the run is still there and can be deleted again.
         self.store.delete_prefix(run_prefix(row))

@@ -10,6 +10,8 @@ from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health_pb2
 
 from limosa_admin.authentication import Authenticator
+from limosa_admin.children import Children
+from limosa_admin.metrics import Metrics
 from limosa_admin.rpc.cache_service import CacheService
 from limosa_admin.rpc.health_service import HealthService
 from limosa_admin.rpc.operator_service import OperatorService
@@ -40,6 +42,7 @@ class Parts:
     transfers: Transfers
     view: RunView
     stopping: threading.Event
+    metrics: Metrics = dataclasses.field(default_factory=Metrics)
 
 
 def grpc_server(parts: Parts) -> grpc.Server:
@@ -50,7 +53,14 @@ def grpc_server(parts: Parts) -> grpc.Server:
         "poll": Bounds("waiting operators", settings.long_poll_threads),
         "stream": Bounds("watches and log streams", settings.stream_threads),
     }
-    router = Router(services(parts), parts.authenticator, parts.stopping, settings.max_message_bytes, bounds)
+    router = Router(
+        services(parts),
+        parts.authenticator,
+        parts.stopping,
+        settings.max_message_bytes,
+        bounds,
+        parts.metrics,
+    )
     threads = settings.unary_threads + settings.long_poll_threads + settings.stream_threads
     # A few more than the bounds, so that a call beyond them is answered and does not wait.
     pool = concurrent.futures.ThreadPoolExecutor(threads + 8, thread_name_prefix="grpc")
@@ -63,8 +73,9 @@ def services(parts: Parts) -> Mapping[ServiceDescriptor, object]:
     places = Places(settings.domains, parts.database)
     ours = admin_pb2.DESCRIPTOR.services_by_name
     runs = RunService(parts.database, parts.store, parts.changes, places, parts.view)
+    children = Children(parts.database, parts.store, parts.view, settings.max_child_depth)
     operators = OperatorService(
-        parts.database, parts.changes, settings.max_active_runs, settings.reclaim_after_s
+        parts.database, parts.changes, children, settings.max_active_runs, settings.reclaim_after_s
     )
     info = ServerService(settings.public_url, settings.store.url, settings.sandbox)
     return {

@@ -8,9 +8,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from limosa_admin.store import runs as run_store
+from limosa_admin.store import signals, turns
 from limosa_admin.store.changes import QUEUE, run_topic
 from limosa_admin.store.database import notify
-from limosa_admin.store.queue import Scope
+from limosa_admin.store.queue import IS_WAITING, Scope
 from limosa_admin.store.schema import clusters, runs, server, specs
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
@@ -21,6 +22,8 @@ _CLAIMING = 0x11305B
 """Advisory lock under which claims are made, so that the limit per project-domain holds."""
 MOST_CLAIMS = 200
 """Claims of one call."""
+_LANES_AT_ONCE = 4
+"""A queue of so many lanes is read once for a call that claims many; one of fewer lanes is read again."""
 SPEC_BYTES = 6 * 1024 * 1024
 """Specs of one answer; what does not fit comes with the next."""
 
@@ -38,6 +41,19 @@ class ClaimRules:
     scope: Scope
 
 
+@dataclasses.dataclass(frozen=True)
+class Slots:
+    """What room a cluster has.
+
+    Attributes:
+        free: Further runs it can take, child runs left aside.
+        most: Runs it holds at a time; of each depth as many child runs. 0: as many child runs as there are.
+    """
+
+    free: int
+    most: int = 0
+
+
 def meet(connection: sa.Connection, request: pb.SyncRequest, scope: Scope) -> None:
     """Notes that a cluster is there, and what it may take."""
     values = {
@@ -51,16 +67,44 @@ def meet(connection: sa.Connection, request: pb.SyncRequest, scope: Scope) -> No
     connection.execute(statement.on_conflict_do_update(index_elements=["uid"], set_=values))
 
 
-def claim(connection: sa.Connection, cluster_uid: str, slots: int, rules: ClaimRules) -> int:
-    """Gives up to `slots` waiting runs to a cluster, oldest first, each in a new epoch; returns how many."""
-    open_runs = rules.scope.waiting()
-    if not slots or connection.execute(sa.select(runs.c.uid).where(open_runs).limit(1)).first() is None:
+def claim(connection: sa.Connection, cluster_uid: str, slots: Slots, rules: ClaimRules) -> int:
+    """Gives waiting runs to a cluster, each in a new epoch; returns how many. Whose turn it is is told in `turns`."""
+    if not _anything_waits(connection, cluster_uid, slots, rules):
         return 0
     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CLAIMING)))
-    query = sa.select(runs.c.uid).where(open_runs).order_by(runs.c.number).limit(min(slots, MOST_CLAIMS))
-    if rules.max_active_runs:
-        query = query.where(runs.c.uid.in_(_within_limit(open_runs, rules.max_active_runs)))
-    chosen = connection.execute(query.with_for_update(skip_locked=True)).scalars().all()
+    busy = turns.under_way(connection)
+    chosen = turns.children(connection, cluster_uid, slots.most, busy, rules.max_active_runs)[:MOST_CLAIMS]
+    taken = _take(connection, cluster_uid, chosen)
+    left = min(slots.free, MOST_CLAIMS)
+    again = left > 0
+    while again:
+        lanes = turns.heads(connection, rules.scope, max(1, -(-left // _LANES_AT_ONCE)))
+        chosen, again = turns.choose(lanes, busy, left, rules.max_active_runs)
+        taken += _take(connection, cluster_uid, chosen)
+        left -= len(chosen)
+        again = again and left > 0
+    return taken
+
+
+def _anything_waits(connection: sa.Connection, cluster_uid: str, slots: Slots, rules: ClaimRules) -> bool:
+    """A look without the lock: most calls find nothing to claim."""
+    if slots.free and turns.heads(connection, rules.scope, 1):
+        return True
+    parents = runs.alias("parents")
+    child = sa.and_(IS_WAITING, runs.c.parent_uid.is_not(None), parents.c.cluster_uid == cluster_uid)
+    joined = runs.join(parents, parents.c.uid == runs.c.parent_uid)
+    return (
+        connection.execute(sa.select(runs.c.uid).select_from(joined).where(child).limit(1)).first()
+        is not None
+    )
+
+
+def _take(connection: sa.Connection, cluster_uid: str, chosen: Sequence[str]) -> int:
+    """Makes runs a cluster's, but for those that somebody changes at this moment."""
+    if not chosen:
+        return 0
+    free = sa.select(runs.c.uid).where(runs.c.uid.in_(chosen), IS_WAITING).with_for_update(skip_locked=True)
+    uids = connection.execute(free).scalars().all()
     values = {
         "cluster_uid": cluster_uid,
         "epoch_generation": sa.select(server.c.generation).scalar_subquery(),
@@ -68,10 +112,10 @@ def claim(connection: sa.Connection, cluster_uid: str, slots: int, rules: ClaimR
         "state_seq": -1,
         "change": runs.c.change + 1,
     }
-    connection.execute(sa.update(runs).where(runs.c.uid.in_(chosen)).values(values))
-    for uid in chosen:
+    connection.execute(sa.update(runs).where(runs.c.uid.in_(uids)).values(values))
+    for uid in uids:
         notify(connection, run_topic(uid))
-    return len(chosen)
+    return len(uids)
 
 
 def desired(connection: sa.Connection, request: pb.SyncRequest) -> list[pb.DesiredRun]:
@@ -91,6 +135,8 @@ def desired(connection: sa.Connection, request: pb.SyncRequest) -> list[pb.Desir
     epochs = {row.uid: Epoch(generation=row.epoch_generation, number=row.epoch_number) for row in wanted}
     unknown = [uid for uid, epoch in epochs.items() if reported.get(uid) != epoch]
     found = read_specs(connection, unknown)
+    told = signals.of_cluster(connection, request.cluster_uid)
+    taken = {report.run_uid: frozenset(report.signals_taken) for report in request.runs}
     answer = []
     for row in wanted:
         if row.uid in unknown and row.uid not in found:
@@ -102,6 +148,12 @@ def desired(connection: sa.Connection, request: pb.SyncRequest) -> list[pb.Desir
                 desired=pb.DESIRED_ABORT if row.abort_requested else pb.DESIRED_RUN,
                 spec=found.get(row.uid),
                 abort_reason=row.abort_reason,
+                # Another epoch's state shows nothing of what this one has to take.
+                signals=[
+                    signal
+                    for signal in told.get(row.uid, ())
+                    if row.uid in unknown or signal.node_path not in taken[row.uid]
+                ],
             )
         )
     for uid, epoch in reported.items():
@@ -131,6 +183,7 @@ def read_specs(connection: sa.Connection, uids: Sequence[str]) -> Mapping[str, R
             parent=run_store.parent_of(row),
             cache_mode=row["cache_mode"],
             max_parallelism=row["max_parallelism"],
+            reuse=run_store.reuse_of(row),
         )
         size += spec.ByteSize()
         if found and size > SPEC_BYTES:
@@ -173,22 +226,6 @@ def list_clusters(connection: sa.Connection) -> Sequence[sa.RowMapping]:
     joined = clusters.outerjoin(runs, sa.and_(runs.c.cluster_uid == clusters.c.uid, run_store.IS_ACTIVE))
     query = sa.select(clusters, active).select_from(joined).group_by(clusters.c.uid)
     return connection.execute(query.order_by(clusters.c.name)).mappings().all()
-
-
-def _within_limit(open_runs: sa.ColumnElement[bool], limit: int) -> sa.Select[tuple[str]]:
-    place = [runs.c.project, runs.c.domain]
-    active = (
-        sa.select(*place, sa.func.count().label("active"))
-        .where(run_store.HOLDS_SLOT)
-        .group_by(*place)
-        .subquery()
-    )
-    rank = sa.func.row_number().over(partition_by=place, order_by=runs.c.number).label("rank")
-    ranked = sa.select(runs.c.uid, *place, rank).where(open_runs).subquery()
-    same = sa.and_(active.c.project == ranked.c.project, active.c.domain == ranked.c.domain)
-    joined = ranked.outerjoin(active, same)
-    fits = ranked.c.rank + sa.func.coalesce(active.c.active, 0) <= limit
-    return sa.select(ranked.c.uid).select_from(joined).where(fits)
 
 
 def _inline_closure(connection: sa.Connection, digest: str) -> bytes:

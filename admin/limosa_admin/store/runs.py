@@ -1,7 +1,7 @@
 """Runs: asked for, looked up, aborted, deleted. What works on them is in `claims`, how far they are in `snapshots`."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import sqlalchemy as sa
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -47,6 +47,10 @@ class NewRun:
     lane: str = ""
     """Its launch plan, where that has a limit of its own."""
     lane_limit: int = 0
+    resumed_uid: str = ""
+    """The run that it goes on from; empty for a run from the start."""
+    reuse: run_pb2.Reuse | None = None
+    """What it takes from that run."""
 
 
 def create(connection: sa.Connection, new: NewRun) -> bool:
@@ -82,6 +86,8 @@ def create(connection: sa.Connection, new: NewRun) -> bool:
     if new.parent is not None:
         row["parent_uid"], row["parent_name"] = new.parent.run_uid, new.parent.run_name
         row["parent_node"], row["depth"] = new.parent.node_path, new.parent.depth
+    if new.reuse is not None:
+        row["resumed_uid"], row["reuse"] = new.resumed_uid, serialize(new.reuse)
     statement = insert(runs).values(row).on_conflict_do_nothing()
     created = connection.execute(statement.returning(runs.c.uid)).first() is not None
     if created:
@@ -105,9 +111,18 @@ def find(connection: sa.Connection, run: pb.RunId, *, lock: bool = False) -> sa.
     return connection.execute(query).mappings().first()
 
 
-def get(connection: sa.Connection, uid: str) -> sa.RowMapping | None:
-    """The row of a run by uid."""
-    return connection.execute(_rows().where(runs.c.uid == uid)).mappings().first()
+def get(connection: sa.Connection, uid: str, *, lock: bool = False) -> sa.RowMapping | None:
+    """The row of a run by uid; `lock` as for `find`."""
+    query = _rows().where(runs.c.uid == uid)
+    if lock:
+        query = query.with_for_update(of=runs)
+    return connection.execute(query).mappings().first()
+
+
+def get_all(connection: sa.Connection, uids: Collection[str]) -> Mapping[str, sa.RowMapping]:
+    """The rows of those runs that exist, by uid."""
+    rows = connection.execute(_rows().where(runs.c.uid.in_(list(uids)))).mappings()
+    return {row["uid"]: row for row in rows}
 
 
 def list_page(
@@ -163,6 +178,18 @@ def end_unclaimed(connection: sa.Connection) -> None:
         notify(connection, run_topic(uid))
 
 
+def abort_orphans(connection: sa.Connection) -> None:
+    """Asks for the end of children whose parent has ended or is gone: nobody waits for them any more."""
+    parents = runs.alias("parents")
+    over = sa.or_(parents.c.uid.is_(None), parents.c.phase.in_(TERMINAL))
+    joined = runs.outerjoin(parents, parents.c.uid == runs.c.parent_uid)
+    orphans = (IS_ACTIVE, runs.c.parent_uid.is_not(None), ~runs.c.abort_requested, over)
+    for uid in connection.execute(sa.select(runs.c.uid).select_from(joined).where(*orphans)).scalars().all():
+        row = get(connection, uid, lock=True)
+        if row is not None:
+            abort(connection, row, f"run '{row['parent_name']}', which made it, is over")
+
+
 def delete(connection: sa.Connection, uid: str) -> None:
     """Forgets a run and its snapshots."""
     connection.execute(sa.delete(runs).where(runs.c.uid == uid))
@@ -174,6 +201,7 @@ def to_message(row: sa.RowMapping, url: str) -> pb.Run:
     """A row as a Run; `url` is the page that shows it."""
     created_at = Timestamp()
     created_at.FromDatetime(row["created_at"])
+    reuse = reuse_of(row)
     return pb.Run(
         uid=row["uid"],
         project=row["project"],
@@ -196,7 +224,19 @@ def to_message(row: sa.RowMapping, url: str) -> pb.Run:
         abort_reason=row["abort_reason"],
         parent=parent_of(row),
         priority=row["priority"],
+        resumed_from="" if reuse is None else reuse.run_name,
     )
+
+
+def reuse_of(row: sa.RowMapping) -> run_pb2.Reuse | None:
+    """What a run takes from an earlier one; None for a run from the start."""
+    return None if row["reuse"] is None else run_pb2.Reuse.FromString(bytes(row["reuse"]))
+
+
+def resumed_by(connection: sa.Connection, uid: str) -> str:
+    """Name of a run that goes on from this one and has not ended; empty where there is none."""
+    query = sa.select(runs.c.name).where(runs.c.resumed_uid == uid, IS_ACTIVE).limit(1)
+    return connection.execute(query).scalar() or ""
 
 
 def parent_of(row: sa.RowMapping) -> run_pb2.ParentRun | None:

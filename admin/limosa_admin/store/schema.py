@@ -6,7 +6,7 @@ A test upgrades an empty database and checks that it equals this metadata.
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-HEAD = "0005"
+HEAD = "0007"
 """Newest migration; a server refuses a database that is at another one."""
 
 metadata = sa.MetaData()
@@ -136,6 +136,9 @@ runs = sa.Table(
     # Name of a launch plan with a limit of its own, and that limit; empty and 0 for all others.
     sa.Column("lane", sa.Text, nullable=False, server_default=sa.text("''")),
     sa.Column("lane_limit", sa.Integer, nullable=False, server_default=sa.text("0")),
+    # The run that it goes on from, which may be gone, and the serialised Reuse; null for a run from the start.
+    sa.Column("resumed_uid", sa.Text),
+    sa.Column("reuse", sa.LargeBinary),
     sa.UniqueConstraint("project", "domain", "name", name="runs_name"),
     sa.Index("runs_newest", "project", "domain", "number"),
     sa.Index("runs_target", "project", "domain", "target_name", "number"),
@@ -167,6 +170,12 @@ runs = sa.Table(
         "runs_unclaimed_aborts",
         "number",
         postgresql_where=sa.text(f"{_ACTIVE} AND cluster_uid IS NULL AND abort_requested"),
+    ),
+    # Those that need what another left.
+    sa.Index(
+        "runs_resumed",
+        "resumed_uid",
+        postgresql_where=sa.text(f"{_ACTIVE} AND resumed_uid IS NOT NULL"),
     ),
     # Children that have not ended: they follow their parents.
     sa.Index(
@@ -235,4 +244,14 @@ cache_reservations = sa.Table(
     sa.Column("index", sa.Integer, nullable=False),
     sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
     sa.Index("cache_reservations_run", "run_uid"),
+)
+
+# What people and programs told gates; of each gate the first.
+signals = sa.Table(
+    "signals",
+    metadata,
+    sa.Column("run_uid", sa.ForeignKey("runs.uid", ondelete="CASCADE"), primary_key=True),
+    sa.Column("node_path", sa.Text, primary_key=True),
+    # A serialised Signal.
+    sa.Column("body", sa.LargeBinary, nullable=False),
 )

@@ -118,6 +118,14 @@ def of_node(connection: sa.Connection, run_uid: str, node_path: str) -> run_pb2.
     return None if body is None else run_pb2.Snapshot.FromString(bytes(body)).node
 
 
+def of_nodes(connection: sa.Connection, run_uid: str) -> dict[str, run_pb2.NodeState]:
+    """The states of all nodes of a run of which something was published, by path; items of maps are left out."""
+    where = (snapshots.c.run_uid == run_uid, snapshots.c.index == -1, snapshots.c.launch == -1)
+    bodies = connection.execute(sa.select(snapshots.c.body).where(*where)).scalars()
+    found = (run_pb2.Snapshot.FromString(bytes(body)) for body in bodies)
+    return {snapshot.key.node_path: snapshot.node for snapshot in found}
+
+
 def launches(
     connection: sa.Connection, run_uid: str, node_path: str | None = None, index: int | None = None
 ) -> list[run_pb2.Snapshot]:

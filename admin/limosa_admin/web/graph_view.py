@@ -20,7 +20,7 @@ WIDEST_FITTED = 1700
 _CHARS = 19
 _DETAIL_CHARS = 20
 """Characters of a box's second line, its time included."""
-_KIND_WORDS = {"map": "map", "branch": "branch", "sub_workflow": "workflow"}
+_KIND_WORDS = {"map": "map", "branch": "branch", "sub_workflow": "workflow", "dynamic": "dynamic"}
 
 Link = Callable[[TreeNode], str]
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -10,7 +10,8 @@ from limosa_admin.web import phases
 from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
 from limosa_model import conditions
-from limosa_model.graph import Index, dependencies
+from limosa_model.graph import Index, dependencies, inside
+from limosa_model.targets import task_name
 
 MOST_DEPTH = 12
 
@@ -23,11 +24,11 @@ class TreeNode:
         path: Its path within the run.
         id: Its id within its scope.
         name: For people.
-        kind: "task", "map", "branch" or "sub_workflow".
+        kind: "task", "map", "branch", "sub_workflow" or "dynamic".
         target: Task or workflow it runs; "" for a branch.
         case: Within a branch, the condition under which it is taken; else "".
         state: What was published of it; empty before.
-        children: Nodes of a sub-workflow, or the cases of a branch.
+        children: Nodes of a sub-workflow or of a dynamic node's graph, or the cases of a branch.
         edges: Pairs of ids of `children`: the second waits for the first.
         items: States of a map's items by index.
         launches: Snapshots of its launches, items' included.
@@ -78,7 +79,9 @@ def build(closure: Closure, snapshots: Iterable[run_pb2.Snapshot]) -> RunTree:
     """The tree of a run."""
     index = Index(closure)
     known: dict[str, TreeNode] = {}
-    nodes, edges = _scope(index, index.entry.nodes, "", 0, known)
+    snapshots = list(snapshots)
+    made = {one.key.node_path: one.node.graph for one in snapshots if one.node.HasField("graph")}
+    nodes, edges = _Builder(made, known).scope(index, index.entry.nodes, "", 0)
     for snapshot in snapshots:
         node = known.get(snapshot.key.node_path)
         if node is None:
@@ -120,36 +123,38 @@ def _skip_below(node: TreeNode) -> None:
         _skip_below(child)
 
 
-def _scope(
-    index: Index, nodes: Sequence[Node], prefix: str, depth: int, known: dict[str, TreeNode]
-) -> tuple[list[TreeNode], list[tuple[str, str]]]:
-    found = [_node(index, node, prefix, depth, known, "") for node in nodes]
-    ids = {node.id for node in nodes}
-    edges = [(other, node.id) for node in nodes for other in sorted(dependencies(node)) if other in ids]
-    return found, edges
+class _Builder:
+    """Makes the nodes, from the closures and the graphs that dynamic nodes made (by path)."""
 
+    def __init__(self, made: Mapping[str, Closure], known: dict[str, TreeNode]) -> None:
+        self._made = made
+        self._known = known
 
-def _node(
-    index: Index, node: Node, prefix: str, depth: int, known: dict[str, TreeNode], case: str
-) -> TreeNode:
-    path = f"{prefix}/{node.id}" if prefix else node.id
-    kind = node.WhichOneof("target") or "task"
-    target = {
-        "task": node.task.task,
-        "map": node.map.task,
-        "sub_workflow": node.sub_workflow.workflow,
-    }.get(kind, "")
-    name = node.display_name or target.rpartition(".")[2] or node.id
-    made = TreeNode(path, node.id, name, kind, target, case, run_pb2.NodeState())
-    known[path] = made
-    if depth >= MOST_DEPTH:
+    def scope(
+        self, index: Index, nodes: Iterable[Node], prefix: str, depth: int
+    ) -> tuple[list[TreeNode], list[tuple[str, str]]]:
+        """The nodes of one workflow, and what waits for what."""
+        nodes = list(nodes)
+        found = [self._node(index, node, prefix, depth, "") for node in nodes]
+        ids = {node.id for node in nodes}
+        edges = [(other, node.id) for node in nodes for other in sorted(dependencies(node)) if other in ids]
+        return found, edges
+
+    def _node(self, index: Index, node: Node, prefix: str, depth: int, case: str) -> TreeNode:
+        path = f"{prefix}/{node.id}" if prefix else node.id
+        kind = node.WhichOneof("target") or "task"
+        target = task_name(node) or node.sub_workflow.workflow
+        name = node.display_name or target.rpartition(".")[2] or node.id
+        made = self._known[path] = TreeNode(path, node.id, name, kind, target, case, run_pb2.NodeState())
+        if depth >= MOST_DEPTH:
+            return made
+        if kind == "branch":
+            for one in node.branch.cases:
+                text = f"if {conditions.describe(one.condition)}"
+                made.children.append(self._node(index, one.then, path, depth + 1, text))
+            if node.branch.WhichOneof("otherwise") == "else_then":
+                made.children.append(self._node(index, node.branch.else_then, path, depth + 1, "else"))
+            return made
+        inner, below = inside(index, node, self._made.get(path))
+        made.children, made.edges = self.scope(inner, below, path, depth + 1)
         return made
-    if kind == "branch":
-        for one in node.branch.cases:
-            text = f"if {conditions.describe(one.condition)}"
-            made.children.append(_node(index, one.then, path, depth + 1, known, text))
-        if node.branch.WhichOneof("otherwise") == "else_then":
-            made.children.append(_node(index, node.branch.else_then, path, depth + 1, known, "else"))
-    elif kind == "sub_workflow" and index.has_workflow(target):
-        made.children, made.edges = _scope(index, index.workflow(target).nodes, path, depth + 1, known)
-    return made

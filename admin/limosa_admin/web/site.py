@@ -27,6 +27,7 @@ from limosa_admin.structured_log import request_id
 from limosa_admin.web import error_page
 from limosa_admin.web.events import Events
 from limosa_admin.web.logins import COOKIE, Logins
+from limosa_admin.web.metrics_page import MetricsPage
 from limosa_admin.web.objects import Objects
 from limosa_admin.web.probes import Probes
 from limosa_admin.web.run_page import RunPage
@@ -85,6 +86,7 @@ def _endpoints(parts: Parts) -> Mapping[str, Endpoint]:
     return {
         "GET /healthz": probes.alive,
         "GET /readyz": probes.ready,
+        "GET /metrics": MetricsPage(parts.database, parts.metrics).show,
         "GET /static/{file}": _static,
         "GET /login": logins.log_in,
         "GET /logout": logins.log_out,

@@ -1,6 +1,7 @@
 """Dynamic nodes: a task whose commit holds a graph, then that graph as a scope of its own."""
 
 from limosa_engine import endings, expansion, scopes
+from limosa_engine.commands import ReadCommit
 from limosa_engine.events import MadeGraph
 from limosa_engine.graph import GraphError, Names, NodePlan
 from limosa_engine.nodes import subworkflow, task
@@ -40,6 +41,19 @@ def past_deadline(turn: Turn, plan: NodePlan, record: NodeRecord, body: int) -> 
     endings.end_scope(turn, body)
 
 
+def tell_again(turn: Turn, number: int) -> None:
+    """After a restart: why the node failed by itself, of which the state has the code only."""
+    plan, record = turn.graph.nodes[number], turn.state.nodes[number]
+    if record.failure is None:
+        return
+    if record.failure.code == Code.NODE_DEADLINE:
+        # The same object stands in the scopes around it and in the run.
+        record.failure.CopyFrom(expansion.deadline_failure(plan))
+    elif plan.body is None and record.items and record.items[0].phase is NodePhase.SUCCEEDED:
+        turn.state.refreshing.add(plan.item)
+        turn.emit(ReadCommit(plan.item))
+
+
 def _with_body(turn: Turn, plan: NodePlan, record: NodeRecord, body: int) -> None:
     if record.failure is not None and turn.state.scopes[body].open_nodes == 0:
         scopes.finish_node(turn, plan, record, NodePhase.FAILED, record.failure)
@@ -55,7 +69,7 @@ def _made(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
     if record.ending is Ending.DEADLINE:
         scopes.finish_node(turn, plan, record, NodePhase.FAILED, expansion.deadline_failure(plan))
         return
-    refusal = _refusal(turn, plan, made)
+    refusal = refusal_of(turn, plan, made)
     if made is None or refusal is not None:
         if record.phase is NodePhase.QUEUED:
             turn.set_node(plan, record, NodePhase.RUNNING)
@@ -80,7 +94,8 @@ def _grow(turn: Turn, plan: NodePlan, record: NodeRecord, made: MadeGraph) -> No
     subworkflow.begin(turn, graph.nodes[plan.number], record, body, {})
 
 
-def _refusal(turn: Turn, plan: NodePlan, made: MadeGraph | None) -> Failure | None:
+def refusal_of(turn: Turn, plan: NodePlan, made: MadeGraph | None) -> Failure | None:
+    """Why the graph in a node's commit may not run; None where it may."""
     if made is None:
         message = (
             f"the commit of {plan.path} ({plan.target}) holds no graph, though its task is a dynamic one"
@@ -105,6 +120,13 @@ def _too_large(turn: Turn, plan: NodePlan, closure: Closure) -> Failure | None:
         message = (
             f"{plan.path} ({plan.target}) makes {count:,} nodes: with them the run has {total:,} nodes and items, "
             f"at most {most:,} are allowed; give each node more work, or split the run"
+        )
+        return _user(plan, Code.GRAPH_TOO_LARGE, message)
+    together, room = turn.graph.grown_bytes + closure.ByteSize(), turn.settings.graph_bytes
+    if together > room:
+        message = (
+            f"with the graph of {plan.path} ({plan.target}) those of the run's dynamic nodes take {together:,} bytes, at most "
+            f"{room:,} are allowed; use map_task for repeated work, or split the run"
         )
         return _user(plan, Code.GRAPH_TOO_LARGE, message)
     size = worst_case_size(turn.graph) + map_size(state.items) + graph_size(count)

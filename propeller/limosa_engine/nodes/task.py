@@ -11,7 +11,7 @@ from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 def advance(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
     """Gets the inputs, queues the item, ends with it."""
     if record.items and record.items[0].phase in NODE_TERMINAL:
-        _conclude(turn, plan, record)
+        conclude(turn, plan, record)
         return
     if record.inputs is not None or record.ending is not None or expansion.all_launched(record):
         return
@@ -25,7 +25,8 @@ def advance(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
         expansion.open_items(turn, plan, record, 1)
 
 
-def _conclude(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
+def conclude(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
+    """The node ends as its one item did."""
     item = record.items[0]
     if item.phase is NodePhase.FAILED:
         scopes.finish_node(turn, plan, record, NodePhase.FAILED, item.failure)

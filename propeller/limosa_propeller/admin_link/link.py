@@ -1,6 +1,7 @@
 """The two loops: Sync asks what should be here, Publish tells what became of it."""
 
 import asyncio
+import dataclasses
 import logging
 import random
 from typing import TYPE_CHECKING, cast
@@ -18,9 +19,11 @@ from limosa_idl.admin.v1alpha1.admin_pb2 import (
 )
 from limosa_idl.admin.v1alpha1.admin_pb2_grpc import OperatorServiceStub
 from limosa_idl.run.v1alpha1.run_pb2 import Snapshot
+from limosa_propeller.admin_link.cache_desk import CacheDesk
 from limosa_propeller.admin_link.channel import call_metadata, open_channel
+from limosa_propeller.admin_link.child_desk import ChildDesk
 from limosa_propeller.admin_link.objects import RunObjects
-from limosa_propeller.admin_link.outbox import Outbox
+from limosa_propeller.admin_link.outbox import Outbox, is_end
 from limosa_propeller.admin_link.plan import Abort, Create, Forget, changes
 from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.runs.fleet import Fleet
@@ -44,6 +47,15 @@ BACKOFF_SECONDS = (0.25, 0.25, 0.5, 0.5, 0.5, 1.0)
 """Short at the end too: runs wait in admin while this sleeps, and one call a second is nothing to it."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Desks:
+    """What waits to be said to admin, by kind."""
+
+    outbox: Outbox
+    cache: CacheDesk
+    children: ChildDesk
+
+
 class AdminLink:
     """Keeps this cluster's runs as admin wants them."""
 
@@ -53,11 +65,12 @@ class AdminLink:
         admin: AdminSettings,
         services: Services,
         fleet: Fleet,
-        outbox: Outbox,
+        desks: Desks,
     ) -> None:
         self._settings, self._admin = settings, admin
-        self._services, self._fleet, self._outbox = services, fleet, outbox
-        self._objects = RunObjects(services, fleet, outbox)
+        self._services, self._fleet, self._outbox = services, fleet, desks.outbox
+        self._cache, self._children = desks.cache, desks.children
+        self._objects = RunObjects(services, fleet, desks.outbox)
         self._cluster_uid = ""
         self._served: tuple[str, ...] = ()
 
@@ -66,7 +79,12 @@ class AdminLink:
         await self._learn_cluster_uid()
         async with open_channel(self._admin) as channel:
             stub = cast("OperatorServiceAsyncStub", OperatorServiceStub(channel))
-            await asyncio.gather(self._sync_for_ever(stub), self._publish_for_ever(stub))
+            await asyncio.gather(
+                self._sync_for_ever(stub),
+                self._publish_for_ever(stub),
+                self._cache.run(stub, self._cluster_uid, self._admin),
+                self._children.run(stub, self._cluster_uid, self._admin),
+            )
 
     async def _learn_cluster_uid(self) -> None:
         """Comes before everything: a report or snapshot of an unnamed cluster would lose us our claims."""
@@ -114,10 +132,15 @@ class AdminLink:
             if driver.claim.local:
                 continue
             # An end that is not told yet is still work: admin answers an unpublished end with RUN, never with FORGET.
-            active += driver.holds_slot
+            active += driver.holds_slot and not driver.claim.child
             phase = RunPhase[driver.phase]
             reports.append(
-                RunReport(run_uid=driver.claim.run_uid, epoch=driver.claim.to_epoch(), phase=int(phase))  # type: ignore[arg-type]
+                RunReport(
+                    run_uid=driver.claim.run_uid,
+                    epoch=driver.claim.to_epoch(),
+                    phase=int(phase),  # type: ignore[arg-type]
+                    signals_taken=driver.signals_taken(),
+                )
             )
         return SyncRequest(
             cluster_uid=self._cluster_uid,
@@ -126,9 +149,11 @@ class AdminLink:
             runs=reports,
             wait_ms=WAIT_MS,
             namespaces=self._served,
+            slots=self._admin.max_runs,
         )
 
     async def _apply(self, answer: SyncResponse) -> None:
+        self._pass_on_signals(answer)
         for change in changes(answer.runs, self._objects.held()):
             if isinstance(change, Create):
                 await self._objects.create(change)
@@ -136,6 +161,13 @@ class AdminLink:
                 await self._objects.abort(change)
             elif isinstance(change, Forget) and not self._outbox.waits_for(change.run_uid):
                 await self._objects.delete(change.held)
+
+    def _pass_on_signals(self, answer: SyncResponse) -> None:
+        told = {run.run_uid: run for run in answer.runs if run.signals}
+        for driver in self._fleet.drivers.values() if told else ():
+            run = told.get(driver.claim.run_uid)
+            if run is not None and not driver.claim.local and run.epoch == driver.claim.to_epoch():
+                driver.signalled(run.signals)
 
     async def _publish_for_ever(self, stub: "OperatorServiceAsyncStub") -> None:
         failures, limit = 0, BATCH
@@ -156,6 +188,9 @@ class AdminLink:
                 continue
             failures, limit = 0, BATCH
             self._outbox.sent(batch)
+            for snapshot in batch:
+                if is_end(snapshot):
+                    self._children.run_ended(snapshot.key.run_uid)
             for run_uid in answer.stale_run_uids:
                 await self._give_up(run_uid)
             await asyncio.sleep(PUBLISH_PAUSE_SECONDS)

@@ -53,7 +53,7 @@ class Outbox:
         taken: dict[str, int] = {}
         ends: list[Snapshot] = []
         for key, snapshot in self._unsent.items():
-            if _is_end(snapshot):
+            if is_end(snapshot):
                 ends.append(snapshot)
                 continue
             chosen.append(snapshot)
@@ -103,5 +103,6 @@ def _key(snapshot: Snapshot) -> Key:
     return key.run_uid, key.node_path, index, key.launch if key.HasField("launch") else -1
 
 
-def _is_end(snapshot: Snapshot) -> bool:
+def is_end(snapshot: Snapshot) -> bool:
+    """Whether it tells the end of a run."""
     return snapshot.WhichOneof("state") == "run" and int(snapshot.run.phase) in _ENDS

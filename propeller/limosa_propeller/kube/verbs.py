@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
+from time import perf_counter
 from typing import Any
 
 import aiohttp
@@ -43,6 +44,8 @@ class Resource:
 PODS = Resource("", "v1", "pods")
 NAMESPACES = Resource("", "v1", "namespaces")
 SECRETS = Resource("", "v1", "secrets")
+POD_TEMPLATES = Resource("", "v1", "podtemplates")
+EVENTS = Resource("", "v1", "events")
 LEASES = Resource("coordination.k8s.io", "v1", "leases")
 CRDS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions")
 
@@ -50,9 +53,23 @@ CRDS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions")
 class Verbs:
     """Requests to one API server. Every method raises ApiError; a write by a former leader raises NotLeaderError."""
 
-    def __init__(self, connection: Connection, may_write: Callable[[], bool], in_flight: int) -> None:
-        """Args: connection: the session. may_write: asked before each write. in_flight: most writes at a time."""
+    def __init__(
+        self,
+        connection: Connection,
+        may_write: Callable[[], bool],
+        in_flight: int,
+        seen: Callable[[str, int, float], None] = lambda verb, code, seconds: None,
+    ) -> None:
+        """Takes what requests go through.
+
+        Args:
+            connection: The session.
+            may_write: Asked before each write.
+            in_flight: Most writes at a time.
+            seen: Told of each request: HTTP method, status (0: no answer), seconds it took.
+        """
         self._connection = connection
+        self._seen = seen
         self._may_write = may_write
         self._writes = asyncio.Semaphore(in_flight)
 
@@ -193,6 +210,7 @@ class Verbs:
         accept: str = "application/json",
     ) -> bytes:
         headers = {"Accept": accept}
+        status, begun = 0, perf_counter()
         if data is not None:
             headers["Content-Type"] = kind
         try:
@@ -205,7 +223,8 @@ class Verbs:
                 timeout=aiohttp.ClientTimeout(total=seconds),
             ) as response:
                 body = await response.read()
-                if response.status < 400:
+                status = response.status
+                if status < 400:
                     return body
                 raise ApiError.from_response(
                     response.status, _document(body), response.headers.get("Retry-After")
@@ -216,6 +235,8 @@ class Verbs:
             if "closed" not in str(error):
                 raise
             raise ApiError(0, "Unreachable", f"{method} {path}: the session was renewed") from error
+        finally:
+            self._seen(method, status, perf_counter() - begun)
 
 
 def _document(body: bytes) -> Any:

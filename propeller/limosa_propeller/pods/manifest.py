@@ -19,9 +19,11 @@ from limosa_model.pod_contract import (
     PodEnvironment,
 )
 from limosa_model.targets import python_part
-from limosa_propeller.pods.policy import violations
-from limosa_propeller.pods.resources import container_resources, node_constraints
+from limosa_propeller.pods.policy import harden, violations
+from limosa_propeller.pods.resources import container_resources, node_patches
+from limosa_propeller.pods.shapes import shaped
 from limosa_propeller.pods.strategic_merge import strategic_merge
+from limosa_propeller.pods.volumes import mounts_of, secret_paths, volumes_of
 from limosa_propeller.settings import PodSettings
 
 HOME_DIR = "/home/limosa"
@@ -62,8 +64,8 @@ class PodFactory:
             "blockOwnerDeletion": False,
         }
         self._user = settings.run_as_user
-        self._fixed: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
-        """By node path: pod spec and container, without what differs between launches."""
+        self._fixed: dict[tuple[str, bool], tuple[dict[str, Any], dict[str, Any]]] = {}
+        """By node path and whether interruptible: pod spec and container, without what differs between launches."""
         self.prefix = layout.run_prefix(spec.project, spec.domain, spec.name, spec.run_uid)
         """Where in the store the run's objects lie, relative to the root."""
 
@@ -81,39 +83,54 @@ class PodFactory:
         """Where inputs that do not travel in the pod lie."""
         return layout.inputs_key(self.prefix, command.launch_id)
 
-    def make(self, command: CreatePod, task: TaskSpec) -> dict[str, Any]:
-        """The manifest. Raises PodPolicyError."""
+    def make(
+        self, command: CreatePod, task: TaskSpec, named: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The manifest.
+
+        Args:
+            command: The launch.
+            task: Its task, overrides applied.
+            named: What the PodTemplate that the task names gives: metadata and spec of a pod.
+
+        Raises:
+            PodPolicyError: The task asks for what it may not have.
+        """
         pod = {
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": self._metadata(command, task),
             "spec": self._pod_spec(command, task),
         }
-        if not task.pod_template:
+        if not task.pod_template and named is None:
             return pod
-        return self._with_template(pod, task)
+        return self._with_templates(pod, task, named)
 
-    def try_out(self, task: TaskSpec) -> dict[str, Any]:
-        """The manifest of a launch that will not be: to learn whether the task may have its pod. Raises PodPolicyError."""
+    def try_out(self, task: TaskSpec, named: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The manifest of a launch that will not be: to learn whether the task may have its pod. As `make` otherwise."""
+        command = CreatePod(_NOWHERE, 0, "", task.name, LiteralMap(), "", None)
         try:
-            return self.make(CreatePod(_NOWHERE, 0, "", task.name, LiteralMap(), "", None), task)
+            return self.make(command, task, named)
         finally:
-            self._fixed.pop(_NOWHERE.node_path, None)
+            self._fixed.pop((_NOWHERE.node_path, command.interruptible), None)
 
-    def _with_template(self, pod: dict[str, Any], task: TaskSpec) -> dict[str, Any]:
+    def _with_templates(
+        self, pod: dict[str, Any], task: TaskSpec, named: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        """The named template below the platform's pod, the task's own over both; then all of it is judged."""
+        told = " and ".join(
+            [f"PodTemplate '{task.pod_template_name}'"] * (named is not None)
+            + ["pod_template"] * bool(task.pod_template)
+        )
         try:
-            template = json.loads(task.pod_template)
-        except ValueError as error:
-            raise PodPolicyError(f"pod_template is not JSON: {error}") from error
-        if not isinstance(template, dict) or not set(template) <= {"apiVersion", "kind", "metadata", "spec"}:
-            raise PodPolicyError("pod_template must be an object with 'metadata' and 'spec'")
-        try:
-            merged: dict[str, Any] = strategic_merge(pod, template)
-            found = violations(pod, merged)
+            merged: dict[str, Any] = pod if named is None else _over(named, pod)
+            merged = strategic_merge(merged, _patch(task))
+            found = violations(pod, merged, self._settings.allowances)
+            harden(merged)
         except (AttributeError, KeyError, TypeError) as error:
-            raise PodPolicyError(f"pod_template does not have the shape of a pod: {error}") from error
+            raise PodPolicyError(f"task {task.name}: {told} lacks the shape of a pod: {error}") from error
         if found:
-            raise PodPolicyError("pod_template: " + "; ".join(found))
+            raise PodPolicyError(f"task {task.name}: {told}: " + "; ".join(found))
         return merged
 
     def _metadata(self, command: CreatePod, task: TaskSpec) -> dict[str, Any]:
@@ -148,16 +165,21 @@ class PodFactory:
 
     def _pod_spec(self, command: CreatePod, task: TaskSpec) -> dict[str, Any]:
         # All launches of a node differ in their environment alone.
-        fixed = self._fixed.get(command.item.node_path)
+        key = command.item.node_path, command.interruptible
+        fixed = self._fixed.get(key)
         if fixed is None:
-            fixed = self._fixed[command.item.node_path] = self._fixed_part(task), self._fixed_container(task)
+            fixed = self._fixed_part(task, command.interruptible), self._fixed_container(task)
+            self._fixed[key] = fixed
         spec = dict(fixed[0])
-        spec["containers"] = [{**fixed[1], "env": self._environment(command, task)}]
+        container = {**fixed[1], "env": self._environment(command, task)}
+        if command.memory:
+            container["resources"] = container_resources(task, self._settings, command.memory)
+        spec["containers"] = [container]
         if command.timeout is not None:
             spec["activeDeadlineSeconds"] = max(1, math.ceil(command.timeout))
         return spec
 
-    def _fixed_part(self, task: TaskSpec) -> dict[str, Any]:
+    def _fixed_part(self, task: TaskSpec, interruptible: bool) -> dict[str, Any]:
         spec: dict[str, Any] = {
             "restartPolicy": "Never",
             "enableServiceLinks": False,
@@ -169,12 +191,17 @@ class PodFactory:
                 "fsGroup": self._user,
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
-            "volumes": [{"name": "home", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}],
+            "volumes": [
+                {"name": "home", "emptyDir": {}},
+                {"name": "tmp", "emptyDir": {}},
+                *volumes_of(task),
+            ],
         }
         if self._settings.service_account:
             spec["serviceAccountName"] = self._settings.service_account
-        spec.update(node_constraints(task, self._settings))
-        return spec
+        if self._settings.pull_secrets:
+            spec["imagePullSecrets"] = [{"name": name} for name in self._settings.pull_secrets]
+        return shaped(spec, node_patches(task, self._settings, interruptible))
 
     def _fixed_container(self, task: TaskSpec) -> dict[str, Any]:
         code = python_part(task) or PythonTask()
@@ -187,7 +214,11 @@ class PodFactory:
             **({"workingDir": HOME_DIR} if code.bundle_digest else {}),
             "envFrom": [{"secretRef": {"name": names.STORAGE_SECRET, "optional": True}}],
             "resources": container_resources(task, self._settings),
-            "volumeMounts": [{"name": "home", "mountPath": HOME_DIR}, {"name": "tmp", "mountPath": TMP_DIR}],
+            "volumeMounts": [
+                {"name": "home", "mountPath": HOME_DIR},
+                {"name": "tmp", "mountPath": TMP_DIR},
+                *mounts_of(task),
+            ],
             "terminationMessagePath": TERMINATION_PATH,
             "terminationMessagePolicy": "File",
             "securityContext": {
@@ -198,8 +229,8 @@ class PodFactory:
         }
 
     def _environment(self, command: CreatePod, task: TaskSpec) -> list[dict[str, Any]]:
-        secrets = {ref.env or ref.key: ref for ref in task.secrets}
-        plain = {"HOME": HOME_DIR, "TMPDIR": TMP_DIR, **task.environment}
+        secrets = {ref.env or ref.key: ref for ref in task.secrets if not ref.file}
+        plain = {"HOME": HOME_DIR, "TMPDIR": TMP_DIR, **secret_paths(task), **task.environment}
         # The platform's variables come last and win: an author's cannot change the contract.
         plain.update(self._contract(command, task).to_environ())
         env: list[dict[str, Any]] = [
@@ -233,7 +264,42 @@ class PodFactory:
             image=task.container_image,
             inputs=command.inputs if inline else None,
             inputs_uri="" if inline else layout.join_uri(self._root, self.inputs_key(command)),
+            previous_checkpoint=self._previous_checkpoint(command),
         )
+
+    def _previous_checkpoint(self, command: CreatePod) -> str:
+        if not command.launch:
+            return ""
+        item = command.item
+        before = names.launch_id(
+            self._spec.run_uid, item.node_path, item.index, names.parse_epoch(self._epoch), command.launch - 1
+        )
+        return layout.join_uri(self._root, layout.checkpoint_prefix(self.prefix, before))
+
+
+def _patch(task: TaskSpec) -> dict[str, Any]:
+    if not task.pod_template:
+        return {}
+    try:
+        template = json.loads(task.pod_template)
+    except ValueError as error:
+        raise PodPolicyError(f"task {task.name}: pod_template is not JSON: {error}") from error
+    if not isinstance(template, dict) or not set(template) <= {"apiVersion", "kind", "metadata", "spec"}:
+        raise PodPolicyError(f"task {task.name}: pod_template must be an object with 'metadata' and 'spec'")
+    return template
+
+
+def _over(named: Mapping[str, Any], pod: dict[str, Any]) -> dict[str, Any]:
+    """The platform's pod over a PodTemplate: the API server fills templates with defaults, which must not win."""
+    metadata = named.get("metadata") or {}
+    base = {
+        "metadata": {key: metadata[key] for key in ("labels", "annotations") if metadata.get(key)},
+        "spec": named.get("spec") or {},
+    }
+    merged: dict[str, Any] = strategic_merge(base, pod)
+    # Whoever looks at the first container means the task's.
+    merged["spec"]["containers"].sort(key=lambda container: container.get("name") != CONTAINER_NAME)
+    return merged
 
 
 def _not_ours(given: Mapping[str, str]) -> dict[str, str]:

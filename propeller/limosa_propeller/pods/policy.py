@@ -1,37 +1,47 @@
-"""What a pod may not ask for, however its template puts it."""
+"""What a pod may not ask for, however its templates put it. Looks at the pod after everything was merged."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from limosa_model.names import GROUP, STORAGE_SECRET
 from limosa_model.pod_contract import CONTAINER_NAME, is_contract_variable
+from limosa_propeller.pods.allowances import CAPABILITY, SERVICE_ACCOUNT, Allowances
 
-_FORBIDDEN_TRUE = (
-    "hostNetwork",
-    "hostPID",
-    "hostIPC",
-    "automountServiceAccountToken",
-    "shareProcessNamespace",
-)
-_FIXED = (
-    "restartPolicy",
-    "serviceAccountName",
-    "serviceAccount",
-    "nodeName",
-    "activeDeadlineSeconds",
-    "enableServiceLinks",
-)
+_TRUE = {
+    "hostNetwork": "host-namespaces",
+    "hostPID": "host-namespaces",
+    "hostIPC": "host-namespaces",
+    "automountServiceAccountToken": "service-account-token",
+    "shareProcessNamespace": "shared-processes",
+}
+"""Fields of a pod's spec that must not be true, by the allowance that lifts this."""
+_FIXED = ("restartPolicy", "nodeName", "activeDeadlineSeconds", "enableServiceLinks")
 _CONTAINER_LISTS = ("initContainers", "containers")
+_OWN_CONTAINER = ("terminationMessagePath", "terminationMessagePolicy")
+"""Fields of the task's container that carry the pod contract."""
 
 
-def violations(made: dict[str, Any], pod: dict[str, Any]) -> list[str]:
-    """What the patched pod asks for and may not have, each naming its field; empty when it is fine.
+def violations(made: dict[str, Any], pod: dict[str, Any], allowed: Allowances) -> list[str]:
+    """What the merged pod asks for and may not have, each naming its field and remedy; empty when it is fine.
 
     Args:
         made: The pod as the operator made it.
-        pod: The same after its template was merged.
+        pod: The same after its templates were merged.
+        allowed: What the cluster's owner lets pods ask for.
     """
-    return list(_metadata(made, pod)) + list(_spec(made["spec"], pod["spec"]))
+    return list(_metadata(made, pod)) + list(_Rules(allowed).spec(made["spec"], pod["spec"]))
+
+
+def harden(pod: dict[str, Any]) -> None:
+    """Fills in what every container has to have and a template left out or removed."""
+    for section in _CONTAINER_LISTS:
+        for container in pod["spec"].get(section) or ():
+            context = container["securityContext"] = dict(container.get("securityContext") or {})
+            context.setdefault("allowPrivilegeEscalation", bool(context.get("privileged")))
+            if not context.get("privileged"):
+                # Kubernetes grants a set of its own unless all are dropped.
+                capabilities = context["capabilities"] = dict(context.get("capabilities") or {})
+                capabilities["drop"] = ["ALL"]
 
 
 def referenced_secrets(pod: dict[str, Any]) -> set[str]:
@@ -57,55 +67,77 @@ def _metadata(made: dict[str, Any], pod: dict[str, Any]) -> Iterator[str]:
             yield f"metadata.{section}: names below {GROUP}/ are the platform's"
 
 
-def _spec(made: dict[str, Any], spec: dict[str, Any]) -> Iterator[str]:
-    for field in _FORBIDDEN_TRUE:
-        if spec.get(field):
-            yield f"spec.{field} must not be true"
-    for field in _FIXED:
-        if spec.get(field) != made.get(field):
-            yield f"spec.{field} is the platform's"
-    if spec.get("ephemeralContainers"):
-        yield "spec.ephemeralContainers must be empty"
-    yield from _security(spec.get("securityContext") or {}, "spec.securityContext")
-    for volume in spec.get("volumes") or ():
-        name = volume.get("name")
+class _Rules:
+    """The rules, less what is allowed."""
+
+    def __init__(self, allowed: Allowances) -> None:
+        self._allowed = allowed
+
+    def _unless(self, word: str, told: str) -> Iterator[str]:
+        remedy = self._allowed.remedy(word)
+        if remedy:
+            yield f"{told} ({remedy})"
+
+    def spec(self, made: dict[str, Any], spec: dict[str, Any]) -> Iterator[str]:
+        for field, word in _TRUE.items():
+            if spec.get(field):
+                yield from self._unless(word, f"spec.{field} must not be true")
+        for field in _FIXED:
+            if spec.get(field) != made.get(field):
+                yield f"spec.{field} is the platform's"
+        for field in ("serviceAccountName", "serviceAccount"):
+            account = spec.get(field)
+            if account and account != made.get("serviceAccountName"):
+                yield from self._unless(
+                    SERVICE_ACCOUNT + account, f"spec.{field}: '{account}' is not for tasks"
+                )
+        if spec.get("ephemeralContainers"):
+            yield "spec.ephemeralContainers must be empty"
+        yield from self._security(spec.get("securityContext") or {}, "spec.securityContext")
+        if (spec.get("securityContext") or {}).get("sysctls"):
+            yield from self._unless("unconfined", "spec.securityContext.sysctls must be empty")
+        for volume in spec.get("volumes") or ():
+            yield from self._volume(volume, f"spec.volumes[{volume.get('name')}]")
+        for section in _CONTAINER_LISTS:
+            for container in spec.get(section) or ():
+                yield from self._container(container, f"spec.{section}[{container.get('name')}]")
+        yield from _task_container(made, spec)
+
+    def _volume(self, volume: dict[str, Any], place: str) -> Iterator[str]:
         if "hostPath" in volume:
-            yield f"spec.volumes[{name}].hostPath is not allowed"
-        if any(
-            "serviceAccountToken" in source for source in (volume.get("projected") or {}).get("sources") or ()
-        ):
-            yield f"spec.volumes[{name}].projected.serviceAccountToken is not allowed"
+            yield from self._unless("host-mounts", f"{place}.hostPath is not allowed")
+        sources = (volume.get("projected") or {}).get("sources") or ()
+        if any("serviceAccountToken" in source for source in sources):
+            told = f"{place}.projected.serviceAccountToken is not allowed"
+            yield from self._unless("service-account-token", told)
         if (volume.get("secret") or {}).get("secretName") == STORAGE_SECRET:
-            yield f"spec.volumes[{name}].secret: {STORAGE_SECRET} is the platform's"
-    for section in _CONTAINER_LISTS:
-        for container in spec.get(section) or ():
-            yield from _container(container, f"spec.{section}[{container.get('name')}]")
-    yield from _task_container(made, spec)
+            yield f"{place}.secret: {STORAGE_SECRET} is the platform's"
 
+    def _container(self, container: dict[str, Any], place: str) -> Iterator[str]:
+        yield from self._security(container.get("securityContext") or {}, f"{place}.securityContext")
+        for port in container.get("ports") or ():
+            if port.get("hostPort"):
+                yield from self._unless("host-ports", f"{place}.ports: hostPort is not allowed")
+        if container.get("name") != CONTAINER_NAME:
+            for path, value in _walk(container, place):
+                if path.endswith(("secretRef", "secretKeyRef")) and value.get("name") == STORAGE_SECRET:
+                    yield f"{path}: {STORAGE_SECRET} is the platform's"
 
-def _container(container: dict[str, Any], place: str) -> Iterator[str]:
-    yield from _security(container.get("securityContext") or {}, f"{place}.securityContext")
-    for port in container.get("ports") or ():
-        if port.get("hostPort"):
-            yield f"{place}.ports: hostPort is not allowed"
-    if container.get("name") != CONTAINER_NAME:
-        for path, value in _walk(container, place):
-            if path.endswith(("secretRef", "secretKeyRef")) and value.get("name") == STORAGE_SECRET:
-                yield f"{path}: {STORAGE_SECRET} is the platform's"
-
-
-def _security(context: dict[str, Any], place: str) -> Iterator[str]:
-    for field in ("privileged", "allowPrivilegeEscalation"):
-        if context.get(field):
-            yield f"{place}.{field} must not be true"
-    if (context.get("capabilities") or {}).get("add"):
-        yield f"{place}.capabilities.add must be empty"
-    if context.get("runAsUser") == 0 or context.get("runAsNonRoot") is False:
-        yield f"{place}: running as root is not allowed"
-    if (context.get("seccompProfile") or {}).get("type") == "Unconfined":
-        yield f"{place}.seccompProfile must not be Unconfined"
-    if context.get("procMount") not in (None, "Default"):
-        yield f"{place}.procMount must be Default"
+    def _security(self, context: dict[str, Any], place: str) -> Iterator[str]:
+        for field in ("privileged", "allowPrivilegeEscalation"):
+            if context.get(field):
+                yield from self._unless("privileged", f"{place}.{field} must not be true")
+        if (context.get("windowsOptions") or {}).get("hostProcess"):
+            yield from self._unless("privileged", f"{place}.windowsOptions.hostProcess must not be true")
+        for name in (context.get("capabilities") or {}).get("add") or ():
+            yield from self._unless(CAPABILITY + name, f"{place}.capabilities.add: {name} is not allowed")
+        if context.get("runAsUser") == 0 or context.get("runAsNonRoot") is False:
+            yield from self._unless("root", f"{place}: running as root is not allowed")
+        for field in ("seccompProfile", "appArmorProfile"):
+            if (context.get(field) or {}).get("type") == "Unconfined":
+                yield from self._unless("unconfined", f"{place}.{field} must not be Unconfined")
+        if context.get("procMount") not in (None, "Default"):
+            yield from self._unless("unconfined", f"{place}.procMount must be Default")
 
 
 def _task_container(made: dict[str, Any], spec: dict[str, Any]) -> Iterator[str]:
@@ -116,7 +148,7 @@ def _task_container(made: dict[str, Any], spec: dict[str, Any]) -> Iterator[str]
     ours = next(c for c in made["containers"] if c["name"] == CONTAINER_NAME)
     if _contract(ours) != _contract(container):
         yield f"spec.containers[{CONTAINER_NAME}].env: LIMOSA_POD_* is the platform's"
-    for field in ("terminationMessagePath", "terminationMessagePolicy"):
+    for field in _OWN_CONTAINER:
         if ours.get(field) != container.get(field):
             yield f"spec.containers[{CONTAINER_NAME}].{field} is the platform's"
 

@@ -1,5 +1,6 @@
-"""What a task asks for, as a container's resources."""
+"""What a task asks for, as a container's resources and as the nodes that its pod may run on."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from limosa_idl.task.v1alpha1.task_pb2 import ResourceList, TaskSpec
@@ -9,10 +10,18 @@ from limosa_propeller.settings import PodSettings
 _FIELDS = (("cpu", "cpu"), ("memory", "memory"), ("ephemeral_storage", "ephemeral-storage"))
 
 
-def container_resources(task: TaskSpec, settings: PodSettings) -> dict[str, Any]:
-    """Requests and limits; what the task leaves open is filled from the settings, never above a limit it set."""
+def container_resources(task: TaskSpec, settings: PodSettings, memory: str = "") -> dict[str, Any]:
+    """Requests and limits; what the task leaves open is filled from the settings, never above a limit it set.
+
+    Args:
+        task: The task, overrides applied.
+        settings: Of the operator.
+        memory: Request and limit in place of the task's; empty: as the task says.
+    """
     requests = _quantities(task.resources.requests)
     limits = _quantities(task.resources.limits)
+    if memory:
+        requests["memory"] = limits["memory"] = memory
     _fill(requests, limits, "cpu", settings.default_cpu)
     if "memory" not in requests and "memory" not in limits:
         limits["memory"] = settings.default_memory
@@ -24,21 +33,31 @@ def container_resources(task: TaskSpec, settings: PodSettings) -> dict[str, Any]
     return {"requests": requests, "limits": limits} if limits else {"requests": requests}
 
 
-def node_constraints(task: TaskSpec, settings: PodSettings) -> dict[str, Any]:
-    """Node selector and tolerations for accelerators and for nodes that can be taken away."""
-    constraints: dict[str, Any] = {}
-    tolerations = []
-    if task.resources.accelerator:
-        constraints["nodeSelector"] = {settings.accelerator_label: task.resources.accelerator}
+def node_patches(task: TaskSpec, settings: PodSettings, interruptible: bool) -> list[Mapping[str, Any]]:
+    """What a launch's node has to be like, as patches over the pod's spec: the settings' shapes, else the defaults."""
+    shapes, patches = settings.shapes, list[Mapping[str, Any]]()
+    accelerator = task.resources.accelerator
+    if accelerator:
+        default = {"nodeSelector": {settings.accelerator_label: accelerator}}
+        patches.append(shapes.accelerators.get(accelerator, default))
     if task.resources.requests.gpu or task.resources.limits.gpu:
-        tolerations.append({"key": settings.gpu_resource, "operator": "Exists", "effect": "NoSchedule"})
-    if task.interruptible:
-        tolerations.append(
-            {"key": settings.interruptible_taint, "operator": "Exists", "effect": "NoSchedule"}
-        )
-    if tolerations:
-        constraints["tolerations"] = tolerations
-    return constraints
+        patches.append(_or(shapes.gpu, _tolerates(settings.gpu_resource)))
+    if interruptible:
+        patches.append(_or(shapes.interruptible, _tolerates(settings.interruptible_taint)))
+    elif shapes.on_demand is not None:
+        patches.append(shapes.on_demand)
+    name = shapes.priority_class(task.priority)
+    if name:
+        patches.append({"priorityClassName": name})
+    return patches
+
+
+def _or(shape: Mapping[str, Any] | None, default: Mapping[str, Any]) -> Mapping[str, Any]:
+    return default if shape is None else shape
+
+
+def _tolerates(taint: str) -> dict[str, Any]:
+    return {"tolerations": [{"key": taint, "operator": "Exists", "effect": "NoSchedule"}]}
 
 
 def _quantities(given: ResourceList) -> dict[str, str]:

@@ -6,7 +6,20 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from limosa_engine.commands import CollectMap, CreatePod, DeletePod, KeepLog, LoadValue, ReadCommit, ReadError
+from limosa_engine.commands import (
+    AbortChild,
+    CollectMap,
+    CommitGate,
+    CreatePod,
+    DeletePod,
+    KeepLog,
+    LaunchChild,
+    LoadValue,
+    LookupCache,
+    ReadCommit,
+    ReadError,
+    ReuseCommit,
+)
 from limosa_engine.events import Event, LogKept, PodCreated, PodDeleted, PodRejected
 from limosa_engine.graph import Item
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, FAILURE_KIND_USER
@@ -20,14 +33,28 @@ from limosa_propeller.kube.verbs import PODS, Object
 from limosa_propeller.pods.manifest import PodPolicyError
 from limosa_propeller.pods.policy import referenced_secrets
 from limosa_propeller.pods.view import identity_of
-from limosa_propeller.runs import collecting, kept_logs, made_graphs, reads
+from limosa_propeller.runs import (
+    cached,
+    child_runs,
+    collecting,
+    gates,
+    kept_logs,
+    made_graphs,
+    reads,
+    reused,
+)
 from limosa_propeller.runs.opening import OpenedRun
 from limosa_propeller.runs.services import Services
 from limosa_store.errors import StoreError
 
 CAPACITY_RETRY_SECONDS = 2.0
 GONE_RETRY_SECONDS = 1.0
+TEMPLATE_RETRY_SECONDS = 2.0
 DELETE_BACKOFF_SECONDS = (0.5, 1, 2, 5, 10, 30)
+
+
+class _TemplateMissingError(Exception):
+    """A task names a PodTemplate that does not exist."""
 
 
 class PodConflictError(Exception):
@@ -45,6 +72,8 @@ class RunContext:
     """uid of the WorkflowRun object, which owns the pods."""
     pods: dict[tuple[Item, int], tuple[str, str]] = dataclasses.field(default_factory=dict)
     """Name and uid of each pod that exists, by launch."""
+    post: Callable[[Event], None] = lambda _: None
+    """Takes what becomes known while a command is carried out, before its answer."""
 
 
 async def create_pod(context: RunContext, command: CreatePod) -> Event:
@@ -55,7 +84,12 @@ async def create_pod(context: RunContext, command: CreatePod) -> Event:
         return _rejected(command, Code.CAPACITY, shortage, retry_after=CAPACITY_RETRY_SECONDS)
     task = context.run.graph.task_of(command.item)
     try:
-        manifest = context.run.factory.make(command, task)
+        named = await _named_template(context, task)
+        manifest = context.run.factory.make(command, task, named)
+    except _TemplateMissingError as error:
+        return _rejected(command, Code.POD_TEMPLATE_MISSING, str(error), retry_after=TEMPLATE_RETRY_SECONDS)
+    except ApiError as error:
+        return _refused_by_api(command, error)
     except PodPolicyError as error:
         return _rejected(command, Code.POD_POLICY, str(error))
     except QuantityError as error:
@@ -70,21 +104,39 @@ async def create_pod(context: RunContext, command: CreatePod) -> Event:
             await _store_inputs(context, command, task)
             answer = await _post(context, command, manifest)
     except ApiError as error:
-        rejection = rejection_of(error)
-        answer = PodRejected(
-            command.item,
-            command.launch,
-            rejection.code,
-            error.message,
-            rejection.retryable,
-            error.retry_after,
-            rejection.kind,
-        )
+        answer = _refused_by_api(command, error)
     except StoreError as error:
         answer = _rejected(command, Code.STORE, error.message, error.retryable, system=True)
     if not isinstance(answer, PodCreated):
         services.capacity.remove(namespace, name)
     return answer
+
+
+def _refused_by_api(command: CreatePod, error: ApiError) -> PodRejected:
+    rejection = rejection_of(error)
+    return PodRejected(
+        command.item,
+        command.launch,
+        rejection.code,
+        error.message,
+        rejection.retryable,
+        error.retry_after,
+        rejection.kind,
+    )
+
+
+async def _named_template(context: RunContext, task: TaskSpec) -> Object | None:
+    """The PodTemplate that a task names; None where it names none. Raises ApiError, _TemplateMissingError."""
+    name = task.pod_template_name
+    if not name:
+        return None
+    found = await context.services.templates.get(context.namespace, name)
+    if found is None:
+        raise _TemplateMissingError(
+            f"task {task.name} starts from PodTemplate '{name}', which namespace {context.namespace} does not have: "
+            f"create it there, or correct pod_template_name"
+        )
+    return found
 
 
 async def _post(context: RunContext, command: CreatePod, manifest: Object) -> Event:
@@ -127,7 +179,7 @@ async def _existing(context: RunContext, command: CreatePod, manifest: Object) -
 
 
 async def _secrets_refusal(context: RunContext, task: TaskSpec, manifest: Object) -> str:
-    if not task.secrets and not task.pod_template:
+    if not task.secrets and not task.pod_template and not task.pod_template_name:
         return ""
     return await context.services.secrets.refusal(context.namespace, referenced_secrets(manifest))
 
@@ -185,6 +237,11 @@ async def read_commit(context: RunContext, command: ReadCommit) -> Event:
     return await reads.read_commit(context.services.store, context.run, command)
 
 
+async def reuse_commit(context: RunContext, command: ReuseCommit) -> Event:
+    """Reads the node item's commit; without one, takes over that of the run that this one resumes."""
+    return await reused.reuse_commit(context.services, context.namespace, context.run, command)
+
+
 async def read_error(context: RunContext, command: ReadError) -> Event:
     """Reads the launch's error record."""
     return await reads.read_error(context.services.store, context.run, command)
@@ -200,14 +257,39 @@ async def collect_map(context: RunContext, command: CollectMap) -> Event:
     return await collecting.collect_map(context.services.store, context.run, command)
 
 
+async def look_up_cache(context: RunContext, command: LookupCache) -> Event:
+    """Asks the cache; a result that is there becomes the item's commit."""
+    return await cached.look_up(context.services, context.run, command)
+
+
+async def commit_gate(context: RunContext, command: CommitGate) -> Event:
+    """Writes what a gate was told."""
+    return await gates.commit_gate(context.services.store, context.run, command)
+
+
+async def launch_child(context: RunContext, command: LaunchChild) -> Event:
+    """Has the child run made, and waits for its end."""
+    return await child_runs.launch(context.services, context.run, command, context.post)
+
+
+async def abort_child(context: RunContext, command: AbortChild) -> Event:
+    """Has the child run ended, and waits for that."""
+    return await child_runs.abort(context.services, context.run, command, context.post)
+
+
 ACTIONS: dict[type[Any], Callable[[RunContext, Any], Awaitable[Event]]] = {
     CreatePod: create_pod,
     DeletePod: delete_pod,
     KeepLog: keep_log,
     ReadCommit: read_commit,
+    ReuseCommit: reuse_commit,
     ReadError: read_error,
     LoadValue: load_value,
     CollectMap: collect_map,
+    CommitGate: commit_gate,
+    LookupCache: look_up_cache,
+    LaunchChild: launch_child,
+    AbortChild: abort_child,
 }
 
 

@@ -23,6 +23,9 @@ class Capacity:
         if self._live.pop(f"{namespace}/{pod}", None) is not None:
             self._by_namespace[namespace] -= 1
 
+    def __len__(self) -> int:
+        return len(self._live)
+
     def shortage(self, namespace: str) -> str:
         """Why no further pod may be created now, for people; empty when one may."""
         if self._by_namespace[namespace] >= self._per_namespace:

@@ -18,6 +18,8 @@ class Claim:
     """Applied by hand: admin is not told of it."""
     desired: str
     abort_reason: str
+    child: bool = False
+    """Another run waits for it, which has room of its own: it takes none of the cluster's slots."""
 
     def to_epoch(self) -> Epoch:
         """The epoch as a message."""
@@ -34,6 +36,7 @@ def claim_of(manifest: dict[str, Any]) -> Claim:
         local=is_local(manifest),
         desired=desired_of(manifest),
         abort_reason=str(spec.get("abortReason") or "aborted through its WorkflowRun"),
+        child=bool(spec.get("parent")),
     )
 
 

@@ -13,11 +13,11 @@ from limosa_engine.events import CommitRead, Event
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralCollection, LiteralMap, Offloaded
 from limosa_idl.run.v1alpha1.run_pb2 import Commit
 from limosa_model import layout, values
-from limosa_model.digests import serialize
 from limosa_model.names import launch_id
 from limosa_model.pod_contract import INLINE_OUTPUTS_LIMIT
 from limosa_propeller.runs.opening import OpenedRun
-from limosa_propeller.runs.reads import CorruptError, answer, commit_at
+from limosa_propeller.runs.reads import CorruptError, answer, commit_at, committed
+from limosa_propeller.runs.reused import joined_before
 from limosa_propeller.store_access import StoreAccess
 from limosa_store.store import Store
 
@@ -36,10 +36,7 @@ async def collect_map(access: StoreAccess, run: OpenedRun, command: CollectMap) 
     def work(store: Store) -> Event:
         found = commit_at(store, run, key)
         if found is None:
-            store.put_if_absent(key, serialize(_make(store, run, command)))
-            found = commit_at(store, run, key)
-        if found is None:
-            raise CorruptError(f"{key} was written and is not there")
+            found = committed(store, run, key, _make(store, run, command))
         return CommitRead(command.item, *found)
 
     return await answer(access, command, work, key)
@@ -55,9 +52,10 @@ def _make(store: Store, run: OpenedRun, command: CollectMap) -> Commit:
         for position, row in enumerate(_rows(store, run, command)):
             for output, column in columns.items():
                 column.add(_value(row, output, f"{path}[{position}]"))
+        before = joined_before(store, run, command.item)
         for output, column in columns.items():
             key = f"{layout.data_prefix(run.factory.prefix, name)}/{output}.pb"
-            commit.inline.literals[output].CopyFrom(column.stored(store, key))
+            commit.inline.literals[output].CopyFrom(column.stored(store, key, before.get(output)))
     commit.committed_at.GetCurrentTime()
     return commit
 
@@ -116,12 +114,20 @@ class _Column:
         self._size += len(piece)
         self._length += 1
 
-    def stored(self, store: Store, key: str) -> Literal:
-        """The collection: itself where it is small, else a reference to the object it was put into."""
+    def stored(self, store: Store, key: str, before: Literal | None) -> Literal:
+        """The collection: itself where it is small, else a reference to the object it was put into.
+
+        Args:
+            store: Where objects lie.
+            key: Of the object.
+            before: A reference to a collection that may have been stored before.
+        """
         self._file.seek(0)
         if self._size <= INLINE_OUTPUTS_LIMIT:
             return Literal.FromString(self._file.read()) if self._length else values.collection([])
-        store.put(key, self._file)
         digest = f"sha256:{self._digest.hexdigest()}"
+        if before is not None and before.offloaded.digest == digest:
+            return before
+        store.put(key, self._file)
         made = Offloaded(uri=store.uri(key), size=self._size, digest=digest, length=self._length)
         return Literal(offloaded=made)

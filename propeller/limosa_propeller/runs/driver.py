@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
+from time import perf_counter
 from typing import Any, cast
 
-from limosa_engine.commands import Command, CreatePod, DeletePod, Publish, Quarantine, WakeAt
+from limosa_engine.commands import Command, DeletePod, Publish, Quarantine, StoreCache, WakeAt
 from limosa_engine.events import (
     AbortRequested,
     Event,
@@ -16,22 +17,26 @@ from limosa_engine.events import (
     PodsListed,
     RunRestored,
     RunStarted,
+    SignalReceived,
     TimerFired,
 )
 from limosa_engine.phases import RUN_TERMINAL, RunPhase
 from limosa_engine.step import step
 from limosa_engine.story import story
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
-from limosa_idl.run.v1alpha1.run_pb2 import RunState, Snapshot, SnapshotKey
+from limosa_idl.run.v1alpha1.run_pb2 import RunState, Signal, Snapshot, SnapshotKey
 from limosa_model import failures
 from limosa_model.failures import Code
 from limosa_model.manifest import ABORT
 from limosa_propeller.kube.errors import ApiError, NotLeaderError
+from limosa_propeller.runs import cached
 from limosa_propeller.runs.actions import ACTIONS, PodConflictError, RunContext, remove_pod
 from limosa_propeller.runs.claims import Claim, claim_of
+from limosa_propeller.runs.notices import notice_of, post
 from limosa_propeller.runs.opening import OpenedRun, RefusedError, open_run, spec_changed
 from limosa_propeller.runs.pod_index import PodEntry, PodIndex
 from limosa_propeller.runs.services import RUNS, Services
+from limosa_propeller.runs.signals import Signals
 from limosa_propeller.runs.spec_digest import spec_digest
 from limosa_propeller.runs.status import (
     TERMINAL_PHASES,
@@ -80,11 +85,14 @@ class RunDriver:
         self._context: RunContext | None = None
         self._inbox: list[Event] = []
         self._turn_due = False
+        self._arrived = 0.0
+        """When the oldest event of the inbox came, by perf_counter."""
         self._version = 0
         self._held: deque[tuple[int, Command]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended: tuple[RunPhase, Failure] | None = None
         self._abort_told = False
+        self._signals = Signals()
         self._closed = False
         self._was_over = self.over
         """Its end stands in its status and is not changed any more."""
@@ -165,6 +173,18 @@ class RunDriver:
         self._context.pods.pop((identity.item, identity.launch), None)
         self._post(PodGone(identity.item, identity.launch))
 
+    def signalled(self, signals: Iterable[Signal]) -> None:
+        """Admin tells gates something; it does so again until `signals_taken` shows that they are over."""
+        if self._context is None:
+            return
+        for signal in signals:
+            if self._signals.wants(signal.node_path):
+                self._post(SignalReceived(signal.node_path, signal))
+
+    def signals_taken(self) -> list[str]:
+        """Paths of gates that were told something and are over in the status that was accepted last."""
+        return self._signals.taken()
+
     def end(self, phase: RunPhase, failure: Failure) -> None:
         """Takes the run out of the engine's hands: its status says why, its pods go."""
         if self._ended or self._closed or self._was_over:
@@ -209,7 +229,7 @@ class RunDriver:
         self._publish_end(told_end(self._manifest.get("status") or {}))
 
     def _begin(self, run: OpenedRun) -> None:
-        self._context = RunContext(self._services, run, self.namespace, self.uid)
+        self._context = RunContext(self._services, run, self.namespace, self.uid, post=self._post)
         extra = {"restored": run.restored, "nodes": len(run.graph.nodes)}
         logger.info("run is opened", extra={**self.log, **extra})
         self._post(RunRestored() if run.restored else RunStarted())
@@ -232,6 +252,7 @@ class RunDriver:
         self._inbox.append(event)
         if not self._turn_due:
             self._turn_due = True
+            self._arrived = perf_counter()
             self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
@@ -239,16 +260,23 @@ class RunDriver:
         if self._closed or self._ended or self._context is None or not self._inbox:
             return
         events, self._inbox = self._inbox, []
-        run = self._context.run
+        run, metrics = self._context.run, self._services.metrics
+        begun = perf_counter()
         try:
             commands = step(run.graph, run.state, events, self._services.clock.now())
+            metrics.step_seconds.observe(perf_counter() - begun)
             self._version += 1
             hurry = [self._dispatch(command) for command in commands]
         except Exception as error:  # noqa: BLE001 - a bug ends this run and no other, see _poisoned
             self._poisoned(error)
             return
+        metrics.transition_seconds.observe(perf_counter() - self._arrived)
         if self._ended or run.state.regrowth is not None:
             return
+        if run.state.phase in RUN_TERMINAL and not self.over:
+            self._count_end(run.state.phase, run.state.started_at)
+        self._tell_people(run.state.shown_phase, run.state.failure)
+        self._signals.observe(run.graph, run.state, self._version)
         held_slot, self.phase = self.holds_slot, run.state.shown_phase.name
         if held_slot and self.phase == RunPhase.PARKED.name:
             self._news()
@@ -264,6 +292,9 @@ class RunDriver:
         if isinstance(command, Quarantine):
             self.end(RunPhase.FAILED, command.failure)
             return False
+        if isinstance(command, StoreCache):
+            self._tell_cache(command)
+            return False
         if isinstance(command, WakeAt):
             delay = command.when - self._services.clock.now()
             self._services.timers.wake_in(("wake", self.uid), delay, lambda: self._post(TimerFired()))
@@ -272,9 +303,12 @@ class RunDriver:
             self._spawn(self._carry_out(command))
             return False
         self._held.append((self._version, command))
-        return isinstance(command, CreatePod) or (
-            isinstance(command, DeletePod) and command.reason not in UNHURRIED
-        )
+        return not (isinstance(command, DeletePod) and command.reason in UNHURRIED)
+
+    def _tell_cache(self, command: StoreCache) -> None:
+        assert self._context is not None
+        services = self._services
+        services.cache.tell(cached.result_of(services.store.root, self._context.run, command))
 
     def _publish(self, snapshot: Snapshot) -> bool:
         snapshot.epoch.CopyFrom(self.claim.to_epoch())
@@ -289,7 +323,9 @@ class RunDriver:
 
     async def _carry_out(self, command: Command) -> None:
         assert self._context is not None
-        self._post(await ACTIONS[type(command)](self._context, command))
+        answer = await ACTIONS[type(command)](self._context, command)
+        self._services.metrics.carried_out(command, answer)
+        self._post(answer)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
@@ -341,6 +377,8 @@ class RunDriver:
         await self._services.verbs.replace_status(RUNS, self.namespace, self.name, self.uid, status)
 
     def _accepted(self, version: int) -> None:
+        if self._signals.accept(version):
+            self._news()
         if self._ended is not None:
             self._over_by_force()
             return
@@ -355,12 +393,30 @@ class RunDriver:
     def _over_by_force(self) -> None:
         assert self._ended is not None
         phase, failure = self._ended
+        if not self.over:
+            self._count_end(phase, None)
+        self._tell_people(phase, failure)
         self.phase = phase.name
         if not self.claim.local:
             state = RunState(phase=cast("Any", int(phase)), failure=failure)
             state.finished_at.FromNanoseconds(int(self._services.clock.now() * 1e9))
             self._publish_end(state)
         self.sweep()
+
+    def _tell_people(self, phase: RunPhase, failure: Failure | None) -> None:
+        """Writes a Kubernetes Event when the run's phase is a new one."""
+        if phase.name == self.phase:
+            return
+        nodes = (self._manifest.get("status") or {}).get("nodes", "")
+        message = f"{nodes} nodes" if nodes else ""
+        now = self._services.clock.now()
+        found = notice_of(self._manifest["metadata"], phase, message, failure, now)
+        if found is not None:
+            self._spawn(post(self._services.verbs, found))
+
+    def _count_end(self, phase: RunPhase, started_at: float | None) -> None:
+        seconds = None if started_at is None else self._services.clock.now() - started_at
+        self._services.metrics.run_ended(phase, seconds)
 
     def _publish_end(self, state: RunState) -> None:
         key = SnapshotKey(run_uid=self.claim.run_uid)

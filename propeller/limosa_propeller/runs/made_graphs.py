@@ -1,11 +1,12 @@
 """Graphs that dynamic tasks committed: read, and examined before the first pod of theirs, as registered ones are."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from limosa_engine.commands import ReadCommit
+from limosa_engine.commands import ReadCommit, ReuseCommit
 from limosa_engine.events import CommitRead, Event, MadeGraph, StoreFailed
 from limosa_engine.graph import Item
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
@@ -21,35 +22,70 @@ from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.pods.manifest import PodFactory, PodPolicyError
 from limosa_propeller.pods.policy import referenced_secrets
 from limosa_propeller.runs import reads
-from limosa_propeller.runs.opening import OpenedRun, sentences
+from limosa_propeller.runs.opening import OpenedRun, sentences, unreachable_gate
 from limosa_propeller.runs.services import Services
 from limosa_store.store import Store
 
 
-async def read_commit(services: Services, namespace: str, run: OpenedRun, command: ReadCommit) -> Event:
-    """Answers with a dynamic node's commit and its graph."""
-    secrets: dict[str, set[str]] = {}
+@dataclasses.dataclass
+class _Open:
+    """What only the API server can tell, by the place in the author's code."""
+
+    secrets: dict[str, set[str]] = dataclasses.field(default_factory=dict)
+    """Names of Secrets that a task's pod would read."""
+    templates: dict[str, TaskSpec] = dataclasses.field(default_factory=dict)
+    """Tasks whose pod starts from a PodTemplate of the namespace."""
+
+
+async def read_commit(
+    services: Services,
+    namespace: str,
+    run: OpenedRun,
+    command: ReadCommit | ReuseCommit,
+    instead: reads.Instead = reads.nothing,
+) -> Event:
+    """Answers with a dynamic node's commit and its graph; `instead` as for other commits."""
+    left = _Open()
 
     def graph_of(store: Store, commit: Commit) -> MadeGraph | None:
-        return _read(store, run, commit, command.item, secrets)
+        return _read(store, run, commit, command.item, left)
 
-    answer = await reads.read_commit(services.store, run, command, graph_of)
+    answer = await reads.read_commit(services.store, run, command, graph_of, instead)
     if not isinstance(answer, CommitRead) or answer.graph is None or answer.graph.refusal is not None:
         return answer
-    for place, names in secrets.items():
-        try:
-            why = await services.secrets.refusal(namespace, names)
-        except ApiError as error:
-            return StoreFailed(command, Code.API, error.message, retryable=True)
+    try:
+        refusal = await _refused_by_cluster(services, namespace, run.factory, left)
+    except ApiError as error:
+        return StoreFailed(command, Code.API, error.message, retryable=True)
+    return dataclasses.replace(answer, graph=dataclasses.replace(answer.graph, refusal=refusal))
+
+
+def may_run(store: Store, run: OpenedRun, commit: Commit, item: Item) -> bool:
+    """Whether the graph in another run's commit, where it has one, would be one for this run's code and policy."""
+    try:
+        made = _read(store, run, commit, item, _Open())
+    except reads.CorruptError:
+        return False
+    return made is None or made.refusal is None
+
+
+async def _refused_by_cluster(
+    services: Services, namespace: str, factory: PodFactory, left: _Open
+) -> Failure | None:
+    for place, task in left.templates.items():
+        named = await services.templates.get(namespace, task.pod_template_name)
+        # Its pod waits for a template that is not there yet, as any other task's.
+        refusal = None if named is None else _try_out(factory, task, place, left, named)
+        if refusal is not None:
+            return refusal
+    for place, names in left.secrets.items():
+        why = await services.secrets.refusal(namespace, names)
         if why:
-            refusal = failures.user(Code.SECRET_MISSING, f"{place}: {why}")
-            return dataclasses.replace(answer, graph=dataclasses.replace(answer.graph, refusal=refusal))
-    return answer
+            return failures.user(Code.SECRET_MISSING, f"{place}: {why}")
+    return None
 
 
-def _read(
-    store: Store, run: OpenedRun, commit: Commit, item: Item, secrets: dict[str, set[str]]
-) -> MadeGraph | None:
+def _read(store: Store, run: OpenedRun, commit: Commit, item: Item, left: _Open) -> MadeGraph | None:
     kind = commit.WhichOneof("graph")
     if kind is None:
         return None
@@ -72,28 +108,37 @@ def _read(
     except DecodeError as error:
         message = f"{task.name} committed something that is no graph: {error}"
         return MadeGraph(digest, Closure(), failures.user(Code.GRAPH_INVALID, message))
-    return MadeGraph(digest, closure, _refusal(closure, task, run.factory, secrets))
+    return MadeGraph(digest, closure, _refusal(closure, task, run, left))
 
 
-def _refusal(
-    closure: Closure, task: TaskSpec, factory: PodFactory, secrets: dict[str, set[str]]
-) -> Failure | None:
+def _refusal(closure: Closure, task: TaskSpec, run: OpenedRun, left: _Open) -> Failure | None:
     problems = validate_generated(closure, task)
-    if problems:
-        return failures.user(
-            Code.GRAPH_INVALID, f"the graph of {task.name} may not run: {sentences(problems)}"
-        )
+    wrong = sentences(problems) or (unreachable_gate(closure) if run.local else "")
+    if wrong:
+        return failures.user(Code.GRAPH_INVALID, f"the graph of {task.name} may not run: {wrong}")
     examined: set[str] = set()
     for node, other in nodes_with_tasks(closure):
         if other.name in examined:
             continue
         examined.add(other.name)
-        try:
-            manifest: dict[str, Any] = factory.try_out(other)
-        except PodPolicyError as error:
-            return failures.user(Code.POD_POLICY, f"{place_of(node)}: {error}")
-        except QuantityError as error:
-            return failures.user(Code.POD_INVALID, f"{place_of(node)}: {error}")
-        if other.secrets or other.pod_template:
-            secrets[place_of(node)] = referenced_secrets(manifest)
+        if other.pod_template_name:
+            left.templates[place_of(node)] = other
+            continue
+        refusal = _try_out(run.factory, other, place_of(node), left, None)
+        if refusal is not None:
+            return refusal
+    return None
+
+
+def _try_out(
+    factory: PodFactory, task: TaskSpec, place: str, left: _Open, named: Mapping[str, Any] | None
+) -> Failure | None:
+    try:
+        manifest = factory.try_out(task, named)
+    except PodPolicyError as error:
+        return failures.user(Code.POD_POLICY, f"{place}: {error}")
+    except QuantityError as error:
+        return failures.user(Code.POD_INVALID, f"{place}: {error}")
+    if task.secrets or task.pod_template or named is not None:
+        left.secrets[place] = referenced_secrets(manifest)
     return None

@@ -21,6 +21,8 @@ from limosa_model import failures, layout
 from limosa_model.admission import validate_closure
 from limosa_model.digests import sha256_hex
 from limosa_model.failures import Code
+from limosa_model.gates import gates_with_signals
+from limosa_model.generated import place_of
 from limosa_model.graph import Index
 from limosa_model.interfaces import complete_inputs
 from limosa_model.manifest import ManifestError, from_manifest, is_local
@@ -74,6 +76,8 @@ async def open_run(manifest: dict[str, Any], services: Services) -> OpenedRun:
     if wrong:
         raise RefusedError(failures.user(Code.BAD_INPUT, sentences(wrong)))
     local = is_local(manifest)
+    if local:
+        _check_gates(closure)
     live_pods = min(services.engine.live_pods, spec.max_parallelism or services.engine.live_pods)
     engine = dataclasses.replace(services.engine, snapshots=not local, live_pods=live_pods)
     try:
@@ -86,7 +90,9 @@ async def open_run(manifest: dict[str, Any], services: Services) -> OpenedRun:
             inputs=inputs.literals,
             project=spec.project,
             domain=spec.domain,
-            cache_mode=CACHE_MODE_SKIP,
+            # No admin knows a local run, so nobody can say what others made, or take its results.
+            cache_mode=CACHE_MODE_SKIP if local else spec.cache_mode,
+            reuse=spec.reuse if spec.HasField("reuse") else None,
         )
     except GraphError as error:
         raise RefusedError(failures.user(Code.GRAPH_INVALID, str(error))) from error
@@ -109,6 +115,22 @@ def _read(manifest: dict[str, Any]) -> tuple[RunSpec, Epoch]:
     if observed and observed != spec_digest(manifest):
         raise RefusedError(spec_changed())
     return spec, epoch
+
+
+def _check_gates(closure: Closure) -> None:
+    deaf = unreachable_gate(closure)
+    if deaf:
+        raise RefusedError(failures.user(Code.GRAPH_INVALID, deaf))
+
+
+def unreachable_gate(closure: Closure) -> str:
+    """Why a graph cannot be part of a run that no admin knows, which can be told nothing; empty when it can."""
+    for node in gates_with_signals(closure):
+        return (
+            f"gate {place_of(node)} waits for a signal, and signals reach a run through admin only: "
+            "submit the workflow with `limosa run --remote`, or use a sleep"
+        )
+    return ""
 
 
 def spec_changed() -> Failure:

@@ -1,15 +1,16 @@
-"""Reading a run's records: only below its own prefix, and only what has the right digest."""
+"""Reading a run's records: only in its project and domain, and only what has the right digest."""
 
 import hashlib
 from collections.abc import Callable
 
 from google.protobuf.message import DecodeError
 
-from limosa_engine.commands import CollectMap, LoadValue, ReadCommit, ReadError
+from limosa_engine.commands import CollectMap, CommitGate, LoadValue, ReadCommit, ReadError, ReuseCommit
 from limosa_engine.events import CommitRead, ErrorRead, Event, MadeGraph, StoreFailed, ValueLoaded
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord
 from limosa_model import layout
+from limosa_model.digests import serialize
 from limosa_model.failures import Code
 from limosa_propeller.runs.opening import OpenedRun
 from limosa_propeller.store_access import StoreAccess
@@ -22,25 +23,49 @@ class CorruptError(Exception):
 
 
 GraphOf = Callable[[Store, Commit], MadeGraph | None]
+"""The graph in a commit; None where it has none."""
+Instead = Callable[[Store], Commit | None]
+"""What becomes the commit of an item that has none."""
 
 
 def _no_graph(_store: Store, _commit: Commit) -> MadeGraph | None:
     return None
 
 
+def nothing(_store: Store) -> Commit | None:
+    """An item without a commit has none."""
+    return None
+
+
 async def read_commit(
-    access: StoreAccess, run: OpenedRun, command: ReadCommit, graph_of: GraphOf = _no_graph
+    access: StoreAccess,
+    run: OpenedRun,
+    command: ReadCommit | ReuseCommit,
+    graph_of: GraphOf = _no_graph,
+    instead: Instead = nothing,
 ) -> Event:
     """Answers with the commit; outputs that it has offloaded stand inline, and what `graph_of` makes of it beside it."""
     key = layout.commit_key(run.factory.prefix, command.item.node_path, command.item.index)
 
     def work(store: Store) -> Event:
         found = commit_at(store, run, key)
+        made = instead(store) if found is None else None
+        if made is not None:
+            found = committed(store, run, key, made)
         if found is None:
             return CommitRead(command.item, None)
         return CommitRead(command.item, *found, graph_of(store, found[0]))
 
     return await answer(access, command, work, key)
+
+
+def committed(store: Store, run: OpenedRun, key: str, made: Commit) -> tuple[Commit, str]:
+    """Writes a commit unless there is one; gives the one that counts, as `commit_at` does."""
+    store.put_if_absent(key, serialize(made))
+    found = commit_at(store, run, key)
+    if found is None:
+        raise CorruptError(f"{key} was written and is not there")
+    return found
 
 
 def commit_at(store: Store, run: OpenedRun, key: str) -> tuple[Commit, str] | None:
@@ -89,7 +114,10 @@ async def load_value(access: StoreAccess, run: OpenedRun, command: LoadValue) ->
 
 
 async def answer(
-    access: StoreAccess, command: ReadCommit | ReadError | LoadValue | CollectMap, work: object, what: str
+    access: StoreAccess,
+    command: ReadCommit | ReuseCommit | ReadError | LoadValue | CollectMap | CommitGate,
+    work: object,
+    what: str,
 ) -> Event:
     """What a piece of work in the store comes to; its faults are events too."""
     try:
@@ -112,11 +140,12 @@ def _get(store: Store, key: str) -> bytes | None:
 
 
 def offloaded(store: Store, run: OpenedRun, uri: str, digest: str) -> bytes:
-    """Bytes of the run that have a digest (empty: any). Raises StoreError and CorruptError."""
+    """Bytes of the run's project and domain that have a digest (empty: any). Raises StoreError and CorruptError."""
     key = store.key(uri)
     tenant = layout.project_prefix(run.spec.project, run.spec.domain)
-    if key is None or not key.startswith((f"{run.factory.prefix}/", f"{tenant}/uploads/")):
-        raise CorruptError(f"{uri} lies outside the run's own part of the store")
+    # A result that was taken over, from the cache or a resumed run, refers to data of the run that made it.
+    if key is None or not key.startswith((f"{tenant}/runs/", f"{tenant}/uploads/")):
+        raise CorruptError(f"{uri} lies outside the run's project and domain")
     try:
         data = store.get(key)
     except StoreError as error:

@@ -2,14 +2,24 @@
 
 import asyncio
 import dataclasses
+from collections.abc import Callable
 from typing import Protocol
 
 from limosa_engine.settings import EngineSettings
+from limosa_idl.admin.v1alpha1.admin_pb2 import (
+    LaunchChildrenRequest,
+    LaunchChildrenResponse,
+    LookupCacheRequest,
+    LookupCacheResponse,
+    StoreCacheRequest,
+)
 from limosa_idl.run.v1alpha1.run_pb2 import Snapshot
 from limosa_model import names
 from limosa_propeller.clock import Clock
 from limosa_propeller.kube.verbs import Resource, Verbs
+from limosa_propeller.metrics import Metrics
 from limosa_propeller.namespaces import Namespaces
+from limosa_propeller.pod_templates import PodTemplates
 from limosa_propeller.runs.capacity import Capacity
 from limosa_propeller.secrets import TaskSecrets
 from limosa_propeller.settings import OperatorSettings
@@ -17,6 +27,38 @@ from limosa_propeller.store_access import StoreAccess
 from limosa_propeller.timers import Timers
 
 RUNS = Resource(names.GROUP, names.VERSION, names.PLURAL)
+
+
+class Cache(Protocol):
+    """Who knows results of other runs."""
+
+    async def lookup(self, lookup: LookupCacheRequest.Lookup) -> LookupCacheResponse.Answer | None:
+        """The answer, or None where there was none in time."""
+        ...
+
+    def tell(self, result: StoreCacheRequest.Result) -> None:
+        """Takes a result, or word of a reservation; it is told when admin is there."""
+        ...
+
+
+class Children(Protocol):
+    """Who has child runs made."""
+
+    def follow(
+        self,
+        child: LaunchChildrenRequest.Child,
+        tell: Callable[[LaunchChildrenResponse.ChildState | None], None],
+    ) -> None:
+        """Sees to a child and tells of it, None while nobody answers, until `forget`."""
+        ...
+
+    def forget(
+        self,
+        child: LaunchChildrenRequest.Child,
+        tell: Callable[[LaunchChildrenResponse.ChildState | None], None],
+    ) -> None:
+        """Tells of it no longer."""
+        ...
 
 
 class SnapshotSink(Protocol):
@@ -39,7 +81,11 @@ class Services:
     timers: Timers
     namespaces: Namespaces
     secrets: TaskSecrets
+    templates: PodTemplates
     capacity: Capacity
     removals: asyncio.Semaphore
     """Deletions of pods at a time."""
     snapshots: SnapshotSink
+    cache: Cache
+    metrics: Metrics
+    children: Children

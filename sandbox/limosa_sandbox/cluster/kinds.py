@@ -121,6 +121,7 @@ EVENTS = Kind(
 NODES = Kind("", "v1", "nodes", "Node", False, ("no",), (), ("status",), selectable=("spec.unschedulable",))
 SECRETS = Kind("", "v1", "secrets", "Secret", True, selectable=("type",))
 CONFIG_MAPS = Kind("", "v1", "configmaps", "ConfigMap", True, ("cm",))
+POD_TEMPLATES = Kind("", "v1", "podtemplates", "PodTemplate", True)
 SERVICE_ACCOUNTS = Kind("", "v1", "serviceaccounts", "ServiceAccount", True, ("sa",))
 RESOURCE_QUOTAS = Kind("", "v1", "resourcequotas", "ResourceQuota", True, ("quota",), (), ("status",))
 LEASES = Kind("coordination.k8s.io", "v1", "leases", "Lease", True)
@@ -136,6 +137,7 @@ BUILT_IN = (
     NODES,
     SECRETS,
     CONFIG_MAPS,
+    POD_TEMPLATES,
     SERVICE_ACCOUNTS,
     RESOURCE_QUOTAS,
     LEASES,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from limosa_sandbox.cluster import metadata
@@ -36,25 +37,37 @@ def prepare_create(kind: Kind, obj: Object) -> Object:
     obj["status"] = {"phase": "Pending"}
     if not isinstance(spec, dict):
         return obj
-    spec.setdefault("restartPolicy", "Always")
-    spec.setdefault("dnsPolicy", "ClusterFirst")
-    spec.setdefault("schedulerName", "default-scheduler")
-    spec.setdefault("terminationGracePeriodSeconds", 30)
-    spec.setdefault("securityContext", {})
+    _default_spec(spec)
     spec.setdefault("enableServiceLinks", True)
     spec.setdefault("serviceAccountName", spec.get("serviceAccount") or "default")
     spec["serviceAccount"] = spec["serviceAccountName"]
     spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
     spec.setdefault("priority", 0)
     _tolerate_lost_node(spec)
+    obj["status"]["qosClass"] = qos_class(spec)
+    return obj
+
+
+def prepare_template(kind: Kind, obj: Object) -> Object:
+    """Return a new pod template with the defaults of its pod filled in; changes it in place."""
+    spec = (obj.get("template") or {}).get("spec")
+    if isinstance(spec, dict):
+        _default_spec(spec)
+    return obj
+
+
+def _default_spec(spec: dict[str, Any]) -> None:
+    spec.setdefault("restartPolicy", "Always")
+    spec.setdefault("dnsPolicy", "ClusterFirst")
+    spec.setdefault("schedulerName", "default-scheduler")
+    spec.setdefault("terminationGracePeriodSeconds", 30)
+    spec.setdefault("securityContext", {})
     for name in ("initContainers", "containers"):
         for container in spec.get(name) or []:
             if isinstance(container, dict):
                 _default_container(container)
     for volume in spec.get("volumes") or []:
         _default_volume(volume)
-    obj["status"]["qosClass"] = qos_class(spec)
-    return obj
 
 
 def _tolerate_lost_node(spec: dict[str, Any]) -> None:
@@ -144,6 +157,12 @@ def validate(kind: Kind, obj: Object) -> list[Cause]:
         if not gate.get("name"):
             causes.append(required(f"spec.schedulingGates[{index}].name"))
     return causes
+
+
+def validate_template(kind: Kind, obj: Object) -> list[Cause]:
+    """Return what is wrong with the pod of a pod template."""
+    found = validate(kind, {"metadata": {}, "spec": (obj.get("template") or {}).get("spec")})
+    return [replace(cause, field=f"template.{cause.field}") for cause in found]
 
 
 def _check_policies(spec: dict[str, Any], causes: list[Cause]) -> None:

@@ -315,6 +315,7 @@ _PLAIN = Strategy()
 _CUSTOM = Strategy(_create_custom, _validate_custom, _update_custom, _validate_custom_update)
 _STRATEGIES = {
     "pods": Strategy(pods.prepare_create, pods.validate, pods.prepare_update, pods.validate_update),
+    "podtemplates": Strategy(pods.prepare_template, pods.validate_template),
     "namespaces": Strategy(_create_namespace, prepare_update=_update_namespace, name_rule="label"),
     "configmaps": Strategy(validate=_validate_config_map, validate_update=_validate_config_map_update),
     "secrets": Strategy(_create_secret, _validate_secret, _update_secret, _validate_secret_update),

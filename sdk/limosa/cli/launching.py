@@ -10,7 +10,7 @@ import click
 from limosa.cli.console import say, write_data, write_result
 from limosa.cli.exit_codes import ExitCode
 from limosa.cli.options import open_client
-from limosa.cli.submission import new_run_name, prepare, register, run_annotations
+from limosa.cli.submission import Submission, new_run_name, prepare, register, run_annotations
 from limosa.cli.typed_command import GivenInputs, read_arguments
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from limosa.remote import Client
     from limosa_idl.admin.v1alpha1.admin_pb2 import EntityId, Run
     from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+    from limosa_idl.run.v1alpha1.run_pb2 import CacheMode
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Flags:
     """Of the run; None generates one."""
     output: str
     """Form of the result: text, json or yaml."""
+    cache_mode: "CacheMode.ValueType"
+    """What the run does with cached results."""
 
 
 def run_remotely(
@@ -53,9 +56,10 @@ def run_remotely(
                 inputs = given.literals(transfer)
                 info = client.info()
                 register(client, transfer, submission, noted)
+                warn_of_secrets(settings, submission)
                 compiled = submission.compiled[0]
                 target = entity_id(client, compiled, submission.version)
-                run = create_run(client, target, inputs, flags.name, sandbox=info.sandbox)
+                run = create_run(client, target, inputs, flags, sandbox=info.sandbox)
             finally:
                 transfer.close()
             return stay(client, run, flags)
@@ -63,11 +67,25 @@ def run_remotely(
         submission.bundle.discard()
 
 
+def warn_of_secrets(settings: "Settings", submission: Submission) -> None:
+    """Says which secrets of the registered tasks their namespace lacks, where this machine can see."""
+    from limosa.cli.cluster_secrets import missing_secrets
+
+    for told in missing_secrets(settings, submission.tasks):
+        say(f"warning: {told}", "yellow")
+
+
 def create_run(
-    client: "Client", target: "EntityId", inputs: "LiteralMap", name: str | None, *, sandbox: bool
+    client: "Client", target: "EntityId", inputs: "LiteralMap", flags: Flags, *, sandbox: bool
 ) -> "Run":
-    """Starts a run under a name. Raises RemoteError."""
-    return client.create_run(name or new_run_name(), target, inputs, annotations=run_annotations(sandbox))
+    """Starts a run. Raises RemoteError."""
+    return client.create_run(
+        flags.name or new_run_name(),
+        target,
+        inputs,
+        annotations=run_annotations(sandbox),
+        cache_mode=flags.cache_mode,
+    )
 
 
 def stay(client: "Client", run: "Run", flags: Flags) -> int:

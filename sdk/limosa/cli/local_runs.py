@@ -18,7 +18,7 @@ from limosa.cli.run_pages import view_of
 from limosa.cli.run_sources import KeptSource, shown_path
 from limosa.cli.typed_command import GivenInputs
 from limosa.compiler import LoadedModule
-from limosa.local import RUNS, KeptRuns, LocalTransfer, NodeProgress, RunRecord
+from limosa.local import RUNS, KeptRuns, LocalCache, LocalTransfer, NodeProgress, RunRecord
 from limosa.local import run as run_locally
 from limosa.render.failure import failure_block, ways_on
 from limosa.render.outputs import render_outputs
@@ -27,6 +27,8 @@ from limosa.render.tree import duration
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.run.v1alpha1 import run_pb2
 
+CACHE = Path(".limosa", "cache")
+"""Beside the kept runs: results that later runs take."""
 _ENDED = (
     run_pb2.NODE_PHASE_SUCCEEDED,
     run_pb2.NODE_PHASE_FAILED,
@@ -35,7 +37,14 @@ _ENDED = (
 )
 
 
-def run_here(loaded: LoadedModule, entity: Any, given: GivenInputs, *, form: str) -> ExitCode:
+def run_here(
+    loaded: LoadedModule,
+    entity: Any,
+    given: GivenInputs,
+    *,
+    form: str,
+    cache_mode: "run_pb2.CacheMode.ValueType",
+) -> ExitCode:
     """Runs an entity in this process; writes its outputs, or its failure.
 
     Args:
@@ -43,6 +52,7 @@ def run_here(loaded: LoadedModule, entity: Any, given: GivenInputs, *, form: str
         entity: Task, workflow or launch plan.
         given: Its inputs.
         form: Of the outputs: text, json or yaml.
+        cache_mode: What the run does with cached results.
 
     Raises:
         LimosaError: The inputs do not fit, or the graph could not go on.
@@ -51,9 +61,10 @@ def run_here(loaded: LoadedModule, entity: Any, given: GivenInputs, *, form: str
     transfer = LocalTransfer(None, store)  # inputs are referred to where they lie
     inputs = given.literals(transfer)
     progress = _Progress(store)
+    cache = LocalCache(Path(loaded.source_root, CACHE), cache_mode)
     try:
         with _stdout_to_stderr():
-            result = run_locally(entity, dict(inputs.literals), store, progress, progress.begun)
+            result = run_locally(entity, dict(inputs.literals), store, progress, progress.begun, cache)
     except Exception:  # the author's own, told through its node
         if progress.failure is None:
             raise
@@ -90,7 +101,9 @@ class _Progress:
     def _say(self, change: NodeProgress) -> None:
         item = "" if change.index is None else f"[{change.index}]"
         line = Text.assemble("  ", mark(change.phase), f" {change.path}{item} {change.node.display_name}")
-        if change.phase in (run_pb2.NODE_PHASE_SUCCEEDED, run_pb2.NODE_PHASE_FAILED):
+        if change.cached_from:
+            line.append(f"  cached, from {change.cached_from}", "dim")
+        elif change.phase in (run_pb2.NODE_PHASE_SUCCEEDED, run_pb2.NODE_PHASE_FAILED):
             line.append(f"  {duration(time.monotonic() - self._began[change.path])}", "dim")
         if change.phase == run_pb2.NODE_PHASE_RETRYING and change.failure is not None:
             line.append(f"  attempt {change.attempt} failed: {change.failure.message}", "yellow")

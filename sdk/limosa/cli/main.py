@@ -25,6 +25,8 @@ VERBS = {
     "replay": "Run one node again here, with its inputs and code.",
     "download": "Fetch the files a run gave.",
     "get": "List or show runs and what is registered.",
+    "cache": "List or forget cached results.",
+    "secrets": "Set, list and delete secrets for tasks.",
     "delete": "Delete a finished run with its data.",
     "doctor": "Check this machine and the platform.",
     "demo": "The whole platform on this machine.",

@@ -5,8 +5,8 @@ from typing import Protocol
 
 from limosa.errors import LimosaError
 from limosa_idl.admin.v1alpha1.admin_pb2 import RunDetail
-from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
-from limosa_model.graph import Index, children_of
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
+from limosa_model.graph import Index, inside
 
 _LISTED = 12
 
@@ -91,18 +91,27 @@ def _check_item(detail: RunDetail, path: str, index: int) -> None:
         )
 
 
+def made_graphs(detail: RunDetail) -> dict[str, Closure]:
+    """Graphs that dynamic nodes of a run made, by the node's path."""
+    return {one.key.node_path: one.node.graph for one in detail.snapshots if one.node.HasField("graph")}
+
+
 def _names(detail: RunDetail) -> dict[str, str]:
     """What the nodes of a run are called, by their paths."""
+    if not detail.closure.workflows:
+        return {}
     graph = Index(detail.closure)
-    return dict(_walk(graph, graph.entry.nodes, "")) if detail.closure.workflows else {}
+    return dict(_walk(graph, graph.entry.nodes, "", made_graphs(detail)))
 
 
 def _called(known: Mapping[str, str], node: str) -> list[str]:
     return [node] if node in known else [path for path, name in known.items() if name == node]
 
 
-def _walk(graph: Index, nodes: Iterable[Node], prefix: str) -> Iterator[tuple[str, str]]:
+def _walk(
+    graph: Index, nodes: Iterable[Node], prefix: str, made: Mapping[str, Closure]
+) -> Iterator[tuple[str, str]]:
     for node in nodes:
         path = prefix + node.id
         yield path, node.display_name or node.id
-        yield from _walk(graph, children_of(graph, node), path + "/")
+        yield from _walk(*inside(graph, node, made.get(path)), path + "/", made)

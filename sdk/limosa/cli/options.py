@@ -15,6 +15,7 @@ from limosa.errors import LimosaError
 if TYPE_CHECKING:
     from limosa.config import Settings
     from limosa.remote import Client
+    from limosa_idl.run.v1alpha1.run_pb2 import CacheMode
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 NO_ENDPOINT = "NoEndpoint"
@@ -29,6 +30,29 @@ class TargetFlags:
     endpoint: str | None = None
     project: str | None = None
     domain: str | None = None
+
+
+def cache_options(function: _Function) -> _Function:
+    """Adds --overwrite-cache and --no-cache; see `cache_mode`."""
+    for option in (
+        click.option("--no-cache", is_flag=True, help="Run cached tasks anew and keep nothing of them."),
+        click.option(
+            "--overwrite-cache", is_flag=True, help="Run cached tasks anew and replace their results."
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def cache_mode(overwrite_cache: bool, no_cache: bool) -> "CacheMode.ValueType":
+    """What a run does with cached results. Raises click.UsageError."""
+    from limosa_idl.run.v1alpha1 import run_pb2
+
+    if overwrite_cache and no_cache:
+        raise click.UsageError("--overwrite-cache and --no-cache exclude each other")
+    if overwrite_cache:
+        return run_pb2.CACHE_MODE_OVERWRITE
+    return run_pb2.CACHE_MODE_SKIP if no_cache else run_pb2.CACHE_MODE_UNSPECIFIED
 
 
 def target_options(function: _Function) -> _Function:

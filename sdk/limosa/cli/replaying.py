@@ -10,9 +10,11 @@ from typing import Any
 
 from limosa.bundle.errors import BundleError
 from limosa.bundle.extraction import unpack
+from limosa.checkpoints import Checkpoint, DirectoryCheckpoints
 from limosa.cli.console import say
 from limosa.cli.exit_codes import ExitCode
-from limosa.cli.nodes import node_path
+from limosa.cli.nodes import made_graphs, node_path
+from limosa.context import Context, running_in
 from limosa.errors import LimosaError
 from limosa.local.transfer import LocalTransfer
 from limosa.remote import Client, ClientTransfer
@@ -22,9 +24,10 @@ from limosa.runtime.outcome import LaunchFailed
 from limosa.types import ValueProblem, to_literal, to_python
 from limosa_idl.admin.v1alpha1.admin_pb2 import RunDetail
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
-from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
+from limosa_idl.task.v1alpha1.task_pb2 import PythonTask, TaskSpec
 from limosa_model import layout
-from limosa_model.graph import Index
+from limosa_model.graph import Index, closure_around
+from limosa_model.targets import python_part
 from limosa_model.values import to_plain
 
 Call = Callable[[Any, dict[str, Any]], Any]
@@ -60,12 +63,18 @@ class Replay:
         inputs = self._inputs()
         transfer = ClientTransfer(self._client, scratch)
         self._enter(self._unpack(transfer, scratch / "code"))
-        task = _load(self.task.python.loader, scratch / "code", self.place)
+        task = _load(_code(self.task).loader, scratch / "code", self.place)
         arguments = {
             name: to_python(inputs.literals[name], kind, transfer)
             for name, kind in task.python_inputs.items()
         }
-        return _outputs(task, call(task, arguments), LocalTransfer(results, scratch))
+        work = scratch / "work"
+        work.mkdir()
+        checkpoint = Checkpoint(DirectoryCheckpoints(results / "checkpoint", []), scratch)
+        run = self._detail.run.name
+        with running_in(Context(run, self.path, self.index, 1, self.task.name, work, checkpoint)):
+            result = call(task, arguments)
+        return _outputs(task, result, LocalTransfer(results, scratch))
 
     def _inputs(self) -> LiteralMap:
         data = self._client.run_data(self._detail.run.name, self.path, self.index)
@@ -75,7 +84,7 @@ class Replay:
         return data.inputs
 
     def _unpack(self, transfer: ClientTransfer, target: Path) -> Path:
-        digest = self.task.python.bundle_digest
+        digest = _code(self.task).bundle_digest
         if not digest:
             target.mkdir()
             return target
@@ -142,7 +151,7 @@ def _show(error: Exception, code_root: Path, debug: bool) -> None:
 
 def _task(detail: RunDetail, path: str, place: str, index: int | None) -> TaskSpec:
     states = [s.node for s in detail.snapshots if s.key.node_path == path and not s.key.HasField("index")]
-    graph = Index(detail.closure)
+    graph = Index(closure_around(detail.closure, path, made_graphs(detail)))
     target = states[0].target if states else ""
     if not target or not graph.has_task(target):
         raise LimosaError(
@@ -151,14 +160,18 @@ def _task(detail: RunDetail, path: str, place: str, index: int | None) -> TaskSp
     if states[0].kind == "map" and index is None:
         raise LimosaError("ItemMissing", "it is a map", place, "say which item with --index N")
     task = graph.task(target)
-    if not task.python.loader:
+    if python_part(task) is None:
         raise LimosaError("NoPython", "its task is no Python function", place, "run its image by hand")
     return task
 
 
+def _code(task: TaskSpec) -> PythonTask:
+    return python_part(task) or PythonTask()
+
+
 def _check_python(task: TaskSpec, place: str) -> None:
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
-    wanted = task.python.python_version
+    wanted = _code(task).python_version
     if wanted and wanted != here:
         remedy = f"replay it with Python {wanted}"
         raise LimosaError("PythonMismatch", f"it ran under Python {wanted}, this is {here}", place, remedy)

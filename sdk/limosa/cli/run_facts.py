@@ -100,6 +100,7 @@ def _state_facts(state: run_pb2.NodeState, seconds: float | None) -> dict[str, A
         "phase": node_phase_name(state.phase) if state.phase else "waiting",
         "seconds": seconds,
         "launches": state.launches,
+        "cached_from": state.origin_run or None if state.origin == run_pb2.ORIGIN_CACHE else None,
         "items": state.items or None,
         "items_succeeded": state.items_succeeded if state.items else None,
         "reason": state.reason.code or None,

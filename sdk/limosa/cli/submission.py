@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from limosa.bundle import Bundle, all_files, imported_files, included_files, pack
-from limosa.compiler import Compiled, CompileSettings, LoadedModule, compile_entity
+from limosa.compiler import Compiled, CompileSettings, LoadedModule, compile_entity, with_launched
 from limosa.config import Settings
 from limosa.errors import LimosaError
 from limosa_model.interfaces import suggest
@@ -16,6 +16,7 @@ from limosa_model.interfaces import suggest
 if TYPE_CHECKING:
     from limosa.remote import Client, ClientTransfer
     from limosa_idl.admin.v1alpha1.admin_pb2 import RegisterResponse
+    from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +27,11 @@ class Submission:
     bundle: Bundle
     version: str
     """As the person named it, else a digest of the specs: same source, same version."""
+
+    @property
+    def tasks(self) -> "Sequence[TaskSpec]":
+        """Every task of the specs, some of them more than once."""
+        return [task for one in self.compiled for task in one.closure.tasks]
 
 
 def choose(loaded: LoadedModule, name: str | None, place: str) -> Any:
@@ -79,10 +85,8 @@ def prepare(
     Raises:
         LimosaError: What the author wrote cannot run, or cannot be packed.
     """
-    entities = list(entities)
     # Once without the code, because tracing may import more of the project that must be packed.
-    for entity in entities:
-        compile_entity(entity, CompileSettings(default_image=settings["container_image"]))
+    entities = with_launched(entities, CompileSettings(default_image=settings["container_image"]))
     bundle = pack_code(loaded, settings)
     compile_settings = CompileSettings(
         bundle_digest=bundle.digest, default_image=settings["container_image"], note=note

@@ -5,7 +5,13 @@ closure, the bytes that are registered. Does not belong here: tracing (the entit
 do it), packing code (`limosa.bundle`), sending anything (`limosa.remote`).
 """
 
-from limosa.compiler.closure import Compiled, CompileSettings, compile_entity, compile_generated
+from limosa.compiler.closure import (
+    Compiled,
+    CompileSettings,
+    compile_entity,
+    compile_generated,
+    with_launched,
+)
 from limosa.compiler.loading import LoadedModule, load_module
 
 __all__ = [
@@ -15,4 +21,5 @@ __all__ = [
     "compile_entity",
     "compile_generated",
     "load_module",
+    "with_launched",
 ]

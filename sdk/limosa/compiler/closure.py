@@ -1,7 +1,7 @@
 """Closures: a workflow and everything it names, as the bytes that are registered."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from limosa.compiler.task_spec import task_spec
@@ -47,6 +47,7 @@ class Compiled(NamedTuple):
         launch_plans: The launch plan itself, where it is one.
         interface: What a caller gives and gets.
         targets: Tasks of the closure as Python objects, by name; for local runs.
+        launched: Launch plans that its nodes name, which have to be registered with it.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Compiled(NamedTuple):
     launch_plans: list[LaunchPlanSpec]
     interface: "Interface"
     targets: dict[str, Any]
+    launched: list[LaunchPlan[Any]] = []  # noqa: RUF012 - never changed; a NamedTuple has no factories
 
 
 def compile_entity(entity: Any, settings: CompileSettings | None = None) -> Compiled:
@@ -76,6 +78,7 @@ def compile_entity(entity: Any, settings: CompileSettings | None = None) -> Comp
             plans,
             entity.interface,
             inner.targets,
+            inner.launched,
         )
     if isinstance(entity, Task):
         spec = task_spec(entity, settings)
@@ -87,14 +90,32 @@ def compile_entity(entity: Any, settings: CompileSettings | None = None) -> Comp
         message = f"{type(entity).__name__} cannot be compiled"
         raise LimosaError("CompileTarget", message, remedy="pass a task, workflow or launch plan")
     _refuse(list(validate_closure(closure)))
-    return Compiled(entity.name, kind, closure, serialize(closure), [], entity.interface, targets)
+    launched = _launched(targets.values())
+    return Compiled(entity.name, kind, closure, serialize(closure), [], entity.interface, targets, launched)
+
+
+def with_launched(entities: Iterable[Any], settings: CompileSettings) -> list[Any]:
+    """Entities with all launch plans that they launch, and those launch. Raises LimosaError."""
+    found: dict[int, Any] = {}
+    plans: dict[str, LaunchPlan[Any]] = {}
+    waiting = list(entities)
+    while waiting:
+        entity = waiting.pop(0)
+        if id(entity) in found:
+            continue
+        found[id(entity)] = entity
+        if isinstance(entity, LaunchPlan) and plans.setdefault(entity.name, entity) is not entity:
+            message = f"two different launch plans are called {entity.name}"
+            raise LimosaError("DuplicateName", message, remedy="rename one of them")
+        waiting += compile_entity(entity, settings).launched
+    return list(found.values())
 
 
 def compile_generated(
     made: "Generated", task: Task[..., Any], settings: CompileSettings
 ) -> tuple[Closure, bytes]:
     """What a dynamic task's function described, with all it needs, and its bytes. Raises LimosaError."""
-    targets = _collect(*made.targets.values())
+    targets = _collect(*(one for one in made.targets.values() if not isinstance(one, LaunchPlan)))
     closure = _closure(made.spec.name, targets, settings)
     closure.workflows.append(made.spec)
     closure.workflows.sort(key=lambda workflow: workflow.name)
@@ -114,10 +135,21 @@ def _collect(*entities: Any) -> dict[str, Any]:
             message = f"two different functions are called {entity.name}"
             raise LimosaError("DuplicateName", message, remedy="rename one of them")
         if isinstance(entity, Workflow):
-            waiting.extend(
-                target for target in entity.targets.values() if found.get(target.name) is not target
-            )
+            named = (one for one in entity.targets.values() if not isinstance(one, LaunchPlan))
+            waiting.extend(target for target in named if found.get(target.name) is not target)
     return found
+
+
+def _launched(entities: Iterable[Any]) -> list[LaunchPlan[Any]]:
+    """Launch plans that the nodes of workflows name, each once, by name."""
+    named = [
+        target
+        for entity in entities
+        if isinstance(entity, Workflow)
+        for target in entity.targets.values()
+        if isinstance(target, LaunchPlan)
+    ]
+    return sorted({id(plan): plan for plan in named}.values(), key=lambda plan: plan.name)
 
 
 def _closure(entry: str, targets: dict[str, Any], settings: CompileSettings) -> Closure:

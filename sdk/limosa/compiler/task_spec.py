@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 from limosa.compiler.function_digest import function_digest
 from limosa.docstring import summary
 from limosa.errors import LimosaError
+from limosa.options import cache_policy
 from limosa.origin import origin_of, source_root
 from limosa.resources import resources_spec
 from limosa.tasks import Task
 from limosa.tracing import relative_file
 from limosa_idl.task.v1alpha1.task_pb2 import PythonTask, SecretRef, TaskSpec
+from limosa_model.cache_policy import cache_problems
+from limosa_model.secret_names import variable_of
 
 if TYPE_CHECKING:
     from limosa.compiler.closure import CompileSettings
@@ -36,6 +39,9 @@ def task_spec(task: Task[..., Any], settings: "CompileSettings") -> TaskSpec:
         container_image=options.container_image or settings.default_image,
         environment=options.environment,
         pod_template=options.pod_template,
+        pod_template_name=options.pod_template_name or "",
+        priority=options.priority,
+        shared_memory=options.shared_memory or "",
         labels=options.labels,
         annotations=options.annotations,
     )
@@ -48,20 +54,25 @@ def task_spec(task: Task[..., Any], settings: "CompileSettings") -> TaskSpec:
     (spec.dynamic if task.makes_graph else spec.python).CopyFrom(code)
     root = source_root(origin.file)
     spec.source.file, spec.source.line = relative_file(origin, root), origin.line
-    spec.retry.retries = options.retries
+    if options.retry is not None:
+        options.retry.write(spec.retry)
     for name, seconds in (("timeout", options.timeout_s), ("deadline", options.deadline_s)):
         if seconds is not None:
             getattr(spec, name).FromMicroseconds(round(seconds * 1_000_000))
     if options.interruptible is not None:
         spec.interruptible = options.interruptible
     for secret in options.secrets:
-        env = secret.env or secret.key.upper().replace("-", "_").replace(".", "_")
-        spec.secrets.append(SecretRef(name=secret.name, key=secret.key, env=env))
-    if options.cache:
-        spec.cache.enabled = True
-        spec.cache.version = (
-            options.cache if isinstance(options.cache, str) else _source_version(task, settings)
-        )
+        env = "" if secret.file else secret.env or variable_of(secret.key)
+        spec.secrets.append(SecretRef(name=secret.name, key=secret.key, env=env, file=secret.file))
+    if options.cache is not None:
+        version = options.cache.version or source_version(task)
+        if not options.cache.version:
+            settings.note(f"cache version of {task.name} is {version}, a digest of its source")
+        spec.cache.CopyFrom(cache_policy(options.cache, version))
+        for problem in cache_problems(spec, str(origin)):
+            raise LimosaError(
+                problem.code, f"task {task.name}: {problem.message}", str(origin), problem.remedy
+            )
     return spec
 
 
@@ -76,7 +87,8 @@ def _check_loadable(task: Task[..., Any], place: str) -> None:
     raise LimosaError("TaskName", message, place, "call both the same")
 
 
-def _source_version(task: Task[..., Any], settings: "CompileSettings") -> str:
+def source_version(task: Task[..., Any]) -> str:
+    """A cache version from the source of a task's function. Raises LimosaError where that cannot be read."""
     import hashlib
     import inspect
     import textwrap
@@ -86,6 +98,4 @@ def _source_version(task: Task[..., Any], settings: "CompileSettings") -> str:
     except (OSError, TypeError) as error:
         message = f"cache=True needs the source of {task.name}, which cannot be read"
         raise LimosaError("CacheVersion", message, remedy='give a version: cache="v1"') from error
-    version = hashlib.sha256(source.encode()).hexdigest()[:16]
-    settings.note(f"cache version of {task.name} is {version}, a digest of its source")
-    return version
+    return hashlib.sha256(source.encode()).hexdigest()[:16]

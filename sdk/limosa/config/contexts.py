@@ -22,6 +22,8 @@ class Context:
     """Path of a PEM file to trust for the endpoint."""
     project: str = ""
     domain: str = ""
+    kube_context: str = ""
+    """Context of the kubeconfig with which this person reaches the cluster itself; only secrets need it."""
 
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(Context) if field.name != "name")

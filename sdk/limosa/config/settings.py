@@ -33,6 +33,12 @@ SETTINGS = (
     Setting("endpoint", "address of admin", flag="--endpoint", variable="LIMOSA_ENDPOINT", in_context=True),
     Setting("token", "credential", variable="LIMOSA_TOKEN", in_project=False, in_context=True, secret=True),
     Setting("ca_certificate", "PEM file to trust", variable="LIMOSA_CA_CERTIFICATE", in_context=True),
+    Setting(
+        "kube_context",
+        "kubeconfig context of the cluster, for secrets",
+        variable="LIMOSA_KUBE_CONTEXT",
+        in_context=True,
+    ),
     Setting("project", "project", "demo", "--project", "LIMOSA_PROJECT", in_context=True),
     Setting("domain", "domain", "development", "--domain", "LIMOSA_DOMAIN", in_context=True),
     Setting(

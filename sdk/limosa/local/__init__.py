@@ -5,6 +5,7 @@ keeping the last runs in the store's layout. Does not belong here: isolation, li
 on resources or time, and parallelism: those are what a cluster is for.
 """
 
+from limosa.local.cache import LocalCache
 from limosa.local.calls import call_task, call_workflow
 from limosa.local.history import KEPT_RUNS, RunRecord
 from limosa.local.kept import RUNS, KeptRuns
@@ -17,6 +18,7 @@ __all__ = [
     "RUNS",
     "KeptFiles",
     "KeptRuns",
+    "LocalCache",
     "LocalRun",
     "LocalTransfer",
     "NodeProgress",

@@ -1,11 +1,14 @@
 """One node item: its task's function, tried as often as its retries allow."""
 
 import dataclasses
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from limosa.errors import LimosaError
+from limosa.checkpoints import Checkpoint, DirectoryCheckpoints
+from limosa.context import Context, running_in
+from limosa.errors import LimosaError, ScriptFailed
 from limosa.local.history import RunDirectory
 from limosa.local.progress import NodeProgress, Report
 from limosa.local.transfer import LocalTransfer
@@ -25,6 +28,7 @@ from limosa_model.failures import Code
 
 if TYPE_CHECKING:
     from limosa.dynamic_tasks import Generated
+    from limosa.local.cache import LocalCache
 
 Made = TypeVar("Made")
 
@@ -41,13 +45,30 @@ class Attempt:
 
 
 def attempt_task(
-    task: Task[..., Any], item: Attempt, record: RunDirectory, scratch: Path, report: Report
+    task: Task[..., Any],
+    item: Attempt,
+    record: RunDirectory,
+    scratch: Path,
+    report: Report,
+    cache: "LocalCache | None" = None,
 ) -> dict[str, Literal]:
-    """Runs a task until it succeeds or its retries are spent; then its exception, with a note that names it, passes on."""
+    """Runs a task until it succeeds or its retries are spent; then its exception, with a note that names it, passes on.
+
+    With a cache, an equal launch's result is taken from there, or kept there.
+    """
+    key = None if cache is None else cache.key(task, item)
+    found = None if cache is None or key is None else cache.find(key)
+    inputs = LiteralMap(literals=item.inputs)
+    if found is not None:
+        kept, run = found
+        record.commit(item.path, item.index, record.launch_id(item.path, item.index, 1), inputs, kept)
+        report(NodeProgress(item.path, item.index, item.node, NODE_PHASE_SUCCEEDED, 0, cached_from=run))
+        return dict(kept.literals)
     outputs, launch_id, number = _attempt(task, item, record, scratch, report, _call)
-    record.commit(
-        item.path, item.index, launch_id, LiteralMap(literals=item.inputs), LiteralMap(literals=outputs)
-    )
+    made = LiteralMap(literals=outputs)
+    record.commit(item.path, item.index, launch_id, inputs, made)
+    if cache is not None and key is not None:
+        cache.keep(key, record.name, made)
     report(NodeProgress(item.path, item.index, item.node, NODE_PHASE_SUCCEEDED, number))
     return outputs
 
@@ -75,7 +96,7 @@ def _attempt(
         report(NodeProgress(item.path, item.index, item.node, NODE_PHASE_RUNNING, number))
         transfer = LocalTransfer(record.data(launch_id), scratch)
         try:
-            with record.printed(launch_id):
+            with running_in(_context(task, item, record, scratch, number)), record.printed(launch_id):
                 return work(task, item.inputs, transfer), launch_id, number
         except Exception as error:
             final = number > item.retries or isinstance(error, LimosaError)
@@ -88,6 +109,18 @@ def _attempt(
             _note(error, task, item, number)
             raise
     raise AssertionError("a loop over at least one attempt ended without a result")
+
+
+def _context(
+    task: Task[..., Any], item: Attempt, record: RunDirectory, scratch: Path, number: int
+) -> Context:
+    files = [record.checkpoint(record.launch_id(item.path, item.index, at)) for at in range(number, 0, -1)]
+    scratch.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=scratch))
+    work = folder / "work"
+    work.mkdir()
+    checkpoint = Checkpoint(DirectoryCheckpoints(files[0], files[1:]), folder)
+    return Context(record.name, item.path, item.index, number, task.name, work, checkpoint)
 
 
 def _generate(task: Any, inputs: Mapping[str, Literal], transfer: LocalTransfer) -> "Generated":
@@ -127,10 +160,12 @@ def _problem(code: str, place: str, error: Exception) -> LimosaError:
 def _failure(error: BaseException, task: Task[..., Any], item: Attempt, number: int) -> Failure:
     from limosa.runtime.exceptions import exception_details
 
+    origin = FailureOrigin(node_path=item.path, index=item.index, launch=number - 1, task=task.name)
+    if isinstance(error, ScriptFailed):
+        return failures.user(Code.EXITED, str(error), retryable=True, origin=origin)
     details = exception_details(error, Path(task.source_root))
     code = error.code if isinstance(error, LimosaError) else Code.USER_EXCEPTION
     message = f"{details.type}: {details.message}" if code == Code.USER_EXCEPTION else details.message
-    origin = FailureOrigin(node_path=item.path, index=item.index, launch=number - 1, task=task.name)
     return failures.user(code, message, retryable=True, origin=origin, exception=details)
 
 

@@ -46,6 +46,10 @@ class RunDirectory:
         """Where a launch's files go."""
         return self.root / layout.data_prefix(self._prefix, launch_id)
 
+    def checkpoint(self, launch_id: str) -> Path:
+        """Where a launch's checkpoint goes."""
+        return self.root / layout.checkpoint_prefix(self._prefix, launch_id) / "data"
+
     def launch_id(self, path: str, index: int | None, attempt: int) -> str:
         """The id of one attempt, counted from 1."""
         return names.launch_id(self.uid, path, index, Epoch(), attempt - 1)

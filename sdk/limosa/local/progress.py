@@ -22,6 +22,8 @@ class NodeProgress:
     """From 1; 0 where nothing was started."""
     failure: Failure | None = None
     """Present when FAILED or RETRYING."""
+    cached_from: str = ""
+    """Name of the run whose result it is; empty where it was made now."""
 
 
 Report = Callable[[NodeProgress], None]

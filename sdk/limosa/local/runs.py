@@ -10,6 +10,7 @@ from typing import Any
 from limosa.errors import LimosaError
 from limosa.launch_plans import LaunchPlan
 from limosa.local.attempts import Attempt, attempt_task
+from limosa.local.cache import LocalCache
 from limosa.local.history import RunDirectory, RunRecord
 from limosa.local.progress import NodeProgress, Report, ignore
 from limosa.local.story import Story
@@ -42,6 +43,7 @@ def run(
     store_dir: Path,
     progress: Report = ignore,
     begun: Callable[[RunRecord], None] = lambda _: None,
+    cache: LocalCache | None = None,
 ) -> LocalRun:
     """Runs a task, workflow or launch plan here and keeps what it leaves.
 
@@ -51,6 +53,7 @@ def run(
         store_dir: Root of the kept runs (".limosa/runs"); its oldest ones beyond `KEPT_RUNS` are deleted.
         progress: Called with every change of a node.
         begun: Called once, when the inputs were found to fit.
+        cache: Results of earlier runs; without one every task runs.
 
     Raises:
         LimosaError: The inputs do not fit, or the graph could not go on.
@@ -69,7 +72,7 @@ def run(
             progress(change)
 
         try:
-            outputs = run_literals(target, literals, record, Path(scratch), report)
+            outputs = run_literals(target, literals, record, Path(scratch), report, cache)
         except BaseException as error:
             story.failed(error)
             raise
@@ -85,16 +88,18 @@ def run_literals(
     record: RunDirectory,
     scratch: Path,
     report: Report,
+    cache: LocalCache | None = None,
 ) -> LiteralMap:
     """Runs a task or workflow on literals."""
+    surroundings = Surroundings(record, scratch, report, cache)
     if isinstance(target, Task):
         node = Node(id="n0", display_name=target.__name__)
         attempt = Attempt(node, node.id, None, dict(inputs.literals), target.options.retries)
         if target.makes_graph:
-            outputs = walk_dynamic(target, attempt, Surroundings(record, scratch, report), 0, target.name)
+            outputs = walk_dynamic(target, attempt, surroundings, 0, target.name)
             return LiteralMap(literals=outputs)
-        return LiteralMap(literals=attempt_task(target, attempt, record, scratch, report))
-    scope = Scope(target, dict(inputs.literals), "", Surroundings(record, scratch, report))
+        return LiteralMap(literals=attempt_task(target, attempt, record, scratch, report, cache))
+    scope = Scope(target, dict(inputs.literals), "", surroundings)
     return LiteralMap(literals=scope.walk())
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from limosa.errors import LimosaError
 from limosa.local.attempts import Attempt, attempt_graph, attempt_task
+from limosa.local.cache import LocalCache
 from limosa.local.history import RunDirectory
 from limosa.local.progress import NodeProgress, Report
 from limosa.map_tasks import MapPolicy, Tolerance
@@ -30,8 +31,11 @@ from limosa_model.graph import branch_children, dependencies
 
 if TYPE_CHECKING:
     from limosa.dynamic_tasks import Generated
+    from limosa.launch_plans import LaunchPlan
 
 Literals = Mapping[str, Literal]
+MAX_CHILD_DEPTH = 5
+"""Launch plans within launch plans; the platform's own limit unless it was changed there."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +45,8 @@ class Surroundings:
     record: RunDirectory
     scratch: Path
     report: Report
+    cache: LocalCache | None = None
+    """Results of earlier runs; None where every task runs."""
 
 
 class Scope:
@@ -53,8 +59,19 @@ class Scope:
         path: str,
         run: Surroundings,
         dynamic_depth: int = 0,
+        depth: int = 0,
     ) -> None:
-        """Takes the workflow, its inputs, the path it lies at ("" for the run's own), the run, and dynamic nodes around."""
+        """Takes the workflow and where it runs.
+
+        Args:
+            workflow: What is walked.
+            inputs: Its inputs.
+            path: Where it lies; "" for the run's own.
+            run: The run.
+            dynamic_depth: Dynamic nodes around it.
+            depth: Launch plan nodes around it.
+        """
+        self._depth = depth
         self._workflow = workflow
         self._inputs = with_defaults(workflow.interface, inputs)
         self._path = path
@@ -93,9 +110,11 @@ class Scope:
                 results: Literals = self._run_map(node, inputs, path)
             elif kind == "branch":
                 results = self._run_branch(node, inputs, path)
+            elif kind == "launch_plan":
+                results = self._run_plan(node, inputs, path)
             else:
                 inner = self._workflow.targets[node.sub_workflow.workflow]
-                results = Scope(inner, inputs, path + "/", self._run, self._dynamic_depth).walk()
+                results = Scope(inner, inputs, path + "/", self._run, self._dynamic_depth, self._depth).walk()
         except BaseException:
             self._report(node, path, NODE_PHASE_FAILED)
             raise
@@ -104,13 +123,25 @@ class Scope:
 
     def _attempt(self, node: Node, task: Any, inputs: Literals, path: str, index: int | None) -> Literals:
         attempt = _item(node, task, inputs, path, index)
-        return attempt_task(task, attempt, self._run.record, self._run.scratch, self._run.report)
+        run = self._run
+        return attempt_task(task, attempt, run.record, run.scratch, run.report, run.cache)
 
     def _run_dynamic(self, node: Node, inputs: Literals, path: str) -> Literals:
         task = self._workflow.targets[node.dynamic.task]
         return walk_dynamic(
             task, _item(node, task, inputs, path, None), self._run, self._dynamic_depth, _place(node)
         )
+
+    def _run_plan(self, node: Node, inputs: Literals, path: str) -> Literals:
+        """The plan's workflow, in place: on the platform it is a run of its own."""
+        if self._depth >= MAX_CHILD_DEPTH:
+            message = f"launch plans are nested deeper than {MAX_CHILD_DEPTH}"
+            raise LimosaError(Code.TOO_DEEP, message, _place(node), "end the recursion earlier")
+        plan: LaunchPlan[Any] = self._workflow.targets[f"launch plan {node.launch_plan.launch_plan}"]
+        spec = plan.spec
+        given = {**spec.default_inputs.literals, **inputs, **spec.fixed_inputs.literals}
+        scope = Scope(plan.workflow, given, path + "/", self._run, self._dynamic_depth, self._depth + 1)
+        return scope.walk()
 
     def _run_map(self, node: Node, inputs: Literals, path: str) -> Literals:
         task = self._workflow.targets[node.map.task]

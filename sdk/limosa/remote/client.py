@@ -35,6 +35,7 @@ class Client:
         self._registry = stubs.RegistryServiceStub(channel)
         self._runs = stubs.RunServiceStub(channel)
         self._transfers = stubs.TransferServiceStub(channel)
+        self._cache = stubs.CacheServiceStub(channel)
 
     def __enter__(self) -> "Client":
         return self
@@ -100,6 +101,7 @@ class Client:
         *,
         annotations: Mapping[str, str] | None = None,
         labels: Mapping[str, str] | None = None,
+        cache_mode: "run_pb2.CacheMode.ValueType" = run_pb2.CACHE_MODE_UNSPECIFIED,
     ) -> pb.Run:
         """Starts a run; the same call again gives the same run."""
         request = pb.CreateRunRequest(
@@ -110,8 +112,32 @@ class Client:
             inputs=inputs,
             annotations=annotations,
             labels=labels,
+            cache_mode=cache_mode,
         )
         return self.connection.call(self._runs.CreateRun, request)
+
+    def list_cache(self, task: str = "") -> Iterator[pb.CacheEntry]:
+        """Cached results, newest first; of one task where it is named."""
+        request = pb.ListCacheRequest(
+            project=self.target.project, domain=self.target.domain, task=task, limit=_PAGE
+        )
+        while True:
+            page = self.connection.call(self._cache.ListCache, request)
+            yield from page.entries
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def invalidate_cache(self, task: str = "", cache_version: str = "", key: str = "") -> int:
+        """Forgets the cached results that match all that is given; says how many there were."""
+        request = pb.InvalidateCacheRequest(
+            project=self.target.project,
+            domain=self.target.domain,
+            task=task,
+            cache_version=cache_version,
+            key=key,
+        )
+        return self.connection.call(self._cache.InvalidateCache, request).invalidated
 
     def get_run(self, name: str) -> pb.RunDetail:
         """A run with its graph and latest snapshots."""

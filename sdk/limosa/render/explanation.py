@@ -12,7 +12,7 @@ from limosa_idl.admin.v1alpha1.admin_pb2 import Run, RunDetail
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
-from limosa_model.graph import Index, children_of, dependencies
+from limosa_model.graph import Index, dependencies, inside
 
 _DONE = frozenset({pb.NODE_PHASE_SUCCEEDED, pb.NODE_PHASE_SKIPPED})
 _ENDED = _DONE | {pb.NODE_PHASE_FAILED, pb.NODE_PHASE_ABORTED}
@@ -22,6 +22,9 @@ _ITEMS_SHOWN = 5
 _MEANINGS = {
     "Capacity": "it waits for one of the run's slots; it starts when another node item ends",
     "Values": "its inputs are being read from the store",
+    "CacheLookup": "the cache is asked for its result",
+    "WaitingForReservation": "another run makes the same result; it is taken once it is there",
+    "AdminUnreachable": "whether another run makes the same result is not known yet",
     "Backoff": "it waits before the next attempt",
     "Unschedulable": "the cluster has no node with room for its pod; it starts when there is one",
     "Quota": "the namespace's quota is used up; its pod is asked for again",
@@ -81,6 +84,8 @@ class _Place:
     path: str
     name: str
     node: Node
+    graph: Index
+    """The closure whose names the node uses."""
     around: str
     """Path of the node it lies in, with a slash; empty at the top."""
     outer: "pb.NodePhase.ValueType"
@@ -105,13 +110,17 @@ class _Known:
 
     def walk(self) -> Iterator[_Place]:
         """Every node, in the order of the author's code."""
-        yield from self._walk(self._graph.entry.nodes, "", pb.NODE_PHASE_RUNNING)
+        yield from self._walk(self._graph, self._graph.entry.nodes, "", pb.NODE_PHASE_RUNNING)
 
-    def _walk(self, nodes: Iterable[Node], around: str, outer: "pb.NodePhase.ValueType") -> Iterator[_Place]:
+    def _walk(
+        self, graph: Index, nodes: Iterable[Node], around: str, outer: "pb.NodePhase.ValueType"
+    ) -> Iterator[_Place]:
         for node in nodes:
             path = around + node.id
-            yield _Place(path, node.display_name or node.id, node, around, outer)
-            yield from self._walk(children_of(self._graph, node), path + "/", self.phase(path))
+            yield _Place(path, node.display_name or node.id, node, graph, around, outer)
+            state = self.state(path)
+            made = state.graph if state.HasField("graph") else None
+            yield from self._walk(*inside(graph, node, made), path + "/", self.phase(path))
 
     def state(self, path: str, index: int | None = None) -> pb.NodeState:
         """The latest state of a node or item; waiting where nothing is known."""
@@ -132,6 +141,8 @@ class _Known:
             return f"skipped: {self._skipped(place)}"
         if phase == pb.NODE_PHASE_FAILED:
             return f"failed{_took(state)}: {_failure(state.failure)}{_why_final(state, self._retries(place))}"
+        if state.origin == pb.ORIGIN_CACHE:
+            return f"{word}: cached" + (f", from run {state.origin_run}" if state.origin_run else "")
         if index is None and _never_began(state):
             return f"not run: {self._skipped(place)}"
         if phase in _ENDED:
@@ -200,7 +211,7 @@ class _Known:
         target = self.state(place.path).target
         if place.node.overrides.HasField("retry"):
             return place.node.overrides.retry.retries
-        return self._graph.task(target).retry.retries if self._graph.has_task(target) else 0
+        return place.graph.task(target).retry.retries if place.graph.has_task(target) else 0
 
 
 def _never_began(state: pb.NodeState) -> bool:

@@ -22,6 +22,8 @@ REMEDIES = {
     Code.EXITED: "The process ended by itself: look at its log.",
     Code.PREEMPTED: "Nothing of yours: the platform will try again while its retries last.",
     "WaitingForCluster": "Work begins when an operator asks for it: limosa doctor, or on this machine limosa demo status.",
+    "WaitingForReservation": "Another run makes the same result, and this one takes it then; to make it here: --no-cache.",
+    "AdminUnreachable": "It goes on when admin answers: limosa doctor, or on this machine limosa demo status.",
     "ClusterSilent": "Look after that cluster's operator; on this machine: limosa demo status.",
     Code.SPEC_CHANGED: "Delete the WorkflowRun and apply it anew: a run's spec does not change.",
 }

@@ -12,7 +12,7 @@ from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
-from limosa_model.graph import Index, children_of, find_node
+from limosa_model.graph import Index, closure_around, find_node, inside
 
 TERMINAL_RUN_PHASES = frozenset({pb.RUN_PHASE_SUCCEEDED, pb.RUN_PHASE_FAILED, pb.RUN_PHASE_ABORTED})
 _WAITING = frozenset({pb.NODE_PHASE_QUEUED, pb.NODE_PHASE_RUNNING, pb.NODE_PHASE_RETRYING})
@@ -56,6 +56,10 @@ class RunView:
         self._closure = Closure()
         self._index: Index | None = None
         self._nodes: dict[str, pb.NodeState] = {}
+        self._made: dict[str, Closure] = {}
+        """Graphs of dynamic nodes, by path."""
+        self._cached_items: dict[str, set[int]] = {}
+        """Indexes of a map's items whose results came from the cache, by the map's path."""
         self._items: dict[tuple[str, int], pb.NodeState] = {}
         self._versions: dict[bytes, tuple[int, int, int]] = {}
         self._launches: dict[tuple[str, int | None, int], pb.LaunchState] = {}
@@ -81,8 +85,12 @@ class RunView:
         state = snapshot.WhichOneof("state")
         if state == "node" and index is None:
             self._nodes[key.node_path] = snapshot.node
+            if snapshot.node.HasField("graph"):
+                self._made[key.node_path] = snapshot.node.graph
         elif state == "node" and index is not None:
             self._items[key.node_path, index] = snapshot.node
+            if snapshot.node.origin == pb.ORIGIN_CACHE:
+                self._cached_items.setdefault(key.node_path, set()).add(index)
         elif state == "launch":
             self._launches[key.node_path, index, key.launch] = snapshot.launch
         elif state == "run":
@@ -121,7 +129,16 @@ class RunView:
 
     def name(self, path: str) -> str:
         """What the author calls a node; its path where the graph is not known."""
-        node = find_node(self._closure, path) if self._index is not None else None
+        if self._index is None:
+            return path
+        closure, inner = self._closure, path
+        while inner and find_node(closure, inner) is None:
+            # Inside the innermost dynamic node around it, whose graph has names of its own.
+            around = max((one for one in self._made if path.startswith(f"{one}/")), key=len, default="")
+            if not around or closure is self._made[around]:
+                return path
+            closure, inner = self._made[around], path[len(around) + 1 :]
+        node = find_node(closure, inner)
         return (node.display_name or node.id) if node is not None else path
 
     def item(self, path: str, index: int) -> pb.NodeState | None:
@@ -146,26 +163,32 @@ class RunView:
         """The tree, in the order of the author's code; children of branches only where taken."""
         if self._index is None:
             return []
-        return list(self._rows(self._index.entry.nodes, "", 0, now))
+        return list(self._rows(self._index, self._index.entry.nodes, "", 0, now))
 
-    def _rows(self, nodes: Iterable[Node], prefix: str, depth: int, now: dt.datetime) -> Iterator[Row]:
-        assert self._index is not None
+    def _rows(
+        self, index: Index, nodes: Iterable[Node], prefix: str, depth: int, now: dt.datetime
+    ) -> Iterator[Row]:
         for node in nodes:
             path = f"{prefix}{node.id}"
             state = self._nodes.get(path, pb.NodeState(phase=pb.NODE_PHASE_WAITING))
             yield self._row(node, path, depth, state, now)
-            children = list(children_of(self._index, node))
+            inner, below = inside(index, node, self._made.get(path))
+            children = list(below)
             if node.WhichOneof("target") == "branch":
                 children = [child for child in children if child.id == state.branch_taken]
             if state.phase not in (pb.NODE_PHASE_WAITING, pb.NODE_PHASE_SKIPPED):
-                yield from self._rows(children, path + "/", depth + 1, now)
+                yield from self._rows(inner, children, path + "/", depth + 1, now)
 
     def _row(self, node: Node, path: str, depth: int, state: pb.NodeState, now: dt.datetime) -> Row:
         parts = []
         if node.WhichOneof("target") == "map" and state.items:
             parts.append(f"{state.items_succeeded}/{state.items} items")
+            if path in self._cached_items:
+                parts.append(f"{len(self._cached_items[path])} cached")
             if state.items_failed:
                 parts.append(f"{state.items_failed} failed")
+        if state.origin == pb.ORIGIN_CACHE:
+            parts.append(f"cached, from {state.origin_run}" if state.origin_run else "cached")
         if state.launches > 1:
             parts.append(f"attempt {state.launches}")
         row = Row(depth, path, node.display_name or node.id, state.phase, span(state, now), ", ".join(parts))
@@ -189,9 +212,10 @@ class RunView:
 
     def _task_of(self, path: str) -> TaskSpec | None:
         state = self._nodes.get(path)
-        if self._index is None or state is None or not self._index.has_task(state.target):
+        if self._index is None or state is None:
             return None
-        return self._index.task(state.target)
+        index = Index(closure_around(self._closure, path, self._made))
+        return index.task(state.target) if index.has_task(state.target) else None
 
 
 def _utc(stamp: Timestamp) -> dt.datetime:

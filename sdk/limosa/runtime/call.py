@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from limosa.errors import ScriptFailed
 from limosa.runtime.exceptions import exception_details
 from limosa.runtime.outcome import LaunchFailed, Preempted
 from limosa.runtime.transfer import LaunchTransfer
@@ -38,6 +39,8 @@ def call_task(task: Any, literals: LiteralMap, transfer: LaunchTransfer, code_ro
 
 def raised(error: BaseException, code_root: Path) -> Failure:
     """The failure that an exception of the author's code is."""
+    if isinstance(error, ScriptFailed):
+        return failures.user(Code.EXITED, str(error), retryable=True)
     details = exception_details(error, code_root)
     message = f"{details.type}: {details.message}" if details.message else details.type
     return failures.user(Code.USER_EXCEPTION, message, retryable=True, exception=details)

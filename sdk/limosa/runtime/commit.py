@@ -76,6 +76,7 @@ class CommitSlot:
             epoch=parse_epoch(self._pod.epoch),
             input_digest=self._pod.input_digest,
             runtime_version=self._version,
+            task=self._pod.task,
         )
         commit.committed_at.GetCurrentTime()
         return commit

@@ -12,8 +12,11 @@ from types import FrameType
 
 from google.protobuf.message import DecodeError
 
+from limosa.checkpoints import Checkpoint
+from limosa.context import Context, running_in
 from limosa.runtime import code
 from limosa.runtime.call import call_task
+from limosa.runtime.checkpoints import LaunchCheckpoints
 from limosa.runtime.child import HELD
 from limosa.runtime.commit import CommitSlot
 from limosa.runtime.ending import preempted
@@ -83,17 +86,25 @@ class Launch:
         task = code.load_task(self._pod.loader, code_root)
         data_prefix = layout.data_prefix(self._prefix, self._pod.launch_id)
         transfer = LaunchTransfer(self._store, data_prefix, scratch)
-        if task.makes_graph:
-            from limosa.runtime.graph import make_graph
+        with running_in(self._context(scratch)):
+            if task.makes_graph:
+                from limosa.runtime.graph import make_graph
 
-            return self.slot.write_graph(make_graph(task, literals, transfer, code_root, self._pod))
-        outputs = call_task(task, literals, transfer, code_root)
+                return self.slot.write_graph(make_graph(task, literals, transfer, code_root, self._pod))
+            outputs = call_task(task, literals, transfer, code_root)
         for name, literal in outputs.literals.items():
             if not literal.HasField("provenance"):
                 literal.provenance.CopyFrom(self._provenance(name))
         # From here it takes a moment, and a commit that is told as a preemption would be run again.
         _hear_no_more()
         return self.slot.write(outputs)
+
+    def _context(self, scratch: Path) -> Context:
+        pod = self._pod
+        work = scratch / "work"
+        work.mkdir()
+        checkpoint = Checkpoint(LaunchCheckpoints(self._store, pod, self._prefix), scratch)
+        return Context(pod.run_name, pod.node_path, pod.index, pod.launch + 1, pod.task, work, checkpoint)
 
     def _read_inputs(self) -> LiteralMap:
         if self._pod.inputs is not None:

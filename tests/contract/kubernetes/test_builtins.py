@@ -247,3 +247,20 @@ def test_each_namespace_has_a_service_account(cluster, own_namespace):
     assert (
         cluster.get(f"/api/v1/namespaces/{own_namespace}/serviceaccounts/default")["kind"] == "ServiceAccount"
     )
+
+
+def test_a_pod_template_has_the_defaults_of_its_pod(cluster, base, new_name):
+    name = new_name()
+    pod = {"containers": [{"name": "task", "image": "registry.example.org/a:1"}]}
+    made = cluster.create(f"{base}/podtemplates", {"metadata": {"name": name}, "template": {"spec": pod}})
+    spec = made["template"]["spec"]
+    assert (spec["restartPolicy"], spec["dnsPolicy"], spec["securityContext"]) == (
+        "Always",
+        "ClusterFirst",
+        {},
+    )
+    assert spec["containers"][0]["terminationMessagePath"] == "/dev/termination-log"
+    assert spec["containers"][0]["imagePullPolicy"] == "IfNotPresent"
+    assert "serviceAccountName" not in spec
+    body = {"metadata": {"name": new_name()}, "template": {"spec": {"containers": []}}}
+    cluster.call("POST", f"{base}/podtemplates", body).refused(422, "Invalid")

@@ -94,6 +94,7 @@ REQUESTS = {
         for name, request in (
             ("GetRun", pb.GetRunRequest),
             ("AbortRun", pb.AbortRunRequest),
+            ("SignalRun", pb.SignalRunRequest),
             ("DeleteRun", pb.DeleteRunRequest),
             ("WatchRun", pb.WatchRunRequest),
             ("GetRunData", pb.GetRunDataRequest),

@@ -8,7 +8,7 @@ import os
 import time
 from typing import NamedTuple
 
-from limosa import File, conditional, map_task, task, workflow
+from limosa import File, conditional, dynamic, map_task, task, workflow
 from referee_double import launch, started
 
 TOLD = {told!r}
@@ -59,10 +59,16 @@ def chain(x: int) -> int:
         x = step(x=x, ms=ms)
     return x
 
+@dynamic(environment=TOLD, retries=2)
+def decided(x: int) -> int:
+    started()
+    return total(values=[step(x=x % 7 + n, ms=80) for n in range(x % 4 + 2)], more=chain(x=x))
+
 class Result(NamedTuple):
     judged: int
     sums: int
     end: int
+    decided: int
 
 @workflow
 def many(x: int) -> Result:
@@ -70,7 +76,7 @@ def many(x: int) -> Result:
     tried = flaky(x=first)
     sums = squares(n=8, more=tried)
     judged = conditional("size").if_(sums > 100).then(step(x=sums, ms=100)).else_().then(total(values=[], more=sums))
-    return Result(judged, sums, chain(x=judged))
+    return Result(judged, sums, chain(x=judged), decided(x=sums))
 """
 
 _FAILS_ONCE = """

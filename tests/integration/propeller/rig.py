@@ -32,6 +32,7 @@ from limosa_idl.workflow.v1alpha1.workflow_pb2 import (
     WorkflowSpec,
 )
 from limosa_model.digests import serialize, sha256_hex
+from limosa_model.graph import wrap_task
 from limosa_model.layout import commit_key, run_prefix
 from limosa_model.manifest import to_local_manifest
 from limosa_model.names import launch_id
@@ -233,6 +234,21 @@ def chain(length: int, task: TaskSpec | None = None) -> Closure:
     return Closure(entry=workflow.name, tasks=[task], workflows=[workflow])
 
 
+def dynamic(inner: Closure) -> tuple[Closure, bytes]:
+    """flow.make(x) makes a graph that runs another closure's entry with x = 1; with the graph as its task commits it."""
+    task = task_spec()
+    task.name = "flow.make"
+    task.dynamic.CopyFrom(PythonTask(loader="flow:make", python_version="3.11"))
+    entry = next(workflow for workflow in inner.workflows if workflow.name == inner.entry)
+    body = WorkflowSpec(name=task.name, interface=Interface(outputs=task.interface.outputs))
+    one = Binding(name="x", data=BindingData(literal=integer(1)))
+    body.nodes.add(id="w", inputs=[one]).sub_workflow.workflow = entry.name
+    last = BindingData(output=OutputRef(node="w", output="o0"))
+    body.outputs.append(Binding(name="o0", data=last))
+    made = Closure(entry=body.name, tasks=inner.tasks, workflows=[*inner.workflows, body])
+    return wrap_task(task), serialize(made)
+
+
 def fan_out(task: TaskSpec | None = None) -> Closure:
     """flow.fan(xs) maps the task over a list."""
     task = task or task_spec()
@@ -275,13 +291,28 @@ def local_run(
     return to_local_manifest(spec)
 
 
-def write_commits(operator: Operator, run: dict[str, Any], items: list[tuple[str, int | None]]) -> None:
-    """What the runtimes of instant pods would have left: one commit an item, of its first launch."""
+def write_commits(
+    operator: Operator,
+    run: dict[str, Any],
+    items: list[tuple[str, int | None]],
+    graphs: Mapping[str, bytes] | None = None,
+) -> None:
+    """What the runtimes of instant pods would have left: one commit an item, of its first launch.
+
+    Args:
+        operator: Whose store it is.
+        run: The WorkflowRun.
+        items: Node path and index.
+        graphs: What dynamic nodes commit, by path.
+    """
     uid = run["metadata"]["uid"]
     prefix = run_prefix("demo", "development", run["metadata"]["name"], uid)
     for node_path, index in items:
         commit = Commit(run_uid=uid, launch_id=launch_id(uid, node_path, index, Epoch(), 0))
-        commit.inline.literals["o0"].CopyFrom(integer(42))
+        if graphs and node_path in graphs:
+            commit.graph_inline = graphs[node_path]
+        else:
+            commit.inline.literals["o0"].CopyFrom(integer(42))
         path = operator.folder / "store" / commit_key(prefix, node_path, index)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(serialize(commit))

@@ -16,6 +16,7 @@ from propeller_rig import (
     Cluster,
     Operator,
     chain,
+    dynamic,
     fan_out,
     local_run,
     numbers,
@@ -88,6 +89,37 @@ def test_an_operator_killed_over_and_over_completes_its_runs(
     mine = [entry for entry in launched if entry[2] == "0"]
     assert len(launched) == len(set(launched)), "a launch was made twice"
     assert len(mine) == len(launched), "something was launched again although its first launch had committed"
+
+
+def test_an_operator_killed_while_a_dynamic_node_s_graph_runs_completes_it(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    operator = Operator(cluster, tmp_path / "operator")
+    witness = PodWitness(cluster, tmp_path / "pods")
+    chance = random.Random(4)
+    closure, graph = dynamic(chain(LENGTH))
+    cluster.call("POST", RUNS_PATH, local_run("grown", closure, {"x": integer(1)}))
+    items: list[tuple[str, int | None]] = [("n0", None), *((f"n0/w/n{n}", None) for n in range(LENGTH))]
+    write_commits(operator, cluster.run("grown"), items, {"n0": graph})
+    restored = 0
+    for life in range(7):
+        operator.start()
+        wait_for(lambda life=life: operator.log.count("operator works") > life, told=lambda: operator.log)
+        time.sleep(chance.uniform(0.05, 0.2))
+        operator.kill()
+        restored += (cluster.run("grown").get("status") or {}).get("nodes", "").endswith(f"/{LENGTH + 2}")
+    operator.start()
+    try:
+        status = wait_for_phase(cluster, "grown", "SUCCEEDED", operator)
+    finally:
+        operator.kill()
+    assert restored, "every kill came before the graph was part of a status"
+    assert status["nodes"] == f"{LENGTH + 2}/{LENGTH + 2}"
+    launched = witness.close()
+    assert len(launched) == len(set(launched)), "a launch was made twice"
+    assert all(entry[2] == "0" for entry in launched), (
+        "something was launched again although it had committed"
+    )
 
 
 def test_an_api_server_that_returns_is_gone_on_with(tmp_path: Path) -> None:

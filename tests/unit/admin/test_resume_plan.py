@@ -2,7 +2,7 @@
 
 import pytest
 
-from limosa_admin.resume_plan import plan_resume, unknown_nodes
+from limosa_admin.resume_plan import node_paths, plan_resume
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface, Variable
 from limosa_idl.core.v1alpha1.types_pb2 import SIMPLE_TYPE_INTEGER, SIMPLE_TYPE_STRING, LiteralType
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
@@ -11,7 +11,9 @@ from limosa_idl.workflow.v1alpha1.workflow_pb2 import (
     Binding,
     BindingData,
     Closure,
+    DynamicNode,
     GateNode,
+    LaunchPlanNode,
     MapNode,
     Node,
     OutputRef,
@@ -82,7 +84,7 @@ def test_what_is_asked_for_runs_with_everything_after_it():
     assert told(plan)["n3"] == "asked for with --from"
     assert told(plan)["n4"] == "it depends on n3, which runs"
     assert [path for path, why in told(plan).items() if why == "reused"] == ["n0", "n1", "n2"]
-    assert plan.except_nodes == ("n3",)
+    assert plan.except_nodes == ("n3", "n4")
 
 
 @pytest.mark.parametrize(
@@ -131,18 +133,87 @@ def test_inside_sub_workflows_too():
     }
     plan = plan_resume(graph, dict.fromkeys((*states, "n1/n1", "n2"), DONE), graph, ["n1"])
     assert told(plan)["n1/n0"] == "asked for with --from"
-    assert plan.except_nodes == ("n1",)
+    assert plan.except_nodes == ("n1", "n2")
 
 
-def test_a_gate_asks_again_and_what_depends_on_it_may_differ():
+def test_what_depends_on_a_node_that_is_asked_for_inside_a_sub_workflow_runs_too():
     graph = closure(
-        node(0, "a"), node(1, "ok", 0, gate=GateNode(approval=GateNode.Approval())), node(2, "c", 1)
-    )
-    assert told(plan_resume(graph, dict.fromkeys(("n0", "n1", "n2"), DONE), graph, [])) == {
+        node(0, "inner", sub_workflow=SubWorkflowNode(workflow="flow.inner")), node(1, "c", 0), node(2, "a"),
+        inner=[node(0, "b"), node(1, "d"), node(2, "e", 1)],
+    )  # fmt: skip
+    states = dict.fromkeys(("n0", "n0/n0", "n0/n1", "n0/n2", "n1", "n2"), DONE)
+    plan = plan_resume(graph, states, graph, ["n0/n1"])
+    assert plan.except_nodes == ("n0/n1", "n0/n2", "n1")
+    assert [path for path, why in told(plan).items() if why == "reused"] == ["n0/n0", "n2"]
+
+
+@pytest.mark.parametrize(
+    ("target", "why"),
+    [
+        ({"gate": GateNode(approval=GateNode.Approval())}, "gates ask again"),
+        ({"launch_plan": LaunchPlanNode(launch_plan="nightly")}, "its run is made anew"),
+    ],
+)
+def test_what_others_said_is_asked_again_and_what_depends_on_it_may_differ(target, why):
+    graph = closure(node(0, "a"), node(1, "other", 0, **target), node(2, "c", 1))
+    plan = plan_resume(graph, dict.fromkeys(("n0", "n1", "n2"), DONE), graph, [])
+    assert told(plan) == {"n0": "reused", "n1": why, "n2": "it depends on n1, which runs"}
+    assert plan.except_nodes == ()
+
+
+def test_what_runs_on_failure_always_runs():
+    graph = closure(node(0, "a"))
+    graph.workflows[0].on_failure.CopyFrom(node(9, "b"))
+    plan = plan_resume(graph, {"n0": FAILED, "n9": DONE}, graph, [])
+    assert told(plan) == {"n0": "failed before"}
+    assert plan.except_nodes == ("n9",)
+
+
+def fan(bundle):
+    """n0 is dynamic, n1 takes what its graph gives."""
+    made = task("a")
+    made.ClearField("python")
+    made.dynamic.bundle_digest = bundle
+    return closure(node(0, "a", dynamic=DynamicNode(task="flow.a")), node(1, "b", 0), tasks=[made, task("b")])
+
+
+def fanned(phase, *inner):
+    return pb.NodeState(phase=phase, graph=closure(*inner))
+
+
+def test_inside_a_dynamic_node_by_the_graph_that_it_made():
+    states = {"n0": fanned(pb.NODE_PHASE_FAILED, node(0, "b"), node(1, "c", 0), node(2, "d", 1))}
+    states |= {"n0/n0": DONE, "n0/n1": FAILED}
+    assert told(plan_resume(fan("1"), states, fan("1"), [])) == {
         "n0": "reused",
-        "n2": "it depends on n1, which runs",
+        "n0/n0": "reused",
+        "n0/n1": "failed before",
+        "n0/n2": "it depends on n0/n1, which runs",
+        "n1": "it depends on n0, which runs",
+    }
+    plan = plan_resume(fan("1"), states | {"n0/n1": DONE, "n0/n2": DONE, "n1": DONE}, fan("1"), ["n0/n2"])
+    assert plan.except_nodes == ("n0/n2", "n1")
+
+
+def test_a_dynamic_node_of_changed_code_makes_its_graph_anew_and_may_come_to_the_same():
+    states = {"n0": fanned(pb.NODE_PHASE_SUCCEEDED, node(0, "b")), "n0/n0": DONE, "n1": DONE}
+    plan = plan_resume(fan("1"), states, fan("2"), [])
+    assert told(plan) == {
+        "n0": "its code is of another version, so that it makes its graph anew",
+        "n0/n0": "reused",
+        "n1": "reused",
+    }
+    assert plan.except_nodes == ()
+
+
+def test_a_dynamic_node_whose_graph_is_not_known():
+    assert told(plan_resume(fan("1"), {"n0": FAILED}, fan("1"), [])) == {
+        "n0": "failed before",
+        "n1": "it depends on n0, which runs",
     }
 
 
-def test_paths_that_do_not_exist_are_named():
-    assert unknown_nodes(closure(*FIVE), ["n1", "n7", "train"]) == ["n7", "train"]
+def test_the_paths_that_can_be_asked_for():
+    assert node_paths(closure(*FIVE), {}) == ["n0", "n1", "n2", "n3", "n4"]
+    states = {"n0": fanned(pb.NODE_PHASE_SUCCEEDED, node(0, "b"))}
+    assert node_paths(fan("1"), states) == ["n0", "n0/n0", "n1"]

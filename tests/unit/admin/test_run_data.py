@@ -181,6 +181,40 @@ def test_a_sub_workflow_sees_only_its_own_nodes(world: World) -> None:
     assert world.numbers("n3") == (7, 9)
 
 
+def test_a_dynamic_node_sees_the_graph_that_its_task_made(world: World) -> None:
+    run = closure()
+    run.tasks.add(name="d", interface=interface({"x": INTEGER}, {"y": INTEGER}))
+    run.workflows[1].nodes.append(step("n4", output("n0"), dynamic=wf.DynamicNode(task="d")))
+    other = TaskSpec(name="t2", interface=interface({"x": INTEGER}, {"y": INTEGER}))
+    five = wf.BindingData(literal=values.integer(5))
+    inner = wf.WorkflowSpec(
+        name="d",
+        interface=interface({}, {"y": INTEGER}),
+        nodes=[
+            step("n0", five, task=wf.TaskNode(task="t2")),
+            step("n1", output("n0"), task=wf.TaskNode(task="t2")),
+        ],
+        outputs=[wf.Binding(name="y", data=output("n1"))],
+    )
+    made = wf.Closure(entry="d", tasks=[other], workflows=[inner])
+
+    def read(path: str):
+        inputs = {"x": values.integer(1)}
+        return RunData(run, inputs, PREFIX, world.store, world.states.get).of_node(path, None)
+
+    world.commit("n0", 2)
+    assert read("n4").note == "outputs: n4 has not made its graph"
+    assert read("n4").inputs.literals["x"] == values.integer(2)
+    with pytest.raises(RequestError, match="n4/n1"):
+        read("n4/n1")
+    world.states["n4"] = NodeState(graph=made)
+    world.commit("n4/n0", 6)
+    assert read("n4/n0").inputs.literals["x"] == values.integer(5)
+    assert read("n4/n1").inputs.literals["x"] == values.integer(6)
+    world.commit("n4/n1", 7)
+    assert read("n4").outputs.literals["y"] == values.integer(7)
+
+
 def offloaded(world: World, data: bytes, key: str = "demo/development/data/a", **change) -> Literal:
     world.store.put(key, data)
     fields = {

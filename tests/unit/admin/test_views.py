@@ -67,6 +67,30 @@ def test_the_tree_has_every_node_and_what_is_known_of_it() -> None:
     assert [child.case for child in tree.nodes[2].children] == ["if flag", "else"]
 
 
+def test_what_a_dynamic_node_runs_lies_below_it_once_it_is_known() -> None:
+    run = closure()
+    run.workflows[0].nodes.add(id="n4").dynamic.task = "m.d"
+    inner = wf.WorkflowSpec(
+        name="m.d",
+        nodes=[
+            wf.Node(id="n0", task=wf.TaskNode(task="m.other")),
+            wf.Node(id="n1", dynamic=wf.DynamicNode(task="m.d"), upstream=["n0"]),
+        ],
+    )
+    made = wf.Closure(entry="m.d", workflows=[inner])
+    assert run_tree.build(run, []).nodes[4].children == []
+    running = run_pb2.NodeState(phase=run_pb2.NODE_PHASE_RUNNING, graph=made)
+    tree = run_tree.build(
+        run, [snapshot("n4/n1/n0", running), snapshot("n4", running), snapshot("n4/n1", running)]
+    )
+    found = tree.find("n4/n1/n0")
+    assert found is not None
+    assert (found.kind, found.target, found.phase) == ("task", "m.other", "running")
+    assert tree.nodes[4].edges == [("n0", "n1")]
+    assert (tree.nodes[4].kind, tree.nodes[4].target) == ("dynamic", "m.d")
+    assert 'href="?node=n4/n1/n0"' in graph_view.render(tree, link, "n4", NOW)
+
+
 def test_the_picture_links_every_node_and_escapes_its_name() -> None:
     tree = run_tree.build(closure(), [])
     picture = graph_view.render(tree, link, "n1", NOW)

@@ -1,6 +1,7 @@
 """Small graphs out of plain data, for stories and random tests.
 
-Tasks whose names begin with "d" are dynamic ones. A graph is `{workflows: {main: {inputs, outputs, nodes, policy}}, tasks: {name: {...}}}`; a value is `$input`,
+Tasks whose names begin with "d" are dynamic ones. A node `{gate: approve}`, `{gate: input}` or `{gate: 30}` (a sleep of so many
+seconds) may have a `timeout`, `prompt` and `title`. A graph is `{workflows: {main: {inputs, outputs, nodes, policy}}, tasks: {name: {...}}}`; a value is `$input`,
 `node.output`, `node.output[0]`, `node.output.key` or anything else as a literal.
 """
 
@@ -12,7 +13,7 @@ from google.protobuf.duration_pb2 import Duration
 from limosa_engine import EngineSettings, Graph
 from limosa_engine.events import MadeGraph
 from limosa_idl.core.v1alpha1 import interface_pb2, literal_pb2, types_pb2
-from limosa_idl.run.v1alpha1.run_pb2 import CacheMode, Epoch
+from limosa_idl.run.v1alpha1.run_pb2 import CacheMode, Epoch, Reuse
 from limosa_idl.task.v1alpha1 import task_pb2
 from limosa_idl.workflow.v1alpha1 import workflow_pb2 as wf
 from limosa_model import failures, values
@@ -88,9 +89,10 @@ def build(
     inputs: dict[str, Any] | None = None,
     epoch: tuple[int, int] = (1, 1),
     cache_mode: str = "UNSPECIFIED",
+    reuse: list[str] | None = None,
     **settings: Any,
 ) -> Graph:
-    """The graph of a spec; `settings` are those of the engine."""
+    """The graph of a spec; `reuse` lists what a resumed run launches all the same; `settings` are those of the engine."""
     closure = closure_of(spec)
     return Graph(
         closure,
@@ -102,6 +104,7 @@ def build(
         project="shop",
         domain="development",
         cache_mode=CacheMode.Value(f"CACHE_MODE_{cache_mode}"),
+        reuse=None if reuse is None else Reuse(run_name="old-heron", except_nodes=reuse),
     )
 
 
@@ -125,6 +128,15 @@ def _task(name: str, body: dict[str, Any]) -> task_pb2.TaskSpec:
     task.retry.retries = body.get("retries", 0)
     if body.get("backoff"):
         task.retry.backoff.CopyFrom(_duration(body["backoff"]))
+    task.retry.backoff_factor = body.get("factor", 0)
+    task.retry.backoff_jitter = body.get("jitter", 0)
+    if body.get("backoff_limit"):
+        task.retry.backoff_limit.CopyFrom(_duration(body["backoff_limit"]))
+    if body.get("growth"):
+        task.retry.memory.CopyFrom(task_pb2.MemoryGrowth(**body["growth"]))
+    if "interruptible" in body:
+        task.interruptible = body["interruptible"]
+    task.priority = body.get("priority", 0)
     if body.get("timeout"):
         task.timeout.CopyFrom(_duration(body["timeout"]))
     if body.get("deadline"):
@@ -134,6 +146,8 @@ def _task(name: str, body: dict[str, Any]) -> task_pb2.TaskSpec:
     if "cache" in body:
         task.cache.enabled, task.cache.version = True, "v1"
         task.cache.serialize = body["cache"] == "serialize"
+    if body.get("requests"):
+        task.resources.requests.memory = body["requests"]
     for secret in body.get("secrets", []):
         task.secrets.add(name=secret, key="token", env="TOKEN")
     return task
@@ -169,6 +183,12 @@ def _node(node_id: str, body: dict[str, Any]) -> wf.Node:
         node.map.min_success_ratio = body.get("min_success_ratio", 0.0)
     elif "dynamic" in body:
         node.dynamic.task = body["dynamic"]
+    elif "gate" in body:
+        _gate(node.gate, body)
+        node.display_name = body.get("title", node_id)
+    elif "plan" in body:
+        node.launch_plan.launch_plan = body["plan"]
+        node.launch_plan.interface.outputs.extend([_variable("o0")])
     elif "workflow" in body:
         node.sub_workflow.workflow = body["workflow"]
     else:
@@ -185,9 +205,24 @@ def _node(node_id: str, body: dict[str, Any]) -> wf.Node:
     overrides = body.get("overrides") or {}
     if "retries" in overrides:
         node.overrides.retry.retries = overrides["retries"]
+    if "priority" in overrides:
+        node.overrides.priority = overrides["priority"]
     if "timeout" in overrides:
         node.overrides.timeout.CopyFrom(_duration(overrides["timeout"]))
     return node
+
+
+def _gate(gate: wf.GateNode, body: dict[str, Any]) -> None:
+    kind = body["gate"]
+    if kind == "approve":
+        gate.approval.SetInParent()
+    elif kind == "input":
+        gate.wait_for_input.type.simple = types_pb2.SIMPLE_TYPE_INTEGER
+    else:
+        gate.sleep.duration.CopyFrom(_duration(kind))
+    gate.prompt = body.get("prompt", "")
+    if "timeout" in body:
+        gate.timeout.CopyFrom(_duration(body["timeout"]))
 
 
 def binding(value: Any) -> wf.BindingData:

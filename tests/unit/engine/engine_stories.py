@@ -1,7 +1,8 @@
 """Stories: what happened, and what the engine wanted then, in YAML.
 
 A file holds `graphs` by name and `stories`. A story has a graph (a name or a body, see `engine_graphs`), perhaps
-`inputs`, `settings`, `epoch`, `cache_mode`, `each` (values for `<name>` placeholders: one story per entry) and `steps`. A step:
+`inputs`, `settings`, `epoch`, `cache_mode`, `reuse`
+(of a resumed run: the nodes it launches all the same), `each` (values for `<name>` placeholders: one story per entry) and `steps`. A step:
 
     at: 12.0                  time in seconds; one more than before if absent
     crash: true               all is lost but the encoded state, before the events
@@ -11,10 +12,11 @@ A file holds `graphs` by name and `stories`. A story has a graph (a name or a bo
     launches: {n0#0: FAILED}  as published
     grown: {d: 3}             nodes in the graph published of a dynamic node
     reasons: {n0: Backoff}    as published ("" for none)
-    inputs: {n0#0: {x: 1}}    of the last CreatePod of that launch
+    inputs: {n0#0: {x: 1}}    of the last CreatePod of that launch, or LaunchChild (n0)
     published: {m: {items: 3}}    fields as published
     publishes: [n0#0, n0]     keys published in this step, in order
-    timeout: {n0#0: 60}       of that CreatePod, in seconds
+    gets: {n0#1: {memory: 2Gi, interruptible: false, timeout: 60}}    fields of that CreatePod
+    says: {n0#0: "part of the message"}    of a launch's failure, or of a node's reason, as published
     failure: {code: .., kind: USER, at: n0, says: "part of the message"}
     outputs: {y: 3}           of the run
 """
@@ -29,10 +31,18 @@ import yaml
 from limosa_engine import Graph, Item, State, decode, encode, new_state, step
 from limosa_engine import commands as cmd
 from limosa_engine import events as ev
-from limosa_engine.phases import LaunchPhase, NodePhase
+from limosa_engine.phases import LaunchPhase, NodePhase, RunPhase
 from limosa_engine.pods import PodView
 from limosa_idl.core.v1alpha1.failure_pb2 import ExceptionDetails, Failure, FailureKind, Frame
-from limosa_idl.run.v1alpha1.run_pb2 import ORIGIN_CACHE, Commit, ErrorRecord, Snapshot, TerminationRecord
+from limosa_idl.run.v1alpha1.run_pb2 import (
+    ORIGIN_CACHE,
+    ORIGIN_REUSE,
+    Commit,
+    ErrorRecord,
+    Signal,
+    Snapshot,
+    TerminationRecord,
+)
 from limosa_model.names import launch_id
 
 FOLDER = Path(__file__).parent / "stories"
@@ -77,11 +87,13 @@ class Teller:
             inputs=story.get("inputs"),
             epoch=tuple(story.get("epoch", (1, 1))),
             cache_mode=story.get("cache_mode", "UNSPECIFIED"),
+            reuse=story.get("reuse"),
             **story.get("settings", {}),
         )
         self.state: State = new_state(self.graph, 0.0)
         self.now = 0.0
         self.created: dict[str, cmd.CreatePod] = {}
+        self.asked: dict[str, cmd.LaunchChild] = {}
         self.published: dict[str, Snapshot] = {}
         self.seen: set[tuple[str, str, str]] = set()
         """Transitions (level, from, to), for the coverage of the tables."""
@@ -115,6 +127,8 @@ class Teller:
     def remember(self, command: cmd.Command) -> None:
         if isinstance(command, cmd.CreatePod):
             self.created[f"{command.item}#{command.launch}"] = command
+        elif isinstance(command, cmd.LaunchChild):
+            self.asked[str(command.item)] = command
         elif isinstance(command, cmd.Publish):
             key = command.snapshot.key
             index = key.index if key.HasField("index") else None
@@ -136,12 +150,18 @@ class Teller:
                 f"step {number}: {name}"
             )
         for name, inputs in part.get("inputs", {}).items():
-            assert graphs.plain(self.created[name].inputs) == inputs, f"step {number}: inputs of {name}"
+            made = self.created.get(name) or self.asked[name]
+            assert graphs.plain(made.inputs) == inputs, f"step {number}: inputs of {name}"
         for name, count in part.get("grown", {}).items():
             made = self.published[name].node.graph
             assert sum(len(workflow.nodes) for workflow in made.workflows) == count, f"step {number}: {name}"
-        for name, seconds in part.get("timeout", {}).items():
-            assert self.created[name].timeout == seconds, f"step {number}: timeout of {name}"
+        for name, fields in part.get("gets", {}).items():
+            for field, value in fields.items():
+                assert getattr(self.created[name], field) == value, f"step {number}: {field} of {name}"
+        for name, text in part.get("says", {}).items():
+            snapshot = self.published[name]
+            state = getattr(snapshot, snapshot.WhichOneof("state") or "")
+            assert text in (state.failure.message or state.reason.detail), f"step {number}: {state}"
         for name, fields in part.get("published", {}).items():
             snapshot = self.published[name]
             state = getattr(snapshot, snapshot.WhichOneof("state") or "")
@@ -182,6 +202,8 @@ class Teller:
             return f"delete {command.item}#{command.launch} {command.reason}{mark}"
         if isinstance(command, cmd.ReadCommit):
             return f"read-commit {command.item}{mark}"
+        if isinstance(command, cmd.ReuseCommit):
+            return f"reuse {command.item}{mark}"
         if isinstance(command, cmd.ReadError):
             return f"read-error {command.item}#{command.launch}{mark}"
         if isinstance(command, cmd.KeepLog):
@@ -191,8 +213,14 @@ class Teller:
         if isinstance(command, cmd.CollectMap):
             without = f" without {','.join(map(str, command.missing))}" if command.missing else ""
             return f"collect {command.item} of {command.items}{without}{mark}"
+        if isinstance(command, cmd.CommitGate):
+            return f"commit {command.item} {graphs.plain(command.outputs)}{_told(command.signal)}{mark}"
         if isinstance(command, cmd.Quarantine):
             return f"quarantine {command.failure.code}{mark}"
+        if isinstance(command, cmd.LaunchChild):
+            return f"launch-child {command.item} {command.plan.launch_plan}{mark}"
+        if isinstance(command, cmd.AbortChild):
+            return f"abort-child {command.item}{mark}"
         if isinstance(command, cmd.LookupCache):
             return f"look-up {command.item}{' reserve' if command.reserve else ''}{mark}"
         if isinstance(command, cmd.StoreCache):
@@ -244,6 +272,10 @@ class Teller:
         if verb == "loaded":
             return ev.ValueLoaded(name, graphs.literal(rest["value"]))
         item, launch = parse_launch(name)
+        if verb == "signal":
+            return ev.SignalReceived(name, signal_of(rest))
+        if verb == "child":
+            return self.child(item, rest)
         if verb == "commit":
             by = rest.get("by", 0)
             name_of = by if isinstance(by, str) else self.launch_id(item, by)
@@ -254,6 +286,10 @@ class Teller:
                     self.story["graphs"][body] if isinstance(body, str) else body, rest.get("refused", "")
                 )
             commit = Commit(launch_id=name_of, inline=graphs.literals(rest.get("outputs", {})))
+            if "signal" in rest:
+                commit.signal.CopyFrom(signal_of(rest["signal"]))
+            if "run" in rest:
+                commit.launch_id, commit.origin, commit.origin_run = "", ORIGIN_REUSE, rest["run"]
             return ev.CommitRead(item, commit, graph=made)
         if verb == "error":
             return ev.ErrorRead(
@@ -274,15 +310,24 @@ class Teller:
         if verb == "store-failed":
             commands: dict[str, Any] = {
                 "commit": cmd.ReadCommit(item),
+                "reuse": cmd.ReuseCommit(item, "t", ""),
                 "error": cmd.ReadError(item, launch, self.launch_id(item, launch)),
                 "value": cmd.LoadValue(name, ""),
                 "map": cmd.CollectMap(item, 0, (), ()),
+                "gate": cmd.CommitGate(item, graphs.literals({}), None),
             }
             return ev.StoreFailed(
                 commands[rest["read"]], rest.get("code", "Store"), "no answer", rest.get("retry", True)
             )
         assert verb == "pod", f"no such event: {told}"
         return ev.PodObserved(item, launch, self.view(item, launch, rest))
+
+    def child(self, item: Item, facts: dict[str, Any]) -> ev.ChildRunObserved:
+        """`{child: n0, phase: RUNNING}`, with `outputs` or `failed` where it has ended."""
+        outputs = graphs.literals(facts["outputs"]) if "outputs" in facts else None
+        failure = failure_of(facts["failed"]) if "failed" in facts else None
+        more = {key: facts[key] for key in ("code", "detail") if key in facts}
+        return ev.ChildRunObserved(item, RunPhase[facts["phase"]], outputs, failure, **more)
 
     def view(self, item: Item, launch: int, facts: dict[str, Any]) -> PodView:
         record = None
@@ -306,6 +351,23 @@ class Teller:
 
     def launch_id(self, item: Item, launch: int) -> str:
         return launch_id("uid-1", item.node_path, item.index, self.graph.epoch, launch)
+
+
+def signal_of(facts: dict[str, Any]) -> Signal:
+    """A signal: `{approved: true, by: ann}` or `{value: 3, by: ann}`."""
+    signal = Signal(by=facts.get("by", "ann"))
+    if "approved" in facts:
+        signal.approved = facts["approved"]
+    elif "value" in facts:
+        signal.value.CopyFrom(graphs.literal(facts["value"]))
+    return signal
+
+
+def _told(signal: Signal | None) -> str:
+    if signal is None:
+        return ""
+    told = {True: "approved", False: "rejected"}[signal.approved] if signal.HasField("approved") else "told"
+    return f" {told} by {signal.by}"
 
 
 def failure_of(facts: dict[str, Any]) -> Failure:

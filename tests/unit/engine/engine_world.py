@@ -10,14 +10,24 @@ import engine_graphs as graphs
 from limosa_engine import Graph, Item, State, decode, encode, new_state, step, story
 from limosa_engine import commands as cmd
 from limosa_engine import events as ev
-from limosa_engine.phases import RUN_TERMINAL, RunPhase
+from limosa_engine.phases import NODE_TERMINAL, RUN_TERMINAL, RunPhase
 from limosa_engine.pods import PodView
 from limosa_engine.resolve import item_inputs
 from limosa_engine.turn import Place
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
-from limosa_idl.run.v1alpha1.run_pb2 import ORIGIN_CACHE, Commit, ErrorRecord, TerminationRecord
-from limosa_model import failures
+from limosa_idl.run.v1alpha1.run_pb2 import (
+    ORIGIN_CACHE,
+    ORIGIN_REUSE,
+    Commit,
+    ErrorRecord,
+    Signal,
+    TerminationRecord,
+)
+from limosa_model import failures, values
+from limosa_model.memory import grown_memory
 
+INPUT = 7
+"""What every gate that waits for a value is given."""
 Plan = Callable[[Item, int], str]
 """How the n-th pod of an item that runs ends: "ok", "user", "oom", "evict", "silent", "exit0"."""
 
@@ -49,6 +59,7 @@ class World:
         self.errors: dict[str, ErrorRecord] = {}
         self.attempts: dict[Item, int] = {}
         self.user_failures: dict[Item, int] = {}
+        self.shortages: dict[Item, int] = {}
         self.runs_after_commit: list[Item] = []
         self.created: list[tuple[Item, int]] = []
         self.status: bytes | None = None
@@ -56,11 +67,20 @@ class World:
         """Keys of the items whose results the cache was given."""
         self.reserved: dict[Item, str] = {}
         """Keys that are reserved for an item."""
+        self.earlier: dict[Item, tuple[str, Commit]] = {}
+        """Of the run that this one resumes: each item's input digest and commit."""
+        self.digests: dict[Item, str] = {}
+        """Input digests of the items that have commits of this run."""
         self.deletions = 0
         """How many pods somebody may still delete behind the operator's back."""
         self.crashes = 0
         self.regrowths = 0
         """Starts at which graphs of dynamic nodes had to be read first."""
+        self.children: dict[Item, RunPhase] = {}
+        """Child runs, as admin knows them."""
+        self.child_inputs: dict[Item, LiteralMap] = {}
+        self.watched: dict[Item, str] = {}
+        """Launch ids of children whose end the operator of this start waits for, by item."""
         self.wake: float | None = None
         self.state: State
         self.inbox: list[ev.Event] = []
@@ -69,7 +89,7 @@ class World:
 
     def begin(self) -> None:
         """The operator starts: from the status, from pods, from nothing."""
-        self.todo, self.wake = [], None
+        self.todo, self.wake, self.watched = [], None, {}
         first: ev.Event
         if self.status is None:
             self.state, first = new_state(self.graph, self.now), ev.RunStarted()
@@ -119,17 +139,40 @@ class World:
                 self.inbox.append(ev.PodGone(command.item, command.launch))
             return ev.PodDeleted(command.item, command.launch, gone=pod is None)
         if isinstance(command, cmd.ReadCommit):
-            commit = self.commits.get(command.item)
-            made = graphs.made_of(commit.graph_inline) if commit is not None and commit.graph_inline else None
-            return ev.CommitRead(command.item, commit, "sha256:00", made)
+            return self.read(command.item)
+        if isinstance(command, cmd.ReuseCommit):
+            return self.reuse(command)
         if isinstance(command, cmd.ReadError):
             return ev.ErrorRead(command.item, command.launch, self.errors.get(command.launch_id))
         if isinstance(command, cmd.CollectMap):
             return ev.CommitRead(command.item, self.collect(command), "sha256:00")
+        if isinstance(command, cmd.CommitGate):
+            made = Commit(run_uid="uid-1", inline=command.outputs, signal=command.signal)
+            return ev.CommitRead(command.item, self.commits.setdefault(command.item, made), "sha256:00")
         if isinstance(command, cmd.LookupCache):
             return self.look_up(command)
+        if isinstance(command, cmd.LaunchChild):
+            return self.launch_child(command)
+        if isinstance(command, cmd.AbortChild):
+            return self.abort_child(command)
         assert isinstance(command, cmd.KeepLog)
         return ev.LogKept(command.item, command.launch)
+
+    def read(self, item: Item) -> ev.Event:
+        """An item's commit."""
+        commit = self.commits.get(item)
+        made = graphs.made_of(commit.graph_inline) if commit is not None and commit.graph_inline else None
+        return ev.CommitRead(item, commit, "sha256:00", made)
+
+    def reuse(self, command: cmd.ReuseCommit) -> ev.Event:
+        """An item's commit, or that of the earlier run where it had the same inputs."""
+        digest, commit = self.earlier.get(command.item, ("", Commit()))
+        if command.item not in self.commits and digest == command.input_digest:
+            made = self.commits[command.item] = Commit()
+            made.CopyFrom(commit)
+            made.launch_id, made.origin, made.origin_run = "", ORIGIN_REUSE, "old-heron"
+            self.digests[command.item] = digest
+        return self.read(command.item)
 
     def collect(self, command: cmd.CollectMap) -> Commit:
         """A map's own commit, made from its items' the first time."""
@@ -147,9 +190,52 @@ class World:
         """A passing fault."""
         if isinstance(command, cmd.CreatePod):
             return ev.PodRejected(command.item, command.launch, "Quota", "exceeded", True, 1.0)
-        if isinstance(command, cmd.ReadCommit | cmd.ReadError | cmd.LoadValue | cmd.CollectMap):
+        if isinstance(
+            command,
+            cmd.ReadCommit
+            | cmd.ReuseCommit
+            | cmd.ReadError
+            | cmd.LoadValue
+            | cmd.CollectMap
+            | cmd.CommitGate,
+        ):
             return ev.StoreFailed(command, "Store", "503", True)
         return None
+
+    def launch_child(self, command: cmd.LaunchChild) -> ev.Event:
+        """The child exists, made now or before."""
+        self.watched[command.item] = command.launch_id
+        # One that was to be ended before it was made stays ABORTED.
+        self.children.setdefault(command.item, RunPhase.RUNNING)
+        assert self.child_inputs.setdefault(command.item, command.inputs) == command.inputs
+        return self.child_seen(command.item)
+
+    def abort_child(self, command: cmd.AbortChild) -> ev.Event:
+        """The child is aborted at once, if it was ever made."""
+        self.watched[command.item] = command.launch_id
+        if self.children.setdefault(command.item, RunPhase.ABORTED) is RunPhase.RUNNING:
+            self.children[command.item] = RunPhase.ABORTED
+        return self.child_seen(command.item)
+
+    def child_seen(self, item: Item) -> ev.ChildRunObserved:
+        """What the operator tells of a child: its result is committed, its failure recorded, before that."""
+        phase, name = self.children[item], self.watched[item]
+        if phase is RunPhase.SUCCEEDED:
+            made = Commit(run_uid="uid-1", launch_id=name, inline=compute(self.child_inputs[item]))
+            commit = self.commits.setdefault(item, made)
+            return ev.ChildRunObserved(item, phase, outputs=commit.inline)
+        if phase is RunPhase.RUNNING:
+            return ev.ChildRunObserved(item, phase, detail="it runs")
+        failure = failures.user("ChildFailed", "the child run failed")
+        self.errors[name] = ErrorRecord(launch_id=name, failure=failure)
+        return ev.ChildRunObserved(item, phase, failure=failure)
+
+    def end_child(self, item: Item) -> None:
+        """A child run ends by itself."""
+        fate = self.plan(item, 0)
+        self.children[item] = RunPhase.SUCCEEDED if fate in ("ok", "silent") else RunPhase.FAILED
+        if item in self.watched:
+            self.inbox.append(self.child_seen(item))
 
     def look_up(self, command: cmd.LookupCache) -> ev.Event:
         """Others have made some of the results, and are making some."""
@@ -187,6 +273,9 @@ class World:
         """A pod, or the one that is there."""
         key = (command.item, command.launch)
         if key not in self.pods:
+            growth = self.graph.task_of(command.item).retry.memory
+            grown = grown_memory("1Gi", growth, self.shortages.get(command.item, 0))
+            assert command.memory == ("" if grown == "1Gi" else grown)
             self.created.append(key)
             self.pods[key] = Pod(command, f"uid-{len(self.created)}")
             self.observe(key)
@@ -226,6 +315,7 @@ class World:
             return PodView(uid, "Failed", reason="Evicted")
         if fate == "oom":
             self.user_failures[item] = self.user_failures.get(item, 0) + 1
+            self.shortages[item] = self.shortages.get(item, 0) + 1
             return PodView(uid, "Failed", exit_code=137, terminated_reason="OOMKilled")
         if fate == "exit0":
             return PodView(uid, "Succeeded", exit_code=0)
@@ -233,6 +323,7 @@ class World:
             return self.fail(uid, command, record)
         outputs = compute(command.inputs)
         commit = self.commits[item] = Commit(run_uid="uid-1", launch_id=command.launch_id)
+        self.digests[item] = command.input_digest
         if command.task.startswith("d") and self.make is not None:
             made = graphs.closure_of(self.make(item.node_path, command.inputs))
             commit.graph_inline = made.SerializeToString(deterministic=True)
@@ -255,6 +346,18 @@ class World:
         record.outcome = TerminationRecord.OUTCOME_FAILED
         record.failure.CopyFrom(failure)
         return PodView(uid, "Failed", exit_code=1, record=record)
+
+    def signal(self) -> None:
+        """A person answers a gate, perhaps before its turn, perhaps once more; the plan says how."""
+        gates = [plan for plan in self.graph.nodes if plan.kind == "gate"]
+        waiting = [plan for plan in gates if self.state.nodes[plan.number].phase not in NODE_TERMINAL]
+        plan = self.rng.choice(waiting or gates)
+        signal = Signal(by="ann")
+        if plan.node.gate.HasField("wait_for_input"):
+            signal.value.CopyFrom(values.integer(INPUT))
+        else:
+            signal.approved = self.plan(plan.item, 0) == "ok"
+        self.inbox.append(ev.SignalReceived(plan.path, signal))
 
     def delete_behind(self) -> None:
         """Somebody deletes a pod, whatever its state."""
@@ -285,11 +388,16 @@ class World:
             moves.append((6, self.act))
         if self.live():
             moves.append((4, lambda: self.play(self.rng.choice(self.live()))))
+        running = [item for item, phase in self.children.items() if phase is RunPhase.RUNNING]
+        if running:
+            moves.append((2, lambda: self.end_child(self.rng.choice(running))))
         if self.wake is not None:
             moves.append((1, self.tick))
         if self.faults and self.crashes < 6:
             moves.append((0.3, self.crash))
             moves.append((0.5, lambda: setattr(self, "status", encode(self.state))))
+        if any(plan.kind == "gate" for plan in self.graph.nodes) and self.state.regrowth is None:
+            moves.append((0.5, self.signal))
         if not moves:
             raise AssertionError(f"nothing can happen, and the run is not over\n{self.told()}")
         if self.deletions and self.pods:
@@ -305,8 +413,15 @@ class World:
             self.random_move()
         raise AssertionError(f"not over after {limit} moves\n{self.told()}")
 
+    def launched(self) -> set[Item]:
+        """Items whose commits launches of theirs wrote."""
+        paths = {plan.path for plan in self.graph.nodes if plan.task is not None}
+        return {item for item, made in self.commits.items() if item.node_path in paths and not made.origin}
+
     def has_outputs(self) -> bool:
         """False only after a restart, while they are read again."""
+        if self.state.regrowth is not None:
+            return False
         return self.state.phase is not RunPhase.SUCCEEDED or self.state.outputs is not None
 
     def told(self) -> str:

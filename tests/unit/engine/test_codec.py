@@ -36,6 +36,7 @@ def worst(state: State, rng: random.Random) -> None:
     for item in state.nodes[0].items:
         item.launch, item.phase = None, NodePhase.RETRYING
         item.user_failures, item.system_failures = rng.randint(1, 9), rng.randint(0, 3)
+        item.shortages = rng.randint(0, item.user_failures)
         item.launches = item.user_failures + item.system_failures
         item.wake_at = 1.0 + rng.random() * 100 * 86_400
         item.failure = failures.user(rng.choice(CODES), "a long message " * 20)
@@ -65,6 +66,7 @@ def test_what_is_encoded_comes_back() -> None:
     for before, after in zip(state.nodes[0].items, other.nodes[0].items, strict=True):
         assert (before.phase, before.launches) == (after.phase, after.launches)
         assert (before.user_failures, before.system_failures) == (after.user_failures, after.system_failures)
+        assert before.shortages == after.shortages
         assert before.wake_at is not None
         assert after.wake_at is not None
         assert 0 <= after.wake_at - before.wake_at <= 0.11, "nothing comes early after a restart"

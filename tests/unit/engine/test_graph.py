@@ -31,7 +31,7 @@ def test_overrides_are_applied_to_the_task() -> None:
     node = {"task": "t", "with": {"x": 1}, "overrides": {"retries": 7}}
     graph = graphs.build({"tasks": {"t": {"retries": 1}}, "nodes": {"n0": node}})
     assert graph.task_of(Item("n0")).retry.retries == 7
-    assert graph.nodes[0].retries == 7
+    assert graph.nodes[0].budget.user == 7
 
 
 def test_asking_a_branch_for_its_task_is_a_bug() -> None:

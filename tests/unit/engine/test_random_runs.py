@@ -6,7 +6,7 @@ from typing import Any
 
 import engine_graphs as graphs
 import pytest
-from engine_world import Make, World, total
+from engine_world import INPUT, Make, World, total
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +14,7 @@ from limosa_engine import Item
 from limosa_engine import events as ev
 from limosa_engine.phases import NODE_TERMINAL, NodePhase, RunPhase
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+from limosa_idl.run.v1alpha1.run_pb2 import ORIGIN_REUSE
 
 
 class Failed(Exception):
@@ -27,6 +28,14 @@ def draw_graph(rng: random.Random, depth: int = 0) -> dict[str, Any]:
     return {"tasks": _tasks(), "workflows": workflows}
 
 
+_POLICIES: tuple[dict[str, Any], ...] = (
+    {"priority": 1},
+    {"backoff": 2.5, "factor": 2, "jitter": 0.5, "memory": "1Gi", "growth": {"factor": 2}},
+    {"memory": "1Gi", "growth": {"steps": ["3Gi", "4Gi"]}, "interruptible": True, "priority": -1},
+)
+"""By retries: what else tasks say."""
+
+
 def _tasks() -> dict[str, Any]:
     caches: dict[str, dict[str, str]] = {
         "t": {},
@@ -35,7 +44,7 @@ def _tasks() -> dict[str, Any]:
         "s": {"cache": "serialize"},
     }
     return {
-        f"{kind}{retries}": {"inputs": {"x": ..., "y": 0}, "retries": retries, **cache}
+        f"{kind}{retries}": {"inputs": {"x": ..., "y": 0}, "retries": retries, **_POLICIES[retries], **cache}
         for kind, cache in caches.items()
         for retries in range(3)
     }
@@ -69,7 +78,8 @@ def _draw_workflow(rng: random.Random, name: str, workflows: dict[str, Any], dep
         node_id = f"n{number}"
         body, shape = _draw_node(rng, node_id, shapes, name, workflows, depth)
         nodes[node_id] = body
-        shapes[f"{node_id}.o0"] = shape
+        if shape != "none":
+            shapes[f"{node_id}.o0"] = shape
     ints = [ref for ref, shape in shapes.items() if shape == "int"]
     workflows[name] = {
         "inputs": ["a"],
@@ -85,8 +95,10 @@ def _draw_node(
     ints = [ref for ref, shape in shapes.items() if shape == "int"]
     lists = [ref for ref, shape in shapes.items() if shape == "list"]
     task = f"{rng.choice('ttcs')}{rng.randint(0, 2)}"
-    wide = ["task", "task", "map", "branch", "workflow", "dynamic"]
+    wide = ["task", "task", "map", "branch", "workflow", "dynamic", "gate", "plan"]
     kind = rng.choice(wide if depth < 2 else ["task", "map"])
+    if kind == "gate":
+        return _draw_gate(rng, ints)
     if kind == "map":
         over: Any = rng.choice([*lists, [1, 2, 3], [5], []])
         body = {"map": task, "over": ["x"], "with": {"x": over, "y": rng.choice(ints)}}
@@ -102,9 +114,18 @@ def _draw_node(
         inner = f"{name}-{node_id}"
         _draw_workflow(rng, inner, workflows, depth + 1)
         return {"workflow": inner, "with": {"a": rng.choice(ints)}}, "int"
+    if kind == "plan":
+        return {"plan": "p", "with": {"x": rng.choice([*ints, *lists])}}, "int"
     if kind == "dynamic":
         return {"dynamic": f"d{rng.randint(0, 2)}", "with": {"x": rng.choice([*ints, *lists])}}, "int"
     return {"task": task, "with": {"x": rng.choice([*ints, *lists]), "y": rng.choice(ints)}}, "int"
+
+
+def _draw_gate(rng: random.Random, ints: list[str]) -> tuple[dict[str, Any], str]:
+    kind = rng.choice(["approve", "input", rng.choice([0.5, 300])])
+    if kind == "approve":
+        return {"gate": kind, "with": {"value": rng.choice(ints)}}, "int"
+    return {"gate": kind, "with": {}}, "int" if kind == "input" else "none"
 
 
 def _draw_child(rng: random.Random, node_id: str, ints: list[str]) -> dict[str, Any]:
@@ -137,8 +158,18 @@ class Reference:
 
     def node(self, node: dict[str, Any], known: dict[str, Any], path: str) -> Any:
         given = {key: _known(value, known) for key, value in node["with"].items()}
+        if "gate" in node:
+            if node["gate"] == "approve" and self.plan(Item(path), 0) != "ok":
+                raise Failed
+            self.items.add(Item(path))
+            return given.get("value", INPUT)
         if "task" in node:
             return self.item(node["task"], given, Item(path))
+        if "plan" in node:
+            self.items.add(Item(path))
+            if self.plan(Item(path), 0) not in ("ok", "silent"):
+                raise Failed
+            return 1 + total(given)
         if "dynamic" in node:
             self.item(node["dynamic"], given, Item(path))
             spec = self.make(path, graphs.literals(given))
@@ -244,6 +275,7 @@ def test_same_result_whatever_happens(seed: int, trouble: float) -> None:
     assert all(record.phase in NODE_TERMINAL for record in state.nodes)
     assert state.live == 0
     assert not world.pods
+    assert RunPhase.RUNNING not in world.children.values()
     _check_budgets(world)
     _check_cache(world)
 
@@ -269,6 +301,7 @@ def test_an_abort_ends_everything(seed: int, moves: int) -> None:
     assert world.state.phase in (RunPhase.SUCCEEDED, RunPhase.FAILED, RunPhase.ABORTED)
     assert all(record.phase in NODE_TERMINAL for record in world.state.nodes)
     assert not world.pods
+    assert RunPhase.RUNNING not in world.children.values()
 
 
 @many
@@ -301,11 +334,37 @@ def test_another_claim_goes_on_from_the_commits(seed: int) -> None:
     assert not {item for item, _ in other.created} & set(before)
 
 
+@many
+@given(seed=st.integers(0, 2**32), trouble=st.sampled_from([0.0, 0.3]))
+def test_a_resumed_run_takes_what_the_earlier_one_has(seed: int, trouble: float) -> None:
+    world, _, _ = start(seed, trouble)
+    for _ in range(80):
+        if world.state.phase in (RunPhase.SUCCEEDED, RunPhase.FAILED):
+            break
+        world.random_move()
+    spec = draw_graph(random.Random(seed))
+    calm, make = make_plan(seed, 0.0), make_graph(seed)
+    rng = random.Random(seed)
+    except_nodes = [item.node_path for item in world.commits if rng.random() < 0.2]
+    graph = graphs.build(spec, inputs={"a": 2}, reuse=except_nodes)
+    other = World(graph, calm, rng, make=make)
+    other.earlier = {item: (digest, world.commits[item]) for item, digest in world.digests.items()}
+    other.finish()
+    assert other.state.outputs is not None
+    assert graphs.plain(other.state.outputs) == Reference(spec, calm, make).workflow("main", {"a": 2}, "")
+    for item, _ in other.created:
+        digest = other.earlier.get(item, ("", None))[0]
+        again = any(f"{item.node_path}/".startswith(f"{path}/") for path in except_nodes)
+        assert again or digest != other.digests[item], f"{item} was launched again"
+    reused = {item for item, commit in other.commits.items() if commit.origin == ORIGIN_REUSE}
+    assert reused <= other.earlier.keys()
+
+
 def _check_cache(world: World) -> None:
     """What was made is kept, and no reservation stays, unless a crash came between; then it runs out."""
     if world.crashes:
         return
-    made = {item for item, commit in world.commits.items() if not commit.origin and _succeeded(world, item)}
+    made = {item for item in world.launched() if _succeeded(world, item)}
     wanted = {item for item in made if world.graph.task_of(item).cache.enabled}
     assert set(world.cached) == wanted
     assert not world.reserved
@@ -320,7 +379,7 @@ def _succeeded(world: World, item: Item) -> bool:
 def _check_budgets(world: World) -> None:
     for item, count in world.user_failures.items():
         plan = world.graph.nodes[world.graph.by_path[item.node_path]]
-        assert count <= plan.retries + 1
+        assert count <= plan.budget.user + 1
     assert len(set(world.created)) == len(world.created), "an ordinal was used twice"
 
 
@@ -341,5 +400,4 @@ def test_without_faults_each_item_is_launched_once(seed: int) -> None:
     graph = graphs.build(draw_graph(rng), inputs={"a": 2})
     world = World(graph, lambda item, attempt: "ok", rng, faults=False, make=make_graph(seed))
     world.finish()
-    made = [item for item, commit in world.commits.items() if not commit.origin]
-    assert sorted(world.created) == sorted((item, 0) for item in made)
+    assert sorted(world.created) == sorted((item, 0) for item in world.launched())

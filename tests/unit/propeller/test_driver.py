@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from limosa_engine.commands import Quarantine
 from limosa_engine.settings import EngineSettings
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface, Variable
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
@@ -30,8 +31,12 @@ from limosa_model.layout import commit_key, run_prefix
 from limosa_model.manifest import to_manifest
 from limosa_model.pod_contract import encode_termination
 from limosa_model.values import integer
+from limosa_propeller.admin_link.cache_desk import NoCache
+from limosa_propeller.admin_link.child_desk import NoChildren
 from limosa_propeller.clock import Clock
 from limosa_propeller.kube.errors import ApiError
+from limosa_propeller.metrics import Metrics
+from limosa_propeller.runs import actions
 from limosa_propeller.runs import driver as driver_module
 from limosa_propeller.runs.capacity import Capacity
 from limosa_propeller.runs.driver import RunDriver
@@ -51,6 +56,7 @@ class FakeCluster:
     def __init__(self) -> None:
         self.writes: list[str] = []
         self.pods: dict[str, Object] = {}
+        self.events: list[Object] = []
         self.status: Object | None = None
         self.status_gate = asyncio.Event()
         self.status_gate.set()
@@ -61,6 +67,9 @@ class FakeCluster:
 
     async def create(self, resource: object, namespace: str, body: Object) -> Object:
         name = body["metadata"]["name"]
+        if body["kind"] == "Event":
+            self.events.append(body)
+            return body
         self.writes.append(f"create {body['metadata']['annotations']['limosa.dev/launch']}")
         await asyncio.sleep(0)
         if self.create_error is not None:
@@ -119,6 +128,16 @@ class Tenant:
         return "demo", "development"
 
 
+class AllSecrets:
+    async def refusal(self, namespace: str, secrets: set[str]) -> str:
+        return ""
+
+
+class Templates(dict[str, Object]):
+    async def get(self, namespace: str, name: str) -> Object | None:  # type: ignore[override]
+        return dict.get(self, name)
+
+
 class Snapshots(list[Snapshot]):
     def put(self, snapshot: Snapshot) -> None:
         self.append(snapshot)
@@ -132,6 +151,7 @@ class Stage:
         self.gone: list[str] = []
         self.told = 0
         """How often there were news for admin."""
+        self.templates = Templates()
         services = Services(
             settings=OperatorSettings(status_interval_seconds=0.0, status_bytes_per_second=10**9),
             engine=EngineSettings(system_backoff=0.0, rejected_backoff=0.0),
@@ -140,10 +160,14 @@ class Stage:
             clock=Clock(),
             timers=Timers(asyncio.get_running_loop()),
             namespaces=Tenant(),  # type: ignore[arg-type]
-            secrets=None,  # type: ignore[arg-type]
+            secrets=AllSecrets(),  # type: ignore[arg-type]
+            templates=self.templates,  # type: ignore[arg-type]
             capacity=Capacity(100, 100),
             removals=asyncio.Semaphore(4),
             snapshots=self.snapshots,
+            children=NoChildren(),
+            cache=NoCache(),
+            metrics=Metrics(),
         )
         self.services = services
         self.manifest = manifest(closure or chain(1))
@@ -275,6 +299,23 @@ async def test_the_end_is_told_only_after_it_was_written(stage: Stage) -> None:
     assert stage.driver.over
 
 
+async def test_a_run_that_the_engine_puts_aside_ends_and_keeps_its_state(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stage.start()
+    assert stage.cluster.status is not None
+    before = stage.cluster.status["state"]
+    again = copy.deepcopy(stage.manifest)
+    again["status"] = stage.cluster.status
+    failure = failures.system("CorruptData", "another graph", retryable=False)
+    monkeypatch.setattr(driver_module, "step", lambda *_: [Quarantine(failure)])
+    stage.driver.close()
+    stage.driver = RunDriver(again, stage.services, stage.pods, stage.gone.append, stage.tell)
+    await stage.start()
+    assert (stage.cluster.status["phase"], stage.cluster.status["reason"]) == ("FAILED", "CorruptData")
+    assert stage.cluster.status["state"] == before
+
+
 async def test_a_restart_goes_on_from_the_status(stage: Stage, tmp_path: Path) -> None:
     await stage.start()
     stage.driver.close()
@@ -306,6 +347,28 @@ async def test_a_run_that_parks_gives_its_slot_back_at_once_and_shows_it(tmp_pat
     assert not again.holds_slot
     assert not again.over
     again.close()
+
+
+async def test_a_run_is_counted_and_told_of_as_kubernetes_events(stage: Stage) -> None:
+    await stage.start()
+    await stage.end_pod()
+    text = stage.services.metrics.text().decode()
+    assert "limosa_launches_total 1.0" in text
+    assert 'limosa_runs_ended_total{phase="succeeded"} 1.0' in text
+    assert 'limosa_pods_removed_total{reason="finished"} 1.0' in text
+    assert "limosa_engine_step_seconds_count" in text
+    told = [
+        (event["reason"], event["type"], event["involvedObject"]["uid"]) for event in stage.cluster.events
+    ]
+    assert told == [("Started", "Normal", "object-uid"), ("Succeeded", "Normal", "object-uid")]
+
+
+async def test_why_a_run_fails_stands_in_its_event(stage: Stage) -> None:
+    await stage.start()
+    await stage.end_pod(exit_code=1, committed=False)
+    await stage.end_pod(exit_code=1, committed=False)
+    last = stage.cluster.events[-1]
+    assert (last["reason"], last["type"], last["message"]) == ("Failed", "Warning", "UserException: no")
 
 
 async def test_a_bug_fails_its_run_with_the_story(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -384,6 +447,26 @@ async def test_a_rejected_pod_fails_the_run_by_its_reason(stage: Stage) -> None:
     assert stage.cluster.status is not None
     assert stage.cluster.status["failure"]["code"] == "PodInvalid"
     assert "Required value" in stage.cluster.status["message"]
+
+
+async def test_a_named_pod_template_is_waited_for_and_then_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actions, "TEMPLATE_RETRY_SECONDS", 0.01)
+    closure = chain(1)
+    closure.tasks[0].pod_template_name = "roomy"
+    stage = Stage(tmp_path, closure)
+    await stage.start()
+    assert not stage.cluster.pods
+    reasons = [s.node.reason for s in stage.snapshots if s.node.reason.code == "PodTemplateMissing"]
+    assert "PodTemplate 'roomy', which namespace demo-development does not have" in reasons[0].detail
+    stage.templates["roomy"] = {"spec": {"nodeSelector": {"pool": "roomy"}}}
+    for _ in range(500):
+        if stage.cluster.pods:
+            break
+        await asyncio.sleep(0.01)
+    (pod,) = stage.cluster.pods.values()
+    assert pod["spec"]["nodeSelector"] == {"pool": "roomy"}
 
 
 async def test_a_state_of_another_version_fails_clearly(stage: Stage) -> None:

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -8,9 +9,13 @@ from limosa_idl.core.v1alpha1.interface_pb2 import Interface, Variable
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import Epoch, RunSpec
 from limosa_idl.task.v1alpha1.task_pb2 import PythonTask, ResourceList, Resources, SecretRef, TaskSpec
+from limosa_model.names import launch_id
 from limosa_model.pod_contract import PodEnvironment
 from limosa_model.values import integer, string
+from limosa_propeller.pods.allowances import parse_allowances
 from limosa_propeller.pods.manifest import PodFactory, PodPolicyError
+from limosa_propeller.pods.policy import referenced_secrets
+from limosa_propeller.pods.shapes import ShapesError, parse_shapes
 from limosa_propeller.settings import PodSettings
 
 SPEC = RunSpec(
@@ -162,7 +167,8 @@ def test_resources(requests: dict, limits: dict, expected: dict) -> None:
 
 def test_accelerators_and_interruptible_nodes() -> None:
     resources = Resources(requests=ResourceList(gpu=1), accelerator="nvidia-tesla-t4")
-    spec = factory().make(command(), task(resources=resources, interruptible=True))["spec"]
+    launch = dataclasses.replace(command(), interruptible=True)
+    spec = factory().make(launch, task(resources=resources, interruptible=True))["spec"]
     assert spec["nodeSelector"] == {"limosa.dev/accelerator": "nvidia-tesla-t4"}
     assert [t["key"] for t in spec["tolerations"]] == ["nvidia.com/gpu", "limosa.dev/interruptible"]
 
@@ -239,6 +245,17 @@ def test_a_template_is_merged_over_the_pod() -> None:
         ),
         ({"metadata": {"annotations": {"limosa.dev/launch-id": "forged"}}}, "metadata.annotations"),
         ({"metadata": {"name": "other"}}, "metadata.name"),
+        ({"spec": {"securityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}}}, "sysctls"),
+        (
+            {
+                "spec": {
+                    "containers": [
+                        {"name": "task", "securityContext": {"appArmorProfile": {"type": "Unconfined"}}}
+                    ]
+                }
+            },
+            "spec.containers[task].securityContext.appArmorProfile",
+        ),
         ({"spec": []}, "shape of a pod"),
         ({"kind": "Pod", "status": {}}, "'metadata' and 'spec'"),
     ],
@@ -247,3 +264,225 @@ def test_what_a_template_may_not_ask_for(template: dict, field: str) -> None:
     with pytest.raises(PodPolicyError) as refused:
         factory().make(command(), task(pod_template=json.dumps(template)))
     assert field in str(refused.value)
+    assert str(refused.value).startswith("task house.train: ")
+
+
+@pytest.mark.parametrize(
+    ("template", "word"),
+    [
+        ({"spec": {"hostNetwork": True}}, "host-namespaces"),
+        ({"spec": {"shareProcessNamespace": True}}, "shared-processes"),
+        ({"spec": {"automountServiceAccountToken": True}}, "service-account-token"),
+        ({"spec": {"serviceAccountName": "trainer"}}, "service-account:trainer"),
+        ({"spec": {"volumes": [{"name": "h", "hostPath": {"path": "/"}}]}}, "host-mounts"),
+        ({"spec": {"securityContext": {"runAsUser": 0, "runAsNonRoot": False}}}, "root"),
+        (
+            {"spec": {"containers": [{"name": "task", "ports": [{"containerPort": 1, "hostPort": 1}]}]}},
+            "host-ports",
+        ),
+        ({"spec": {"containers": [{"name": "task", "securityContext": {"privileged": True}}]}}, "privileged"),
+        (
+            {
+                "spec": {
+                    "containers": [
+                        {"name": "task", "securityContext": {"capabilities": {"add": ["SYS_PTRACE"]}}}
+                    ]
+                }
+            },
+            "capability:SYS_PTRACE",
+        ),
+        ({"spec": {"securityContext": {"seccompProfile": {"type": "Unconfined"}}}}, "unconfined"),
+    ],
+)
+def test_what_the_cluster_s_owner_may_allow(template: dict, word: str) -> None:
+    asked = task(pod_template=json.dumps(template))
+    with pytest.raises(PodPolicyError, match=f"LIMOSA_PODS_MAY={word} on the operator would allow it"):
+        factory().make(command(), asked)
+    allowing = PodSettings(allowances=parse_allowances([word]))
+    factory(allowing).make(command(), asked)
+    other = PodSettings(allowances=parse_allowances(["capability:CHOWN", "service-account:other"]))
+    with pytest.raises(PodPolicyError):
+        factory(other).make(command(), asked)
+
+
+def test_a_named_template_lies_below_the_platform_s_pod_and_the_task_s_own_over_both() -> None:
+    named = {
+        "metadata": {"labels": {"team": "red", "cost": "7"}, "creationTimestamp": None},
+        "spec": {
+            # As the API server fills a PodTemplate.
+            "restartPolicy": "Always",
+            "securityContext": {},
+            "terminationGracePeriodSeconds": 30,
+            "nodeSelector": {"pool": "roomy", "zone": "a"},
+            "containers": [
+                {"name": "side", "image": "side:1"},
+                {"name": "task", "image": "placeholder", "env": [{"name": "A", "value": "named"}]},
+            ],
+            "initContainers": [{"name": "proxy", "image": "proxy:1", "restartPolicy": "Always"}],
+            "volumes": [{"name": "scratch", "emptyDir": {}}],
+        },
+    }
+    own = {
+        "spec": {
+            "nodeSelector": {"zone": "b"},
+            "containers": [{"name": "task", "env": [{"name": "B", "value": "own"}]}],
+        }
+    }
+    pod = factory().make(command(), task(pod_template=json.dumps(own), environment={"C": "task"}), named)
+    spec = pod["spec"]
+    assert spec["restartPolicy"] == "Never"
+    assert spec["securityContext"]["runAsUser"] == 65532
+    assert spec["nodeSelector"] == {"pool": "roomy", "zone": "b"}
+    assert [container["name"] for container in spec["containers"]] == ["task", "side"]
+    assert spec["containers"][0]["image"] == "limosa/task:latest"
+    assert {"A": "named", "B": "own", "C": "task"}.items() <= environment(pod).items()
+    assert {volume["name"] for volume in spec["volumes"]} == {"home", "tmp", "scratch"}
+    assert spec["initContainers"][0]["restartPolicy"] == "Always"
+    assert (pod["metadata"]["labels"]["team"], pod["metadata"]["labels"]["cost"]) == ("blue", "7")
+
+
+def test_a_named_template_obeys_the_same_policy() -> None:
+    with pytest.raises(PodPolicyError, match=r"PodTemplate 'roomy': spec\.hostPID must not be true"):
+        factory().make(command(), task(pod_template_name="roomy"), {"spec": {"hostPID": True}})
+
+
+def test_containers_of_templates_are_hardened_where_they_do_not_say() -> None:
+    template = {
+        "spec": {
+            "containers": [{"name": "task", "securityContext": None}, {"name": "side", "image": "x"}],
+            "initContainers": [
+                {"name": "init", "image": "x", "securityContext": {"capabilities": {"drop": []}}}
+            ],
+        }
+    }
+    spec = factory().make(command(), task(pod_template=json.dumps(template)))["spec"]
+    for container in (*spec["containers"], *spec["initContainers"]):
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["securityContext"]["capabilities"]["drop"] == ["ALL"]
+
+
+def test_an_attempt_after_a_shortage_gets_its_memory_as_request_and_limit() -> None:
+    resources = Resources(requests=ResourceList(memory="1Gi"), limits=ResourceList(memory="2Gi", cpu="1"))
+    made = factory()
+    grown = made.make(dataclasses.replace(command(), memory="4Gi"), task(resources=resources))["spec"]
+    assert grown["containers"][0]["resources"]["requests"]["memory"] == "4Gi"
+    assert grown["containers"][0]["resources"]["limits"] == {"memory": "4Gi", "cpu": "1"}
+    usual = made.make(command(), task(resources=resources))["spec"]
+    assert usual["containers"][0]["resources"]["limits"]["memory"] == "2Gi"
+
+
+def test_a_later_launch_is_told_where_the_one_before_kept_its_checkpoint() -> None:
+    made = factory()
+    contract = PodEnvironment.from_environ(environment(made.make(command(index=4), task())))
+    before = launch_id("u-1", "n0/n3", 4, Epoch(generation=1, number=2), 1)
+    prefix = "s3://b/root/demo/development/runs/calm-heron-4f2a.u-1/launches"
+    assert contract.previous_checkpoint == f"{prefix}/{before}/checkpoint"
+    first = dataclasses.replace(command(), launch=0)
+    assert PodEnvironment.from_environ(environment(made.make(first, task()))).previous_checkpoint == ""
+
+
+def test_secrets_as_files_and_shared_memory() -> None:
+    secrets = [
+        SecretRef(name="hub", key="api-token", file="/etc/hub/token"),
+        SecretRef(name="db", key="pw", env="PW"),
+    ]
+    pod = factory().make(command(), task(secrets=secrets, shared_memory="1Gi"))
+    spec = pod["spec"]
+    assert spec["volumes"][2:] == [
+        {
+            "name": "secret-0",
+            "secret": {
+                "secretName": "hub",
+                "defaultMode": 0o440,
+                "items": [{"key": "api-token", "path": "api-token"}],
+            },
+        },
+        {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}},
+    ]
+    assert spec["containers"][0]["volumeMounts"][2:] == [
+        {"name": "secret-0", "mountPath": "/etc/hub/token", "subPath": "api-token", "readOnly": True},
+        {"name": "shm", "mountPath": "/dev/shm"},
+    ]
+    assert environment(pod)["API_TOKEN_FILE"] == "/etc/hub/token"
+    assert [e["name"] for e in spec["containers"][0]["env"] if "valueFrom" in e] == ["PW"]
+    assert referenced_secrets(pod) == {"hub", "db"}
+
+
+SHAPES = """{
+  "accelerators": {"a100": {"nodeSelector": {"gpu.example.org/class": "a100-80g"}, "runtimeClassName": "nvidia"}},
+  "gpu": {"tolerations": [{"key": "gpu", "operator": "Exists"}]},
+  "interruptible": {"nodeSelector": {"capacity": "spot"}, "tolerations": [{"key": "spot", "operator": "Exists"}]},
+  "onDemand": {"nodeSelector": {"capacity": "on-demand"}},
+  "priorityClasses": {"10": "high", "0": "usual"}
+}"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "interruptible", "expected"),
+    [
+        ({}, False, {"nodeSelector": {"capacity": "on-demand"}, "priorityClassName": "usual"}),
+        (
+            {"priority": 12},
+            True,
+            {
+                "nodeSelector": {"capacity": "spot"},
+                "tolerations": [{"key": "spot", "operator": "Exists"}],
+                "priorityClassName": "high",
+            },
+        ),
+        (
+            {"priority": -1, "resources": Resources(requests=ResourceList(gpu=1), accelerator="a100")},
+            True,
+            {
+                "nodeSelector": {"gpu.example.org/class": "a100-80g", "capacity": "spot"},
+                "runtimeClassName": "nvidia",
+                "tolerations": [{"key": "gpu", "operator": "Exists"}, {"key": "spot", "operator": "Exists"}],
+            },
+        ),
+        (
+            {"resources": Resources(accelerator="t4")},
+            False,
+            {
+                "nodeSelector": {"limosa.dev/accelerator": "t4", "capacity": "on-demand"},
+                "priorityClassName": "usual",
+            },
+        ),
+    ],
+)
+def test_shapes_say_what_classes_and_capacity_mean(asked: dict, interruptible: bool, expected: dict) -> None:
+    made = factory(PodSettings(shapes=parse_shapes(SHAPES)))
+    spec = made.make(dataclasses.replace(command(), interruptible=interruptible), task(**asked))["spec"]
+    fields = ("nodeSelector", "tolerations", "priorityClassName", "runtimeClassName")
+    assert {field: spec[field] for field in fields if field in spec} == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "neither JSON"),
+        ("[]", "the keys are accelerators"),
+        ('{"spot": {}}', "spot: the keys are"),
+        ('{"gpu": 3}', "gpu is 3"),
+        ('{"accelerators": {"a": "b"}}', "accelerators.a is 'b'"),
+        ('{"priorityClasses": {"high": "x"}}', "priorityClasses: write"),
+        ("/no/such/file", "readable file"),
+    ],
+)
+def test_shapes_that_make_no_sense(text: str, told: str) -> None:
+    with pytest.raises(ShapesError, match=told):
+        parse_shapes(text)
+
+
+def test_images_are_pulled_with_the_operator_s_secrets() -> None:
+    spec = factory(PodSettings(pull_secrets=("registry",))).make(command(), task())["spec"]
+    assert spec["imagePullSecrets"] == [{"name": "registry"}]
+
+
+def test_a_dynamic_task_is_told_its_code_and_its_image() -> None:
+    code = PythonTask(loader="house:fan", bundle_digest="ab" * 32, python_version="3.11")
+    spec = TaskSpec(name="house.fan", dynamic=code, container_image="team/base:2")
+    pod = factory().make(command(), spec)
+    told = PodEnvironment.from_environ(environment(pod))
+    assert (told.loader, told.bundle, told.python_version) == ("house:fan", "ab" * 32, "3.11")
+    assert told.image == "team/base:2"
+    assert pod["spec"]["containers"][0]["workingDir"] == "/home/limosa"

@@ -20,7 +20,12 @@ class Refuse(Exception):
         self.code, self.details, self.metadata = code, details, metadata
 
 
-class FakeAdmin(stubs.ServerServiceServicer, stubs.RunServiceServicer, stubs.TransferServiceServicer):
+class FakeAdmin(
+    stubs.ServerServiceServicer,
+    stubs.RunServiceServicer,
+    stubs.TransferServiceServicer,
+    stubs.CacheServiceServicer,
+):
     """Answers each method from `script[method]`: a list of messages, Refuse, or lists of them for streams."""
 
     def __init__(self, store_url=""):
@@ -59,6 +64,12 @@ class FakeAdmin(stubs.ServerServiceServicer, stubs.RunServiceServicer, stubs.Tra
 
     def GetRunData(self, request, context):
         return self._answer("GetRunData", request, context)
+
+    def ListCache(self, request, context):
+        return self._answer("ListCache", request, context)
+
+    def InvalidateCache(self, request, context):
+        return self._answer("InvalidateCache", request, context)
 
     def WatchRun(self, request, context):
         for one in self._answer("WatchRun", request, context):
@@ -104,6 +115,7 @@ def serving(admin, port=0):
     stubs.add_ServerServiceServicer_to_server(admin, server)
     stubs.add_RunServiceServicer_to_server(admin, server)
     stubs.add_TransferServiceServicer_to_server(admin, server)
+    stubs.add_CacheServiceServicer_to_server(admin, server)
     bound = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     try:

@@ -16,6 +16,8 @@ from limosa_idl.core.v1alpha1 import failure_pb2 as f
 from limosa_idl.core.v1alpha1.failure_pb2 import ExceptionDetails, Frame
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
+from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, DynamicNode, Node, TaskNode, WorkflowSpec
 from limosa_model import failures, values
 from limosa_model.failures import Code
 
@@ -102,6 +104,39 @@ def test_a_run_that_ended_waits_for_nothing(screen):
     ended = runs.update(pb.RUN_PHASE_ABORTED)
     ended.run.state.reason.CopyFrom(runs.queued(40).run.state.reason)
     assert "no cluster" not in screen(live(view_of(ended), runs.NOW, Spinner("dots")))
+
+
+def test_what_a_dynamic_node_runs_stands_below_it(screen):
+    made = Closure(
+        entry="house.split",
+        tasks=[TaskSpec(name="house.part")],
+        workflows=[
+            WorkflowSpec(
+                name="house.split",
+                nodes=[
+                    Node(id="n0", display_name="part", task=TaskNode(task="house.part")),
+                    Node(id="n1", display_name="again", dynamic=DynamicNode(task="house.again")),
+                ],
+            )
+        ],
+    )
+    made.tasks[0].retry.retries = 3
+    update = runs.update(
+        pb.RUN_PHASE_SUCCEEDED,
+        runs.node("n0", pb.NODE_PHASE_SUCCEEDED, 0.1, 0.9, kind="dynamic", graph=made),
+        runs.node("n0/n0", pb.NODE_PHASE_SUCCEEDED, 0.2, 0.5, target="house.part"),
+        runs.node("n0/n1", pb.NODE_PHASE_RUNNING, 0.2),
+    )
+    update.closure.workflows[0].nodes[0].dynamic.task = "house.split"
+    view = view_of(update)
+    rows = [(row.depth, row.path, row.name) for row in view.rows(runs.NOW)]
+    assert rows[:3] == [(0, "n0", "clean"), (1, "n0/n0", "part"), (1, "n0/n1", "again")]
+    assert view.retries("n0/n0") == 3
+    later = runs.update(pb.RUN_PHASE_SUCCEEDED)
+    later.ClearField("closure")
+    view.apply(later)
+    assert len(view.rows(runs.NOW)) == 5
+    assert "part" in screen(tree(view, runs.NOW, final=True))
 
 
 def test_older_snapshots_do_not_replace_newer_ones():

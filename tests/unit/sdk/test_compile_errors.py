@@ -294,11 +294,25 @@ CASES = {
         "-> int",
         "flow.py:{body}: workflow flow.wf contains itself; end the recursion with a branch inside one task",
     ),
-    "launch plan in a workflow": (
-        "return LaunchPlan(wf, name='plan')()",
+    "launch plan without an input": (
+        "return LaunchPlan(wf, name='plan')(xs=xs)",
         "-> int",
-        "flow.py:{body}: launch plan plan is called inside a workflow, which is not supported yet; "
-        "call its workflow: it runs in place",
+        "flow.py:{body}: launch plan plan misses its input 'ss'; pass ss=…",
+    ),
+    "launch plan's unknown input": (
+        "return LaunchPlan(wf, name='plan')(xs=xs, ss=ss, s=ss)",
+        "-> int",
+        "flow.py:{body}: launch plan plan has no input 's'; did you mean 'xs'?",
+    ),
+    "launch plan's fixed input": (
+        "return LaunchPlan(wf, name='plan', fixed_inputs={'xs': [1]})(xs=xs, ss=ss)",
+        "-> int",
+        "flow.py:{body}: launch plan plan fixes input 'xs'; leave it out",
+    ),
+    "launch plan's input of another type": (
+        "return LaunchPlan(wf, name='plan')(xs=ss, ss=ss)",
+        "-> int",
+        "flow.py:{body}: plan(): input 'xs': expected list[int], got list[str]",
     ),
 }
 
@@ -360,12 +374,37 @@ OPTIONS = {
     "resources='1Gi'": 'flow.py:2: resources=\'1Gi\' is not Resources; write resources=Resources(cpu="500m", mem="1Gi")',
     "resources=Resources(cpu=1), limits=Resources(cpu=2)": "flow.py:2: @task got resources and requests or limits; "
     "use resources=, or requests= and limits=",
-    "retries=-1": "flow.py:2: retries=-1 is not a number from 0 to 1000; retries=3 means at most four attempts",
+    "retries=-1": "flow.py:2: retries=-1 is neither a number from 0 to 1000 nor a Retry; "
+    'retries=3 means at most four attempts; retries=Retry(3, backoff="5s") waits in between',
+    "retries=Retry(-1)": "flow.py:2: Retry(-1) is not a number from 0 to 1000; Retry(3) means at most four attempts",
+    "retries=Retry(1, backoff='x')": "flow.py:2: Retry(backoff)='x' is no length of time; "
+    'write Retry(backoff)="10m", seconds, or a timedelta',
+    "retries=Retry(1, factor=2)": "flow.py:2: Retry has factor, limit or jitter, but no backoff that they could change; "
+    'give backoff="5s"',
+    "retries=Retry(1, '5s', jitter=2)": "flow.py:2: Retry(jitter) is 2; it must be a number from 0 to 1; "
+    "jitter=0.2 shortens a wait by up to a fifth",
+    "retries=Retry(1, '5s', limit='1s')": "flow.py:2: Retry(limit='1s') is below the first wait, '5s'; raise the limit",
+    "retries=Retry(1, memory='2Gi')": "flow.py:2: Retry(memory='2Gi') is neither Grow(…) nor a list; "
+    'memory=["4Gi", "8Gi"]',
+    "retries=Retry(1, memory=['2'])": "flow.py:2: Retry(memory): mem='2' has no unit; 2 bytes? write '2Mi'",
+    "retries=Retry(1, memory=Grow(1))": "flow.py:2: Grow(factor=1) does not grow; factor=2 doubles the memory",
+    "retries=Retry(1, memory=Grow(limit=3))": "flow.py:2: Grow(limit): mem=3 has no unit; 3 bytes? write '3Mi'",
+    "priority='high'": "flow.py:2: priority='high' is not a whole number from -1000000 to 1000000; "
+    "0 is usual; where slots are short, greater ones start first",
+    "shared_memory=3": 'flow.py:2: shared_memory: mem=3 has no unit; write shared_memory="1Gi"',
+    "pod_template_name=''": "flow.py:2: pod_template_name='' is not a str; write pod_template_name=\"gpu-large\"",
+    "secrets=[Secret('a', 'b', file='x')]": "flow.py:2: Secret(name='a', key='b', env='', file='x'): file is no absolute path "
+    'of a file; write file="/etc/secrets/token"',
+    "secrets=[Secret('a', 'b', env='E', file='/x')]": "flow.py:2: Secret(name='a', key='b', env='E', file='/x') has env and "
+    "file; a secret is a variable or a file",
     "timeout='soon'": "flow.py:2: timeout='soon' is no length of time; write timeout=\"10m\", seconds, or a timedelta",
     "timeout='99999999999d'": "flow.py:2: timeout='99999999999d' is no length of time; "
     'write timeout="10m", seconds, or a timedelta',
     "timeout=0": "flow.py:2: timeout=0 is not above zero; leave it out for no limit",
-    "cache=3": 'flow.py:2: cache=3 is neither a bool nor a version; write cache=True or cache="v1"',
+    "cache=3": "flow.py:2: cache=3 is neither a bool, a version nor a Cache; "
+    'write cache=True, cache="v1" or cache=Cache("v1", serialize=True)',
+    "cache=Cache(ignored_inputs='x')": "flow.py:2: Cache(version='', serialize=False, ignored_inputs='x') does not fit; "
+    'write Cache(version="v1", ignored_inputs=("threads",), serialize=True)',
     "environment={'A': 1}": 'flow.py:2: environment={\'A\': 1} is not a dict of str to str; write environment={"NAME": "value"}',
     "secrets=['token']": 'flow.py:2: secrets has \'token\', which is no Secret; write secrets=[Secret("name", "key")]',
     "pod_template='{'": "flow.py:2: pod_template is not JSON: Expecting property name enclosed in double quotes: "
@@ -380,6 +419,17 @@ OPTIONS = {
 def test_says_what_an_option_lacks(author, options):
     source = f"from limosa import *\n@task({options})\ndef t() -> None: ...\n"
     assert author.error(source, "t") == OPTIONS[options]
+
+
+def test_a_cache_that_ignores_an_input_which_is_not_there(author):
+    source = """
+        from limosa import Cache, task
+        @task(cache=Cache(ignored_inputs=["thread"]))
+        def t(threads: int) -> int: return 1
+    """
+    assert author.error(source, "t") == (
+        "flow.py:2: task flow.t: its cache ignores input 'thread', which it does not have; did you mean 'threads'?"
+    )
 
 
 def test_a_task_inside_a_function_cannot_be_found_by_a_pod(author):

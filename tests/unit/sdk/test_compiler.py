@@ -208,6 +208,18 @@ def test_options_reach_the_spec(author):
         )
         def t() -> None: ...
 
+        @task(
+            retries=Retry(5, backoff="5s", factor=2, limit="5m", jitter=0.25, memory=Grow(factor=2, limit="16Gi")),
+            priority=-3,
+            shared_memory="1Gi",
+            pod_template_name="roomy",
+            secrets=[Secret("hub", "token", file="/etc/hub/token")],
+        )
+        def shaped() -> None: ...
+
+        @task(retries=Retry(2, memory=["4Gi", "8Gi"]))
+        def stepped() -> None: ...
+
         @task(requests=Resources(cpu=2, mem="1Gi"), limits=Resources(cpu="3500m"))
         def sides() -> None: ...
     """
@@ -235,6 +247,21 @@ def test_options_reach_the_spec(author):
     ]
     assert spec.pod_template == '{"spec": {"priorityClassName": "low"}}'
     assert (spec.python.bundle_digest, spec.python.python_version) == ("d", "3.11")
+    shaped = compile_entity(loaded.entities["shaped"]).closure.tasks[0]
+    retry = shaped.retry
+    assert (retry.retries, retry.backoff.seconds, retry.backoff_factor, retry.backoff_limit.seconds) == (
+        5,
+        5,
+        2,
+        300,
+    )
+    assert (retry.backoff_jitter, retry.memory.factor, retry.memory.limit) == (0.25, 2, "16Gi")
+    assert (shaped.priority, shaped.shared_memory, shaped.pod_template_name) == (-3, "1Gi", "roomy")
+    assert [(s.name, s.key, s.env, s.file) for s in shaped.secrets] == [
+        ("hub", "token", "", "/etc/hub/token")
+    ]
+    stepped = compile_entity(loaded.entities["stepped"]).closure.tasks[0]
+    assert (list(stepped.retry.memory.steps), stepped.retry.HasField("backoff")) == (["4Gi", "8Gi"], False)
     sides = compile_entity(loaded.entities["sides"]).closure.tasks[0].resources
     assert (sides.requests.cpu, sides.requests.memory, sides.limits.cpu, sides.limits.memory) == (
         "2",
@@ -253,6 +280,22 @@ def test_a_cache_without_version_takes_a_digest_of_the_source_and_says_so(author
         versions.append(spec.cache.version)
     assert versions[0] != versions[1] == versions[2]
     assert notes[0] == f"cache version of flow0.t is {versions[0]}, a digest of its source"
+
+
+def test_how_results_are_cached_travels_in_the_spec(author):
+    source = (
+        "from limosa import Cache, task\n"
+        "@task(cache=Cache('v3', serialize=True, ignored_inputs=['threads', 'b']))\n"
+        "def t(a: int, b: int, threads: int = 1) -> int:\n    return a\n"
+    )
+    spec = author.compile(source, "t").closure.tasks[0]
+    assert (spec.cache.enabled, spec.cache.version, spec.cache.serialize) == (True, "v3", True)
+    assert list(spec.cache.ignored_inputs) == ["b", "threads"]
+
+
+def test_a_task_that_is_not_cached_says_nothing_of_it(author):
+    source = "from limosa import task\n@task(cache=False)\ndef t() -> int:\n    return 1\n"
+    assert not author.compile(source, "t").closure.tasks[0].HasField("cache")
 
 
 def test_string_annotations_are_resolved(author):

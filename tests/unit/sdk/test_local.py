@@ -437,3 +437,43 @@ def test_a_run_refuses_inputs_that_do_not_fit(tmp_path, inputs, expected):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(LimosaError, match=r"input 'file': the file /nowhere/x\.csv does not exist"):
         run(read, {"file": File("/nowhere/x.csv")}, tmp_path)
+
+
+@workflow
+def by_plan(x: int) -> int:
+    return add(a=nested_plan(x=x))
+
+
+nested_plan = LaunchPlan(inner, name="nested", fixed_inputs={"by": 5})
+
+
+def test_a_launch_plan_in_a_workflow_runs_in_place(tmp_path):
+    assert by_plan(x=2) == 10 + inner(x=2, by=5)
+    kept = run(by_plan, {"x": 2}, tmp_path)
+    assert kept.outputs["o0"] == 10 + inner(x=2, by=5)
+
+
+@task
+def less(x: int) -> int:
+    return x - 1
+
+
+@workflow
+def down(x: int) -> int:
+    return conditional("end").if_(x > 0).then(deeper(x=x)).else_().then(less(x=x))
+
+
+@workflow
+def one_down(x: int) -> int:
+    return again(x=less(x=x))
+
+
+again = LaunchPlan(down, name="again")
+deeper = LaunchPlan(one_down, name="deeper")
+
+
+def test_launch_plans_may_call_each_other_to_a_depth():
+    assert down(x=2) == -1
+    with pytest.raises(LimosaError, match="nested deeper than 5") as caught:
+        down(x=3)
+    assert caught.value.code == "TooDeep"

@@ -675,11 +675,28 @@ global___AbortRunRequest = AbortRunRequest
 class ResumeRunRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    @typing.final
+    class AnnotationsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
     ID_FIELD_NUMBER: builtins.int
     NAME_FIELD_NUMBER: builtins.int
     VERSION_FIELD_NUMBER: builtins.int
     FROM_NODES_FIELD_NUMBER: builtins.int
     DRY_RUN_FIELD_NUMBER: builtins.int
+    ANNOTATIONS_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Name of the new run."""
     version: builtins.str
@@ -694,6 +711,10 @@ class ResumeRunRequest(google.protobuf.message.Message):
     def from_nodes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Paths of nodes that run again with everything that depends on them, even where they match."""
 
+    @property
+    def annotations(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Beside those of the old run; of the same name these count."""
+
     def __init__(
         self,
         *,
@@ -702,9 +723,10 @@ class ResumeRunRequest(google.protobuf.message.Message):
         version: builtins.str = ...,
         from_nodes: collections.abc.Iterable[builtins.str] | None = ...,
         dry_run: builtins.bool = ...,
+        annotations: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["id", b"id"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["dry_run", b"dry_run", "from_nodes", b"from_nodes", "id", b"id", "name", b"name", "version", b"version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["annotations", b"annotations", "dry_run", b"dry_run", "from_nodes", b"from_nodes", "id", b"id", "name", b"name", "version", b"version"]) -> None: ...
 
 global___ResumeRunRequest = ResumeRunRequest
 

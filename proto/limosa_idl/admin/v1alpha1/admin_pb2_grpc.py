@@ -231,6 +231,16 @@ class RunServiceStub(object):
                 request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.AbortRunRequest.SerializeToString,
                 response_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.Run.FromString,
                 )
+        self.SignalRun = channel.unary_unary(
+                '/limosa_idl.admin.v1alpha1.RunService/SignalRun',
+                request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.SignalRunRequest.SerializeToString,
+                response_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.SignalRunResponse.FromString,
+                )
+        self.ResumeRun = channel.unary_unary(
+                '/limosa_idl.admin.v1alpha1.RunService/ResumeRun',
+                request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.ResumeRunRequest.SerializeToString,
+                response_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.ResumeRunResponse.FromString,
+                )
         self.DeleteRun = channel.unary_unary(
                 '/limosa_idl.admin.v1alpha1.RunService/DeleteRun',
                 request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.DeleteRunRequest.SerializeToString,
@@ -282,8 +292,22 @@ class RunServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SignalRun(self, request, context):
+        """Answers a gate, also before its turn comes. The first answer counts: a later one is FAILED_PRECONDITION.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeRun(self, request, context):
+        """Goes on from a run that has ended: what it committed stands in for launches. Idempotent by name as CreateRun.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteRun(self, request, context):
-        """Refused with FAILED_PRECONDITION while the run is not terminal.
+        """Refused with FAILED_PRECONDITION while the run, or one that resumes it, is not terminal.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -332,6 +356,16 @@ def add_RunServiceServicer_to_server(servicer, server):
                     servicer.AbortRun,
                     request_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.AbortRunRequest.FromString,
                     response_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.Run.SerializeToString,
+            ),
+            'SignalRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.SignalRun,
+                    request_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.SignalRunRequest.FromString,
+                    response_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.SignalRunResponse.SerializeToString,
+            ),
+            'ResumeRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeRun,
+                    request_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.ResumeRunRequest.FromString,
+                    response_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.ResumeRunResponse.SerializeToString,
             ),
             'DeleteRun': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteRun,
@@ -429,6 +463,40 @@ class RunService(object):
         return grpc.experimental.unary_unary(request, target, '/limosa_idl.admin.v1alpha1.RunService/AbortRun',
             limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.AbortRunRequest.SerializeToString,
             limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.Run.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def SignalRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/limosa_idl.admin.v1alpha1.RunService/SignalRun',
+            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.SignalRunRequest.SerializeToString,
+            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.SignalRunResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ResumeRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/limosa_idl.admin.v1alpha1.RunService/ResumeRun',
+            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.ResumeRunRequest.SerializeToString,
+            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.ResumeRunResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 

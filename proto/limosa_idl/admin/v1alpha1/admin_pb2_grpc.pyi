@@ -142,11 +142,23 @@ class RunServiceStub:
         limosa_idl.admin.v1alpha1.admin_pb2.Run,
     ]
 
+    SignalRun: grpc.UnaryUnaryMultiCallable[
+        limosa_idl.admin.v1alpha1.admin_pb2.SignalRunRequest,
+        limosa_idl.admin.v1alpha1.admin_pb2.SignalRunResponse,
+    ]
+    """Answers a gate, also before its turn comes. The first answer counts: a later one is FAILED_PRECONDITION."""
+
+    ResumeRun: grpc.UnaryUnaryMultiCallable[
+        limosa_idl.admin.v1alpha1.admin_pb2.ResumeRunRequest,
+        limosa_idl.admin.v1alpha1.admin_pb2.ResumeRunResponse,
+    ]
+    """Goes on from a run that has ended: what it committed stands in for launches. Idempotent by name as CreateRun."""
+
     DeleteRun: grpc.UnaryUnaryMultiCallable[
         limosa_idl.admin.v1alpha1.admin_pb2.DeleteRunRequest,
         limosa_idl.admin.v1alpha1.admin_pb2.DeleteRunResponse,
     ]
-    """Refused with FAILED_PRECONDITION while the run is not terminal."""
+    """Refused with FAILED_PRECONDITION while the run, or one that resumes it, is not terminal."""
 
     WatchRun: grpc.UnaryStreamMultiCallable[
         limosa_idl.admin.v1alpha1.admin_pb2.WatchRunRequest,
@@ -190,11 +202,23 @@ class RunServiceAsyncStub:
         limosa_idl.admin.v1alpha1.admin_pb2.Run,
     ]
 
+    SignalRun: grpc.aio.UnaryUnaryMultiCallable[
+        limosa_idl.admin.v1alpha1.admin_pb2.SignalRunRequest,
+        limosa_idl.admin.v1alpha1.admin_pb2.SignalRunResponse,
+    ]
+    """Answers a gate, also before its turn comes. The first answer counts: a later one is FAILED_PRECONDITION."""
+
+    ResumeRun: grpc.aio.UnaryUnaryMultiCallable[
+        limosa_idl.admin.v1alpha1.admin_pb2.ResumeRunRequest,
+        limosa_idl.admin.v1alpha1.admin_pb2.ResumeRunResponse,
+    ]
+    """Goes on from a run that has ended: what it committed stands in for launches. Idempotent by name as CreateRun."""
+
     DeleteRun: grpc.aio.UnaryUnaryMultiCallable[
         limosa_idl.admin.v1alpha1.admin_pb2.DeleteRunRequest,
         limosa_idl.admin.v1alpha1.admin_pb2.DeleteRunResponse,
     ]
-    """Refused with FAILED_PRECONDITION while the run is not terminal."""
+    """Refused with FAILED_PRECONDITION while the run, or one that resumes it, is not terminal."""
 
     WatchRun: grpc.aio.UnaryStreamMultiCallable[
         limosa_idl.admin.v1alpha1.admin_pb2.WatchRunRequest,
@@ -247,12 +271,28 @@ class RunServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[limosa_idl.admin.v1alpha1.admin_pb2.Run, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.admin_pb2.Run]]: ...
 
     @abc.abstractmethod
+    def SignalRun(
+        self,
+        request: limosa_idl.admin.v1alpha1.admin_pb2.SignalRunRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[limosa_idl.admin.v1alpha1.admin_pb2.SignalRunResponse, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.admin_pb2.SignalRunResponse]]:
+        """Answers a gate, also before its turn comes. The first answer counts: a later one is FAILED_PRECONDITION."""
+
+    @abc.abstractmethod
+    def ResumeRun(
+        self,
+        request: limosa_idl.admin.v1alpha1.admin_pb2.ResumeRunRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[limosa_idl.admin.v1alpha1.admin_pb2.ResumeRunResponse, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.admin_pb2.ResumeRunResponse]]:
+        """Goes on from a run that has ended: what it committed stands in for launches. Idempotent by name as CreateRun."""
+
+    @abc.abstractmethod
     def DeleteRun(
         self,
         request: limosa_idl.admin.v1alpha1.admin_pb2.DeleteRunRequest,
         context: _ServicerContext,
     ) -> typing.Union[limosa_idl.admin.v1alpha1.admin_pb2.DeleteRunResponse, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.admin_pb2.DeleteRunResponse]]:
-        """Refused with FAILED_PRECONDITION while the run is not terminal."""
+        """Refused with FAILED_PRECONDITION while the run, or one that resumes it, is not terminal."""
 
     @abc.abstractmethod
     def WatchRun(

@@ -351,7 +351,7 @@ class Reuse(google.protobuf.message.Message):
     """For people."""
     @property
     def except_nodes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Nodes that are launched all the same, with everything inside them."""
+        """Paths of nodes that are launched all the same, with everything inside them."""
 
     def __init__(
         self,
@@ -557,6 +557,8 @@ class LaunchState(google.protobuf.message.Message):
     STARTED_AT_FIELD_NUMBER: builtins.int
     FINISHED_AT_FIELD_NUMBER: builtins.int
     EXIT_CODE_FIELD_NUMBER: builtins.int
+    MEMORY_FIELD_NUMBER: builtins.int
+    INTERRUPTIBLE_FIELD_NUMBER: builtins.int
     phase: global___LaunchPhase.ValueType
     launch_id: builtins.str
     pod: builtins.str
@@ -564,6 +566,10 @@ class LaunchState(google.protobuf.message.Message):
     cluster_node: builtins.str
     """Where the pod was placed; empty before."""
     exit_code: builtins.int
+    memory: builtins.str
+    """Memory that its task asks for, or what it got after others ran out of it; empty: the platform's default."""
+    interruptible: builtins.bool
+    """It could run on capacity that can be taken away."""
     @property
     def reason(self) -> global___Reason: ...
     @property
@@ -588,9 +594,11 @@ class LaunchState(google.protobuf.message.Message):
         started_at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         finished_at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         exit_code: builtins.int = ...,
+        memory: builtins.str = ...,
+        interruptible: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["created_at", b"created_at", "failure", b"failure", "finished_at", b"finished_at", "reason", b"reason", "started_at", b"started_at"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["cluster_node", b"cluster_node", "created_at", b"created_at", "exit_code", b"exit_code", "failure", b"failure", "finished_at", b"finished_at", "launch_id", b"launch_id", "namespace", b"namespace", "phase", b"phase", "pod", b"pod", "reason", b"reason", "started_at", b"started_at"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cluster_node", b"cluster_node", "created_at", b"created_at", "exit_code", b"exit_code", "failure", b"failure", "finished_at", b"finished_at", "interruptible", b"interruptible", "launch_id", b"launch_id", "memory", b"memory", "namespace", b"namespace", "phase", b"phase", "pod", b"pod", "reason", b"reason", "started_at", b"started_at"]) -> None: ...
 
 global___LaunchState = LaunchState
 
@@ -701,7 +709,7 @@ global___Snapshot = Snapshot
 
 @typing.final
 class Commit(google.protobuf.message.Message):
-    """The one result of a node item: `commits/<node path>[/<index>]`, written once."""
+    """The one result of a node item: `commits/<node path>[/<index>]`, written once; a gate's by the operator."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -717,6 +725,8 @@ class Commit(google.protobuf.message.Message):
     GRAPH_OFFLOADED_FIELD_NUMBER: builtins.int
     ORIGIN_FIELD_NUMBER: builtins.int
     ORIGIN_RUN_FIELD_NUMBER: builtins.int
+    SIGNAL_FIELD_NUMBER: builtins.int
+    TASK_FIELD_NUMBER: builtins.int
     run_uid: builtins.str
     launch_id: builtins.str
     input_digest: builtins.str
@@ -727,6 +737,8 @@ class Commit(google.protobuf.message.Message):
     origin: global___Origin.ValueType
     """How the result came without running the task, and whose it is."""
     origin_run: builtins.str
+    task: builtins.str
+    """Name of the task, for whoever takes the result over; empty where none ran."""
     @property
     def epoch(self) -> global___Epoch: ...
     @property
@@ -739,6 +751,12 @@ class Commit(google.protobuf.message.Message):
     def committed_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     @property
     def graph_offloaded(self) -> limosa_idl.core.v1alpha1.literal_pb2.Offloaded: ...
+    @property
+    def signal(self) -> global___Signal:
+        """Of a gate that was signalled: what it was told and by whom, the value left out (it is output "o0"). A refused approval is
+        a commit without outputs.
+        """
+
     def __init__(
         self,
         *,
@@ -754,9 +772,11 @@ class Commit(google.protobuf.message.Message):
         graph_offloaded: limosa_idl.core.v1alpha1.literal_pb2.Offloaded | None = ...,
         origin: global___Origin.ValueType = ...,
         origin_run: builtins.str = ...,
+        signal: global___Signal | None = ...,
+        task: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["committed_at", b"committed_at", "epoch", b"epoch", "graph", b"graph", "graph_inline", b"graph_inline", "graph_offloaded", b"graph_offloaded", "inline", b"inline", "offloaded", b"offloaded", "outputs", b"outputs"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["committed_at", b"committed_at", "epoch", b"epoch", "graph", b"graph", "graph_inline", b"graph_inline", "graph_offloaded", b"graph_offloaded", "inline", b"inline", "input_digest", b"input_digest", "launch_id", b"launch_id", "offloaded", b"offloaded", "origin", b"origin", "origin_run", b"origin_run", "outputs", b"outputs", "run_uid", b"run_uid", "runtime_version", b"runtime_version"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["committed_at", b"committed_at", "epoch", b"epoch", "graph", b"graph", "graph_inline", b"graph_inline", "graph_offloaded", b"graph_offloaded", "inline", b"inline", "offloaded", b"offloaded", "outputs", b"outputs", "signal", b"signal"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["committed_at", b"committed_at", "epoch", b"epoch", "graph", b"graph", "graph_inline", b"graph_inline", "graph_offloaded", b"graph_offloaded", "inline", b"inline", "input_digest", b"input_digest", "launch_id", b"launch_id", "offloaded", b"offloaded", "origin", b"origin", "origin_run", b"origin_run", "outputs", b"outputs", "run_uid", b"run_uid", "runtime_version", b"runtime_version", "signal", b"signal", "task", b"task"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["graph", b"graph"]) -> typing.Literal["graph_inline", "graph_offloaded"] | None: ...
     @typing.overload

@@ -337,9 +337,18 @@ class GateNode(google.protobuf.message.Message):
     class Approval(google.protobuf.message.Message):
         DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+        TYPE_FIELD_NUMBER: builtins.int
+        @property
+        def type(self) -> limosa_idl.core.v1alpha1.types_pb2.LiteralType:
+            """Type of the input "value"; absent where nothing is passed on."""
+
         def __init__(
             self,
+            *,
+            type: limosa_idl.core.v1alpha1.types_pb2.LiteralType | None = ...,
         ) -> None: ...
+        def HasField(self, field_name: typing.Literal["type", b"type"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["type", b"type"]) -> None: ...
 
     @typing.final
     class WaitForInput(google.protobuf.message.Message):
@@ -382,7 +391,7 @@ class GateNode(google.protobuf.message.Message):
     """What is asked, for people."""
     @property
     def approval(self) -> global___GateNode.Approval:
-        """Passes the input "value", if there is one, on as output "o0"."""
+        """Passes the input "value", if it has one, on as output "o0"."""
 
     @property
     def wait_for_input(self) -> global___GateNode.WaitForInput: ...

@@ -82,6 +82,7 @@ def use(name: str) -> int:
 @click.option("--ca-certificate", metavar="FILE", help="PEM file to trust for the endpoint.")
 @click.option("-p", "--project", metavar="NAME", help="Project used there.")
 @click.option("-d", "--domain", metavar="NAME", help="Domain used there.")
+@click.option("--kube-context", metavar="NAME", help="Kubeconfig context of its cluster, for limosa secrets.")
 @click.option("--no-use", is_flag=True, help="Leave the current context as it is.")
 def add(
     name: str, token_file: str | None, no_use: bool, ca_certificate: str | None, **given: str | None

@@ -6,6 +6,8 @@ import click
 
 from limosa.cli.options import (
     TargetFlags,
+    cache_mode,
+    cache_options,
     inputs_file_option,
     open_target,
     output_option,
@@ -29,6 +31,7 @@ _KINDS = ("launch-plan", "workflow", "task")
 @click.option("--detach", is_flag=True, help="Start the run and return.")
 @timeout_option("Stop waiting after this time (exit 5).")
 @click.option("--name", "run_name", metavar="NAME", help="Name of the run, in place of a generated one.")
+@cache_options
 @inputs_file_option
 @target_options
 @output_option
@@ -43,6 +46,8 @@ def command(
     detach: bool,
     timeout: float | None,
     run_name: str | None,
+    overwrite_cache: bool,
+    no_cache: bool,
     inputs_file: str | None,
     words: tuple[str, ...],
     output: str,
@@ -56,6 +61,7 @@ def command(
     if wait and detach:
         raise click.UsageError("--wait and --detach exclude each other", ctx)
     check_run_name(run_name)
+    flags = Flags(detach, timeout, run_name, output, cache_mode(overwrite_cache, no_cache))
     name, *arguments = words
     with open_target(TargetFlags(**target)) as client:
         entity = find_entity(client, name, kind, version)
@@ -72,10 +78,10 @@ def command(
         try:
             inputs = given.literals(transfer)
             sandbox = client.info().sandbox
-            run = create_run(client, entity.id, inputs, run_name, sandbox=sandbox)
+            run = create_run(client, entity.id, inputs, flags, sandbox=sandbox)
         finally:
             transfer.close()
-        return stay(client, run, Flags(detach, timeout, run_name, output))
+        return stay(client, run, flags)
 
 
 def find_entity(client: "Client", name: str, kind: str | None, version: str) -> "Entity":

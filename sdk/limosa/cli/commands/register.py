@@ -34,7 +34,7 @@ def command(
     The same content under the same version is accepted again; other content is refused.
     """
     from limosa.cli.console import write_data
-    from limosa.cli.launching import noted
+    from limosa.cli.launching import noted, warn_of_secrets
     from limosa.cli.submission import check_one_root, prepare, register
     from limosa.compiler import load_module
     from limosa.remote import ClientTransfer
@@ -57,6 +57,7 @@ def command(
         with open_client(settings) as client:
             transfer = ClientTransfer(client)
             response = register(client, transfer, submission, noted)
+            warn_of_secrets(settings, submission)
     finally:
         submission.bundle.discard()
     rows = [

@@ -6,6 +6,8 @@ from typing import Any
 import click
 
 from limosa.cli.options import (
+    cache_mode,
+    cache_options,
     inputs_file_option,
     output_option,
     resolve_settings,
@@ -36,6 +38,7 @@ from limosa.cli.options import (
 )
 @click.option("--include", multiple=True, metavar="GLOB", help="Further files that travel.")
 @click.option("--image", metavar="IMAGE", help="Container image of tasks that name none.")
+@cache_options
 @inputs_file_option
 @target_options
 @output_option
@@ -54,6 +57,8 @@ def command(
     copy: str | None,
     include: tuple[str, ...],
     image: str | None,
+    overwrite_cache: bool,
+    no_cache: bool,
     inputs_file: str | None,
     words: tuple[str, ...],
     output: str,
@@ -77,6 +82,11 @@ def command(
         raise click.UsageError("--manifest runs nothing: leave out --remote and --detach", ctx)
     if not remote and (detach or timeout is not None or (name and not manifest)):
         raise click.UsageError("--detach, --timeout and --name need --remote", ctx)
+    mode = cache_mode(overwrite_cache, no_cache)
+    if mode and manifest:
+        raise click.UsageError(
+            "a WorkflowRun applied by hand uses no cache: leave out --overwrite-cache and --no-cache", ctx
+        )
     source = module if module is not None else rest.pop(0)
     entity_name = rest.pop(0) if rest and not rest[0].startswith("-") else None
     here = not remote and not manifest
@@ -96,11 +106,11 @@ def command(
     if here:
         from limosa.cli.local_runs import run_here
 
-        return run_here(loaded, entity, given, form=output)
+        return run_here(loaded, entity, given, form=output, cache_mode=mode)
     flags: dict[str, Any] = {**target, "copy": copy, "include": include, "container_image": image}
     settings = resolve_settings(flags, Path(loaded.source_root))
     if manifest:
         from limosa.cli.manifests import write_manifest
 
         return write_manifest(loaded, entity, given, settings, name, output)
-    return run_remotely(loaded, entity, given, settings, Flags(detach, timeout, name, output))
+    return run_remotely(loaded, entity, given, settings, Flags(detach, timeout, name, output, mode))

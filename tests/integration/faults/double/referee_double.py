@@ -14,7 +14,7 @@ from limosa.runtime.outcome import Committed
 
 NO_START_CHECK, UNCONDITIONAL_COMMIT = "no-start-check", "unconditional-commit"
 
-_init, _read, _write = CommitSlot.__init__, CommitSlot.read, CommitSlot.write
+_init, _read, _put = CommitSlot.__init__, CommitSlot.read, CommitSlot._put
 
 
 def started() -> None:
@@ -57,8 +57,8 @@ def _checked(self: CommitSlot) -> Any:
     return None if os.environ.get("REFEREE_CRIPPLED") == NO_START_CHECK else _read(self)
 
 
-def _committed(self: CommitSlot, outputs: Any) -> Any:
-    outcome = _write(self, outputs)
+def _committed(self: CommitSlot, commit: Any, outputs: Any) -> Any:
+    outcome = _put(self, commit, outputs)
     if "REFEREE" in os.environ and isinstance(outcome, Committed):
         _report("COMMITTED")
     return outcome
@@ -80,7 +80,7 @@ class _Overwriting:
 
 CommitSlot.__init__ = _remember  # type: ignore[method-assign]
 CommitSlot.read = _checked  # type: ignore[method-assign]
-CommitSlot.write = _committed  # type: ignore[method-assign]
+CommitSlot._put = _committed  # type: ignore[method-assign]
 
 if os.environ.get("REFEREE_OPERATOR"):
     import referee_operator  # noqa: F401

@@ -56,6 +56,7 @@ def try_limosa(sandbox: Sandbox, *arguments: str) -> "subprocess.CompletedProces
     environ = {
         "PATH": "/usr/bin:/bin",
         "HOME": str(sandbox.folder),
+        "LIMOSA_HOME": str(sandbox.home),
         "LIMOSA_ENDPOINT": f"http://{state['admin_endpoint']}",
         "LIMOSA_TOKEN": state["admin_token"],
     }

@@ -1,0 +1,215 @@
+"""Whose turn it is: waiting runs in the order in which a cluster takes them.
+
+Of project-domains the one with the fewest runs under way comes first; within it the greatest priority, then the oldest.
+A project-domain's runs of a launch plan with a limit of its own stand in a lane of their own, so that a full one holds
+up nobody else. However long the queue is, only the heads of its lanes are read.
+"""
+
+import dataclasses
+import heapq
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+
+import sqlalchemy as sa
+
+from limosa_admin.store import runs as run_store
+from limosa_admin.store.queue import Scope
+from limosa_admin.store.schema import runs
+
+Place = tuple[str, str]
+"""Project, domain."""
+LaneName = tuple[str, str, str]
+"""Project, domain, launch plan with a limit of its own or empty."""
+
+_WAITING = "phase NOT IN (5, 6, 7) AND cluster_uid IS NULL AND NOT abort_requested AND parent_uid IS NULL"
+_HEADS = sa.text(f"""
+WITH RECURSIVE lanes AS (
+    (SELECT project, domain, lane FROM runs WHERE {_WAITING} ORDER BY project, domain, lane LIMIT 1)
+    UNION ALL
+    SELECT following.* FROM lanes, LATERAL (
+        SELECT project, domain, lane FROM runs
+         WHERE {_WAITING} AND (project, domain, lane) > (lanes.project, lanes.domain, lanes.lane)
+         ORDER BY project, domain, lane LIMIT 1) AS following
+)
+SELECT lanes.project, lanes.domain, lanes.lane, head.uid, head.priority, head.number, head.lane_limit
+  FROM lanes, LATERAL (
+        SELECT uid, priority, number, lane_limit FROM runs
+         WHERE {_WAITING} AND project = lanes.project AND domain = lanes.domain AND lane = lanes.lane
+         ORDER BY priority DESC, number LIMIT :ahead) AS head
+ WHERE (CAST(:namespaces AS text[]) = '{{}}' OR lanes.project || '-' || lanes.domain = ANY (CAST(:namespaces AS text[])))
+   AND (CAST(:projects AS text[]) = '{{}}' OR lanes.project = ANY (CAST(:projects AS text[])))
+ ORDER BY lanes.project, lanes.domain, lanes.lane, head.priority DESC, head.number
+""")
+_CHILDREN = sa.text("""
+SELECT child.uid, child.project, child.domain, child.lane, child.lane_limit, child.depth
+  FROM runs AS child JOIN runs AS parent ON parent.uid = child.parent_uid
+ WHERE child.phase NOT IN (5, 6, 7) AND child.parent_uid IS NOT NULL AND child.cluster_uid IS NULL
+   AND NOT child.abort_requested AND parent.cluster_uid = :cluster
+ ORDER BY child.depth DESC, child.priority DESC, child.number
+""")
+_ANCESTORS = sa.text("""
+WITH RECURSIVE up AS (
+    SELECT uid AS child, parent_uid FROM runs WHERE uid = ANY (:uids)
+    UNION ALL
+    SELECT up.child, runs.parent_uid FROM up JOIN runs ON runs.uid = up.parent_uid
+)
+SELECT up.child, runs.lane FROM up JOIN runs ON runs.uid = up.parent_uid
+ WHERE runs.phase NOT IN (5, 6, 7, 8) AND runs.cluster_uid IS NOT NULL
+""")
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A waiting run."""
+
+    uid: str
+    priority: int
+    number: int
+
+
+@dataclasses.dataclass
+class Lane:
+    """The head of a lane.
+
+    Attributes:
+        name: Of the lane.
+        limit: Runs of it under way at a time; 0: no limit of its own.
+        waiting: Its first runs, in their order.
+        whole: There are no more than those.
+    """
+
+    name: LaneName
+    limit: int
+    waiting: deque[Candidate]
+    whole: bool
+
+    @property
+    def place(self) -> Place:
+        """Its project-domain."""
+        return self.name[:2]
+
+
+@dataclasses.dataclass
+class UnderWay:
+    """How many runs clusters work on, those that are PARKED left out; changed as further ones are chosen."""
+
+    places: Counter[Place]
+    lanes: Counter[LaneName]
+
+    def add(self, name: LaneName) -> None:
+        """One more run of a lane."""
+        self.places[name[:2]] += 1
+        self.lanes[name] += 1
+
+    def is_full(
+        self, name: LaneName, lane_limit: int, place_limit: int, own: tuple[int, int] = (0, 0)
+    ) -> bool:
+        """Whether a lane may have no further run now.
+
+        Args:
+            name: Of the lane.
+            lane_limit: Of the lane; 0: none.
+            place_limit: Of the project-domain; 0: none.
+            own: Runs of the place and of the lane that wait for the one in question, and lend it their room.
+        """
+        full_place = place_limit > 0 and self.places[name[:2]] - own[0] >= place_limit
+        return full_place or (lane_limit > 0 and self.lanes[name] - own[1] >= lane_limit)
+
+
+def under_way(connection: sa.Connection) -> UnderWay:
+    """Counts what clusters work on."""
+    columns = (runs.c.project, runs.c.domain, runs.c.lane)
+    query = sa.select(*columns, sa.func.count()).where(run_store.HOLDS_SLOT).group_by(*columns)
+    lanes: Counter[LaneName] = Counter()
+    places: Counter[Place] = Counter()
+    for project, domain, lane, count in connection.execute(query):
+        lanes[project, domain, lane] = count
+        places[project, domain] += count
+    return UnderWay(places, lanes)
+
+
+def children(
+    connection: sa.Connection, cluster_uid: str, slots: int, busy: UnderWay, place_limit: int
+) -> list[str]:
+    """Children of the cluster's runs that it takes now, deepest first: what was begun is finished first.
+
+    They go to their parent's cluster, and take none of the room of the runs that wait for them: of each depth there may be
+    `slots` (0: any number), so that a cluster of one slot still finishes what nests.
+    """
+    rows = connection.execute(_CHILDREN, {"cluster": cluster_uid}).all()
+    if not rows:
+        return []
+    own: dict[str, list[str]] = {row.uid: [] for row in rows}
+    for uid, lane in connection.execute(_ANCESTORS, {"uids": list(own)}):
+        own[uid].append(lane)
+    depths = _depths(connection, cluster_uid)
+    chosen = []
+    for row in rows:
+        name = (row.project, row.domain, row.lane)
+        lent = len(own[row.uid]), own[row.uid].count(row.lane)
+        if (slots and depths[row.depth] >= slots) or busy.is_full(name, row.lane_limit, place_limit, lent):
+            continue
+        busy.add(name)
+        depths[row.depth] += 1
+        chosen.append(row.uid)
+    return chosen
+
+
+def heads(connection: sa.Connection, scope: Scope, ahead: int) -> list[Lane]:
+    """The first `ahead` runs of every lane that a cluster may take from; children are in none."""
+    given = {"ahead": ahead, "namespaces": list(scope.namespaces), "projects": list(scope.projects)}
+    lanes: dict[LaneName, Lane] = {}
+    for project, domain, lane, uid, priority, number, limit in connection.execute(_HEADS, given):
+        # All runs of a lane have its limit as it was when they were made; the first one's counts.
+        found = lanes.setdefault((project, domain, lane), Lane((project, domain, lane), limit, deque(), True))
+        found.waiting.append(Candidate(uid, priority, number))
+    for found in lanes.values():
+        found.whole = len(found.waiting) < ahead
+    return list(lanes.values())
+
+
+def choose(lanes: Iterable[Lane], busy: UnderWay, slots: int, place_limit: int) -> tuple[list[str], bool]:
+    """Up to `slots` uids in order of their turns, and whether more could be told by reading further ahead.
+
+    Takes what it chooses out of `lanes`, and adds it to `busy`.
+    """
+    by_place: dict[Place, list[Lane]] = {}
+    for lane in lanes:
+        by_place.setdefault(lane.place, []).append(lane)
+    turns: list[tuple[int, int, int, Place]] = []
+
+    def line_up(place: Place) -> None:
+        best = _best(by_place[place], busy, place_limit)
+        if best is not None:
+            first = best.waiting[0]
+            heapq.heappush(turns, (busy.places[place], -first.priority, first.number, place))
+
+    for place in by_place:
+        line_up(place)
+    chosen: list[str] = []
+    while turns and len(chosen) < slots:
+        place = heapq.heappop(turns)[3]
+        best = _best(by_place[place], busy, place_limit)
+        if best is None:
+            continue
+        chosen.append(best.waiting.popleft().uid)
+        busy.add(best.name)
+        if not best.waiting and not best.whole:
+            # Who comes next in this lane is not known: to go on without it would not be fair.
+            return chosen, len(chosen) < slots
+        line_up(place)
+    return chosen, False
+
+
+def _best(lanes: Sequence[Lane], busy: UnderWay, place_limit: int) -> Lane | None:
+    open_lanes = [
+        lane for lane in lanes if lane.waiting and not busy.is_full(lane.name, lane.limit, place_limit)
+    ]
+    return min(open_lanes, key=lambda lane: (-lane.waiting[0].priority, lane.waiting[0].number), default=None)
+
+
+def _depths(connection: sa.Connection, cluster_uid: str) -> Counter[int]:
+    """Children that a cluster works on, PARKED ones left out, by depth."""
+    held = (run_store.HOLDS_SLOT, runs.c.cluster_uid == cluster_uid, runs.c.parent_uid.is_not(None))
+    query = sa.select(runs.c.depth, sa.func.count().label("count")).where(*held).group_by(runs.c.depth)
+    return Counter({row.depth: row.count for row in connection.execute(query)})

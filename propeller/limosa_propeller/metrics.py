@@ -1,0 +1,129 @@
+"""What Prometheus reads of an operator: one place for every metric's name, meaning and unit."""
+
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from limosa_engine.commands import Command, DeletePod
+from limosa_engine.events import CacheAnswered, Event, PodCreated, PodRejected
+from limosa_engine.phases import RunPhase
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_FAST = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_SLOW = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+Gauge = Callable[[], Mapping[str, float]]
+"""Values by label value at the moment of asking; the empty label value for a gauge without one."""
+
+
+class Metrics:
+    """The metrics of one operator process."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self.step_seconds = Histogram(
+            "limosa_engine_step_seconds",
+            "Time the engine took for one turn of one run",
+            buckets=_FAST,
+            registry=self._registry,
+        )
+        self.transition_seconds = Histogram(
+            "limosa_transition_seconds",
+            "From an event's arrival to the start of the commands that follow from it",
+            buckets=_FAST,
+            registry=self._registry,
+        )
+        self.api_seconds = Histogram(
+            "limosa_kubernetes_request_seconds",
+            "Time of requests to the Kubernetes API, waiting for their turn not included",
+            ["verb"],
+            buckets=_SLOW,
+            registry=self._registry,
+        )
+        self.api_requests = Counter(
+            "limosa_kubernetes_requests",
+            "Requests to the Kubernetes API; code 0: no answer",
+            ["verb", "code"],
+            registry=self._registry,
+        )
+        self.launches = Counter(
+            "limosa_launches", "Pods that were created for node items", registry=self._registry
+        )
+        self.rejections = Counter(
+            "limosa_launches_rejected",
+            "Pods that could not be created, by the reason's code",
+            ["code"],
+            registry=self._registry,
+        )
+        self.pods_removed = Counter(
+            "limosa_pods_removed",
+            "Pods whose deletion was asked for, by why: finished, failed, aborted, deadline, stale",
+            ["reason"],
+            registry=self._registry,
+        )
+        self.cache_answers = Counter(
+            "limosa_cache_lookups", "Cache lookups by outcome", ["outcome"], registry=self._registry
+        )
+        self.runs_ended = Counter(
+            "limosa_runs_ended", "Runs that ended, by phase", ["phase"], registry=self._registry
+        )
+        self.run_seconds = Histogram(
+            "limosa_run_seconds",
+            "From a run's start to its end",
+            ["phase"],
+            buckets=(1, 5, 15, 60, 300, 900, 3600, 14400, 86400),
+            registry=self._registry,
+        )
+        self._gauges = _Gauges()
+        self._registry.register(self._gauges)
+
+    def requested(self, verb: str, code: int, seconds: float) -> None:
+        """Counts a request to the Kubernetes API."""
+        self.api_requests.labels(verb, str(code)).inc()
+        self.api_seconds.labels(verb).observe(seconds)
+
+    def carried_out(self, command: Command, answer: Event) -> None:
+        """Counts what a command came to."""
+        if isinstance(answer, PodCreated):
+            self.launches.inc()
+        elif isinstance(answer, PodRejected):
+            self.rejections.labels(answer.code).inc()
+        elif isinstance(answer, CacheAnswered):
+            self.cache_answers.labels(answer.outcome.name.lower()).inc()
+        elif isinstance(command, DeletePod):
+            self.pods_removed.labels(command.reason).inc()
+
+    def run_ended(self, phase: RunPhase, seconds: float | None) -> None:
+        """Counts a run's end; `seconds` since its start, None where it never began."""
+        self.runs_ended.labels(phase.name.lower()).inc()
+        if seconds is not None:
+            self.run_seconds.labels(phase.name.lower()).observe(seconds)
+
+    def gauge(self, name: str, meaning: str, read: Gauge, label: str = "") -> None:
+        """Adds, or replaces, what is read when it is asked for."""
+        self._gauges.known[name] = (meaning, read, label)
+
+    def text(self) -> bytes:
+        """Everything, in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+class _Gauges(Collector):
+    def __init__(self) -> None:
+        self.known: dict[str, tuple[str, Gauge, str]] = {}
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The present values."""
+        for name, (meaning, read, label) in self.known.items():
+            family = GaugeMetricFamily(name, meaning, labels=[label] if label else [])
+            for value_of, value in read().items():
+                family.add_metric([value_of] if label else [], value)
+            yield family
+
+
+def tally(values: Iterable[str]) -> dict[str, float]:
+    """How often each value occurs."""
+    return dict(Tally(values))

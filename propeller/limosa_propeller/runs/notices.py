@@ -1,0 +1,86 @@
+"""Kubernetes Events on a WorkflowRun: what `kubectl describe wfr` shows beside the status.
+
+A few a run, never one a task. An Event that cannot be written is not worth a failure.
+"""
+
+import datetime as dt
+import logging
+from typing import Any
+
+from limosa_engine.phases import RunPhase
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure
+from limosa_model import names
+from limosa_propeller.kube.errors import ApiError, NotLeaderError
+from limosa_propeller.kube.verbs import EVENTS, Object, Verbs
+
+logger = logging.getLogger(__name__)
+
+MOST_CHARACTERS = 1000
+"""The API server takes 1,024 in a message."""
+COMPONENT = "limosa-propeller"
+_WORDS = {
+    RunPhase.RUNNING: "Started",
+    RunPhase.PARKED: "Parked",
+    RunPhase.FAILING: "Failing",
+    RunPhase.ABORTING: "Aborting",
+    RunPhase.SUCCEEDED: "Succeeded",
+    RunPhase.FAILED: "Failed",
+    RunPhase.ABORTED: "Aborted",
+}
+_WARNINGS = frozenset({RunPhase.FAILING, RunPhase.FAILED})
+
+
+def notice_of(
+    metadata: dict[str, Any], phase: RunPhase, message: str, failure: Failure | None, now: float
+) -> Object | None:
+    """The Event for a run's new phase; None for phases that are not worth one.
+
+    Args:
+        metadata: Of the WorkflowRun.
+        phase: Its new phase.
+        message: What else there is to say, such as "3/5 nodes".
+        failure: Why it fails.
+        now: Unix seconds.
+    """
+    reason = _WORDS.get(phase)
+    if reason is None:
+        return None
+    stamp = dt.datetime.fromtimestamp(now, dt.timezone.utc)
+    text = message if failure is None else f"{failure.code}: {failure.message}"
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        # One of a name for each phase of an object: said again after a restart, it is not a second Event.
+        "metadata": {
+            "name": f"{metadata['name'][:200]}.{metadata['uid'][:8]}.{reason.lower()}",
+            "namespace": metadata["namespace"],
+        },
+        "involvedObject": {
+            "apiVersion": f"{names.GROUP}/{names.VERSION}",
+            "kind": names.KIND,
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "uid": metadata["uid"],
+        },
+        "reason": reason,
+        "message": text[:MOST_CHARACTERS],
+        "type": "Warning" if phase in _WARNINGS else "Normal",
+        "source": {"component": COMPONENT},
+        "reportingComponent": COMPONENT,
+        "firstTimestamp": stamp.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "lastTimestamp": stamp.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "count": 1,
+    }
+
+
+async def post(verbs: Verbs, notice: Object) -> None:
+    """Writes an Event; the same one again is as good."""
+    try:
+        await verbs.create(EVENTS, notice["metadata"]["namespace"], notice)
+    except ApiError as error:
+        if error.status != 409:
+            logger.warning(
+                "an event was not written", extra={"event": notice["metadata"]["name"], "error": str(error)}
+            )
+    except NotLeaderError:
+        return
