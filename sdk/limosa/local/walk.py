@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limosa.errors import LimosaError
+from limosa.local.answers import pass_gate
 from limosa.local.attempts import Attempt, attempt_graph, attempt_task
 from limosa.local.cache import LocalCache
 from limosa.local.history import RunDirectory
 from limosa.local.progress import NodeProgress, Report
+from limosa.local.transfer import LocalTransfer
 from limosa.map_tasks import MapPolicy, Tolerance
 from limosa.tasks import Task
 from limosa.workflows import Workflow
+from limosa_idl.core.v1alpha1.failure_pb2 import FailureOrigin
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface
-from limosa_idl.core.v1alpha1.literal_pb2 import Literal
+from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import (
     NODE_PHASE_FAILED,
     NODE_PHASE_RUNNING,
@@ -22,7 +25,7 @@ from limosa_idl.run.v1alpha1.run_pb2 import (
     NODE_PHASE_SUCCEEDED,
 )
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Binding, Node
-from limosa_model import values
+from limosa_model import failures, values
 from limosa_model.bindings import BindingError, resolve
 from limosa_model.conditions import ConditionError, evaluate
 from limosa_model.failures import Code
@@ -104,6 +107,8 @@ class Scope:
         kind = node.WhichOneof("target")
         if kind == "dynamic":
             return self._run_dynamic(node, inputs, path)
+        if kind == "gate":
+            return self._pass_gate(node, inputs, path)
         self._report(node, path, NODE_PHASE_RUNNING)
         try:
             if kind == "map":
@@ -125,6 +130,19 @@ class Scope:
         attempt = _item(node, task, inputs, path, index)
         run = self._run
         return attempt_task(task, attempt, run.record, run.scratch, run.report, run.cache)
+
+    def _pass_gate(self, node: Node, inputs: Literals, path: str) -> Literals:
+        launch_id = self._run.record.launch_id(path, None, 1)
+        self._report(node, path, NODE_PHASE_RUNNING)
+        try:
+            outputs = pass_gate(node, inputs, path, LocalTransfer(self._run.record.data(launch_id), self._run.scratch))
+        except LimosaError as error:
+            failure = failures.user(error.code, error.message, origin=FailureOrigin(node_path=path))
+            self._run.report(NodeProgress(path, None, node, NODE_PHASE_FAILED, 1, failure))
+            raise
+        self._run.record.commit(path, None, launch_id, LiteralMap(literals=inputs), LiteralMap(literals=outputs))
+        self._report(node, path, NODE_PHASE_SUCCEEDED)
+        return outputs
 
     def _run_dynamic(self, node: Node, inputs: Literals, path: str) -> Literals:
         task = self._workflow.targets[node.dynamic.task]
