@@ -8,8 +8,8 @@ from limosa.errors import LimosaError
 from limosa.origin import Origin, caller, origin_of, qualified_name, source_root
 
 if TYPE_CHECKING:
-    from limosa.tasks import OverriddenTask, Task
     from limosa.signature import Signature
+    from limosa.tasks import OverriddenTask, Task
     from limosa.tracing import Trace
     from limosa_idl.core.v1alpha1.interface_pb2 import Interface
     from limosa_idl.workflow.v1alpha1.workflow_pb2 import Binding, WorkflowSpec
@@ -186,7 +186,9 @@ def workflow(function: Callable[P, R], /) -> Workflow[P, R]: ...
 
 @overload
 def workflow(
-    *, failure_policy: FailurePolicy = ..., on_failure: "Task[..., Any] | OverriddenTask[..., Any] | Workflow[..., Any] | None" = ...
+    *,
+    failure_policy: FailurePolicy = ...,
+    on_failure: "Task[..., Any] | OverriddenTask[..., Any] | Workflow[..., Any] | None" = ...,
 ) -> Callable[[Callable[P, R]], Workflow[P, R]]: ...
 
 

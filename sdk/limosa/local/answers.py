@@ -32,7 +32,9 @@ def answering(answers: Mapping[str, Any]) -> Iterator[None]:
         _given.reset(token)
 
 
-def pass_gate(node: Node, inputs: Mapping[str, Literal], path: str, transfer: LocalTransfer) -> dict[str, Literal]:
+def pass_gate(
+    node: Node, inputs: Mapping[str, Literal], path: str, transfer: LocalTransfer
+) -> dict[str, Literal]:
     """Waits as the gate says and gives its outputs.
 
     Raises:
@@ -48,7 +50,9 @@ def pass_gate(node: Node, inputs: Mapping[str, Literal], path: str, transfer: Lo
     if gate.HasField("approval"):
         approved = _approval(given, node, path) if known in answers else _ask_approval(node, path)
         if not approved:
-            raise LimosaError(Code.REJECTED, f"gate {path} ('{node.display_name}') was rejected", _place(node))
+            raise LimosaError(
+                Code.REJECTED, f"gate {path} ('{node.display_name}') was rejected", _place(node)
+            )
         return {OUTPUT: inputs[VALUE]} if VALUE in inputs else {}
     wanted = gate.wait_for_input.type
     if known not in answers:
@@ -76,7 +80,9 @@ def _ask(node: Node, path: str, what: str) -> str:
     if not sys.stdin.isatty():
         name = node.display_name
         message = f"gate {path} ('{name}') waits for an answer, and there is no terminal to ask on"
-        remedy = f"give it in advance: limosa run --answer {name}=…, or limosa.testing.answers({{{name!r}: …}})"
+        remedy = (
+            f"give it in advance: limosa run --answer {name}=…, or limosa.testing.answers({{{name!r}: …}})"
+        )
         raise LimosaError("GateUnanswered", message, _place(node), remedy)
     prompt = f" {node.gate.prompt}" if node.gate.prompt else ""
     print(f"{path} ({node.display_name}):{prompt} {what}", end="", file=sys.stderr, flush=True)

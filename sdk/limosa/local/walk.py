@@ -1,5 +1,6 @@
 """Walking a workflow's graph: nodes in the order their inputs allow, values as literals."""
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from limosa.errors import LimosaError
 from limosa.local.answers import pass_gate
 from limosa.local.attempts import Attempt, attempt_graph, attempt_task
 from limosa.local.cache import LocalCache
+from limosa.local.failing import error_of, remember_node
 from limosa.local.history import RunDirectory
 from limosa.local.progress import NodeProgress, Report
 from limosa.local.transfer import LocalTransfer
@@ -83,19 +85,44 @@ class Scope:
         self._results: dict[str, Literals] = {}
 
     def walk(self) -> dict[str, Literal]:
-        """Runs every node and gives the workflow's outputs."""
+        """Runs every node and gives the workflow's outputs; where that fails, what runs on failure comes last."""
+        try:
+            return self._walk()
+        except Exception as error:
+            if self._workflow.spec.HasField("on_failure"):
+                self._handle(self._workflow.spec.on_failure, error)
+            raise
+
+    def _walk(self) -> dict[str, Literal]:
         waiting = list(self._workflow.spec.nodes)
         while waiting:
             ready = next(node for node in waiting if dependencies(node) <= self._results.keys())
             waiting.remove(ready)
-            self._results[ready.id] = self._run_node(ready, self._path + ready.id)
+            path = self._path + ready.id
+            try:
+                self._results[ready.id] = self._run_node(ready, path)
+            except Exception as error:
+                remember_node(error, path)
+                raise
         return {
             binding.name: self._resolve(binding, "the outputs") for binding in self._workflow.spec.outputs
         }
 
+    def _handle(self, node: Node, error: Exception) -> None:
+        """Runs the on-failure node; how it ends changes nothing, and is told by its own progress."""
+        inputs = {}
+        for binding in node.inputs:
+            told = binding.data.WhichOneof("value") == "failure"
+            inputs[binding.name] = error_of(error) if told else self._resolve(binding, _place(node))
+        with contextlib.suppress(Exception):
+            self._run_target(node, inputs, self._path + node.id)
+
     def _run_node(self, node: Node, path: str) -> Literals:
-        kind = node.WhichOneof("target")
         inputs = {binding.name: self._resolve(binding, _place(node)) for binding in node.inputs}
+        return self._run_target(node, inputs, path)
+
+    def _run_target(self, node: Node, inputs: Literals, path: str) -> Literals:
+        kind = node.WhichOneof("target")
         if kind == "task":
             return self._attempt(node, self._workflow.targets[node.task.task], inputs, path, None)
         self._run.record.values(path, None, inputs)
@@ -135,12 +162,16 @@ class Scope:
         launch_id = self._run.record.launch_id(path, None, 1)
         self._report(node, path, NODE_PHASE_RUNNING)
         try:
-            outputs = pass_gate(node, inputs, path, LocalTransfer(self._run.record.data(launch_id), self._run.scratch))
+            outputs = pass_gate(
+                node, inputs, path, LocalTransfer(self._run.record.data(launch_id), self._run.scratch)
+            )
         except LimosaError as error:
             failure = failures.user(error.code, error.message, origin=FailureOrigin(node_path=path))
             self._run.report(NodeProgress(path, None, node, NODE_PHASE_FAILED, 1, failure))
             raise
-        self._run.record.commit(path, None, launch_id, LiteralMap(literals=inputs), LiteralMap(literals=outputs))
+        self._run.record.commit(
+            path, None, launch_id, LiteralMap(literals=inputs), LiteralMap(literals=outputs)
+        )
         self._report(node, path, NODE_PHASE_SUCCEEDED)
         return outputs
 

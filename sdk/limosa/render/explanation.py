@@ -12,7 +12,7 @@ from limosa_idl.admin.v1alpha1.admin_pb2 import Run, RunDetail
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
-from limosa_model.graph import Index, dependencies, inside
+from limosa_model.graph import Index, dependencies, inside, scope_nodes
 
 _DONE = frozenset({pb.NODE_PHASE_SUCCEEDED, pb.NODE_PHASE_SKIPPED})
 _ENDED = _DONE | {pb.NODE_PHASE_FAILED, pb.NODE_PHASE_ABORTED}
@@ -110,7 +110,7 @@ class _Known:
 
     def walk(self) -> Iterator[_Place]:
         """Every node, in the order of the author's code."""
-        yield from self._walk(self._graph, self._graph.entry.nodes, "", pb.NODE_PHASE_RUNNING)
+        yield from self._walk(self._graph, scope_nodes(self._graph.entry), "", pb.NODE_PHASE_RUNNING)
 
     def _walk(
         self, graph: Index, nodes: Iterable[Node], around: str, outer: "pb.NodePhase.ValueType"

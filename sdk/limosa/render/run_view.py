@@ -12,7 +12,7 @@ from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
-from limosa_model.graph import Index, closure_around, find_node, inside
+from limosa_model.graph import Index, closure_around, find_node, inside, scope_nodes
 
 TERMINAL_RUN_PHASES = frozenset({pb.RUN_PHASE_SUCCEEDED, pb.RUN_PHASE_FAILED, pb.RUN_PHASE_ABORTED})
 _WAITING = frozenset({pb.NODE_PHASE_QUEUED, pb.NODE_PHASE_RUNNING, pb.NODE_PHASE_RETRYING})
@@ -163,7 +163,7 @@ class RunView:
         """The tree, in the order of the author's code; children of branches only where taken."""
         if self._index is None:
             return []
-        return list(self._rows(self._index, self._index.entry.nodes, "", 0, now))
+        return list(self._rows(self._index, scope_nodes(self._index.entry), "", 0, now))
 
     def _rows(
         self, index: Index, nodes: Iterable[Node], prefix: str, depth: int, now: dt.datetime
