@@ -23,7 +23,7 @@ from limosa_model.bindings import outputs_of
 from limosa_model.cache_policy import cache_problems
 from limosa_model.effective import effective_task
 from limosa_model.gates import gate_problems
-from limosa_model.graph import Index, branch_children, dependencies, scope_nodes
+from limosa_model.graph import ON_FAILURE, Index, branch_children, dependencies, scope_nodes
 from limosa_model.interfaces import node_interface, suggest
 from limosa_model.names import check_name
 from limosa_model.problems import Problem
@@ -215,6 +215,9 @@ def _handler(index: Index, workflow: WorkflowSpec, place: str) -> list[Problem]:
     if kind not in _HANDLERS:
         problem = f"a {(kind or 'empty').replace('_', ' ')} node cannot run on failure"
         return [Problem("OnFailure", f"{place}: node {node.id}", problem, "use a task or a workflow")]
+    if node.id != ON_FAILURE:
+        problem = f"the node that runs on failure is called '{node.id}'"
+        return [Problem("OnFailure", place, problem, f"give it the id '{ON_FAILURE}'")]
     return _Scope(index, workflow, place, after_failure=True).check(node, node.id)
 
 

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from limosa.workflows import Workflow
     from limosa_idl.workflow.v1alpha1.workflow_pb2 import Binding, Node
 
-NODE_ID = "on-failure"
-
 
 @dataclasses.dataclass(frozen=True)
 class WorkflowError:
@@ -60,9 +58,10 @@ def handler_node(workflow: "Workflow[..., Any]", handler: Any, origin: Origin, f
     """
     from limosa.overrides import apply_overrides
     from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
+    from limosa_model.graph import ON_FAILURE
 
     target = target_of(handler)
-    node = Node(id=NODE_ID, display_name=target.__name__, inputs=_bindings(workflow, target, str(origin)))
+    node = Node(id=ON_FAILURE, display_name=target.__name__, inputs=_bindings(workflow, target, str(origin)))
     node.source.file, node.source.line = file, origin.line
     if not isinstance(target, Task):
         node.sub_workflow.workflow = target.name

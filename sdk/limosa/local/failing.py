@@ -32,3 +32,9 @@ def error_of(error: BaseException) -> Literal:
     return error_literal(
         failures.user(Code.USER_EXCEPTION, f"{details.type}: {details.message}", origin=origin)
     )
+
+
+def note(error: BaseException, text: str) -> None:
+    """Adds to what an exception says; Python prints notes from 3.11 on and keeps them as an attribute before."""
+    notes = getattr(error, "__notes__", None)
+    error.__notes__ = [*(notes or []), text]  # type: ignore[attr-defined]

@@ -1,6 +1,5 @@
 """Walking a workflow's graph: nodes in the order their inputs allow, values as literals."""
 
-import contextlib
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ from limosa.errors import LimosaError
 from limosa.local.answers import pass_gate
 from limosa.local.attempts import Attempt, attempt_graph, attempt_task
 from limosa.local.cache import LocalCache
-from limosa.local.failing import error_of, remember_node
+from limosa.local.failing import error_of, note, remember_node
 from limosa.local.history import RunDirectory
 from limosa.local.progress import NodeProgress, Report
 from limosa.local.transfer import LocalTransfer
@@ -114,8 +113,10 @@ class Scope:
         for binding in node.inputs:
             told = binding.data.WhichOneof("value") == "failure"
             inputs[binding.name] = error_of(error) if told else self._resolve(binding, _place(node))
-        with contextlib.suppress(Exception):
+        try:
             self._run_target(node, inputs, self._path + node.id)
+        except Exception as second:  # noqa: BLE001 - the author's own; the first one is the run's, this one is told beside it
+            note(error, f"{node.display_name}, which runs on failure, failed too: {second!r}")
 
     def _run_node(self, node: Node, path: str) -> Literals:
         inputs = {binding.name: self._resolve(binding, _place(node)) for binding in node.inputs}
