@@ -203,9 +203,7 @@ class RunView:
         seconds = (now - _utc(reason.since)).total_seconds() if reason.HasField("since") else 0.0
         wait = f"{reason.code}: {reason.detail}" if reason.detail else reason.code
         remedy = "" if self.finished else gate_remedy(self.run.name, path, node)
-        return dataclasses.replace(
-            row, wait=wait, waiting_seconds=seconds, reason=reason.code, remedy=remedy
-        )
+        return dataclasses.replace(row, wait=wait, waiting_seconds=seconds, reason=reason.code, remedy=remedy)
 
     def reason(self, path: str, index: int | None = None) -> pb.Reason | None:
         """What a node, or an item of a map, waits for; None where it does not wait."""
