@@ -12,7 +12,7 @@ from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, LaunchPlanSpec, Node
 from limosa_model.admission import validate_closure, validate_task
 from limosa_model.digests import digest_of, serialize
-from limosa_model.graph import Index, branch_children, children_of
+from limosa_model.graph import Index, branch_children, children_of, scope_nodes
 from limosa_model.interfaces import suggest
 from limosa_model.names import check_name
 from limosa_model.problems import Problem
@@ -114,7 +114,7 @@ class Registration:
     def _launched(self, closure: Closure) -> Iterator[Problem]:
         """Launch plan nodes whose plan is in the same request must know it as it is."""
         for workflow in closure.workflows:
-            nodes = list(workflow.nodes)
+            nodes = scope_nodes(workflow)
             while nodes:
                 node = nodes.pop()
                 nodes += branch_children(node.branch)
@@ -149,7 +149,7 @@ def reachable(index: Index, entry: str) -> Closure:
         if name in workflows:
             continue
         workflows.add(name)
-        nodes = list(index.workflow(name).nodes)
+        nodes = scope_nodes(index.workflow(name))
         while nodes:
             node = nodes.pop()
             kind = node.WhichOneof("target")

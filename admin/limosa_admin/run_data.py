@@ -15,7 +15,7 @@ from limosa_idl.run.v1alpha1.run_pb2 import Commit, NodeState
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Binding, Closure, Node, WorkflowSpec
 from limosa_model import bindings, layout, values
 from limosa_model.digests import sha256_hex
-from limosa_model.graph import Index, children_of, inside
+from limosa_model.graph import Index, children_of, inside, scope_nodes
 from limosa_model.interfaces import node_interface
 from limosa_store import ErrorCode, Store, StoreError
 
@@ -110,7 +110,7 @@ class RunData:
     def _locate(self, path: str) -> tuple[_Scope, Node, str]:
         """The scope whose values a node sees, the node, and the path of the branch node around it (or "")."""
         scope = _Scope(self._index, self._index.entry, "", lambda: self._inputs)
-        nodes: Sequence[Node] = list(scope.workflow.nodes)
+        nodes: Sequence[Node] = scope_nodes(scope.workflow)
         here, branch = "", ""
         node: Node | None = None
         for part in path.split("/"):

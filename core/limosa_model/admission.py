@@ -23,7 +23,7 @@ from limosa_model.bindings import outputs_of
 from limosa_model.cache_policy import cache_problems
 from limosa_model.effective import effective_task
 from limosa_model.gates import gate_problems
-from limosa_model.graph import Index, branch_children, dependencies
+from limosa_model.graph import ON_FAILURE, Index, branch_children, dependencies, scope_nodes
 from limosa_model.interfaces import node_interface, suggest
 from limosa_model.names import check_name
 from limosa_model.problems import Problem
@@ -31,12 +31,15 @@ from limosa_model.quantity import QuantityError, parse_quantity
 from limosa_model.targets import python_part, task_name
 from limosa_model.task_options import check_options
 from limosa_model.types import assignable, conforms, describe
+from limosa_model.workflow_errors import error_type
 
 MAX_NODES = 20_000
 """Most nodes of a closure, sub-workflows counted once."""
 MAX_DEPTH = 20
 """Deepest nesting of sub-workflows and branches."""
 
+_HANDLERS = ("task", "dynamic", "sub_workflow")
+"""Kinds of nodes that may run on failure."""
 _LOADER = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
@@ -50,7 +53,7 @@ def validate_closure(closure: Closure) -> list[Problem]:
             )
         ]
     problems = list(_duplicates(closure))
-    if sum(len(workflow.nodes) for workflow in closure.workflows) > MAX_NODES:
+    if sum(len(scope_nodes(workflow)) for workflow in closure.workflows) > MAX_NODES:
         return [
             Problem(
                 "TooManyNodes", closure.entry, f"more than {MAX_NODES} nodes", "use a map for repeated work"
@@ -164,7 +167,7 @@ def _recursion(index: Index, name: str, stack: tuple[str, ...]) -> list[Problem]
             Problem("TooDeep", f"workflow {name}", f"nested deeper than {MAX_DEPTH}", "flatten the workflow")
         ]
     problems: list[Problem] = []
-    for inner in sorted(set(_sub_workflows(index.workflow(name).nodes))):
+    for inner in sorted(set(_sub_workflows(scope_nodes(index.workflow(name))))):
         if index.has_workflow(inner):
             problems += _recursion(index, inner, (*stack, name))
     return problems
@@ -184,7 +187,7 @@ def _workflow(index: Index, workflow: WorkflowSpec) -> list[Problem]:
     problems = [Problem("WorkflowName", place, reason, "rename it")] if reason else []
     problems += _interface(workflow.interface, place)
     seen: set[str] = set()
-    for node in workflow.nodes:
+    for node in scope_nodes(workflow):
         if node.id in seen:
             problems.append(
                 Problem("Duplicate", f"{place}: node {node.id}", "the id is used twice", "rename one")
@@ -194,6 +197,8 @@ def _workflow(index: Index, workflow: WorkflowSpec) -> list[Problem]:
     for node in workflow.nodes:
         problems += scope.check(node, node.id)
     problems += scope.check_outputs()
+    if workflow.HasField("on_failure"):
+        problems += _handler(index, workflow, place)
     cycle = _cycle(workflow)
     if cycle:
         chain = " → ".join(cycle)
@@ -203,14 +208,30 @@ def _workflow(index: Index, workflow: WorkflowSpec) -> list[Problem]:
     return problems
 
 
-class _Scope:
-    """The nodes of one workflow, seen by each other."""
+def _handler(index: Index, workflow: WorkflowSpec, place: str) -> list[Problem]:
+    """What is wrong with the node that runs on failure: it sees the workflow's inputs and the failure, and no nodes."""
+    node = workflow.on_failure
+    kind = node.WhichOneof("target")
+    if kind not in _HANDLERS:
+        problem = f"a {(kind or 'empty').replace('_', ' ')} node cannot run on failure"
+        return [Problem("OnFailure", f"{place}: node {node.id}", problem, "use a task or a workflow")]
+    if node.id != ON_FAILURE:
+        problem = f"the node that runs on failure is called '{node.id}'"
+        return [Problem("OnFailure", place, problem, f"give it the id '{ON_FAILURE}'")]
+    return _Scope(index, workflow, place, after_failure=True).check(node, node.id)
 
-    def __init__(self, index: Index, workflow: WorkflowSpec, place: str) -> None:
+
+class _Scope:
+    """The nodes of one workflow, seen by each other; or what its on-failure node sees."""
+
+    def __init__(
+        self, index: Index, workflow: WorkflowSpec, place: str, *, after_failure: bool = False
+    ) -> None:
         self._index = index
         self._workflow = workflow
         self._place = place
-        self._nodes = {node.id: node for node in workflow.nodes}
+        self._after_failure = after_failure
+        self._nodes = {} if after_failure else {node.id: node for node in workflow.nodes}
         self._inputs = {variable.name: variable for variable in workflow.interface.inputs}
 
     def check(self, node: Node, path: str) -> list[Problem]:
@@ -309,6 +330,10 @@ class _Scope:
                     f"the workflow has no input '{data.input.name}': {suggest(data.input.name, self._inputs)}",
                 )
             return (None, None) if data.input.path else (self._inputs[data.input.name].type, None)
+        if kind == "failure":
+            if self._after_failure:
+                return error_type(), None
+            return None, "only an on-failure node is told the failure"
         if kind is None:
             return None, "the binding has no value"
         for node_id, _ in outputs_of(data):

@@ -39,6 +39,8 @@ def resolve(
     if kind == "map_value":
         items = sorted(data.map_value.items.items())
         return values.literal_map({key: resolve(item, output, inputs) for key, item in items})
+    if kind == "failure":
+        raise BindingError("the failure, which is told to the node when it runs")
     raise BindingError("a binding without a value")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
 from limosa_model.admission import validate_closure
-from limosa_model.graph import Index, with_cases
+from limosa_model.graph import Index, scope_nodes, with_cases
 from limosa_model.problems import Problem
 from limosa_model.targets import python_part, task_name
 from limosa_model.types import assignable, describe
@@ -44,7 +44,7 @@ def nodes_with_tasks(closure: Closure) -> Iterator[tuple[Node, TaskSpec]]:
     """Every node of a closure's workflows that runs a task, cases of branches included, with the task."""
     index = Index(closure)
     for workflow in closure.workflows:
-        for node in with_cases(workflow.nodes):
+        for node in with_cases(scope_nodes(workflow)):
             name = task_name(node)
             if name and index.has_task(name):
                 yield node, index.task(name)

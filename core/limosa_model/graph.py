@@ -56,6 +56,10 @@ def branch_children(branch: BranchNode) -> Iterator[Node]:
         yield branch.else_then
 
 
+ON_FAILURE = "on-failure"
+"""Id of every node that runs on failure."""
+
+
 def scope_nodes(workflow: WorkflowSpec) -> list[Node]:
     """The nodes that stand in a workflow, the one that runs on failure last."""
     handler = [workflow.on_failure] if workflow.HasField("on_failure") else []

@@ -34,6 +34,9 @@ class CreatePod:
     interruptible: bool = False
     """May run on capacity that can be taken away."""
 
+    after_failure: bool = False
+    """It is part of what runs on failure."""
+
     @property
     def first(self) -> bool:
         """The first launch of its node item."""
@@ -41,8 +44,8 @@ class CreatePod:
 
     @property
     def needs_status(self) -> bool:
-        """A later launch rests on a counted failure."""
-        return self.launch > 0
+        """A later launch rests on a counted failure, one on failure on that of others."""
+        return self.launch > 0 or self.after_failure
 
 
 @dataclasses.dataclass(frozen=True)

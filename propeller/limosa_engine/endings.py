@@ -13,8 +13,12 @@ def end_scope(turn: Turn, number: int) -> None:
     if record.ending:
         return
     record.ending = True
-    for node in turn.graph.scopes[number].by_id.values():
+    plan = turn.graph.scopes[number]
+    for node in plan.by_id.values():
         end_node(turn, node)
+    if plan.handler is not None and not record.started:
+        # Nothing has run that it could tidy up after.
+        end_node(turn, plan.handler)
 
 
 def end_node(turn: Turn, number: int) -> None:

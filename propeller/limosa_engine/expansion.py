@@ -55,7 +55,7 @@ def refuse(turn: Turn, plan: NodePlan, record: NodeRecord, failure: Failure) -> 
     if record.items:
         # Only after a restart, when pods may run: the node fails with the last of them.
         record.failure = failure
-        scopes.fail(turn, plan.scope, failure)
+        scopes.fail_around(turn, plan, failure)
         endings.end_items(turn, plan, record, Ending.ABORT)
     else:
         scopes.finish_node(turn, plan, record, NodePhase.FAILED, failure)

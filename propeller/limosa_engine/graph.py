@@ -20,7 +20,7 @@ from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, FailurePolicy, Node, WorkflowSpec
 from limosa_model.cache_key import CacheKeys
 from limosa_model.effective import effective_task
-from limosa_model.graph import branch_children, dependencies, needed_successes
+from limosa_model.graph import branch_children, dependencies, needed_successes, scope_nodes
 from limosa_model.targets import task_name
 
 MAX_NODES = 100_000
@@ -79,6 +79,10 @@ class NodePlan:
     """The scope inside: of sub-workflow nodes, and of dynamic nodes once their graph is known."""
     dynamic_depth: int = 0
     """Dynamic nodes around it, itself included."""
+    handles: bool = False
+    """It runs when its scope has failed."""
+    after_failure: bool = False
+    """It is, or is inside, such a node."""
     mapped: frozenset[str] = frozenset()
     """Map nodes: inputs that differ from item to item."""
     budget: Budget = NO_BUDGET
@@ -141,7 +145,11 @@ class ScopePlan:
     dynamic_depth: int = 0
     """Dynamic nodes around it."""
     by_id: dict[str, int] = dataclasses.field(default_factory=dict)
-    """Nodes that stand in the scope itself, in the author's order."""
+    """Nodes that stand in the scope itself, in the author's order; without the one that runs on failure."""
+    handler: int | None = None
+    """The node that runs on failure."""
+    after_failure: bool = False
+    """It is inside a node that runs on failure."""
 
     @property
     def fails_immediately(self) -> bool:
@@ -182,7 +190,8 @@ class Names:
             if name in around:
                 raise GraphError(f"workflow '{name}' contains itself: {' > '.join((*around, name))}")
             if name not in sizes:
-                sizes[name] = sum(node_size(node, (*around, name)) for node in self.workflow(name).nodes)
+                nodes = scope_nodes(self.workflow(name))
+                sizes[name] = sum(node_size(node, (*around, name)) for node in nodes)
             return sizes[name]
 
         def node_size(node: Node, around: tuple[str, ...]) -> int:
@@ -278,7 +287,9 @@ class Graph:
             raise GraphError(f"{plan.path} ({plan.kind}) cannot take a graph")
         before = len(self.nodes), len(self.scopes), self.launching
         try:
-            body = self._add_scope(Names(closure), closure.entry, plan.path + "/", number, plan.dynamic_depth)
+            body = self._add_scope(
+                Names(closure), closure.entry, plan.path + "/", number, plan.dynamic_depth, plan.after_failure
+            )
         except GraphError:
             self._cut(*before)
             raise
@@ -312,8 +323,18 @@ class Graph:
         del self.nodes[nodes:], self.scopes[scopes:]
         self.launching = launching
 
-    def _add_scope(self, names: Names, workflow: str, prefix: str, owner: int | None, depth: int) -> int:
-        plan = ScopePlan(len(self.scopes), names.workflow(workflow), owner, depth)
+    def _add_scope(
+        self,
+        names: Names,
+        workflow: str,
+        prefix: str,
+        owner: int | None,
+        depth: int,
+        after_failure: bool = False,
+    ) -> int:
+        plan = ScopePlan(
+            len(self.scopes), names.workflow(workflow), owner, depth, after_failure=after_failure
+        )
         self.scopes.append(plan)
         placed = [(node, self._reserve(names, node, plan, prefix, None)) for node in plan.workflow.nodes]
         for node, number in placed:
@@ -321,9 +342,20 @@ class Graph:
             self.nodes[number] = dataclasses.replace(self.nodes[number], dependencies=tuple(needed))
             for other in needed:
                 self.nodes[other].dependents.append(number)
+        if plan.workflow.HasField("on_failure"):
+            handler = self._reserve(names, plan.workflow.on_failure, plan, prefix, None, handles=True)
+            self.scopes[plan.number] = dataclasses.replace(plan, handler=handler)
         return plan.number
 
-    def _reserve(self, names: Names, node: Node, scope: ScopePlan, prefix: str, parent: int | None) -> int:
+    def _reserve(
+        self,
+        names: Names,
+        node: Node,
+        scope: ScopePlan,
+        prefix: str,
+        parent: int | None,
+        handles: bool = False,
+    ) -> int:
         kind = node.WhichOneof("target")
         if kind is None:
             raise GraphError(f"node '{prefix}{node.id}' has no target")
@@ -340,6 +372,8 @@ class Graph:
             task=task,
             item=Item(path),
             dynamic_depth=scope.dynamic_depth + (kind == "dynamic"),
+            handles=handles,
+            after_failure=handles or scope.after_failure,
             mapped=frozenset(node.map.mapped_inputs) if kind == "map" else frozenset(),
             budget=budget_of(task.retry) if task else NO_BUDGET,
             timeout=_seconds(task.timeout) if task and task.HasField("timeout") else None,
@@ -350,12 +384,13 @@ class Graph:
         self.nodes.append(plan)
         self.by_path[path] = number
         self.launching += (task is not None and kind != "map") or kind == "launch_plan"
-        if parent is None:
+        if parent is None and not handles:
             scope.by_id[node.id] = number
         for child in branch_children(node.branch):
             plan.cases.append(self._reserve(names, child, scope, path + "/", number))
         if kind == "sub_workflow":
-            body = self._add_scope(names, node.sub_workflow.workflow, path + "/", number, scope.dynamic_depth)
+            inner, depth = node.sub_workflow.workflow, scope.dynamic_depth
+            body = self._add_scope(names, inner, path + "/", number, depth, plan.after_failure)
             self.nodes[number] = dataclasses.replace(plan, body=body)
         return number
 

@@ -38,6 +38,7 @@ def start(turn: Turn, place: Place) -> None:
             timeout=plan.timeout,
             memory=launch.memory,
             interruptible=launch.interruptible,
+            after_failure=plan.after_failure,
         )
     )
 

@@ -22,6 +22,8 @@ def rebuild(graph: Graph, state: State, unseen: set[tuple[int, int]]) -> None:
         ends = [state.nodes[number].phase for number in plan.dependencies]
         record.pending = sum(phase is not NodePhase.SUCCEEDED for phase in ends)
         record.doomed = any(phase in NODE_TERMINAL and phase is not NodePhase.SUCCEEDED for phase in ends)
+        if plan.handles:
+            record.active = record.phase not in (NodePhase.WAITING, NodePhase.SKIPPED)
         if plan.parent is not None:
             decided = state.nodes[plan.parent].phase not in _NOT_BEGUN
             record.active = decided and record.phase is not NodePhase.SKIPPED

@@ -14,6 +14,7 @@ from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import BindingData, InputRef, OutputRef
 from limosa_model import bindings, failures
 from limosa_model.failures import Code
+from limosa_model.workflow_errors import error_literal
 
 Resolved = Inputs | Failure | None
 """The values; why there never will be any; or None: they are being read for the waiter."""
@@ -132,10 +133,30 @@ def _binding(turn: Turn, scope: int, data: BindingData, waiter: int) -> Literal 
         literal = _referred(turn, scope, simple, waiter)
         return bindings.follow(_loaded(turn, literal), simple.path) if simple.path else literal
 
+    if kind == "failure":
+        return _error_of(turn, scope)
+
     def output(node: str, name: str) -> Literal:
         return _loaded(turn, _referred(turn, scope, OutputRef(node=node, output=name), waiter))
 
     return bindings.resolve(data, output, inputs)
+
+
+def _error_of(turn: Turn, scope: int) -> Literal | None:
+    """What an on-failure node is told: its scope's first failure, or that of the nearest scope around it.
+
+    None while messages are being read again after a restart.
+    """
+    if turn.state.refreshing:
+        return None
+    around: int | None = scope
+    while around is not None:
+        failure = turn.state.scopes[around].failure
+        if failure is not None:
+            return error_literal(failure)
+        owner = turn.graph.scopes[around].owner
+        around = None if owner is None else turn.graph.nodes[owner].scope
+    return error_literal(turn.state.failure or Failure())
 
 
 def _loaded(turn: Turn, literal: Literal) -> Literal:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from limosa_engine import caching, endings, judge, launches, scopes, snapshots
+from limosa_engine import caching, endings, handlers, judge, launches, scopes, snapshots
 from limosa_engine.commands import ReadError
 from limosa_engine.graph import Item
 from limosa_engine.nodes import dynamic, gate
@@ -36,6 +36,7 @@ def resume(turn: Turn) -> None:
             scopes.fail(turn, number, scope.failure)
     if state.phase is RunPhase.ABORTING:
         endings.end_scope(turn, 0)
+        handlers.abort(turn)
 
 
 def pods_listed(turn: Turn) -> None:
@@ -63,6 +64,8 @@ def refreshed(turn: Turn, item: Item, found: Failure | None) -> None:
     """The record behind a failure was read again; without one the code has to do."""
     state = turn.state
     state.refreshing.discard(item)
+    if not state.refreshing:
+        handlers.look_again(turn)
     turn.mark(RUN_NODE)
     turn.run_touched = True
     number = turn.graph.by_path[item.node_path]

@@ -1,6 +1,6 @@
 """The run itself: begun, aborted, over."""
 
-from limosa_engine import endings, resolve, scopes
+from limosa_engine import endings, handlers, resolve, scopes
 from limosa_engine.commands import DeletePod
 from limosa_engine.phases import RUN_TERMINAL, RunPhase
 from limosa_engine.size import worst_case_size
@@ -43,6 +43,7 @@ def abort(turn: Turn, reason: str) -> None:
     # A failing scope may have ended only itself; ending is idempotent per node.
     turn.state.scopes[0].ending = False
     endings.end_scope(turn, 0)
+    handlers.abort(turn)
     turn.mark(RUN_NODE)
 
 
@@ -55,21 +56,24 @@ def advance(turn: Turn) -> None:
         return
     if state.phase in RUN_TERMINAL or state.phase is RunPhase.QUEUED or root.open_nodes:
         return
+    if state.phase is not RunPhase.ABORTING and root.failure is None and not _give_outputs(turn):
+        return
+    if not handlers.settled(turn, 0) or (state.phase is RunPhase.FAILING and state.refreshing):
+        return
     if state.phase is RunPhase.ABORTING:
         turn.set_run(RunPhase.ABORTED)
     elif root.failure is not None:
-        if state.refreshing:
-            return
         state.failure = root.failure
         turn.set_run(RunPhase.FAILED)
-    elif not _give_outputs(turn):
-        return
+    else:
+        turn.set_run(RunPhase.SUCCEEDED)
     for item, (launch, _) in state.unclaimed.items():
         turn.emit(DeletePod(item, launch, "stale"))
     state.unclaimed.clear()
 
 
 def _give_outputs(turn: Turn) -> bool:
+    """Makes the run's outputs, or the failure that they cannot be had; False while values are being read."""
     state = turn.state
     outputs = resolve.run_outputs(turn, RUN_NODE)
     if outputs is None:
@@ -78,10 +82,6 @@ def _give_outputs(turn: Turn) -> bool:
     if not isinstance(outputs, Failure):
         state.outputs = LiteralMap(literals=outputs)
         turn.run_touched = True
-        if state.phase is RunPhase.RUNNING:
-            turn.set_run(RunPhase.SUCCEEDED)
-    elif state.phase is RunPhase.RUNNING:
-        state.failure = outputs
-        turn.set_run(RunPhase.FAILING)
-        turn.set_run(RunPhase.FAILED)
+    elif state.phase not in RUN_TERMINAL:
+        scopes.fail(turn, 0, outputs)
     return True

@@ -31,7 +31,13 @@ def fail(turn: Turn, number: int, failure: Failure) -> None:
         return
     endings.end_scope(turn, number)
     if plan.owner is not None:
-        fail(turn, turn.graph.nodes[plan.owner].scope, failure)
+        fail_around(turn, turn.graph.nodes[plan.owner], failure)
+
+
+def fail_around(turn: Turn, plan: NodePlan, failure: Failure) -> None:
+    """A node fails, or is sure to: so does its scope, unless the node is there for that."""
+    if not plan.handles:
+        fail(turn, plan.scope, failure)
 
 
 def finish_node(
@@ -58,16 +64,19 @@ def finish_node(
         if dependent.doomed or dependent.pending == 0:
             turn.mark(number)
     if failure is not None and phase is NodePhase.FAILED:
-        fail(turn, plan.scope, failure)
+        fail_around(turn, plan, failure)
     if plan.parent is not None:
         turn.mark(plan.parent)
+        return
+    owner = turn.graph.scopes[plan.scope].owner
+    if plan.handles:
+        turn.mark(RUN_NODE if owner is None else owner)
         return
     scope = state.scopes[plan.scope]
     scope.open_nodes -= 1
     if phase is NodePhase.ABORTED:
         scope.aborted += 1
     if scope.open_nodes == 0:
-        owner = turn.graph.scopes[plan.scope].owner
         turn.mark(RUN_NODE if owner is None else owner)
 
 
@@ -85,5 +94,8 @@ def skip_inside(turn: Turn, plan: NodePlan) -> None:
         skip(turn, number)
     if plan.body is not None:
         turn.state.scopes[plan.body].ending = True
-        for number in turn.graph.scopes[plan.body].by_id.values():
+        inside = turn.graph.scopes[plan.body]
+        for number in inside.by_id.values():
             skip(turn, number)
+        if inside.handler is not None:
+            skip(turn, inside.handler)

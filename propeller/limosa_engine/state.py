@@ -176,7 +176,7 @@ class NodeRecord:
     """Dependencies that have not succeeded."""
     phase: NodePhase = NodePhase.WAITING
     active: bool = True
-    """False for a case of a branch until it is taken."""
+    """False for a case of a branch until it is taken, and for an on-failure node until its scope has failed."""
     doomed: bool = False
     """A dependency ended without success: to be SKIPPED."""
     ending: Ending | None = None
@@ -312,6 +312,8 @@ class State:
     def follow(self, graph: Graph) -> None:
         """Adds records for what the graph has and the state has not."""
         for plan in graph.nodes[len(self.nodes) :]:
-            self.nodes.append(NodeRecord(pending=len(plan.dependencies), active=plan.parent is None))
+            self.nodes.append(
+                NodeRecord(pending=len(plan.dependencies), active=plan.parent is None and not plan.handles)
+            )
         for scope in graph.scopes[len(self.scopes) :]:
             self.scopes.append(ScopeRecord(open_nodes=len(scope.by_id)))

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from limosa.context import current_context
     from limosa.dynamic_tasks import Dynamic, dynamic
     from limosa.errors import LimosaError
+    from limosa.gates import approve, sleep, wait_for_input
     from limosa.launch_plans import LaunchPlan
     from limosa.map_tasks import map_task
+    from limosa.on_failure import WorkflowError
     from limosa.promises import chain
     from limosa.resources import Resources
     from limosa.retries import Grow, Retry
@@ -45,12 +47,16 @@ _WHERE = {
     "ShellTask": "limosa.shell_tasks",
     "Task": "limosa.tasks",
     "Workflow": "limosa.workflows",
+    "WorkflowError": "limosa.on_failure",
+    "approve": "limosa.gates",
     "chain": "limosa.promises",
     "current_context": "limosa.context",
     "conditional": "limosa.conditionals",
     "dynamic": "limosa.dynamic_tasks",
     "map_task": "limosa.map_tasks",
+    "sleep": "limosa.gates",
     "task": "limosa.tasks",
+    "wait_for_input": "limosa.gates",
     "workflow": "limosa.workflows",
 }
 
@@ -70,13 +76,17 @@ __all__ = [
     "ShellTask",
     "Task",
     "Workflow",
+    "WorkflowError",
     "__version__",
+    "approve",
     "chain",
     "conditional",
     "current_context",
     "dynamic",
     "map_task",
+    "sleep",
     "task",
+    "wait_for_input",
     "workflow",
 ]
 

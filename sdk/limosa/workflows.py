@@ -5,10 +5,11 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from limosa.errors import LimosaError
-from limosa.origin import caller, origin_of, qualified_name, source_root
+from limosa.origin import Origin, caller, origin_of, qualified_name, source_root
 
 if TYPE_CHECKING:
     from limosa.signature import Signature
+    from limosa.tasks import OverriddenTask, Task
     from limosa.tracing import Trace
     from limosa_idl.core.v1alpha1.interface_pb2 import Interface
     from limosa_idl.workflow.v1alpha1.workflow_pb2 import Binding, WorkflowSpec
@@ -33,10 +34,13 @@ class Workflow(Generic[P, R]):
         function: The author's function.
     """
 
-    def __init__(self, function: Callable[P, R], failure_policy: FailurePolicy) -> None:
-        """Takes the function; it is traced when the graph is first needed."""
+    def __init__(
+        self, function: Callable[P, R], failure_policy: FailurePolicy, on_failure: Any = None
+    ) -> None:
+        """Takes the function; it is traced when the graph is first needed. `on_failure`: a task or workflow."""
         self.function = function
         self.failure_policy = failure_policy
+        self.on_failure = on_failure
         self.__name__ = function.__name__
         self.__qualname__ = function.__qualname__
         self.__module__ = function.__module__
@@ -134,9 +138,10 @@ class Workflow(Generic[P, R]):
                     result = function(**inputs)
                     trace.check_ended()
                     outputs = bind_outputs(self, "workflow", result)
+                spec = self._build(trace, outputs)
             finally:
                 self._under_way = False
-            self._traced = self._build(trace, outputs), trace.targets
+            self._traced = spec, trace.targets
         return self._traced
 
     def _build(self, trace: "Trace", outputs: "list[Binding]") -> "WorkflowSpec":
@@ -155,7 +160,21 @@ class Workflow(Generic[P, R]):
             failure_policy=Policy.Value(f"FAILURE_POLICY_{self.failure_policy.name}"),
         )
         spec.source.file, spec.source.line = relative_file(origin, trace.source_root), origin.line
+        if self.on_failure is not None:
+            self._add_handler(spec, trace, origin)
         return spec
+
+    def _add_handler(self, spec: "WorkflowSpec", trace: "Trace", origin: Origin) -> None:
+        from limosa.on_failure import handler_node, target_of
+
+        target = target_of(self.on_failure)
+        if isinstance(target, Workflow):
+            if target._under_way:
+                message = f"on_failure={target.__name__} contains {self.__name__} itself"
+                raise LimosaError("Recursion", message, str(origin), "use another workflow, or a task")
+            target._trace()
+        trace.add_target(target)
+        spec.on_failure.CopyFrom(handler_node(self, self.on_failure, origin, spec.source.file))
 
     def __repr__(self) -> str:
         return f"<workflow {self.name}>"
@@ -166,7 +185,11 @@ def workflow(function: Callable[P, R], /) -> Workflow[P, R]: ...
 
 
 @overload
-def workflow(*, failure_policy: FailurePolicy = ...) -> Callable[[Callable[P, R]], Workflow[P, R]]: ...
+def workflow(
+    *,
+    failure_policy: FailurePolicy = ...,
+    on_failure: "Task[..., Any] | OverriddenTask[..., Any] | Workflow[..., Any] | None" = ...,
+) -> Callable[[Callable[P, R]], Workflow[P, R]]: ...
 
 
 def workflow(
@@ -174,17 +197,25 @@ def workflow(
     /,
     *,
     failure_policy: FailurePolicy = FailurePolicy.FAIL_IMMEDIATELY,
+    on_failure: Any = None,
 ) -> Any:
     """Makes a function a workflow: its calls of tasks become nodes of a graph.
 
     Args:
         function: The function, when used without parentheses.
         failure_policy: What a run does when a node has failed for good.
+        on_failure: A task or workflow that runs when this one has failed, after everything else has ended, and not when a
+            person aborts the run. It gets the workflow's inputs that it declares, and the error where it declares an
+            input of type `WorkflowError`. Its own outcome changes nothing.
     """
+    if on_failure is not None:
+        from limosa.on_failure import check_handler
+
+        check_handler(on_failure, str(caller()))
     if not isinstance(failure_policy, FailurePolicy):
         raise LimosaError(
             "WorkflowOption", f"failure_policy={failure_policy!r}", str(caller()), "use a FailurePolicy"
         )
     if function is not None:
-        return Workflow(function, failure_policy)
-    return lambda decorated: Workflow(decorated, failure_policy)
+        return Workflow(function, failure_policy, on_failure)
+    return lambda decorated: Workflow(decorated, failure_policy, on_failure)

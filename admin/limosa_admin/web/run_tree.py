@@ -10,7 +10,7 @@ from limosa_admin.web import phases
 from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
 from limosa_model import conditions
-from limosa_model.graph import Index, dependencies, inside
+from limosa_model.graph import Index, dependencies, inside, scope_nodes
 from limosa_model.targets import task_name
 
 MOST_DEPTH = 12
@@ -81,7 +81,7 @@ def build(closure: Closure, snapshots: Iterable[run_pb2.Snapshot]) -> RunTree:
     known: dict[str, TreeNode] = {}
     snapshots = list(snapshots)
     made = {one.key.node_path: one.node.graph for one in snapshots if one.node.HasField("graph")}
-    nodes, edges = _Builder(made, known).scope(index, index.entry.nodes, "", 0)
+    nodes, edges = _Builder(made, known).scope(index, scope_nodes(index.entry), "", 0)
     for snapshot in snapshots:
         node = known.get(snapshot.key.node_path)
         if node is None:

@@ -1,6 +1,6 @@
 """Dynamic nodes: a task whose commit holds a graph, then that graph as a scope of its own."""
 
-from limosa_engine import endings, expansion, scopes
+from limosa_engine import endings, expansion, handlers, scopes
 from limosa_engine.commands import ReadCommit
 from limosa_engine.events import MadeGraph
 from limosa_engine.graph import GraphError, Names, NodePlan
@@ -37,7 +37,7 @@ def past_deadline(turn: Turn, plan: NodePlan, record: NodeRecord, body: int) -> 
     failure = expansion.deadline_failure(plan)
     record.failure = failure
     record.ending = Ending.DEADLINE
-    scopes.fail(turn, plan.scope, failure)
+    scopes.fail_around(turn, plan, failure)
     endings.end_scope(turn, body)
 
 
@@ -56,6 +56,8 @@ def tell_again(turn: Turn, number: int) -> None:
 
 def _with_body(turn: Turn, plan: NodePlan, record: NodeRecord, body: int) -> None:
     if record.failure is not None and turn.state.scopes[body].open_nodes == 0:
+        if not handlers.settled(turn, body):
+            return
         scopes.finish_node(turn, plan, record, NodePhase.FAILED, record.failure)
     else:
         subworkflow.advance(turn, plan, record)

@@ -15,7 +15,7 @@ from limosa_model.failures import Code
 def advance(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
     """Expands, ends with the last item; a failed item may end the others."""
     if record.failure is not None and record.open_items and record.is_hopeless(plan):
-        scopes.fail(turn, plan.scope, record.failure)
+        scopes.fail_around(turn, plan, record.failure)
         if turn.graph.scopes[plan.scope].fails_immediately:
             endings.end_items(turn, plan, record, Ending.ABORT)
     if record.items and not record.open_items:

@@ -1,6 +1,6 @@
 """Sub-workflow nodes: a scope of their own."""
 
-from limosa_engine import expansion, resolve, scopes
+from limosa_engine import expansion, handlers, resolve, scopes
 from limosa_engine.graph import NodePlan
 from limosa_engine.phases import NodePhase
 from limosa_engine.state import NodeRecord
@@ -23,7 +23,7 @@ def advance(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
             expansion.refuse(turn, plan, record, found)
             return
         begin(turn, plan, record, plan.body, found)
-    elif scope.open_nodes == 0:
+    elif scope.open_nodes == 0 and handlers.settled(turn, plan.body):
         if scope.failure is not None:
             scopes.finish_node(turn, plan, record, NodePhase.FAILED, scope.failure)
         else:

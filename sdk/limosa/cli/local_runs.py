@@ -4,7 +4,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from limosa.cli.typed_command import GivenInputs
 from limosa.compiler import LoadedModule
 from limosa.local import RUNS, KeptRuns, LocalCache, LocalTransfer, NodeProgress, RunRecord
 from limosa.local import run as run_locally
+from limosa.local.answers import answering
 from limosa.render.failure import failure_block, ways_on
 from limosa.render.outputs import render_outputs
 from limosa.render.phases import mark
@@ -44,6 +45,7 @@ def run_here(
     *,
     form: str,
     cache_mode: "run_pb2.CacheMode.ValueType",
+    answers: Mapping[str, str],
 ) -> ExitCode:
     """Runs an entity in this process; writes its outputs, or its failure.
 
@@ -53,6 +55,7 @@ def run_here(
         given: Its inputs.
         form: Of the outputs: text, json or yaml.
         cache_mode: What the run does with cached results.
+        answers: What gates are told, by name or path.
 
     Raises:
         LimosaError: The inputs do not fit, or the graph could not go on.
@@ -63,7 +66,7 @@ def run_here(
     progress = _Progress(store)
     cache = LocalCache(Path(loaded.source_root, CACHE), cache_mode)
     try:
-        with _stdout_to_stderr():
+        with _stdout_to_stderr(), answering(answers):
             result = run_locally(entity, dict(inputs.literals), store, progress, progress.begun, cache)
     except Exception:  # the author's own, told through its node
         if progress.failure is None:

@@ -17,6 +17,8 @@ VERBS = {
     "register": "Register everything in files, without running it.",
     "launch": "Run what is registered.",
     "abort": "End a run.",
+    "approve": "Let a run pass a gate, or not.",
+    "signal": "Give a gate of a run the value it waits for.",
     "watch": "Follow a run.",
     "logs": "Show what a run's tasks printed.",
     "inputs": "Show the inputs of a run or node.",

@@ -6,7 +6,7 @@ from typing import Protocol
 from limosa.errors import LimosaError
 from limosa_idl.admin.v1alpha1.admin_pb2 import RunDetail
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
-from limosa_model.graph import Index, inside
+from limosa_model.graph import Index, inside, scope_nodes
 
 _LISTED = 12
 
@@ -101,7 +101,7 @@ def _names(detail: RunDetail) -> dict[str, str]:
     if not detail.closure.workflows:
         return {}
     graph = Index(detail.closure)
-    return dict(_walk(graph, graph.entry.nodes, "", made_graphs(detail)))
+    return dict(_walk(graph, scope_nodes(graph.entry), "", made_graphs(detail)))
 
 
 def _called(known: Mapping[str, str], node: str) -> list[str]:

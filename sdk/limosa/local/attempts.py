@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from limosa.checkpoints import Checkpoint, DirectoryCheckpoints
 from limosa.context import Context, running_in
 from limosa.errors import LimosaError, ScriptFailed
+from limosa.local.failing import note
 from limosa.local.history import RunDirectory
 from limosa.local.progress import NodeProgress, Report
 from limosa.local.transfer import LocalTransfer
@@ -170,8 +171,7 @@ def _failure(error: BaseException, task: Task[..., Any], item: Attempt, number: 
 
 
 def _note(error: BaseException, task: Task[..., Any], item: Attempt, number: int) -> None:
-    """Says which task raised; Python prints notes from 3.11 on and keeps them as an attribute before."""
+    """Says which task raised."""
     where = f"{item.path}[{item.index}]" if item.index is not None else item.path
     text = f"in task {task.name}, node {where}" + (f", attempt {number}" if number > 1 else "")
-    notes = getattr(error, "__notes__", None)
-    error.__notes__ = [*(notes or []), text]  # type: ignore[attr-defined]
+    note(error, text)

@@ -164,6 +164,12 @@ class Client:
         with self._naming(name):
             return self.connection.call(self._runs.AbortRun, request)
 
+    def signal_run(self, name: str, signal: run_pb2.Signal) -> None:
+        """Tells a gate of a run something."""
+        request = pb.SignalRunRequest(id=self.run_id(name), signal=signal)
+        with self._naming(name):
+            self.connection.call(self._runs.SignalRun, request)
+
     def delete_run(self, name: str) -> None:
         """Deletes a finished run with everything it left."""
         with self._naming(name):

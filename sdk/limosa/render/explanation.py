@@ -12,7 +12,7 @@ from limosa_idl.admin.v1alpha1.admin_pb2 import Run, RunDetail
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
-from limosa_model.graph import Index, dependencies, inside
+from limosa_model.graph import Index, dependencies, inside, scope_nodes
 
 _DONE = frozenset({pb.NODE_PHASE_SUCCEEDED, pb.NODE_PHASE_SKIPPED})
 _ENDED = _DONE | {pb.NODE_PHASE_FAILED, pb.NODE_PHASE_ABORTED}
@@ -25,6 +25,9 @@ _MEANINGS = {
     "CacheLookup": "the cache is asked for its result",
     "WaitingForReservation": "another run makes the same result; it is taken once it is there",
     "AdminUnreachable": "whether another run makes the same result is not known yet",
+    "WaitingForApproval": "a person has to let it pass: limosa approve RUN NODE [--reject]",
+    "WaitingForInput": "it has to be given a value: limosa signal RUN NODE VALUE",
+    "Sleeping": "it goes on when its time has come",
     "Backoff": "it waits before the next attempt",
     "Unschedulable": "the cluster has no node with room for its pod; it starts when there is one",
     "Quota": "the namespace's quota is used up; its pod is asked for again",
@@ -110,7 +113,7 @@ class _Known:
 
     def walk(self) -> Iterator[_Place]:
         """Every node, in the order of the author's code."""
-        yield from self._walk(self._graph, self._graph.entry.nodes, "", pb.NODE_PHASE_RUNNING)
+        yield from self._walk(self._graph, scope_nodes(self._graph.entry), "", pb.NODE_PHASE_RUNNING)
 
     def _walk(
         self, graph: Index, nodes: Iterable[Node], around: str, outer: "pb.NodePhase.ValueType"

@@ -1,8 +1,12 @@
 """What to do about each failure code."""
 
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
 from limosa_model.failures import Code
+from limosa_model.types import describe
 
 REMEDIES = {
+    Code.GATE_TIMEOUT: "Run the workflow again, or give the gate more time: approve(timeout=…), wait_for_input(timeout=…).",
+    Code.REJECTED: "Ask whoever rejected it, then run the workflow again.",
     Code.OOM_KILLED: 'Give the task more memory: @task(resources=Resources(mem="2Gi")), or .with_overrides(…) on this call.',
     Code.TIMEOUT: "Raise the task's timeout, or make the work smaller (map_task over parts of it).",
     Code.NODE_DEADLINE: "Raise the node's deadline, or lower its retries or timeout so that the attempts fit.",
@@ -36,3 +40,12 @@ EXCEPTION_REMEDIES = {
     ),
 }
 """By type of the author's exception."""
+
+
+def gate_remedy(run: str, path: str, node: Node) -> str:
+    """What a person types so that a gate lets a run pass; empty for other nodes, and for a sleep."""
+    if node.gate.HasField("approval"):
+        return f"limosa approve {run} {path}    (or with --reject)"
+    if node.gate.HasField("wait_for_input"):
+        return f"limosa signal {run} {path} <{describe(node.gate.wait_for_input.type)}>"
+    return ""

@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from limosa.render.remedies import gate_remedy
 from limosa_idl.admin.v1alpha1.admin_pb2 import Run, RunUpdate
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
-from limosa_model.graph import Index, closure_around, find_node, inside
+from limosa_model.graph import ON_FAILURE, Index, closure_around, find_node, inside, scope_nodes
 
 TERMINAL_RUN_PHASES = frozenset({pb.RUN_PHASE_SUCCEEDED, pb.RUN_PHASE_FAILED, pb.RUN_PHASE_ABORTED})
 _WAITING = frozenset({pb.NODE_PHASE_QUEUED, pb.NODE_PHASE_RUNNING, pb.NODE_PHASE_RETRYING})
@@ -36,6 +37,8 @@ class Row:
     """How long it has waited for that."""
     reason: str = ""
     """Code of that."""
+    remedy: str = ""
+    """What a person can do about it; empty where the reason's own remedy is all there is."""
 
 
 class Attempt(NamedTuple):
@@ -163,7 +166,7 @@ class RunView:
         """The tree, in the order of the author's code; children of branches only where taken."""
         if self._index is None:
             return []
-        return list(self._rows(self._index, self._index.entry.nodes, "", 0, now))
+        return list(self._rows(self._index, scope_nodes(self._index.entry), "", 0, now))
 
     def _rows(
         self, index: Index, nodes: Iterable[Node], prefix: str, depth: int, now: dt.datetime
@@ -171,6 +174,8 @@ class RunView:
         for node in nodes:
             path = f"{prefix}{node.id}"
             state = self._nodes.get(path, pb.NodeState(phase=pb.NODE_PHASE_WAITING))
+            if node.id == ON_FAILURE and state.phase in (pb.NODE_PHASE_WAITING, pb.NODE_PHASE_SKIPPED):
+                continue
             yield self._row(node, path, depth, state, now)
             inner, below = inside(index, node, self._made.get(path))
             children = list(below)
@@ -197,7 +202,8 @@ class RunView:
             return row
         seconds = (now - _utc(reason.since)).total_seconds() if reason.HasField("since") else 0.0
         wait = f"{reason.code}: {reason.detail}" if reason.detail else reason.code
-        return dataclasses.replace(row, wait=wait, waiting_seconds=seconds, reason=reason.code)
+        remedy = "" if self.finished else gate_remedy(self.run.name, path, node)
+        return dataclasses.replace(row, wait=wait, waiting_seconds=seconds, reason=reason.code, remedy=remedy)
 
     def reason(self, path: str, index: int | None = None) -> pb.Reason | None:
         """What a node, or an item of a map, waits for; None where it does not wait."""

@@ -68,7 +68,9 @@ def node_rows(rows: Sequence[Row | Fold], *, final: bool, finished: bool) -> Tab
 
 
 def waiting_remedy(row: Row) -> str:
-    """What to do about a node that has waited too long; empty where nothing is known."""
+    """What to do about a node that waits for a person, or has waited too long; empty where nothing is known."""
+    if row.remedy:
+        return row.remedy
     return REMEDIES.get(row.reason, "") if row.waiting_seconds >= REASON_AFTER_S else ""
 
 

@@ -7,16 +7,18 @@ without being asked for; the pytest plugin costs nothing until a fixture is used
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from limosa.testing.answering import answers
     from limosa.testing.patching import Patch, patch
     from limosa.testing.sandbox import SandboxSession
 
 _WHERE = {
     "Patch": "limosa.testing.patching",
     "SandboxSession": "limosa.testing.sandbox",
+    "answers": "limosa.testing.answering",
     "patch": "limosa.testing.patching",
 }
 
-__all__ = ["Patch", "SandboxSession", "patch"]
+__all__ = ["Patch", "SandboxSession", "answers", "patch"]
 
 
 def __getattr__(name: str) -> object:

@@ -2,7 +2,7 @@
 
 Tasks whose names begin with "d" are dynamic ones. A node `{gate: approve}`, `{gate: input}` or `{gate: 30}` (a sleep of so many
 seconds) may have a `timeout`, `prompt` and `title`. A graph is `{workflows: {main: {inputs, outputs, nodes, policy}}, tasks: {name: {...}}}`; a value is `$input`,
-`node.output`, `node.output[0]`, `node.output.key` or anything else as a literal.
+`node.output`, `node.output[0]`, `node.output.key`, `!error` (in an `on_failure` node) or anything else as a literal.
 """
 
 import re
@@ -162,6 +162,8 @@ def _workflow(name: str, body: dict[str, Any]) -> wf.WorkflowSpec:
         workflow.interface.outputs.append(_variable(key))
         workflow.outputs.append(wf.Binding(name=key, data=binding(value)))
     workflow.nodes.extend(_node(key, node) for key, node in body.get("nodes", {}).items())
+    if "on_failure" in body:
+        workflow.on_failure.CopyFrom(_node("on-failure", body["on_failure"]))
     late = body.get("policy") == "after"
     workflow.failure_policy = (
         wf.FAILURE_POLICY_FAIL_AFTER_EXECUTABLE_NODES_COMPLETE if late else wf.FAILURE_POLICY_FAIL_IMMEDIATELY
@@ -227,6 +229,8 @@ def _gate(gate: wf.GateNode, body: dict[str, Any]) -> None:
 
 def binding(value: Any) -> wf.BindingData:
     """A value of the notation above as a binding."""
+    if value == "!error":
+        return wf.BindingData(failure=wf.FailureRef())
     if isinstance(value, str):
         found = re.fullmatch(r"(\$\w+|[a-z0-9-]+\.\w+)((?:\[-?\d+\]|\.\w+)*)", value)
         if found:

@@ -444,7 +444,7 @@ def total(value: Any) -> int:
         return sum(total(item) for item in value.values())
     if isinstance(value, list):
         return sum(total(item) for item in value)
-    return int(value or 0)
+    return 0 if isinstance(value, str) else int(value or 0)
 
 
 def _frozen(command: cmd.Command) -> str:

@@ -86,7 +86,18 @@ def _draw_workflow(rng: random.Random, name: str, workflows: dict[str, Any], dep
         "nodes": nodes,
         "outputs": {"o0": rng.choice(ints)} if depth else {f"r{i}": ref for i, ref in enumerate(shapes)},
         "policy": rng.choice(["immediately", "after"]),
+        **_draw_handler(rng, name, workflows, depth),
     }
+
+
+def _draw_handler(rng: random.Random, name: str, workflows: dict[str, Any], depth: int) -> dict[str, Any]:
+    given = {"x": "$a", "y": "!error"}
+    if rng.random() < 0.6:
+        return {}
+    if depth < 2 and rng.random() < 0.3:
+        _draw_workflow(rng, f"{name}-tidy", workflows, 2)
+        return {"on_failure": {"workflow": f"{name}-tidy", "with": {"a": "$a"}}}
+    return {"on_failure": {"task": f"t{rng.randint(0, 2)}", "with": given}}
 
 
 def _draw_node(
@@ -273,6 +284,9 @@ def test_same_result_whatever_happens(seed: int, trouble: float) -> None:
         assert graphs.plain(state.outputs) == expected
         assert set(world.commits) == reference.items
     assert all(record.phase in NODE_TERMINAL for record in state.nodes)
+    handler = world.graph.scopes[0].handler
+    if handler is not None:
+        assert (state.nodes[handler].phase is NodePhase.SKIPPED) is (expected is not None)
     assert state.live == 0
     assert not world.pods
     assert RunPhase.RUNNING not in world.children.values()

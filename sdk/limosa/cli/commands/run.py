@@ -38,6 +38,13 @@ from limosa.cli.options import (
 )
 @click.option("--include", multiple=True, metavar="GLOB", help="Further files that travel.")
 @click.option("--image", metavar="IMAGE", help="Container image of tasks that name none.")
+@click.option(
+    "--answer",
+    "answers",
+    multiple=True,
+    metavar="GATE=VALUE",
+    help="Without --remote: what a gate is told (yes, no, or its value), instead of asking on the terminal.",
+)
 @cache_options
 @inputs_file_option
 @target_options
@@ -57,6 +64,7 @@ def command(
     copy: str | None,
     include: tuple[str, ...],
     image: str | None,
+    answers: tuple[str, ...],
     overwrite_cache: bool,
     no_cache: bool,
     inputs_file: str | None,
@@ -82,6 +90,12 @@ def command(
         raise click.UsageError("--manifest runs nothing: leave out --remote and --detach", ctx)
     if not remote and (detach or timeout is not None or (name and not manifest)):
         raise click.UsageError("--detach, --timeout and --name need --remote", ctx)
+    if answers and (remote or manifest):
+        raise click.UsageError(
+            "--answer is for runs here; on the platform: limosa approve, limosa signal", ctx
+        )
+    if not all("=" in answer for answer in answers):
+        raise click.UsageError("--answer takes GATE=VALUE", ctx)
     mode = cache_mode(overwrite_cache, no_cache)
     if mode and manifest:
         raise click.UsageError(
@@ -106,7 +120,8 @@ def command(
     if here:
         from limosa.cli.local_runs import run_here
 
-        return run_here(loaded, entity, given, form=output, cache_mode=mode)
+        told = dict(answer.split("=", 1) for answer in answers)
+        return run_here(loaded, entity, given, form=output, cache_mode=mode, answers=told)
     flags: dict[str, Any] = {**target, "copy": copy, "include": include, "container_image": image}
     settings = resolve_settings(flags, Path(loaded.source_root))
     if manifest:
