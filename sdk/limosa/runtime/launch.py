@@ -90,7 +90,9 @@ class Launch:
             if task.makes_graph:
                 from limosa.runtime.graph import make_graph
 
-                return self.slot.write_graph(make_graph(task, literals, transfer, code_root, self._pod))
+                graph = make_graph(task, literals, transfer, code_root, self._pod)
+                _hear_no_more()
+                return self.slot.write_graph(graph)
             outputs = call_task(task, literals, transfer, code_root)
         for name, literal in outputs.literals.items():
             if not literal.HasField("provenance"):
