@@ -21,6 +21,7 @@ from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, FailurePolicy, No
 from limosa_model.cache_key import CacheKeys
 from limosa_model.effective import effective_task
 from limosa_model.graph import branch_children, dependencies, needed_successes, scope_nodes
+from limosa_model.names import launch_id
 from limosa_model.targets import task_name
 
 MAX_NODES = 100_000
@@ -267,6 +268,10 @@ class Graph:
     def claimed_before(self) -> bool:
         """Another claim came before: results may exist, so commits are read before first launches."""
         return self.epoch.number > 1
+
+    def launch_id(self, item: Item, launch: int) -> str:
+        """The id of a launch under this claim."""
+        return launch_id(self.run_uid, item.node_path, item.index, self.epoch, launch)
 
     def task_of(self, item: Item) -> TaskSpec:
         """The task of a node item, with the node's overrides applied."""

@@ -91,6 +91,14 @@ EXITED = Ended(
     True,
     "{place}: the pod failed with exit code {exit_code} and left no error record: {detail}",
 )
+AUTHOR_EXITED = Ended(
+    _USER,
+    Code.EXITED,
+    True,
+    "{place}: the container ended with exit code {exit_code}; its last lines are in the log",
+)
+_SIGNALLED = (137, 143)
+"""Exit codes of a program that was killed or told to stop: by the node, unless a reason says otherwise."""
 GONE = Ended(_SYSTEM, Code.POD_GONE, True, "{place}: the pod was deleted before it ended")
 
 HELD: dict[str, Held] = {
@@ -145,6 +153,8 @@ def of_ended(view: PodView | None, place: str, plan: NodePlan, memory: str) -> F
     found = by_reason(view) or ENDED.get(("terminated", view.terminated_reason))
     if found is None and not view.ended and view.exit_code is None:
         found = GONE
+    if found is None and view.author_exit_code not in (None, *_SIGNALLED):
+        found = AUTHOR_EXITED
     if found is None:
         found = NO_COMMIT if view.exit_code == 0 or view.phase == "Succeeded" else EXITED
     return _failure(found, view, place, plan, memory)

@@ -51,7 +51,10 @@ def task_spec(task: Task[..., Any], settings: "CompileSettings") -> TaskSpec:
         python_version=settings.python_version,
         function_digest=function_digest(task.function),
     )
-    (spec.dynamic if task.makes_graph else spec.python).CopyFrom(code)
+    if task.container is not None:
+        spec.container.CopyFrom(task.container)
+    else:
+        (spec.dynamic if task.makes_graph else spec.python).CopyFrom(code)
     root = source_root(origin.file)
     spec.source.file, spec.source.line = relative_file(origin, root), origin.line
     if options.retry is not None:
