@@ -232,9 +232,10 @@ def _hold(turn: Turn, place: Place, launch: Launch, view: PodView) -> None:
     launch.waiting = turn.waiting(old, held.reason, detail)
     if old is None or (old.code, old.detail) != (held.reason, detail):
         turn.touch_launch(place, launch)
-    if not held.code or launch.ending is not None:
+    grace = verdicts.grace_of(held, turn.settings)
+    if grace is None or launch.ending is not None:
         return
-    until = launch.waiting.since + verdicts.grace_of(held, turn.settings)
+    until = launch.waiting.since + grace
     if turn.now >= until:
         judge.condemn(turn, place, launch, verdicts.held_failure(held, detail, str(place.key), place.plan))
     elif launch.wake_at != until:

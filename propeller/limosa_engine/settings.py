@@ -16,6 +16,8 @@ class EngineSettings:
     system_backoff: float = 1.0
     """Before the attempt that follows a SYSTEM failure; doubles with each, up to `system_backoff_limit`."""
     system_backoff_limit: float = 30.0
+    unstarted_relaunches: int = 10
+    """Launches of a node item that may be evicted before their container started without counting on any budget."""
     on_demand_attempts: int = 1
     """Of the attempts that `system_retries` allows, so many of the last ones run on capacity that stays."""
     interruptible: bool = False
@@ -28,6 +30,8 @@ class EngineSettings:
     """How long ImagePullBackOff is put up with; counted from the first failed pull of the launch."""
     config_error_grace: float = 30.0
     """How long CreateContainerConfigError is put up with: a Secret may be on its way."""
+    pending_timeout: float | None = None
+    """How long a pod may wait for a node that takes it; None: for ever."""
     pod_gone_grace: float = 2.0
     """From the disappearance of a pod that had not ended to its judgement: its last writes may be under way."""
     ending_grace: float = 90.0

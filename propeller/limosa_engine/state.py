@@ -85,6 +85,13 @@ class Launch:
     interruptible: bool = False
     """May run on capacity that can be taken away."""
 
+    @property
+    def has_run(self) -> bool:
+        """Whether its container is known to have started."""
+        view = self.view
+        seen = view is not None and (view.started_at is not None or view.exit_code is not None)
+        return seen or self.phase is LaunchPhase.RUNNING
+
 
 class Asked(enum.Enum):
     """How far an item's look-up in the cache is."""

@@ -178,6 +178,7 @@ class Attempt:
                 interruptible=settings.pods.interruptible,
                 default_memory=settings.pods.default_memory,
                 most_memory=settings.pods.most_memory,
+                pending_timeout=settings.pending_timeout_seconds,
             ),
             verbs=verbs,
             store=store,

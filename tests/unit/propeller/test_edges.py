@@ -36,7 +36,20 @@ class TestSettings:
         assert settings.pods.task_image == "i:1"
         assert parse_settings(["--namespace", "all"], {}).namespaces == ()
 
-    @pytest.mark.parametrize("argv", [["--admin", "nowhere"], ["--task-user", "0"], ["--max-runs", "-1"]])
+    def test_a_pending_timeout_is_wanted_or_not(self) -> None:
+        assert parse_settings([], {}).pending_timeout_seconds is None
+        assert parse_settings([], {"LIMOSA_PENDING_TIMEOUT": "600"}).pending_timeout_seconds == 600
+
+    @pytest.mark.parametrize(
+        "argv",
+        [
+            ["--admin", "nowhere"],
+            ["--task-user", "0"],
+            ["--max-runs", "-1"],
+            ["--pending-timeout", "0"],
+            ["--pending-timeout", "soon"],
+        ],
+    )
     def test_nonsense_is_refused_by_name(self, argv: list[str]) -> None:
         with pytest.raises(SettingsError, match=argv[0]):
             parse_settings(argv, {})
@@ -84,6 +97,34 @@ class TestCredentials:
         (ApiError(409, "Conflict", "quota was changed meanwhile"), Code.API, FAILURE_KIND_SYSTEM, True),
         (
             ApiError(403, "Forbidden", 'pods "x" is forbidden: exceeded quota: q'),
+            Code.QUOTA,
+            FAILURE_KIND_USER,
+            True,
+        ),
+        (
+            ApiError(
+                403,
+                "Forbidden",
+                'pods "x" is forbidden: exceeded quota: q, requested: limits.memory=1Gi,requests.cpu=2, '
+                "used: limits.memory=0,requests.cpu=1500m, limited: limits.memory=4Gi,requests.cpu=3",
+            ),
+            Code.QUOTA,
+            FAILURE_KIND_USER,
+            True,
+        ),
+        (
+            ApiError(
+                403,
+                "Forbidden",
+                'pods "x" is forbidden: exceeded quota: q, requested: limits.memory=1Gi,requests.cpu=4, '
+                "used: limits.memory=0,requests.cpu=0, limited: limits.memory=4Gi,requests.cpu=3500m",
+            ),
+            Code.QUOTA,
+            FAILURE_KIND_USER,
+            False,
+        ),
+        (
+            ApiError(403, "Forbidden", "exceeded quota: q, requested: x=much, used: x=0, limited: x=1"),
             Code.QUOTA,
             FAILURE_KIND_USER,
             True,
