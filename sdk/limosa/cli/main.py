@@ -16,6 +16,7 @@ VERBS = {
     "run": "Run a task or workflow of a file, here or with --remote.",
     "register": "Register everything in files, without running it.",
     "launch": "Run what is registered.",
+    "resume": "Go on from a run that has ended, with its results.",
     "abort": "End a run.",
     "approve": "Let a run pass a gate, or not.",
     "signal": "Give a gate of a run the value it waits for.",

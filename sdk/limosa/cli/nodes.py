@@ -33,21 +33,37 @@ def node_path(source: Runs, run: str, node: str, index: int | None) -> str:
             )
         return ""
     detail = source.get_run(run)
-    known = _names(detail)
+    found = path_of(detail.closure, detail, node)
+    if index is not None:
+        _check_item(detail, found, index)
+    return found
+
+
+def path_of(closure: Closure, detail: RunDetail, node: str) -> str:
+    """The path of a node that a person names by path or name.
+
+    Args:
+        closure: The graph that has the node: the run's, or another one to go on with.
+        detail: The run; what its dynamic nodes made counts too.
+        node: Path or name.
+
+    Raises:
+        LimosaError: There is no such node, or several are called so.
+    """
+    known = _names(closure, detail)
     found = _called(known, node)
     if len(found) != 1:
         what = f"there is no node '{node}'" if not found else f"several nodes are called '{node}'"
         listed = ", ".join(f"{path} {known[path]}" for path in (found or list(known))[:_LISTED])
         more = "" if len(found or known) <= _LISTED else ", …"
-        raise LimosaError("UnknownNode", what, run, f"its nodes are {listed}{more}")
-    if index is not None:
-        _check_item(detail, found[0], index)
+        raise LimosaError("UnknownNode", what, detail.run.name, f"its nodes are {listed}{more}")
     return found[0]
 
 
 def is_node(source: Runs, run: str, node: str) -> bool:
     """Whether a run has a node of this path or name. Raises RemoteError where the run is not there."""
-    return bool(_called(_names(source.get_run(run)), node))
+    detail = source.get_run(run)
+    return bool(_called(_names(detail.closure, detail), node))
 
 
 def check_attempt(source: Runs, run: str, node: str, index: int | None, attempt: int) -> None:
@@ -96,11 +112,11 @@ def made_graphs(detail: RunDetail) -> dict[str, Closure]:
     return {one.key.node_path: one.node.graph for one in detail.snapshots if one.node.HasField("graph")}
 
 
-def _names(detail: RunDetail) -> dict[str, str]:
+def _names(closure: Closure, detail: RunDetail) -> dict[str, str]:
     """What the nodes of a run are called, by their paths."""
-    if not detail.closure.workflows:
+    if not closure.workflows:
         return {}
-    graph = Index(detail.closure)
+    graph = Index(closure)
     return dict(_walk(graph, scope_nodes(graph.entry), "", made_graphs(detail)))
 
 

@@ -170,6 +170,37 @@ class Client:
         with self._naming(name):
             self.connection.call(self._runs.SignalRun, request)
 
+    def resume_run(
+        self,
+        run: str,
+        name: str,
+        *,
+        version: str,
+        from_nodes: Sequence[str],
+        dry_run: bool,
+        annotations: Mapping[str, str],
+    ) -> pb.ResumeRunResponse:
+        """Starts a run under a name that goes on from one that has ended; or, of a dry run, only says what it would reuse.
+
+        Args:
+            run: To go on from.
+            name: Of the new run.
+            version: Of its target; empty for the old run's.
+            from_nodes: Paths of nodes that run again, with all that depends on them.
+            dry_run: Start nothing.
+            annotations: Beside the old run's.
+        """
+        request = pb.ResumeRunRequest(
+            id=self.run_id(run),
+            name=name,
+            version=version,
+            from_nodes=from_nodes,
+            dry_run=dry_run,
+            annotations=annotations,
+        )
+        with self._naming(run):
+            return self.connection.call(self._runs.ResumeRun, request)
+
     def delete_run(self, name: str) -> None:
         """Deletes a finished run with everything it left."""
         with self._naming(name):

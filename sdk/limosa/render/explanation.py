@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from limosa.render.run_view import TERMINAL_RUN_PHASES
+from limosa.render.run_view import ORIGIN_WORDS, TERMINAL_RUN_PHASES
 from limosa.render.tree import duration
 from limosa_idl.admin.v1alpha1.admin_pb2 import Run, RunDetail
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure
@@ -144,8 +144,9 @@ class _Known:
             return f"skipped: {self._skipped(place)}"
         if phase == pb.NODE_PHASE_FAILED:
             return f"failed{_took(state)}: {_failure(state.failure)}{_why_final(state, self._retries(place))}"
-        if state.origin == pb.ORIGIN_CACHE:
-            return f"{word}: cached" + (f", from run {state.origin_run}" if state.origin_run else "")
+        if state.origin:
+            how = ORIGIN_WORDS[state.origin]
+            return f"{word}: {how}" + (f", from run {state.origin_run}" if state.origin_run else "")
         if index is None and _never_began(state):
             return f"not run: {self._skipped(place)}"
         if phase in _ENDED:

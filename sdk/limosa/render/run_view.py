@@ -16,6 +16,8 @@ from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
 from limosa_model.graph import ON_FAILURE, Index, closure_around, find_node, inside, scope_nodes
 
 TERMINAL_RUN_PHASES = frozenset({pb.RUN_PHASE_SUCCEEDED, pb.RUN_PHASE_FAILED, pb.RUN_PHASE_ABORTED})
+ORIGIN_WORDS = {pb.ORIGIN_CACHE: "cached", pb.ORIGIN_REUSE: "reused"}
+"""How a result came without a launch, in a word."""
 _WAITING = frozenset({pb.NODE_PHASE_QUEUED, pb.NODE_PHASE_RUNNING, pb.NODE_PHASE_RETRYING})
 
 
@@ -61,8 +63,8 @@ class RunView:
         self._nodes: dict[str, pb.NodeState] = {}
         self._made: dict[str, Closure] = {}
         """Graphs of dynamic nodes, by path."""
-        self._cached_items: dict[str, set[int]] = {}
-        """Indexes of a map's items whose results came from the cache, by the map's path."""
+        self._taken_items: dict[str, dict[str, set[int]]] = {}
+        """Items of maps that were not launched: by the map's path and how they came, in a word."""
         self._items: dict[tuple[str, int], pb.NodeState] = {}
         self._versions: dict[bytes, tuple[int, int, int]] = {}
         self._launches: dict[tuple[str, int | None, int], pb.LaunchState] = {}
@@ -92,8 +94,9 @@ class RunView:
                 self._made[key.node_path] = snapshot.node.graph
         elif state == "node" and index is not None:
             self._items[key.node_path, index] = snapshot.node
-            if snapshot.node.origin == pb.ORIGIN_CACHE:
-                self._cached_items.setdefault(key.node_path, set()).add(index)
+            if snapshot.node.origin:
+                word = ORIGIN_WORDS[snapshot.node.origin]
+                self._taken_items.setdefault(key.node_path, {}).setdefault(word, set()).add(index)
         elif state == "launch":
             self._launches[key.node_path, index, key.launch] = snapshot.launch
         elif state == "run":
@@ -188,12 +191,13 @@ class RunView:
         parts = []
         if node.WhichOneof("target") == "map" and state.items:
             parts.append(f"{state.items_succeeded}/{state.items} items")
-            if path in self._cached_items:
-                parts.append(f"{len(self._cached_items[path])} cached")
+            taken = self._taken_items.get(path, {})
+            parts += [f"{len(taken[word])} {word}" for word in sorted(taken)]
             if state.items_failed:
                 parts.append(f"{state.items_failed} failed")
-        if state.origin == pb.ORIGIN_CACHE:
-            parts.append(f"cached, from {state.origin_run}" if state.origin_run else "cached")
+        if state.origin:
+            word = ORIGIN_WORDS[state.origin]
+            parts.append(f"{word}, from {state.origin_run}" if state.origin_run else word)
         if state.launches > 1:
             parts.append(f"attempt {state.launches}")
         row = Row(depth, path, node.display_name or node.id, state.phase, span(state, now), ", ".join(parts))
