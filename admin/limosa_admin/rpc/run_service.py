@@ -38,8 +38,10 @@ class RunService:
     def create_run(self, request: pb.CreateRunRequest, call: Call) -> pb.Run:
         """Queues a run, or answers with the one the same request made before."""
         self.places.check(call.identity, request.project, request.domain)
-        self.places.check_served(call.identity, request.project, request.domain)
-        return self.view.message(submission.submit(self.database, self.store, request, call.identity.subject))
+        asks = self.places.check_served(call.identity, request.project, request.domain)
+        row = submission.submit(self.database, self.store, request, call.identity.subject)
+        # A cluster that asks for work takes it in a moment, so why it waits is for those who look again.
+        return self.view.message(row, waits=not asks)
 
     def get_run(self, request: pb.GetRunRequest, call: Call) -> pb.RunDetail:
         """A run with its graph and latest snapshots."""
