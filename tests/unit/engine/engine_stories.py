@@ -12,6 +12,7 @@ A file holds `graphs` by name and `stories`. A story has a graph (a name or a bo
     launches: {n0#0: FAILED}  as published
     grown: {d: 3}             nodes in the graph published of a dynamic node
     reasons: {n0: Backoff}    as published ("" for none)
+    since: {n0: 12}           of such a reason, in seconds
     inputs: {n0#0: {x: 1}}    of the last CreatePod of that launch, or LaunchChild (n0)
     published: {m: {items: 3}}    fields as published
     publishes: [n0#0, n0]     keys published in this step, in order
@@ -150,6 +151,10 @@ class Teller:
             snapshot = self.published[name]
             assert getattr(snapshot, snapshot.WhichOneof("state") or "").reason.code == code, (
                 f"step {number}: {name}"
+            )
+        for name, seconds in part.get("since", {}).items():
+            assert self.published[name].node.reason.since.seconds == seconds, (
+                f"step {number}: since of {name}"
             )
         for name, inputs in part.get("inputs", {}).items():
             made = self.created.get(name) or self.asked[name]
