@@ -384,7 +384,10 @@ class Graph:
             timeout=_seconds(task.timeout) if task and task.HasField("timeout") else None,
             deadline=_seconds(task.deadline) if task and task.HasField("deadline") else None,
             cache=self._cache(task) if kind in ("task", "map") else None,
-            reusable=task is not None and self._may_reuse(path),
+            reusable=task is not None
+            # What runs on failure tells of this run's failure, not of an earlier one's.
+            and not (handles or scope.after_failure)
+            and self._may_reuse(path),
         )
         self.nodes.append(plan)
         self.by_path[path] = number

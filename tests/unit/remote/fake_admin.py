@@ -59,6 +59,9 @@ class FakeAdmin(
     def AbortRun(self, request, context):
         return self._answer("AbortRun", request, context)
 
+    def ResumeRun(self, request, context):
+        return self._answer("ResumeRun", request, context)
+
     def DeleteRun(self, request, context):
         return self._answer("DeleteRun", request, context)
 
