@@ -13,7 +13,7 @@ from rich.text import Text
 from limosa.render.remedies import EXCEPTION_REMEDIES, REMEDIES
 from limosa.render.run_view import RunView
 from limosa.render.tree import summary, tree
-from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure, Frame
+from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, FAILURE_KIND_USER, Failure, Frame
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_model.failures import Code
 from limosa_model.problems import Problem
@@ -168,16 +168,28 @@ def next_commands(view: RunView, flags: str = "") -> list[str]:
     """The commands a person types next, with the names filled in."""
     failure = view.failure
     if failure is None or not failure.origin.node_path:
-        return [_run_command(view, flags)]
+        return [_run_command(view, flags), *_resume_command(view, flags)]
     item = shlex.quote(failure.origin.node_path)
     if failure.origin.HasField("index"):
         item += f" --index {failure.origin.index}"
     item = " ".join(part for part in (view.run.name, item, flags) if part)
-    return [f"limosa logs {item}", f"limosa inputs {item}", _run_command(view, flags)]
+    commands = [f"limosa logs {item}", f"limosa inputs {item}", _run_command(view, flags)]
+    return [*commands, *_resume_command(view, flags)]
 
 
 def _run_command(view: RunView, flags: str) -> str:
     return " ".join(part for part in ("limosa get run", view.run.name, flags) if part)
+
+
+def _resume_command(view: RunView, flags: str) -> list[str]:
+    """How to go on from the run, with the file as it is then where its author is to change it; none for local runs."""
+    failure, run = view.failure, view.run
+    if failure is None or not run.url:
+        return []
+    module = run.target.name.rpartition(".")[0]
+    fixable = failure.kind == FAILURE_KIND_USER and module
+    file = shlex.quote(f"{module.replace('.', '/')}.py") if fixable else ""
+    return [" ".join(part for part in ("limosa resume", run.name, file, flags) if part)]
 
 
 def _short_message(message: str) -> tuple[str, int]:

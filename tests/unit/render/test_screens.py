@@ -8,6 +8,7 @@ from limosa.render.failure import (
     failed_run,
     failure_block,
     log_lines_wanted,
+    next_commands,
     own_log_lines,
 )
 from limosa.render.run_view import RunView
@@ -201,6 +202,22 @@ def test_a_module_missing_only_when_the_task_runs_says_what_to_do_too(screen):
     shown = screen(failure_block(failures.user(Code.USER_EXCEPTION, "m", exception=exception)))
     assert "ModuleNotFoundError: No module named 'lib'" in shown
     assert "--copy all" in " ".join(shown.split())
+
+
+@pytest.mark.parametrize(
+    ("target", "url", "failure", "told"),
+    [
+        ("house.train_all", "http://h", failures.user("UserException", "no"), "limosa resume calm-heron-4f2a house.py"),
+        ("ml.house.wf", "http://h", failures.user("UserException", "no"), "limosa resume calm-heron-4f2a ml/house.py"),
+        ("nightly", "http://h", failures.user("UserException", "no"), "limosa resume calm-heron-4f2a"),
+        ("house.train_all", "http://h", failures.system("Store", "no"), "limosa resume calm-heron-4f2a"),
+        ("house.train_all", "", failures.user("UserException", "no"), "limosa get run calm-heron-4f2a"),
+    ],
+)  # fmt: skip
+def test_a_run_can_be_gone_on_from_with_the_file_that_is_to_be_fixed(target, url, failure, told):
+    made = runs.update(pb.RUN_PHASE_FAILED, failure=failure)
+    made.run.target.name, made.run.url = target, url
+    assert next_commands(view_of(made))[-1] == told
 
 
 def test_a_failure_of_any_size_stays_one_screen(screen):
