@@ -312,7 +312,8 @@ class World:
         self.attempts[item] = attempt + 1
         fate = self.plan(item, attempt)
         if fate == "evict":
-            return PodView(uid, "Failed", reason="Evicted")
+            # Its container ran: one evicted before counts on no budget.
+            return PodView(uid, "Failed", reason="Evicted", started_at=pod.view.started_at, exit_code=137)
         if fate == "oom":
             self.user_failures[item] = self.user_failures.get(item, 0) + 1
             self.shortages[item] = self.shortages.get(item, 0) + 1
