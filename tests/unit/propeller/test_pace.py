@@ -83,8 +83,10 @@ def test_no_more_than_the_limit_are_under_way_and_everybody_has_a_turn() -> None
             async with pace:
                 now += 1
                 most = max(most, now)
-                await asyncio.sleep(0)
-                now -= 1
+                try:
+                    await asyncio.sleep(0)
+                finally:
+                    now -= 1
 
         tasks = [asyncio.ensure_future(one()) for _ in range(20)]
         await asyncio.sleep(0)
