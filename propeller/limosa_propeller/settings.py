@@ -96,6 +96,10 @@ class OperatorSettings:
     """Pods of one run that have not ended, at most."""
     pods_per_namespace: int = 500
     pods_per_cluster: int = 2000
+    unschedulable_per_run: int = 20
+    """Pods of one run that no node has room for; while there are so many it gets no further ones."""
+    unschedulable: int = 200
+    """The same of all runs together."""
     pending_timeout_seconds: float | None = None
     """How long a pod may wait for a node that takes it; None: for ever."""
     requests_in_flight: int = 64

@@ -81,7 +81,7 @@ class RunContext:
 async def create_pod(context: RunContext, command: CreatePod) -> Event:
     """Asks for the pod; one that exists already for this very launch is as good."""
     services, namespace = context.services, context.namespace
-    shortage = services.capacity.shortage(namespace)
+    shortage = services.capacity.shortage(namespace, context.object_uid)
     if shortage:
         return _rejected(command, Code.CAPACITY, shortage, retry_after=CAPACITY_RETRY_SECONDS)
     task = context.run.graph.task_of(command.item)
@@ -99,7 +99,7 @@ async def create_pod(context: RunContext, command: CreatePod) -> Event:
     except QuantityError as error:
         return _rejected(command, Code.POD_INVALID, str(error))
     name = manifest["metadata"]["name"]
-    services.capacity.add(namespace, name)
+    services.capacity.add(namespace, name, context.object_uid)
     try:
         refusal = await _secrets_refusal(context, task, manifest)
         if refusal:
@@ -146,7 +146,8 @@ async def _named_template(context: RunContext, task: TaskSpec) -> Object | None:
 async def _post(context: RunContext, command: CreatePod, manifest: Object) -> Event:
     name = manifest["metadata"]["name"]
     try:
-        pod = await context.services.verbs.create(PODS, context.namespace, manifest)
+        async with context.services.pace:
+            pod = await context.services.verbs.create(PODS, context.namespace, manifest)
     except ApiError as error:
         if error.reason != "AlreadyExists":
             raise

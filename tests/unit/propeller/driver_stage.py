@@ -33,8 +33,9 @@ from limosa_propeller.admin_link.cache_desk import NoCache
 from limosa_propeller.admin_link.child_desk import NoChildren
 from limosa_propeller.clock import Clock
 from limosa_propeller.kube.errors import ApiError
+from limosa_propeller.kube.pace import Pace
 from limosa_propeller.metrics import Metrics
-from limosa_propeller.runs.capacity import Capacity
+from limosa_propeller.runs.capacity import Capacity, Limits
 from limosa_propeller.runs.driver import RunDriver
 from limosa_propeller.runs.pod_index import PodIndex
 from limosa_propeller.runs.services import Services
@@ -156,7 +157,8 @@ class Stage:
             namespaces=Tenant(),  # type: ignore[arg-type]
             secrets=AllSecrets(),  # type: ignore[arg-type]
             templates=self.templates,  # type: ignore[arg-type]
-            capacity=Capacity(100, 100),
+            capacity=Capacity(Limits(100, 100)),
+            pace=Pace(64),
             removals=asyncio.Semaphore(4),
             snapshots=self.snapshots,
             children=NoChildren(),

@@ -14,7 +14,6 @@ from limosa_propeller.kube.credentials import CredentialsError, load_credentials
 from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.kube.rejections import rejection_of
 from limosa_propeller.logs import JsonFormatter
-from limosa_propeller.runs.capacity import Capacity
 from limosa_propeller.runs.claims import claim_of
 from limosa_propeller.runs.kept_logs import new_part
 from limosa_propeller.runs.spec_digest import spec_digest
@@ -156,19 +155,6 @@ def test_an_answer_that_is_no_status_object_is_still_an_error() -> None:
 )
 def test_only_the_new_part_of_a_log_is_kept(stored: bytes, tail: bytes, expected: bytes) -> None:
     assert new_part(stored, tail) == expected
-
-
-def test_capacity_counts_each_pod_once() -> None:
-    capacity = Capacity(per_namespace=1, per_cluster=2)
-    capacity.add("a", "p")
-    capacity.add("a", "p")
-    assert "limit is 1" in capacity.shortage("a")
-    assert capacity.shortage("b") == ""
-    capacity.add("b", "p")
-    assert "of the cluster" in capacity.shortage("c")
-    capacity.remove("a", "p")
-    capacity.remove("a", "p")
-    assert capacity.shortage("a") == ""
 
 
 def test_the_spec_digest_ignores_only_what_may_change() -> None:
