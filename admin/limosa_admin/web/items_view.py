@@ -26,7 +26,11 @@ def render(node: TreeNode, chosen: int | None, now: dt.datetime) -> Markup:
             el("td", link),
             el("td", phases.pill(phases.node_phase(state.phase))),
             el("td", duration(state, now) or took.get(index, ""), class_="number"),
-            el("td", state.failure.message or state.reason.detail, class_="quiet clip"),
+            el(
+                "td",
+                state.failure.message or state.reason.detail or phases.taken_from(state),
+                class_="quiet clip",
+            ),
         ]
         rows.append(el("tr", cells, class_="selected" if index == chosen else None))
     left = len(order) - len(rows)

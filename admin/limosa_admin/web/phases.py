@@ -19,6 +19,12 @@ def node_phase(phase: "run_pb2.NodePhase.ValueType") -> str:
     return "waiting" if name == "unspecified" else name
 
 
+def taken_from(state: run_pb2.NodeState) -> str:
+    """How a result came without a launch, and whose it is; empty where a launch made it."""
+    word = {run_pb2.ORIGIN_CACHE: "cached", run_pb2.ORIGIN_REUSE: "reused"}.get(state.origin, "")
+    return f"{word}, from run {state.origin_run}" if word and state.origin_run else word
+
+
 def pill(phase: str) -> Markup:
     """A phase as a coloured word."""
     return el("span", phase, class_=f"pill {phase}")

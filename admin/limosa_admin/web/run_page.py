@@ -186,6 +186,11 @@ def _head(seen: _Seen) -> Markup:
     ]
     shown = [el("div", el("dt", name), el("dd", value)) for name, value in facts]
     notes = []
+    if run.resumed_from:
+        # Beside this page: the same project and domain.
+        notes.append(
+            el("p", "Goes on from ", el("a", run.resumed_from, href=run.resumed_from), class_="note")
+        )
     if run.abort_requested:
         notes.append(el("p", f"Abort: {run.abort_reason}", class_="note"))
     if state.reason.code and seen.row["phase"] not in runs.TERMINAL:

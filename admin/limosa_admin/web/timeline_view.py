@@ -47,7 +47,7 @@ def _row(
     window: tuple[dt.datetime, dt.datetime],
 ) -> Markup:
     launches = max((launch.key.launch + 1 for launch in node.launches), default=0)
-    note = f"{launches} launches" if launches > 1 else ""
+    note = f"{launches} launches" if launches > 1 else phases.taken_from(node.state)
     reason = node.state.reason
     if reason.code and node.phase in ("queued", "running", "retrying", "waiting"):
         note = f"{reason.code}: {reason.detail}" if reason.detail else reason.code

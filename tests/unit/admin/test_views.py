@@ -47,6 +47,25 @@ def link(node: run_tree.TreeNode) -> str:
     return f"?node={node.path}"
 
 
+@pytest.mark.parametrize(
+    ("origin", "run", "told"),
+    [
+        (run_pb2.ORIGIN_REUSE, "old-heron", "reused, from run old-heron"),
+        (run_pb2.ORIGIN_CACHE, "old-heron", "cached, from run old-heron"),
+        (run_pb2.ORIGIN_REUSE, "", "reused"),
+        (run_pb2.ORIGIN_UNSPECIFIED, "", ""),
+    ],
+)
+def test_a_result_that_was_taken_over_says_whose_it_is(origin: int, run: str, told: str) -> None:
+    done = run_pb2.NodeState(phase=run_pb2.NODE_PHASE_SUCCEEDED, origin=origin, origin_run=run)
+    tree = run_tree.build(closure(), [snapshot("n0", done), snapshot("n1", done), snapshot("n1", done, 4)])
+    timeline = str(timeline_view.render(tree, link, "", (NOW, NOW)))
+    items = str(items_view.render(next(node for node in tree.walk() if node.path == "n1"), None, NOW))
+    for shown in (timeline, items):
+        assert ("from run" in shown, "reused" in shown) == ("from" in told, "reused" in told)
+        assert told in shown
+
+
 def test_the_tree_has_every_node_and_what_is_known_of_it() -> None:
     done = run_pb2.NodeState(phase=run_pb2.NODE_PHASE_SUCCEEDED)
     taken = run_pb2.NodeState(phase=run_pb2.NODE_PHASE_RUNNING, branch_taken="no")
