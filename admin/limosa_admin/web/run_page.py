@@ -2,7 +2,7 @@
 
 import dataclasses
 import datetime as dt
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import sqlalchemy as sa
 from starlette.concurrency import run_in_threadpool
@@ -191,6 +191,9 @@ def _head(seen: _Seen) -> Markup:
         notes.append(
             el("p", "Goes on from ", el("a", run.resumed_from, href=run.resumed_from), class_="note")
         )
+    if run.HasField("parent"):
+        parent = el("a", run.parent.run_name, href=quote(run.parent.run_name))
+        notes.append(el("p", "Made by run ", parent, f", node {run.parent.node_path}", class_="note"))
     if run.abort_requested:
         notes.append(el("p", f"Abort: {run.abort_reason}", class_="note"))
     if state.reason.code and seen.row["phase"] not in runs.TERMINAL:
@@ -237,7 +240,12 @@ def _data(seen: _Seen) -> Markup:
     item = "" if index is None else f"[{index}]"
     everything = el("a", "show the run", href="?")
     title = el("h2", f"{node.name}{item} ", el("code", node.path), " ", everything)
-    target = el("p", node.target, class_="quiet") if node.target else None
+    child = (
+        el("a", f"run {node.state.child_run}", href=quote(node.state.child_run))
+        if node.state.child_run
+        else None
+    )
+    target = el("p", node.target, " " if child else None, child, class_="quiet") if node.target else None
     items = items_view.render(node, index, seen.now) if node.items else None
     return el("div", title, target, values, items, items_view.launches(node, index, seen.now))
 

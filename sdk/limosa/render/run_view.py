@@ -198,6 +198,8 @@ class RunView:
         if state.origin:
             word = ORIGIN_WORDS[state.origin]
             parts.append(f"{word}, from {state.origin_run}" if state.origin_run else word)
+        if state.child_run:
+            parts.append(f"run {state.child_run}")
         if state.launches > 1:
             parts.append(f"attempt {state.launches}")
         row = Row(depth, path, node.display_name or node.id, state.phase, span(state, now), ", ".join(parts))
