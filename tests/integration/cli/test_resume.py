@@ -144,6 +144,8 @@ def test_five_nodes_of_which_the_third_is_broken(flow):
         f"n0 first (task chain.first)\n  succeeded: reused, from run {old}"
         in flow.limosa("explain", new, "n0").out
     )
+    said = flow.limosa("explain", new, "third").out
+    assert f"launched: run {old} has no result of it, because it failed there" in said
     shown = flow.limosa("outputs", new, "n0")
     assert shown.status == 0, shown.err
     assert shown.out.strip() == "2"
