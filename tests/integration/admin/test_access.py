@@ -94,6 +94,7 @@ REQUESTS = {
         for name, request in (
             ("GetRun", pb.GetRunRequest),
             ("AbortRun", pb.AbortRunRequest),
+            ("ResumeRun", pb.ResumeRunRequest),
             ("SignalRun", pb.SignalRunRequest),
             ("DeleteRun", pb.DeleteRunRequest),
             ("WatchRun", pb.WatchRunRequest),
