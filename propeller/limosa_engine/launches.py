@@ -6,7 +6,7 @@ from limosa_engine.events import PodRejected
 from limosa_engine.graph import Item
 from limosa_engine.phases import LaunchPhase, NodePhase
 from limosa_engine.pods import PodView
-from limosa_engine.state import Ending, Judging, Launch
+from limosa_engine.state import Ending, Judging, Launch, Waiting
 from limosa_engine.turn import Place, Turn
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.run.v1alpha1.run_pb2 import Commit
@@ -151,9 +151,15 @@ def rejected(turn: Turn, place: Place, launch: Launch, event: PodRejected) -> No
         return
     item.launches, item.launch = launch.ordinal, None
     slots.free(turn, place)
-    delay = turn.settings.rejected_backoff if event.retry_after is None else event.retry_after
+    delay = _patience(turn, item.refused) if event.retry_after is None else event.retry_after
     turn.tell(place.plan.number, place.index, f"launch {launch.ordinal} rejected: {event.code}")
     items.wait(turn, place, NodePhase.QUEUED, event.code, event.message, delay)
+
+
+def _patience(turn: Turn, refused: Waiting) -> float:
+    """Seconds until a refused pod is asked for again: as long as that has lasted, so the waits double."""
+    settings = turn.settings
+    return min(max(turn.now - refused.since, settings.rejected_backoff), settings.rejected_backoff_limit)
 
 
 def vanished(turn: Turn, place: Place, launch: Launch) -> None:

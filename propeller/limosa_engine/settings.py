@@ -37,7 +37,8 @@ class EngineSettings:
     ending_grace: float = 90.0
     """From the deletion of a running pod to the end of its launch, should the pod's end never be seen."""
     rejected_backoff: float = 5.0
-    """Before a pod is asked for again where the rejection names no time."""
+    """Before a pod is asked for again where the rejection names no time; doubles up to `rejected_backoff_limit`."""
+    rejected_backoff_limit: float = 60.0
     store_backoff: float = 5.0
     """Before a failed read of the store is tried again."""
     cache_questions: int = 1000

@@ -1,5 +1,7 @@
 """Which node a person means: by its path, or by the name the tree shows."""
 
+import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
@@ -9,6 +11,8 @@ from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
 from limosa_model.graph import Index, inside, scope_nodes
 
 _LISTED = 12
+_PATH_LIKE = re.compile(r"n\d+(/\w+)*")
+"""Paths of nodes: the compiler numbers those of a workflow."""
 
 
 class Runs(Protocol):
@@ -64,6 +68,23 @@ def is_node(source: Runs, run: str, node: str) -> bool:
     """Whether a run has a node of this path or name. Raises RemoteError where the run is not there."""
     detail = source.get_run(run)
     return bool(_called(_names(detail.closure, detail), node))
+
+
+def refuse_node_like(source: Runs, run: str, word: str) -> None:
+    """Refuses a word for a directory that is rather a node's path or name, mistyped.
+
+    Raises:
+        LimosaError: The word is written as paths of nodes are, or is close to a node's name.
+        RemoteError: The run is not there.
+    """
+    detail = source.get_run(run)
+    known = _names(detail.closure, detail)
+    close = difflib.get_close_matches(word, [*known, *known.values()], n=1, cutoff=0.75)
+    if not close and not _PATH_LIKE.fullmatch(word):
+        return
+    hint = f"did you mean {close[0]}? " if close else ""
+    remedy = f"{hint}To download into a directory of that name, write ./{word}"
+    raise LimosaError("UnknownNode", f"there is no node '{word}'", run, remedy)
 
 
 def check_attempt(source: Runs, run: str, node: str, index: int | None, attempt: int) -> None:

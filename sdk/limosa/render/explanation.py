@@ -33,7 +33,7 @@ _MEANINGS = {
     "Quota": "the namespace's quota is used up; its pod is asked for again",
     "ImagePull": "the cluster pulls its image",
     "Store": "the object store does not answer; it is asked again",
-    "API": "the Kubernetes API does not answer; it is asked again",
+    "KubernetesApi": "the Kubernetes API does not answer; it is asked again",
 }
 """By reason code: what is going on. Codes without a row speak for themselves in their detail."""
 
