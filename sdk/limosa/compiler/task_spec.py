@@ -92,13 +92,8 @@ def _check_loadable(task: Task[..., Any], place: str) -> None:
 
 def source_version(task: Task[..., Any]) -> str:
     """A cache version from the source of a task's function. Raises LimosaError where that cannot be read."""
-    import hashlib
-    import inspect
-    import textwrap
-
-    try:
-        source = textwrap.dedent(inspect.getsource(task.function))
-    except (OSError, TypeError) as error:
+    digest = function_digest(task.function)
+    if not digest:
         message = f"cache=True needs the source of {task.name}, which cannot be read"
-        raise LimosaError("CacheVersion", message, remedy='give a version: cache="v1"') from error
-    return hashlib.sha256(source.encode()).hexdigest()[:16]
+        raise LimosaError("CacheVersion", message, remedy='give a version: cache="v1"')
+    return digest[:16]

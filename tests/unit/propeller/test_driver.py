@@ -4,6 +4,7 @@ import asyncio
 import copy
 from pathlib import Path
 
+import orjson
 import pytest
 from driver_stage import Stage, chain, phases, settle
 
@@ -18,6 +19,7 @@ from limosa_propeller.runs import actions
 from limosa_propeller.runs import driver as driver_module
 from limosa_propeller.runs.driver import RunDriver
 from limosa_propeller.runs.pod_index import PodIndex
+from limosa_propeller.runs.status import encode_status
 
 
 @pytest.fixture
@@ -237,8 +239,14 @@ async def test_a_named_pod_template_is_waited_for_and_then_used(
     assert pod["spec"]["nodeSelector"] == {"pool": "roomy"}
 
 
+def sealed(**status: object) -> dict[str, object]:
+    """A status as an operator writes it."""
+    found: dict[str, object] = orjson.loads(encode_status(status))
+    return found
+
+
 async def test_a_state_of_another_version_fails_clearly(stage: Stage) -> None:
-    stage.manifest["status"] = {"state": "AAAA", "observedUid": "object-uid", "phase": "RUNNING"}
+    stage.manifest["status"] = sealed(state="AAAA", observedUid="object-uid", phase="RUNNING")
     await stage.start()
     assert stage.cluster.status is not None
     assert "status.state cannot be read" in stage.cluster.status["message"]
@@ -260,7 +268,7 @@ async def test_a_run_that_is_over_only_loses_its_pods(stage: Stage) -> None:
     for pod in stage.cluster.pods.values():
         stage.pods.observe(pod)
     over = copy.deepcopy(stage.manifest)
-    over["status"] = {"phase": "SUCCEEDED", "observedUid": "object-uid"}
+    over["status"] = sealed(phase="SUCCEEDED", observedUid="object-uid")
     RunDriver(over, stage.services, stage.pods, stage.gone.append, stage.tell).start()
     await settle()
     assert stage.cluster.pods == {}
@@ -286,9 +294,54 @@ async def test_an_end_that_admin_may_not_know_is_told_again(stage: Stage) -> Non
 async def test_an_end_that_the_operator_made_is_told_again(stage: Stage) -> None:
     over = copy.deepcopy(stage.manifest)
     failure = {"kind": "SYSTEM", "code": "Internal", "message": "a bug"}
-    over["status"] = {"phase": "FAILED", "failure": failure, "finishedAt": "2026-01-01T00:00:00Z"}
+    over["status"] = sealed(phase="FAILED", failure=failure, finishedAt="2026-01-01T00:00:00Z")
     RunDriver(over, stage.services, stage.pods, stage.gone.append, stage.tell).start()
     await settle()
     (told,) = stage.snapshots
     assert (told.run.phase, told.run.failure.code, told.epoch.number) == (6, "Internal", 1)
     assert stage.cluster.writes == []
+
+
+async def test_an_edited_phase_is_written_again(stage: Stage) -> None:
+    await stage.start()
+    assert stage.cluster.status is not None
+    edited = {**stage.manifest, "status": {**stage.cluster.status, "phase": "SUCCEEDED"}}
+    stage.cluster.status = None
+    stage.driver.observe_object(edited)
+    await settle()
+    assert stage.cluster.status is not None
+    assert stage.cluster.status["phase"] == "RUNNING"
+    stage.cluster.writes.clear()
+    stage.driver.observe_object({**stage.manifest, "status": stage.cluster.status})
+    await settle()
+    assert stage.cluster.writes == []
+
+
+async def reopened(stage: Stage, **edits: object) -> None:
+    """The operator starts again and finds the status as somebody edited it."""
+    stage.driver.close()
+    again = copy.deepcopy(stage.manifest)
+    again["status"] = {**(stage.cluster.status or {}), **edits}
+    for pod in stage.cluster.pods.values():
+        stage.pods.observe(pod)
+    stage.driver = RunDriver(again, stage.services, stage.pods, stage.gone.append, stage.tell)
+    await stage.start()
+
+
+async def test_an_edited_phase_ends_nothing_after_a_restart(stage: Stage) -> None:
+    await stage.start()
+    await reopened(stage, phase="SUCCEEDED")
+    assert not stage.driver.over
+    await stage.end_pod()
+    assert stage.cluster.status is not None
+    assert stage.cluster.status["phase"] == "SUCCEEDED"
+    assert stage.snapshots[-1].run.outputs.literals["o0"] == integer(7)
+
+
+async def test_a_state_that_somebody_broke_is_made_anew_from_pods(stage: Stage) -> None:
+    await stage.start()
+    await reopened(stage, phase="SUCCEEDED", state="bm8=")
+    await stage.end_pod()
+    assert stage.cluster.status is not None
+    assert stage.cluster.status["phase"] == "SUCCEEDED"
+    assert stage.cluster.writes.count("create 0") == 1
