@@ -13,12 +13,16 @@ from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
+from limosa_model.failures import Code
 from limosa_model.graph import ON_FAILURE, Index, closure_around, find_node, inside, scope_nodes
 
 TERMINAL_RUN_PHASES = frozenset({pb.RUN_PHASE_SUCCEEDED, pb.RUN_PHASE_FAILED, pb.RUN_PHASE_ABORTED})
 ORIGIN_WORDS = {pb.ORIGIN_CACHE: "cached", pb.ORIGIN_REUSE: "reused"}
 """How a result came without a launch, in a word."""
 _WAITING = frozenset({pb.NODE_PHASE_QUEUED, pb.NODE_PHASE_RUNNING, pb.NODE_PHASE_RETRYING})
+
+_UNBORN = frozenset({pb.LAUNCH_PHASE_CREATING, pb.LAUNCH_PHASE_PENDING})
+_LIVE = _UNBORN | {pb.LAUNCH_PHASE_RUNNING}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,9 +206,12 @@ class RunView:
             parts.append(f"run {state.child_run}")
         if state.launches > 1:
             parts.append(f"attempt {state.launches}")
+        for_room = self.items_for_room(path)
+        if for_room:
+            parts.append(f"{for_room} waiting for room")
         row = Row(depth, path, node.display_name or node.id, state.phase, span(state, now), ", ".join(parts))
         reason = self.reason(path)
-        if reason is None:
+        if reason is None or for_room:
             return row
         seconds = (now - _utc(reason.since)).total_seconds() if reason.HasField("since") else 0.0
         wait = f"{reason.code}: {reason.detail}" if reason.detail else reason.code
@@ -218,9 +225,17 @@ class RunView:
             return None
         if state.reason.code:
             return state.reason
-        unborn = (pb.LAUNCH_PHASE_CREATING, pb.LAUNCH_PHASE_PENDING)
-        reasons = (one.state.reason for one in self.attempts(path, index) if one.state.phase in unborn)
+        reasons = (one.state.reason for one in self.attempts(path, index) if one.state.phase in _UNBORN)
         return next((reason for reason in reasons if reason.code), None)
+
+    def items_for_room(self, path: str) -> int:
+        """Items of a map that wait for room in the cluster while others of it have some: nothing is wrong with those."""
+        state = self.node(path)
+        if state is None or not state.items or state.phase not in _WAITING:
+            return 0
+        live = [one.state for one in self.attempts(path) if one.state.phase in _LIVE]
+        waiting = sum(one.reason.code == Code.UNSCHEDULABLE for one in live)
+        return waiting if waiting < len(live) else 0
 
     def _task_of(self, path: str) -> TaskSpec | None:
         state = self._nodes.get(path)

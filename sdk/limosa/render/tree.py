@@ -10,7 +10,7 @@ from rich.text import Text
 
 from limosa.render.folding import Fold, fold, never_began
 from limosa.render.phases import RUN_WORDS, mark
-from limosa.render.remedies import REMEDIES
+from limosa.render.remedies import remedy_of
 from limosa.render.run_view import Row, RunView
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 
@@ -71,7 +71,7 @@ def waiting_remedy(row: Row) -> str:
     """What to do about a node that waits for a person, or has waited too long; empty where nothing is known."""
     if row.remedy:
         return row.remedy
-    return REMEDIES.get(row.reason, "") if row.waiting_seconds >= REASON_AFTER_S else ""
+    return remedy_of(row.reason, row.wait) if row.waiting_seconds >= REASON_AFTER_S else ""
 
 
 def run_wait(view: RunView, now: dt.datetime) -> tuple[str, str, str] | None:
@@ -81,7 +81,7 @@ def run_wait(view: RunView, now: dt.datetime) -> tuple[str, str, str] | None:
         return None
     reason = waiting[0]
     word = RUN_WORDS.get(view.phase, ("unknown", ""))[0]
-    return reason.code, f"{word}: {reason.detail or reason.code}", REMEDIES.get(reason.code, "")
+    return reason.code, f"{word}: {reason.detail or reason.code}", remedy_of(reason.code, reason.detail)
 
 
 def wait_lines(view: RunView, now: dt.datetime) -> list[Text]:
