@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from limosa.render.run_view import ORIGIN_WORDS, TERMINAL_RUN_PHASES, RunView
-from limosa.render.tree import duration
+from limosa.render.tree import clock, duration
 from limosa_idl.admin.v1alpha1.admin_pb2 import Run, RunDetail, RunUpdate
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
@@ -155,7 +155,7 @@ class _Known:
         if index is None and _never_began(state):
             return f"not run: {self._skipped(place)}"
         if phase in _ENDED:
-            return f"{word}{_took(state)}"
+            return "; ".join([f"{word}{_took(state)}", *self._how(place, state, index)])
         reason = self.reason_of(place.path, index, state)
         since = _ago(state.started_at if state.HasField("started_at") else state.queued_at, now)
         parts = [f"{word}{since}"]
@@ -171,6 +171,22 @@ class _Known:
                 f"{state.items_succeeded} of {state.items} items done, {state.items_running} running"
             )
         return "; ".join(parts)
+
+    def _how(self, place: _Place, state: pb.NodeState, index: int | None) -> Iterator[str]:
+        """What it took: results that were there, and retries."""
+        if index is None and state.items:
+            taken = ", ".join(self._view.taken(place.path))
+            if taken:
+                yield f"of its {state.items} items {taken}"
+            used = sum(
+                item.user_failures
+                for (node, at), item in self._nodes.items()
+                if node == place.path and at is not None
+            )
+            if used:
+                yield f"its items used {used} {'retry' if used == 1 else 'retries'}"
+        elif state.user_failures:
+            yield f"{state.user_failures} of {self._retries(place)} retries used"
 
     def items(self, path: str, state: pb.NodeState, now: dt.datetime) -> Iterator[str]:
         """The items of a map that are worth a word: failed ones, and those that wait for something unusual."""
@@ -278,7 +294,7 @@ def _reason(reason: pb.Reason, now: dt.datetime) -> str:
         text += f" ({reason.detail})"
     if reason.HasField("next_at"):
         left = (_moment(reason.next_at) - now).total_seconds()
-        text += f"; next at {_clock(reason.next_at)}" + (f", in {duration(left)}" if left > 0 else "")
+        text += f"; next at {clock(reason.next_at)}" + (f", in {duration(left)}" if left > 0 else "")
     return text
 
 
@@ -312,7 +328,3 @@ def _ago(stamp: Timestamp, now: dt.datetime) -> str:
 def _moment(stamp: Timestamp) -> dt.datetime:
     seconds = stamp.seconds + stamp.nanos / 1e9
     return dt.datetime.fromtimestamp(seconds, dt.timezone.utc)
-
-
-def _clock(stamp: Timestamp) -> str:
-    return _moment(stamp).strftime("%H:%M:%S UTC")

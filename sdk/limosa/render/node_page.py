@@ -76,8 +76,9 @@ def _about(view: RunView, path: str, index: int | None, state: pb.NodeState) -> 
     counters = f"{state.items_succeeded}/{state.items} items" if state.items else ""
     failed = f"{state.items_failed} failed" if state.items_failed else ""
     for_room = view.items_for_room(path) if index is None else 0
+    taken = view.taken(path) if index is None else []
     waiting = f"{for_room} waiting for room" if for_room else ""
-    told = ", ".join(part for part in (what, counters, failed, waiting) if part)
+    told = ", ".join(part for part in (what, counters, *taken, failed, waiting) if part)
     lines = [Text(f"  {told}", "dim")] if told else []
     reason = view.reason(path, index)
     if reason is None or for_room:

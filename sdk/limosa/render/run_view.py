@@ -164,6 +164,33 @@ class RunView:
         ]
         return sorted(found, key=lambda one: (-1 if one.item is None else one.item, one.ordinal))
 
+    def launches(self, path: str, index: int | None = None) -> int:
+        """How often a node, an item of a map, or all items of a map together were launched."""
+        state = self.node(path) if index is None else self.item(path, index)
+        own = state.launches if state is not None else 0
+        if index is None:
+            own = max(own, sum(item.launches for (node, _), item in self._items.items() if node == path))
+        return max(own, len(self.attempts(path, index)))
+
+    def taken(self, path: str) -> list[str]:
+        """Of a map's items, how many came without a launch ("3 cached"), each way by itself."""
+        found = self._taken_items.get(path, {})
+        return [f"{len(found[word])} {word}" for word in sorted(found)]
+
+    def retried(self) -> Iterator[tuple[str, Attempt, pb.NodeState]]:
+        """Attempts that failed and have, or will have, another one after them; with their node's path and its item's state."""
+        for (path, index, ordinal), launch in sorted(
+            self._launches.items(), key=lambda one: (one[0][0], one[0][2], one[0][1] or 0)
+        ):
+            state = self.node(path) if index is None else self.item(path, index)
+            if launch.phase != pb.LAUNCH_PHASE_FAILED or state is None:
+                continue
+            if (
+                state.phase in (pb.NODE_PHASE_RETRYING, pb.NODE_PHASE_SUCCEEDED)
+                or state.launches > ordinal + 1
+            ):
+                yield path, Attempt(index, ordinal, launch), state
+
     def retries(self, path: str) -> int:
         """Retries a node's task allows."""
         task = self._task_of(path)
@@ -195,8 +222,7 @@ class RunView:
         parts = []
         if node.WhichOneof("target") == "map" and state.items:
             parts.append(f"{state.items_succeeded}/{state.items} items")
-            taken = self._taken_items.get(path, {})
-            parts += [f"{len(taken[word])} {word}" for word in sorted(taken)]
+            parts += self.taken(path)
             if state.items_failed:
                 parts.append(f"{state.items_failed} failed")
         if state.origin:

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Sequence
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Group
 from rich.spinner import Spinner
 from rich.table import Table
@@ -28,6 +29,11 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} m {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} m"
+
+
+def clock(stamp: Timestamp) -> str:
+    """A moment's time of day: "12:00:30 UTC"."""
+    return dt.datetime.fromtimestamp(stamp.seconds, dt.timezone.utc).strftime("%H:%M:%S UTC")
 
 
 def tree(view: RunView, now: dt.datetime, *, final: bool, lines: int | None = LINES) -> Table:

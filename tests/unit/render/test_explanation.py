@@ -163,3 +163,23 @@ def test_items_that_wait_for_their_turn_are_no_alarm():
     found = for_room(pb.LAUNCH_PHASE_RUNNING, pb.LAUNCH_PHASE_PENDING)
     assert "Insufficient" not in explain_run(detail(found), NOW)
     assert "some of its items wait for room, which others of it have" in explain_run(detail(found), NOW)
+
+
+def test_retries_that_helped_are_told():
+    done = node("n0", pb.NODE_PHASE_SUCCEEDED, 0, 3, target="house.clean", user_failures=2, launches=3)
+    text = explain_node(detail(update(pb.RUN_PHASE_SUCCEEDED, done), clean=3), "n0", None, NOW)
+    assert text.splitlines()[1] == "  succeeded after 3.0 s; 2 of 3 retries used"
+
+
+def test_cached_items_and_their_retries_are_counted():
+    state = node("n1", pb.NODE_PHASE_SUCCEEDED, 0, 3, kind="map", items=3, items_succeeded=3)
+    items = [
+        pb.Snapshot(
+            key=pb.SnapshotKey(node_path="n1", index=index),
+            seq=1,
+            node=pb.NodeState(phase=pb.NODE_PHASE_SUCCEEDED, **more),
+        )
+        for index, more in enumerate([{"origin": pb.ORIGIN_CACHE}] * 2 + [{"user_failures": 1}])
+    ]
+    text = explain_node(detail(update(pb.RUN_PHASE_SUCCEEDED, state, *items)), "n1", None, NOW)
+    assert text.splitlines()[1] == "  succeeded after 3.0 s; of its 3 items 2 cached; its items used 1 retry"
