@@ -20,7 +20,6 @@ REMEDIES = {
     Code.POD_INVALID: "Correct the resources, labels or pod_template the message names.",
     Code.POD_POLICY: "Remove the fields the message names from pod_template, or have the platform's policy changed.",
     Code.NO_COMMIT: "The process ended without a result: look for os._exit(), a crash in native code, or a killed child.",
-    Code.BAD_OUTPUT: "Return a value of the annotated type, or correct the annotation.",
     Code.BAD_INPUT: "Pass a value of the annotated type, or register the task again if its signature changed.",
     Code.STORE: "Check the object store: limosa doctor.",
     Code.EXITED: "The process ended by itself: look at its log.",
