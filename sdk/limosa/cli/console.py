@@ -29,11 +29,12 @@ def say(renderable: "RenderableType | str", style: str = "") -> None:
 
 
 def show_error(error: "LimosaError") -> None:
-    """An error in its one shape: cause, place, remedy; for a file that cannot be imported, the line at fault."""
+    """An error in its one shape: cause, place, remedy; for a file or a workflow's body that raised, the line at fault."""
+    from limosa.author_errors import BODY
     from limosa.render.failure import error_block
 
     say(error_block(error.message, place=error.place, remedy=error.remedy))
-    if error.code == "Import" and error.__cause__ is not None:
+    if error.code in ("Import", BODY) and error.__cause__ is not None:
         _show_source(error.__cause__)
 
 

@@ -2,7 +2,7 @@
 
 from limosa.cli.console import write_data
 from limosa.cli.following import failure_details
-from limosa.cli.run_facts import node_facts, node_page_facts, run_facts
+from limosa.cli.run_facts import node_facts, node_page_facts, run_facts, value_facts
 from limosa.cli.run_sources import RunSource
 from limosa.render.failure import failed_run
 from limosa.render.node_page import node_page
@@ -20,7 +20,8 @@ def write_run(source: RunSource, name: str, *, form: str) -> None:
     """A run's tree, failure, values and facts; as data its facts and those of its nodes. Raises LimosaError."""
     view, now = view_of(source, name), now_utc()
     if form != "text":
-        write_data({**run_facts(view.run), "node_states": node_facts(view, now)}, form)
+        values = value_facts(source.run_data(name, "", None))
+        write_data({**run_facts(view.run), **values, "node_states": node_facts(view, now)}, form)
         return
     console = NeutralConsole(highlight=False)
     if view.failure is not None:

@@ -136,7 +136,9 @@ def _call(task: Task[..., Any], inputs: Mapping[str, Literal], transfer: LocalTr
         try:
             outputs[name] = to_literal(value, task.python_outputs[name], transfer)
         except (ValueProblem, ValueError) as error:
-            raise _problem(Code.BAD_OUTPUT, f"task {task.name}: output '{name}'", error) from error
+            from limosa.results import output_problem
+
+            raise output_problem(task, name, value, error) from error
     return outputs
 
 
@@ -159,12 +161,15 @@ def _problem(code: str, place: str, error: Exception) -> LimosaError:
 
 
 def _failure(error: BaseException, task: Task[..., Any], item: Attempt, number: int) -> Failure:
-    from limosa.runtime.exceptions import exception_details
+    from limosa.runtime.exceptions import definition_frames, exception_details
 
     origin = FailureOrigin(node_path=item.path, index=item.index, launch=number - 1, task=task.name)
     if isinstance(error, ScriptFailed):
         return failures.user(Code.EXITED, str(error), retryable=True, origin=origin)
-    details = exception_details(error, Path(task.source_root))
+    root = Path(task.source_root)
+    details = exception_details(error, root)
+    if not details.frames and isinstance(error, LimosaError) and error.code == Code.BAD_OUTPUT:
+        details.frames.extend(definition_frames(task.function, root))
     code = error.code if isinstance(error, LimosaError) else Code.USER_EXCEPTION
     message = f"{details.type}: {details.message}" if code == Code.USER_EXCEPTION else details.message
     return failures.user(code, message, retryable=True, origin=origin, exception=details)

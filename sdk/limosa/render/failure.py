@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from limosa.render.remedies import EXCEPTION_REMEDIES, REMEDIES
+from limosa.render.remedies import EXCEPTION_REMEDIES, remedy_of
 from limosa.render.run_view import RunView
 from limosa.render.tree import summary, tree
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, FAILURE_KIND_USER, Failure, Frame
@@ -105,9 +105,9 @@ def failure_block(failure: Failure, *, attempts: str = "", whole: str = "") -> R
         parts.append(Text("  " + where, "dim"))
     if exception.frames:
         parts += [Text(), source_lines(telling_frame(exception.frames))]
-    remedy = REMEDIES.get(failure.code)
+    remedy = remedy_of(failure.code, failure.message)
     if failure.code == Code.USER_EXCEPTION:
-        remedy = EXCEPTION_REMEDIES.get(exception.type)
+        remedy = EXCEPTION_REMEDIES.get(exception.type, "")
     if remedy:
         parts.append(Text.assemble("  ", ("→ ", "green"), remedy))
     elif failure.kind == FAILURE_KIND_SYSTEM:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from limosa.render.failure import failure_block
 from limosa.render.phases import LAUNCH_WORDS, NODE_WORDS, mark
-from limosa.render.remedies import REMEDIES
+from limosa.render.remedies import remedy_of
 from limosa.render.run_view import Attempt, RunView, span
 from limosa.render.tree import duration, node_rows
 from limosa_idl.admin.v1alpha1.admin_pb2 import GetRunDataResponse
@@ -75,14 +75,17 @@ def _about(view: RunView, path: str, index: int | None, state: pb.NodeState) -> 
     what = " of ".join(part for part in (state.kind.replace("_", "-"), state.target) if part)
     counters = f"{state.items_succeeded}/{state.items} items" if state.items else ""
     failed = f"{state.items_failed} failed" if state.items_failed else ""
-    told = ", ".join(part for part in (what, counters, failed) if part)
+    for_room = view.items_for_room(path) if index is None else 0
+    taken = view.taken(path) if index is None else []
+    waiting = f"{for_room} waiting for room" if for_room else ""
+    told = ", ".join(part for part in (what, counters, *taken, failed, waiting) if part)
     lines = [Text(f"  {told}", "dim")] if told else []
     reason = view.reason(path, index)
-    if reason is None:
+    if reason is None or for_room:
         return lines
     detail = f"{reason.code}: {reason.detail}" if reason.detail else reason.code
     lines.append(Text(f"  {detail}", "yellow"))
-    remedy = REMEDIES.get(reason.code)
+    remedy = remedy_of(reason.code, reason.detail)
     return [*lines, Text.assemble(("  → ", "green"), remedy)] if remedy else lines
 
 

@@ -15,12 +15,11 @@ REMEDIES = {
     Code.IMAGE_NOT_RUNNABLE: "The embedded cluster runs tasks in your own interpreter. Leave container_image out, or run on a cluster.",
     Code.SECRET_MISSING: "Store it with `limosa secrets set NAME KEY`, or correct its name.",
     Code.CONFIG_ERROR: "Create what the message names in the run's namespace, or correct its name.",
-    Code.UNSCHEDULABLE: "Ask for less (resources=…), or add capacity (here: limosa demo stop, then limosa demo start --gpus N).",
+    Code.UNSCHEDULABLE: "Ask for less (resources=…), or add capacity.",
     Code.QUOTA: "Ask for less, wait for other runs, or have the namespace's quota raised.",
     Code.POD_INVALID: "Correct the resources, labels or pod_template the message names.",
     Code.POD_POLICY: "Remove the fields the message names from pod_template, or have the platform's policy changed.",
     Code.NO_COMMIT: "The process ended without a result: look for os._exit(), a crash in native code, or a killed child.",
-    Code.BAD_OUTPUT: "Return a value of the annotated type, or correct the annotation.",
     Code.BAD_INPUT: "Pass a value of the annotated type, or register the task again if its signature changed.",
     Code.STORE: "Check the object store: limosa doctor.",
     Code.EXITED: "The process ended by itself: look at its log.",
@@ -32,6 +31,24 @@ REMEDIES = {
     Code.SPEC_CHANGED: "Delete the WorkflowRun and apply it anew: a run's spec does not change.",
 }
 """By code of a failure, or of what a run waits for; a code whose message says what to do has no row."""
+
+_DEMO_FLAGS = {"cpu": "--cpus N", "memory": "--memory SIZE", "nvidia.com/gpu": "--gpus N"}
+"""What offers more of a resource on this machine's platform."""
+
+
+def remedy_of(code: str, detail: str) -> str:
+    """What to do about a code; empty where nothing is known.
+
+    Args:
+        code: Of a failure, or of what is waited for.
+        detail: What goes with it; names the resources there are too few of, as Kubernetes writes them.
+    """
+    if code != Code.UNSCHEDULABLE:
+        return REMEDIES.get(code, "")
+    flags = " ".join(flag for name, flag in _DEMO_FLAGS.items() if f"Insufficient {name}" in detail)
+    here = f" (here: limosa demo stop, then limosa demo start {flags})" if flags else ""
+    return f"Ask for less (resources=…), or add capacity{here}."
+
 
 EXCEPTION_REMEDIES = {
     "ModuleNotFoundError": (

@@ -134,3 +134,26 @@ def test_a_directory_that_is_there_may_be_called_like_a_node(limosa, outputs, pl
     (place / "n9").mkdir()
     assert limosa("download", "calm-heron-4f2a", "n9").status == 0
     assert (place / "n9" / "outputs.json").exists()
+
+
+def test_a_script_reads_values_and_launches_of_a_run(limosa, failed):
+    facts = json.loads(limosa("get", "run", "calm-heron-4f2a", "-o", "json").out)
+    assert (facts["inputs"]["penalty"], facts["outputs"]) == (-1.0, None)
+    assert [one["launches"] for one in facts["node_states"]] == [1, 4, 0]
+
+
+def test_a_script_that_follows_a_run_reads_how_it_failed(limosa, failed):
+    failed.script["WatchRun"] = [[runs.with_attempts()]]
+    failed.script["TailLogs"] = [[]]
+    result = limosa("watch", "calm-heron-4f2a", "-o", "json")
+    assert result.status == 1
+    facts = json.loads(result.out)
+    assert (facts["name"], facts["phase"]) == ("calm-heron-4f2a", "failed")
+    assert facts["failure"]["exception"] == {"type": "ValueError", "message": "penalty is -1.0"}
+    assert limosa("watch", "calm-heron-4f2a").out == ""
+
+
+def test_a_script_that_follows_a_run_reads_that_it_was_aborted(limosa, failed):
+    failed.script["WatchRun"] = [[runs.ABORTED]]
+    result = limosa("watch", "calm-heron-4f2a", "-o", "json")
+    assert json.loads(result.out)["phase"] == "aborted"

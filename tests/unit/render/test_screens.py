@@ -11,6 +11,7 @@ from limosa.render.failure import (
     next_commands,
     own_log_lines,
 )
+from limosa.render.remedies import remedy_of
 from limosa.render.run_view import RunView
 from limosa.render.tree import duration, live, summary, tree
 from limosa_idl.core.v1alpha1 import failure_pb2 as f
@@ -246,3 +247,30 @@ def test_a_message_of_one_long_sentence_is_shown_whole(screen):
     text = screen(failure_block(failures.user(Code.IMAGE_NOT_RUNNABLE, sentence)))
     assert " ".join(text.split()).startswith(f"ImageNotRunnable: {sentence}")
     assert "more characters" not in text
+
+
+@pytest.mark.parametrize(
+    ("lacking", "told"),
+    [
+        ("Insufficient memory", "demo start --memory SIZE)"),
+        ("Insufficient cpu, 1 Insufficient memory", "demo start --cpus N --memory SIZE)"),
+        ("Insufficient nvidia.com/gpu", "demo start --gpus N)"),
+        ("Too many pods", "add capacity."),
+    ],
+)
+def test_the_remedy_for_want_of_room_names_what_there_is_too_little_of(lacking, told):
+    remedy = remedy_of("Unschedulable", f"0/1 nodes are available: 1 {lacking}.")
+    assert told in remedy
+    assert ("--gpus" in remedy) == ("gpu" in lacking)
+
+
+def test_a_map_of_which_some_items_run_raises_no_alarm(screen):
+    found = runs.waiting(9)
+    reason = found.snapshots[1].node.reason
+    running, pending = pb.LAUNCH_PHASE_RUNNING, pb.LAUNCH_PHASE_PENDING
+    found.snapshots.append(runs.launch("n1", 0, running, 1, index=0))
+    found.snapshots.append(runs.launch("n1", 0, pending, 1, index=1, reason=reason))
+    text = screen(tree(view_of(found), runs.NOW, final=True))
+    assert "1/4 items, 1 waiting for room" in text
+    assert "→" not in text
+    assert "Insufficient" not in text

@@ -142,6 +142,23 @@ def test_values_are_checked_as_in_a_pod():
         double(x="a")
 
 
+@task
+def forgetful(x: int) -> int:
+    x + 1
+
+
+def test_a_forgotten_return_is_named_with_its_function(tmp_path):
+    text = r"test_local\.py:\d+\): output 'o0': the function returned None, not int: it has no return, or one without a value"
+    with pytest.raises(LimosaError, match=text):
+        run(forgetful, {"x": 1}, tmp_path)
+    (path,) = tmp_path.rglob("error.pb")
+    (frame,) = ErrorRecord.FromString(path.read_bytes()).failure.exception.frames
+    assert (frame.function, frame.source[frame.line - frame.source_start]) == (
+        "forgetful",
+        "def forgetful(x: int) -> int:",
+    )
+
+
 def test_arguments_are_copies():
     @task
     def grow(xs: list[int]) -> list[int]:
