@@ -8,7 +8,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from limosa.render.failure import failure_block
+from limosa.render.brief import brief
+from limosa.render.failure import failure_block, node_commands
 from limosa.render.phases import LAUNCH_WORDS, NODE_WORDS, mark
 from limosa.render.remedies import remedy_of
 from limosa.render.run_view import Attempt, RunView, span
@@ -17,7 +18,6 @@ from limosa_idl.admin.v1alpha1.admin_pb2 import GetRunDataResponse
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 from limosa_model.failures import Code
-from limosa_model.values import summarize
 
 ATTEMPTS = 20
 """Most attempts listed."""
@@ -46,16 +46,17 @@ def node_page(
     if attempts:
         parts += [Text(), _attempts(attempts, now), *_left_out(attempts, words)]
     if state.HasField("failure"):
-        parts += [Text(), failure_block(state.failure)]
+        parts += [Text(), failure_block(state.failure, secrets=view.secrets(path))]
     children = [row for row in view.rows(now) if row.path.startswith(path + "/")]
     if children:
         parts += [Text(), node_rows(children, final=True, finished=view.finished)]
     parts += [*_values("inputs", data.inputs), *_values("outputs", data.outputs)]
     if data.note:
         parts += [Text(), Text(f"  {data.note}", "dim")]
-    verbs = ["logs", "inputs", *(["outputs"] if data.outputs.literals else [])]
-    commands = [Text(f"  limosa {verb} {words}") for verb in verbs]
-    return Group(*parts, Text(), Text("Go on", "bold"), *commands)
+    commands = node_commands(view, path, index, flags, failed=state.HasField("failure"))
+    if data.outputs.literals:
+        commands.append(f"limosa outputs {words}")
+    return Group(*parts, Text(), Text("Go on", "bold"), *(Text("  " + line) for line in commands))
 
 
 def _head(view: RunView, path: str, index: int | None, state: pb.NodeState, now: dt.datetime) -> Text:
@@ -139,5 +140,5 @@ def _values(title: str, literals: LiteralMap) -> list[RenderableType]:
         return []
     table = Table.grid(padding=(0, 2))
     for name, literal in sorted(literals.literals.items()):
-        table.add_row(Text(f"  {name}"), Text(summarize(literal, VALUE_WIDTH), "dim"))
+        table.add_row(Text(f"  {name}"), Text(brief(literal, VALUE_WIDTH), "dim"))
     return [Text(), Text(title.capitalize(), "bold"), table]

@@ -1,5 +1,7 @@
 """What to do about each failure code."""
 
+from collections.abc import Sequence
+
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
 from limosa_model.failures import Code
 from limosa_model.types import describe
@@ -36,13 +38,17 @@ _DEMO_FLAGS = {"cpu": "--cpus N", "memory": "--memory SIZE", "nvidia.com/gpu": "
 """What offers more of a resource on this machine's platform."""
 
 
-def remedy_of(code: str, detail: str) -> str:
+def remedy_of(code: str, detail: str, secrets: Sequence[tuple[str, str]] = ()) -> str:
     """What to do about a code; empty where nothing is known.
 
     Args:
         code: Of a failure, or of what is waited for.
         detail: What goes with it; names the resources there are too few of, as Kubernetes writes them.
+        secrets: Names and keys of those the task reads, where they are known.
     """
+    if code == Code.SECRET_MISSING and secrets:
+        commands = ", ".join(f"`limosa secrets set {name} {key}`" for name, key in secrets)
+        return f"Store what is missing with {commands}, or correct its name."
     if code != Code.UNSCHEDULABLE:
         return REMEDIES.get(code, "")
     flags = " ".join(flag for name, flag in _DEMO_FLAGS.items() if f"Insufficient {name}" in detail)

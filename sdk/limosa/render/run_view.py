@@ -15,6 +15,7 @@ from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
 from limosa_model.failures import Code
 from limosa_model.graph import ON_FAILURE, Index, closure_around, find_node, inside, scope_nodes
+from limosa_model.targets import python_part
 
 TERMINAL_RUN_PHASES = frozenset({pb.RUN_PHASE_SUCCEEDED, pb.RUN_PHASE_FAILED, pb.RUN_PHASE_ABORTED})
 ORIGIN_WORDS = {pb.ORIGIN_CACHE: "cached", pb.ORIGIN_REUSE: "reused"}
@@ -195,6 +196,29 @@ class RunView:
         """Retries a node's task allows."""
         task = self._task_of(path)
         return task.retry.retries if task is not None else 0
+
+    def secrets(self, path: str) -> list[tuple[str, str]]:
+        """Names and keys of the secrets that a node's task reads."""
+        task = self._task_of(path)
+        return [(secret.name, secret.key) for secret in task.secrets] if task is not None else []
+
+    def is_python(self, path: str) -> bool:
+        """Whether a node runs a Python function of the author's."""
+        task = self._task_of(path)
+        return task is not None and python_part(task) is not None
+
+    def is_map(self, path: str) -> bool:
+        """Whether a node is a map."""
+        state = self.node(path)
+        return state is not None and (state.kind == "map" or state.items > 0)
+
+    def may_have_logs(self, path: str, index: int | None = None) -> bool:
+        """Whether a node or item may have printed something: it runs a task, and a launch of it began where they are known."""
+        state = self.node(path)
+        if state is not None and state.kind not in ("", "task", "map", "dynamic"):
+            return False
+        attempts = self.attempts(path, index)
+        return not attempts or any(one.state.HasField("started_at") for one in attempts)
 
     def rows(self, now: dt.datetime) -> list[Row]:
         """The tree, in the order of the author's code; children of branches only where taken."""
