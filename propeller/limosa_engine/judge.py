@@ -134,7 +134,7 @@ def log_kept(turn: Turn, place: Place, launch: Launch) -> None:
 def succeed(turn: Turn, place: Place, launch: Launch, committed_by: str, outputs: LiteralMap) -> None:
     """The node item has a commit, this launch's or another's."""
     own = committed_by == launch.launch_id
-    place.item.launch_id = committed_by
+    place.item.committed_by = launch.ordinal if own else committed_by
     turn.state.values.put((place.plan.number, place.position), outputs)
     _close(turn, place, launch, LaunchPhase.SUCCEEDED if own else LaunchPhase.SUPERSEDED, "finished")
     items.finish(turn, place, NodePhase.SUCCEEDED)

@@ -6,7 +6,7 @@ from limosa_engine.events import PodRejected
 from limosa_engine.graph import Item
 from limosa_engine.phases import LaunchPhase, NodePhase
 from limosa_engine.pods import PodView
-from limosa_engine.state import Ending, Judging, Launch, Waiting
+from limosa_engine.state import Check, Ending, Judging, Launch, Waiting
 from limosa_engine.turn import Place, Turn
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.run.v1alpha1.run_pb2 import Commit
@@ -21,8 +21,8 @@ def start(turn: Turn, place: Place) -> None:
     if turn.state.unclaimed and adopt(turn, place):
         return
     slots.take(turn, place)
-    if item.launches == 0 and not item.checked and (turn.graph.claimed_before or plan.reusable):
-        item.checked = item.checking = True
+    if item.launches == 0 and item.check is Check.NO and (turn.graph.claimed_before or plan.reusable):
+        item.check = Check.OUT
         check(turn, place)
         return
     launch = _new(turn, place, item.launches)
@@ -62,8 +62,8 @@ def adopt(turn: Turn, place: Place) -> bool:
         delete(turn, place.key, ordinal)
         return False
     item = place.item
-    if item.checking:
-        item.checking = False
+    if item.check is Check.OUT:
+        item.check = Check.DONE
         slots.free(turn, place)
     if item.phase is not NodePhase.QUEUED:
         items.set_phase(turn, place, NodePhase.QUEUED)
@@ -76,7 +76,7 @@ def adopt(turn: Turn, place: Place) -> bool:
 def checked(turn: Turn, place: Place, commit: Commit | None) -> None:
     """Answers the question before a first launch."""
     item = place.item
-    item.checking = False
+    item.check = Check.DONE
     slots.free(turn, place)
     if commit is None:
         items.queue(turn, place)
@@ -90,7 +90,7 @@ def check_failed(turn: Turn, place: Place, failure: Failure) -> None:
         delay = turn.settings.store_backoff
         items.wait(turn, place, NodePhase.QUEUED, Code.STORE, failure.message, delay)
         return
-    place.item.checking = False
+    place.item.check = Check.DONE
     slots.free(turn, place)
     failure.origin.CopyFrom(items.origin(place, 0))
     items.finish(turn, place, NodePhase.FAILED, failure)

@@ -123,6 +123,14 @@ class Source:
     """Name of that run; empty where it is not known any more."""
 
 
+class Check(enum.Enum):
+    """Whether an item's commit was asked for before its first launch."""
+
+    NO = "not asked"
+    OUT = "asked; the item holds a slot"
+    DONE = "answered"
+
+
 @dataclasses.dataclass(slots=True)
 class ItemRecord:
     """One node item of a task or map node."""
@@ -139,12 +147,9 @@ class ItemRecord:
     launch: Launch | None = None
     failure: Failure | None = None
     """The last one."""
-    launch_id: str = ""
-    """Whose commit counts, once SUCCEEDED and known."""
-    checked: bool = False
-    """Its commit was asked for before the first launch."""
-    checking: bool = False
-    """The answer to that is out; the item holds a slot."""
+    committed_by: int | str | None = None
+    """Once SUCCEEDED and known: the launch whose commit counts, by ordinal, or by its id where it is another claim's."""
+    check: Check = Check.NO
     waiting: Waiting | None = None
     lookup: Lookup | None = None
     source: Source | None = None
