@@ -22,7 +22,7 @@ def render(request: Request, status: int, message: str) -> Response:
         "main",
         el("a", "Limosa", href="/", class_="brand"),
         el("h1", title),
-        el("p", message, class_="message"),
+        el("p", _with_commands(message), class_="message"),
         el("p", below),
         class_="notice",
     )
@@ -30,3 +30,8 @@ def render(request: Request, status: int, message: str) -> Response:
     if wanted:
         return_path.keep(wanted, response)
     return response
+
+
+def _with_commands(message: str) -> list[Child]:
+    """A message whose `commands` are set as code."""
+    return [el("code", part) if place % 2 else part for place, part in enumerate(message.split("`"))]

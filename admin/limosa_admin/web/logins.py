@@ -17,8 +17,8 @@ from limosa_admin.web import return_path
 
 COOKIE = "limosa_session"
 HOW = (
-    "log in with the address that `limosa demo status` prints for the sandbox on this machine; anywhere else with "
-    "this site's /login?token=TOKEN, and ask an admin for a token where you have none"
+    "open the address that `limosa demo status` prints (sandbox on this machine), or `/login?token=TOKEN` of this "
+    "site with your own token (any other; an admin has one for you)"
 )
 """How a person logs in, the end of every message that says that they have to."""
 

@@ -14,6 +14,7 @@ from limosa_model.graph import Index, dependencies, inside, scope_nodes
 from limosa_model.targets import task_name
 
 MOST_DEPTH = 12
+_ENDED = (run_pb2.NODE_PHASE_FAILED, run_pb2.NODE_PHASE_ABORTED)
 
 
 @dataclasses.dataclass
@@ -120,6 +121,8 @@ def _skip_below(node: TreeNode) -> None:
         untaken = node.kind == "branch" and node.state.branch_taken not in ("", child.id)
         if not child.state.phase and (untaken or node.state.phase == run_pb2.NODE_PHASE_SKIPPED):
             child.state = run_pb2.NodeState(phase=run_pb2.NODE_PHASE_SKIPPED)
+        elif not child.state.phase and node.state.phase in _ENDED:
+            child.state = run_pb2.NodeState(phase=run_pb2.NODE_PHASE_ABORTED)
         _skip_below(child)
 
 

@@ -99,7 +99,7 @@ def _attempt(
         try:
             with running_in(_context(task, item, record, scratch, number)), record.printed(launch_id):
                 return work(task, item.inputs, transfer), launch_id, number
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             final = number > item.retries or isinstance(error, LimosaError)
             phase = NODE_PHASE_FAILED if final else NODE_PHASE_RETRYING
             failure = _failure(error, task, item, number)
@@ -108,6 +108,8 @@ def _attempt(
             if not final:
                 continue
             _note(error, task, item, number)
+            if isinstance(error, SystemExit):
+                raise _left(task, error) from error
             raise
     raise AssertionError("a loop over at least one attempt ended without a result")
 
@@ -158,6 +160,12 @@ def _problem(code: str, place: str, error: Exception) -> LimosaError:
     if isinstance(error, LimosaError):
         return LimosaError(code, error.message, place, error.remedy)
     return LimosaError(code, str(error), place)
+
+
+def _left(task: Task[..., Any], error: SystemExit) -> LimosaError:
+    """A task's sys.exit() ends the task, as in a pod, and not this process."""
+    remedy = "return a result, or raise an exception"
+    return LimosaError(Code.USER_EXCEPTION, f"SystemExit: {error}", task.signature.place, remedy)
 
 
 def _failure(error: BaseException, task: Task[..., Any], item: Attempt, number: int) -> Failure:

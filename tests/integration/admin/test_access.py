@@ -214,7 +214,7 @@ def test_a_login_leads_back_to_the_page_that_asked_for_it(site) -> None:
     wanted = "/runs/demo/development/a?node=n0%2Fn1&index=2"
     status, headers, body = site.http("GET", wanted, Accept="text/html")
     assert status == 401
-    assert b"`limosa demo status`" in body
+    assert b"<code>limosa demo status</code>" in body
     kept = headers["set-cookie"].split(";")[0]
     failed = site.http("GET", "/login?token=wrong", Accept="text/html", Cookie=kept)
     assert (failed[0], failed[1].get("set-cookie")) == (401, None)

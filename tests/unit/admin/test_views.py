@@ -176,6 +176,20 @@ def test_what_was_aborted_before_it_began_was_not_run() -> None:
     assert items.index("not run") < items.index("[1]") < items.index(">aborted<")
 
 
+@pytest.mark.parametrize(
+    ("above", "word"),
+    [
+        (run_pb2.NODE_PHASE_ABORTED, "not run"),
+        (run_pb2.NODE_PHASE_FAILED, "not run"),
+        (run_pb2.NODE_PHASE_SKIPPED, "skipped"),
+        (run_pb2.NODE_PHASE_RUNNING, "waiting"),
+    ],
+)
+def test_nothing_waits_below_what_has_ended(above, word: str) -> None:
+    tree = run_tree.build(closure(), [snapshot("n3", run_pb2.NodeState(phase=above))])
+    assert tree.nodes[3].children[0].phase == word
+
+
 def test_attempts_are_counted_from_one_and_lead_to_their_logs() -> None:
     launches = []
     for ordinal in (0, 1):
