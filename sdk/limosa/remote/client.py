@@ -144,6 +144,16 @@ class Client:
         with self._naming(name):
             return self.connection.call(self._runs.GetRun, pb.GetRunRequest(id=self.run_id(name)))
 
+    def has_run(self, name: str) -> bool:
+        """Whether there is a run of this name."""
+        try:
+            self.connection.call(self._runs.GetRun, pb.GetRunRequest(id=self.run_id(name)))
+        except RemoteError as error:
+            if error.code == RemoteError.NOT_FOUND:
+                return False
+            raise
+        return True
+
     def list_runs(
         self, *, phases: Iterable["run_pb2.RunPhase.ValueType"] = (), target: str = ""
     ) -> Iterator[pb.Run]:
