@@ -26,7 +26,7 @@ demo: $(STAMP) ## start the platform on this machine and run the example on it
 
 test: $(STAMP) ## all tests that need no cluster
 	@scripts/chromium-setup
-	$(BIN)/python -m pytest tests/unit tests/typing tests/contract tests/integration tests/browser
+	$(BIN)/python -m pytest tests/unit tests/typing tests/contract tests/faults tests/integration tests/browser
 
 check: $(STAMP) ## the fast loop: lint, types, import rules, unit tests
 	$(BIN)/ruff check .

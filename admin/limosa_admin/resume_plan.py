@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from limosa_idl.admin.v1alpha1.admin_pb2 import ResumedNode
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
-from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node, WorkflowSpec
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
 from limosa_model.cache_key import interface_types
 from limosa_model.graph import Index, branch_children, dependencies, inside
 from limosa_model.targets import python_part, task_name
@@ -46,7 +46,7 @@ def plan_resume(
     """
     matcher = _Matcher(_places(old, states), states, set(from_nodes))
     graph = Index(new)
-    matcher.scope(graph, graph.entry, "", "")
+    matcher.scope(graph, graph.entry.nodes, "", "")
     return ResumePlan(tuple(matcher.nodes), tuple(sorted(matcher.excepted)))
 
 
@@ -73,21 +73,15 @@ class _Matcher:
         self.nodes: list[ResumedNode] = []
         self.excepted: set[str] = set()
 
-    def scope(self, graph: Index, workflow: WorkflowSpec, around: str, outer: str) -> _Fate:
+    def scope(self, graph: Index, nodes: Iterable[Node], around: str, outer: str) -> _Fate:
         """Judges the nodes of one scope; gives the fate of whatever depends on all of them.
 
         Args:
             graph: The closure whose names the nodes use.
-            workflow: What the scope runs.
+            nodes: Of the scope, dependencies before dependents or after; without what runs on failure.
             around: Path before the nodes' own, with a slash.
             outer: Why all of them run; empty where nothing around them says so.
         """
-        if workflow.HasField("on_failure"):
-            # It tells of this run's failure, not of the old one's.
-            self.excepted.add(around + workflow.on_failure.id)
-        return self._each(graph, workflow.nodes, around, outer)
-
-    def _each(self, graph: Index, nodes: Iterable[Node], around: str, outer: str) -> _Fate:
         fates: dict[str, _Fate] = {}
         waiting = list(nodes)
         while waiting:
@@ -107,9 +101,9 @@ class _Matcher:
             self.excepted.add(path)
         kind = node.WhichOneof("target")
         if kind == "branch":
-            fate = self._each(graph, branch_children(node.branch), path + "/", why)
+            fate = self.scope(graph, branch_children(node.branch), path + "/", why)
         elif kind == "sub_workflow":
-            fate = self.scope(graph, graph.workflow(node.sub_workflow.workflow), path + "/", why)
+            fate = self.scope(graph, graph.workflow(node.sub_workflow.workflow).nodes, path + "/", why)
         elif kind == "dynamic":
             fate = self._dynamic(graph, node, path, why)
         elif kind in _ALWAYS_ANEW:
@@ -128,7 +122,7 @@ class _Matcher:
         changed = self._bundle(graph, node) != self._bundle_before(path)
         fate = self._tell(graph, node, path, why or (_NEW_GRAPH if changed else ""))
         made = Index(state.graph)
-        within = self.scope(made, made.entry, path + "/", why)
+        within = self.scope(made, made.entry.nodes, path + "/", why)
         # A graph that is made anew and comes to the same leaves what depends on it as it was.
         return max(fate, within) if why else within
 

@@ -40,21 +40,24 @@ class RunView:
     public_url: str
     log_interval_s: float = 0.5
 
-    def message(self, row: sa.RowMapping) -> pb.Run:
-        """A row as a Run; see `messages`."""
-        return self.messages([row])[0]
+    def message(self, row: sa.RowMapping, *, waits: bool = True) -> pb.Run:
+        """A row as a Run; see `messages`. Without `waits` it is not told why nothing happens to it."""
+        return self.messages([row])[0] if waits else self._message(row)
 
     def messages(self, rows: Sequence[sa.RowMapping]) -> list[pb.Run]:
         """Rows as Runs. Must not be called within a transaction: it opens one to see why runs wait."""
         reasons = self.waiting.reasons(rows)
         found = []
         for row in rows:
-            path = f"/runs/{row['project']}/{row['domain']}/{row['name']}"
-            run = runs.to_message(row, self.public_url + path)
+            run = self._message(row)
             if row["uid"] in reasons:
                 run.state.reason.CopyFrom(reasons[row["uid"]])
             found.append(run)
         return found
+
+    def _message(self, row: sa.RowMapping) -> pb.Run:
+        path = f"/runs/{row['project']}/{row['domain']}/{row['name']}"
+        return runs.to_message(row, self.public_url + path)
 
     def data(self, row: sa.RowMapping, node_path: str, index: int | None) -> pb.GetRunDataResponse:
         """Inputs and outputs of the run itself (empty path), a node or an item of a map."""

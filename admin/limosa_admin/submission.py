@@ -83,27 +83,26 @@ def submit(
         raise RequestError(Reason.INVALID, f"there is no cache mode {request.cache_mode}")
     digest = sha256_hex(serialize(request)) if resumption is None else resumption.request_digest
     with database.transaction() as connection:
-        known = _known(connection, request, digest)
-        target = None if known else find_target(connection, request)
-    if known is not None:
-        return known
-    if target is None:
-        raise not_found(f"the target of run '{request.name}'")
-    new = dataclasses.replace(
-        _new_run(request, target, digest, created_by), uid=uid or str(uuid.uuid4()), parent=parent
-    )
-    if resumption is not None:
-        new = dataclasses.replace(new, resumed_uid=resumption.run_uid, reuse=resumption.reuse)
-    if len(target.closure) > INLINE_CLOSURE_LIMIT:
-        # Before the run is queued: whoever claims it must find its graph.
-        store.put_if_absent(closure_key(request.project, request.domain, new.closure_digest), target.closure)
-    with database.transaction() as connection:
-        entities.add_spec(connection, target.closure)
-        if not runs.create(connection, new):
+        try:
+            target = find_target(connection, request)
+            new = _new_run(request, target, digest, created_by)
+        except RequestError:
+            # What the run was made of may be gone since; the run is still the answer.
             known = _known(connection, request, digest)
-            if known is not None:
-                return known
-        row = runs.get(connection, new.uid)
+            if known is None:
+                raise
+            return known
+        new = dataclasses.replace(new, uid=uid or str(uuid.uuid4()), parent=parent)
+        if resumption is not None:
+            new = dataclasses.replace(new, resumed_uid=resumption.run_uid, reuse=resumption.reuse)
+        if len(target.closure) > INLINE_CLOSURE_LIMIT:
+            # Before the run is queued: whoever claims it must find its graph.
+            key = closure_key(request.project, request.domain, new.closure_digest)
+            store.put_if_absent(key, target.closure)
+        if target.id.kind == pb.ENTITY_KIND_TASK:
+            # Its workflow of one node is nothing that was registered.
+            entities.add_spec(connection, target.closure)
+        row = runs.create(connection, new) or _known(connection, request, digest)
     if row is None:
         raise RequestError(Reason.UNAVAILABLE, f"run '{request.name}' was deleted at this moment; try again")
     return row

@@ -28,6 +28,7 @@ from limosa_model.interfaces import node_interface, suggest
 from limosa_model.names import check_name
 from limosa_model.problems import Problem
 from limosa_model.quantity import QuantityError, parse_quantity
+from limosa_model.raw_containers import check_container
 from limosa_model.targets import python_part, task_name
 from limosa_model.task_options import check_options
 from limosa_model.types import assignable, conforms, describe
@@ -80,6 +81,8 @@ def validate_task(task: TaskSpec) -> list[Problem]:
         problems.append(
             Problem("TaskTarget", place, "it has no target", "compile it again with a current SDK")
         )
+    elif task.WhichOneof("target") == "container":
+        problems += check_container(task, place)
     else:
         code = python_part(task)
         if code is None or not _LOADER.fullmatch(code.loader):

@@ -17,7 +17,7 @@ def cache_problems(task: TaskSpec, place: str) -> Iterator[Problem]:
     if not task.cache.enabled:
         return
     kind = task.WhichOneof("target")
-    if kind in ("dynamic", "eager"):
+    if kind == "dynamic":
         problem = f"it is cached, but the result of {kind} code is a graph, not values"
         yield Problem("CacheTarget", place, problem, "cache the tasks that it runs")
     if not task.cache.version:

@@ -1,5 +1,6 @@
 """Branch conditions over primitives, enums and none."""
 
+import types
 from collections.abc import Mapping
 
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal
@@ -47,26 +48,28 @@ def evaluate(condition: Condition, operands: Mapping[str, Literal]) -> bool:
     raise ConditionError("a condition has no kind")
 
 
-def describe(condition: Condition) -> str:
-    """A condition as a person would write it."""
+def describe(condition: Condition, names: Mapping[str, str] = types.MappingProxyType({})) -> str:
+    """A condition as a person would write it, inputs under other `names` where these have one."""
     kind = condition.WhichOneof("kind")
     if kind == "comparison":
         comparison = condition.comparison
         symbol = _SYMBOLS.get(comparison.operator, "?")
-        return f"{describe_operand(comparison.left)} {symbol} {describe_operand(comparison.right)}"
+        return (
+            f"{describe_operand(comparison.left, names)} {symbol} {describe_operand(comparison.right, names)}"
+        )
     if kind == "all_of":
-        return " and ".join(f"({describe(part)})" for part in condition.all_of.conditions)
+        return " and ".join(f"({describe(part, names)})" for part in condition.all_of.conditions)
     if kind == "any_of":
-        return " or ".join(f"({describe(part)})" for part in condition.any_of.conditions)
+        return " or ".join(f"({describe(part, names)})" for part in condition.any_of.conditions)
     if kind == "negation":
-        return f"not ({describe(condition.negation)})"
-    return describe_operand(condition.truth)
+        return f"not ({describe(condition.negation, names)})"
+    return describe_operand(condition.truth, names)
 
 
-def describe_operand(operand: Operand) -> str:
-    """An operand as a person would write it: the input's name, or the literal."""
+def describe_operand(operand: Operand, names: Mapping[str, str] = types.MappingProxyType({})) -> str:
+    """An operand as a person would write it: the input's name (its other one, if any), or the literal."""
     if operand.WhichOneof("kind") == "input":
-        return operand.input
+        return names.get(operand.input, operand.input)
     return repr(to_python_primitive(operand.literal))
 
 

@@ -11,7 +11,7 @@ def python_part(task: TaskSpec) -> PythonTask | None:
         return task.python
     if kind == "dynamic":
         return task.dynamic
-    return task.eager if kind == "eager" else None
+    return None
 
 
 def task_name(node: Node) -> str:
@@ -23,4 +23,4 @@ def task_name(node: Node) -> str:
         return node.map.task
     if kind == "dynamic":
         return node.dynamic.task
-    return node.eager.task if kind == "eager" else ""
+    return ""

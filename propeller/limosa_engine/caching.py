@@ -10,7 +10,7 @@ from limosa_engine import resolve
 from limosa_engine.commands import Keep, LookupCache, StoreCache
 from limosa_engine.graph import CachePlan, NodePlan
 from limosa_engine.phases import NODE_TERMINAL, NodePhase
-from limosa_engine.state import Asked, ItemRecord, Lookup
+from limosa_engine.state import Asked, Check, ItemRecord, Lookup
 from limosa_engine.turn import Place, Turn
 from limosa_engine.values import Inputs
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
@@ -22,7 +22,12 @@ LOOKUP = "CacheLookup"
 
 def is_to_be_asked(plan: NodePlan, item: ItemRecord) -> bool:
     """Whether the cache is asked before the item may be launched; the run that this one resumes is asked before it."""
-    if plan.cache is None or plan.cache.overwrite or item.launches or (plan.reusable and not item.checked):
+    if (
+        plan.cache is None
+        or plan.cache.overwrite
+        or item.launches
+        or (plan.reusable and item.check is Check.NO)
+    ):
         return False
     return item.lookup is None or item.lookup.asked is Asked.TAKEN
 

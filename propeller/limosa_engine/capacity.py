@@ -2,6 +2,7 @@
 
 from limosa_engine import caching, launches
 from limosa_engine.phases import NodePhase, RunPhase
+from limosa_engine.state import Check
 from limosa_engine.turn import Place, Turn
 
 _LAUNCHING = (RunPhase.RUNNING, RunPhase.FAILING)
@@ -34,7 +35,7 @@ def _next(turn: Turn, number: int) -> Place | None:
             item.phase is NodePhase.QUEUED
             and item.wake_at is None
             and item.launch is None
-            and not item.checking
+            and item.check is not Check.OUT
         ):
             return Place(plan, record, position, item)
     return None

@@ -45,7 +45,7 @@ def observed(turn: Turn, place: Place, event: ChildRunObserved) -> None:
         item.waiting = turn.waiting(item.waiting, event.code, event.detail)
         turn.touch_item(place)
     elif event.phase is RunPhase.SUCCEEDED:
-        item.launch_id = _launch_id(turn, place)
+        item.committed_by = 0
         turn.state.values.put((place.plan.number, 0), event.outputs or LiteralMap())
         items.finish(turn, place, NodePhase.SUCCEEDED)
     elif place.record.ending is Ending.ABORT:

@@ -3,7 +3,7 @@
 from limosa_engine import children, items, launches, slots
 from limosa_engine.graph import NodePlan
 from limosa_engine.phases import NODE_TERMINAL
-from limosa_engine.state import Ending, NodeRecord
+from limosa_engine.state import Check, Ending, NodeRecord
 from limosa_engine.turn import Place, Turn
 
 
@@ -51,7 +51,7 @@ def end_items(turn: Turn, plan: NodePlan, record: NodeRecord, why: Ending) -> No
         if plan.kind == "launch_plan":
             children.end(turn, place)
             continue
-        if item.checking:
-            item.checking = False
+        if item.check is Check.OUT:
+            item.check = Check.DONE
             slots.free(turn, place)
         items.close(turn, place, why)

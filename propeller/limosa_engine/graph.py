@@ -21,6 +21,7 @@ from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, FailurePolicy, No
 from limosa_model.cache_key import CacheKeys
 from limosa_model.effective import effective_task
 from limosa_model.graph import branch_children, dependencies, needed_successes, scope_nodes
+from limosa_model.names import launch_id
 from limosa_model.targets import task_name
 
 MAX_NODES = 100_000
@@ -268,6 +269,10 @@ class Graph:
         """Another claim came before: results may exist, so commits are read before first launches."""
         return self.epoch.number > 1
 
+    def launch_id(self, item: Item, launch: int) -> str:
+        """The id of a launch under this claim."""
+        return launch_id(self.run_uid, item.node_path, item.index, self.epoch, launch)
+
     def task_of(self, item: Item) -> TaskSpec:
         """The task of a node item, with the node's overrides applied."""
         return self.nodes[self.by_path[item.node_path]].runs
@@ -379,7 +384,10 @@ class Graph:
             timeout=_seconds(task.timeout) if task and task.HasField("timeout") else None,
             deadline=_seconds(task.deadline) if task and task.HasField("deadline") else None,
             cache=self._cache(task) if kind in ("task", "map") else None,
-            reusable=task is not None and self._may_reuse(path),
+            reusable=task is not None
+            # What runs on failure tells of this run's failure, not of an earlier one's.
+            and not (handles or scope.after_failure)
+            and self._may_reuse(path),
         )
         self.nodes.append(plan)
         self.by_path[path] = number

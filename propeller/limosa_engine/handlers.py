@@ -23,11 +23,9 @@ def settled(turn: Turn, number: int) -> bool:
     if not failed or turn.state.phase is RunPhase.ABORTING:
         scopes.skip(turn, plan.handler)
         return True
-    # The messages of failures are being read again after a restart: the node is told one.
-    if not turn.state.refreshing:
-        record.active = True
-        turn.tell(plan.handler, None, "the workflow has failed")
-        turn.mark(plan.handler)
+    record.active = True
+    turn.tell(plan.handler, None, "the workflow has failed")
+    turn.mark(plan.handler)
     return False
 
 

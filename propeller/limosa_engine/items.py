@@ -57,7 +57,7 @@ def wait(
 
 def accept(turn: Turn, place: Place, commit: Commit) -> None:
     """The item has a commit without a launch of ours having made it."""
-    place.item.launch_id, place.item.source = commit.launch_id, source_of(commit)
+    place.item.committed_by, place.item.source = commit.launch_id, source_of(commit)
     turn.state.values.put((place.plan.number, place.position), commit.inline)
     finish(turn, place, NodePhase.SUCCEEDED)
 

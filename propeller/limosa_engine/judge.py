@@ -7,7 +7,7 @@ the commit is read once; `Launch.judging` says which answer the judgement waits 
 from limosa_engine import attempts, items, slots, verdicts
 from limosa_engine.commands import DeletePod, KeepLog, ReadCommit, ReadError
 from limosa_engine.phases import LaunchPhase, NodePhase
-from limosa_engine.retry import chance_of, next_attempt
+from limosa_engine.retry import again_unstarted, chance_of, next_attempt
 from limosa_engine.state import Ending, Judging, Launch
 from limosa_engine.turn import Place, Turn
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure
@@ -134,7 +134,7 @@ def log_kept(turn: Turn, place: Place, launch: Launch) -> None:
 def succeed(turn: Turn, place: Place, launch: Launch, committed_by: str, outputs: LiteralMap) -> None:
     """The node item has a commit, this launch's or another's."""
     own = committed_by == launch.launch_id
-    place.item.launch_id = committed_by
+    place.item.committed_by = launch.ordinal if own else committed_by
     turn.state.values.put((place.plan.number, place.position), outputs)
     _close(turn, place, launch, LaunchPhase.SUCCEEDED if own else LaunchPhase.SUPERSEDED, "finished")
     items.finish(turn, place, NodePhase.SUCCEEDED)
@@ -147,23 +147,13 @@ def fail(turn: Turn, place: Place, launch: Launch, failure: Failure) -> None:
     counted.CopyFrom(failure)
     counted.origin.CopyFrom(items.origin(place, launch.ordinal))
     launch.failure = item.failure = counted
+    delay = _uncounted(turn, place, launch, counted)
     _close(turn, place, launch, LaunchPhase.FAILED, "failed")
-    if failure.kind == FAILURE_KIND_SYSTEM:
-        item.system_failures += 1
-    else:
-        item.user_failures += 1
-        item.shortages += failure.code == Code.OOM_KILLED
+    if delay is None:
+        delay = _counted(turn, place, launch, counted)
     if place.record.ending is Ending.ABORT:
         items.finish(turn, place, NodePhase.ABORTED)
         return
-    delay = next_attempt(
-        counted,
-        item.user_failures,
-        item.system_failures,
-        plan.budget,
-        turn.settings,
-        chance_of(launch.launch_id),
-    )
     if delay is None or place.record.ending is not None:
         items.finish(turn, place, NodePhase.FAILED, counted)
         return
@@ -172,6 +162,35 @@ def fail(turn: Turn, place: Place, launch: Launch, failure: Failure) -> None:
     items.wait(turn, place, NodePhase.RETRYING, "Backoff", counted.message, delay)
     if delay <= 0:
         items.queue(turn, place)
+
+
+def _counted(turn: Turn, place: Place, launch: Launch, failure: Failure) -> float | None:
+    """Counts a failure; seconds until the next attempt, None when there is none."""
+    item = place.item
+    if failure.kind == FAILURE_KIND_SYSTEM:
+        item.system_failures += 1
+    else:
+        item.user_failures += 1
+        item.shortages += failure.code == Code.OOM_KILLED
+    return next_attempt(
+        failure,
+        item.user_failures,
+        item.system_failures,
+        place.plan.budget,
+        turn.settings,
+        chance_of(launch.launch_id),
+    )
+
+
+def _uncounted(turn: Turn, place: Place, launch: Launch, failure: Failure) -> float | None:
+    """Seconds until the next attempt after an eviction that met no code of the author's; None for what counts.
+
+    How many there were follows from the ordinals and the counted failures, so it also survives a restart.
+    """
+    if failure.code != Code.EVICTED or launch.has_run:
+        return None
+    item = place.item
+    return again_unstarted(launch.ordinal - item.user_failures - item.system_failures, turn.settings)
 
 
 def _grows(turn: Turn, place: Place, launch: Launch) -> str:

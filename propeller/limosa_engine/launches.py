@@ -6,7 +6,7 @@ from limosa_engine.events import PodRejected
 from limosa_engine.graph import Item
 from limosa_engine.phases import LaunchPhase, NodePhase
 from limosa_engine.pods import PodView
-from limosa_engine.state import Ending, Judging, Launch
+from limosa_engine.state import Check, Ending, Judging, Launch, Waiting
 from limosa_engine.turn import Place, Turn
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.run.v1alpha1.run_pb2 import Commit
@@ -21,8 +21,8 @@ def start(turn: Turn, place: Place) -> None:
     if turn.state.unclaimed and adopt(turn, place):
         return
     slots.take(turn, place)
-    if item.launches == 0 and not item.checked and (turn.graph.claimed_before or plan.reusable):
-        item.checked = item.checking = True
+    if item.launches == 0 and item.check is Check.NO and (turn.graph.claimed_before or plan.reusable):
+        item.check = Check.OUT
         check(turn, place)
         return
     launch = _new(turn, place, item.launches)
@@ -62,8 +62,8 @@ def adopt(turn: Turn, place: Place) -> bool:
         delete(turn, place.key, ordinal)
         return False
     item = place.item
-    if item.checking:
-        item.checking = False
+    if item.check is Check.OUT:
+        item.check = Check.DONE
         slots.free(turn, place)
     if item.phase is not NodePhase.QUEUED:
         items.set_phase(turn, place, NodePhase.QUEUED)
@@ -76,7 +76,7 @@ def adopt(turn: Turn, place: Place) -> bool:
 def checked(turn: Turn, place: Place, commit: Commit | None) -> None:
     """Answers the question before a first launch."""
     item = place.item
-    item.checking = False
+    item.check = Check.DONE
     slots.free(turn, place)
     if commit is None:
         items.queue(turn, place)
@@ -90,7 +90,7 @@ def check_failed(turn: Turn, place: Place, failure: Failure) -> None:
         delay = turn.settings.store_backoff
         items.wait(turn, place, NodePhase.QUEUED, Code.STORE, failure.message, delay)
         return
-    place.item.checking = False
+    place.item.check = Check.DONE
     slots.free(turn, place)
     failure.origin.CopyFrom(items.origin(place, 0))
     items.finish(turn, place, NodePhase.FAILED, failure)
@@ -151,9 +151,15 @@ def rejected(turn: Turn, place: Place, launch: Launch, event: PodRejected) -> No
         return
     item.launches, item.launch = launch.ordinal, None
     slots.free(turn, place)
-    delay = turn.settings.rejected_backoff if event.retry_after is None else event.retry_after
+    delay = _patience(turn, item.refused) if event.retry_after is None else event.retry_after
     turn.tell(place.plan.number, place.index, f"launch {launch.ordinal} rejected: {event.code}")
     items.wait(turn, place, NodePhase.QUEUED, event.code, event.message, delay)
+
+
+def _patience(turn: Turn, refused: Waiting) -> float:
+    """Seconds until a refused pod is asked for again: as long as that has lasted, so the waits double."""
+    settings = turn.settings
+    return min(max(turn.now - refused.since, settings.rejected_backoff), settings.rejected_backoff_limit)
 
 
 def vanished(turn: Turn, place: Place, launch: Launch) -> None:
@@ -232,9 +238,10 @@ def _hold(turn: Turn, place: Place, launch: Launch, view: PodView) -> None:
     launch.waiting = turn.waiting(old, held.reason, detail)
     if old is None or (old.code, old.detail) != (held.reason, detail):
         turn.touch_launch(place, launch)
-    if not held.code or launch.ending is not None:
+    grace = verdicts.grace_of(held, turn.settings)
+    if grace is None or launch.ending is not None:
         return
-    until = launch.waiting.since + verdicts.grace_of(held, turn.settings)
+    until = launch.waiting.since + grace
     if turn.now >= until:
         judge.condemn(turn, place, launch, verdicts.held_failure(held, detail, str(place.key), place.plan))
     elif launch.wake_at != until:

@@ -23,6 +23,8 @@ class PodView:
     waiting_message: str = ""
     exit_code: int | None = None
     """Of the task's container, once it terminated (-1 where the status gives none)."""
+    author_exit_code: int | None = None
+    """Of the author's own container of a raw container task, where it ended badly; else None."""
     terminated_reason: str = ""
     """Of the task's container: "OOMKilled", "Error", "Completed", "StartError", "ContainerCannotRun", …"""
     record: TerminationRecord | None = None

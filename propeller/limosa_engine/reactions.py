@@ -21,7 +21,7 @@ from limosa_engine.commands import CollectMap, LoadValue, ReadCommit, ReadError
 from limosa_engine.graph import Item
 from limosa_engine.nodes import dynamic, gate
 from limosa_engine.phases import NODE_TERMINAL, NodePhase, RunPhase
-from limosa_engine.state import RUN_NODE, Ending, Launch
+from limosa_engine.state import RUN_NODE, Check, Ending, Launch
 from limosa_engine.turn import Place, Turn
 from limosa_engine.values import Key, Value
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure
@@ -135,7 +135,7 @@ def _commit_read(turn: Turn, event: ev.CommitRead) -> None:
         return
     if place.plan.makes_graph:
         _graph_read(turn, place, event)
-    if place.item.checking:
+    if place.item.check is Check.OUT:
         launches.checked(turn, place, event.commit)
     elif place.item.launch is not None:
         judge.commit_read(turn, place, place.item.launch, event.commit)
@@ -143,7 +143,7 @@ def _commit_read(turn: Turn, event: ev.CommitRead) -> None:
     if not turn.state.values.is_wanted(key):
         return
     if event.commit is not None:
-        place.item.launch_id = event.commit.launch_id
+        place.item.committed_by = event.commit.launch_id
         place.item.source = items.source_of(event.commit)
         _arrived(turn, key, event.commit.inline)
     else:
@@ -209,7 +209,7 @@ def _store_failed(turn: Turn, event: ev.StoreFailed) -> None:
         if command.item in turn.state.refreshing:
             restore.refreshed(turn, command.item, None)
         return
-    if place.item.checking:
+    if place.item.check is Check.OUT:
         launches.check_failed(turn, place, _store_failure(event))
     elif launch is not None:
         judge.store_failed(turn, place, launch, event.code, event.message, event.retryable)
@@ -371,7 +371,7 @@ def _item_woken(turn: Turn, place: Place) -> None:
         return
     if item.wake_at is None or item.wake_at > turn.now or item.phase in NODE_TERMINAL:
         return
-    if item.checking:
+    if item.check is Check.OUT:
         item.wake_at = None
         launches.check(turn, place)
     elif item.phase in (NodePhase.QUEUED, NodePhase.RETRYING):

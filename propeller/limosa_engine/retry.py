@@ -65,13 +65,27 @@ def next_attempt(
     if failure.kind == FAILURE_KIND_SYSTEM:
         if system_failures > settings.system_retries:
             return None
-        return float(min(settings.system_backoff * 2 ** (system_failures - 1), settings.system_backoff_limit))
+        return _platforms_wait(system_failures - 1, settings)
     return _wait(user_failures, budget, chance) if user_failures <= budget.user else None
+
+
+def again_unstarted(before: int, settings: EngineSettings) -> float | None:
+    """Seconds until the next attempt after one that never started; None once there were too many.
+
+    Args:
+        before: Launches of the item before this one that ended without being counted.
+        settings: Of the run.
+    """
+    return _platforms_wait(before, settings) if before < settings.unstarted_relaunches else None
 
 
 def chance_of(launch_id: str) -> float:
     """A number from 0 to 1 that looks random and is the same whenever the same launch fails."""
     return int(sha256_hex(launch_id.encode())[:8], 16) / 0xFFFFFFFF
+
+
+def _platforms_wait(before: int, settings: EngineSettings) -> float:
+    return float(min(settings.system_backoff * 2 ** min(before, 64), settings.system_backoff_limit))
 
 
 def _wait(user_failures: int, budget: Budget, chance: float) -> float:

@@ -16,6 +16,8 @@ class EngineSettings:
     system_backoff: float = 1.0
     """Before the attempt that follows a SYSTEM failure; doubles with each, up to `system_backoff_limit`."""
     system_backoff_limit: float = 30.0
+    unstarted_relaunches: int = 10
+    """Launches of a node item that may be evicted before their container started without counting on any budget."""
     on_demand_attempts: int = 1
     """Of the attempts that `system_retries` allows, so many of the last ones run on capacity that stays."""
     interruptible: bool = False
@@ -28,12 +30,15 @@ class EngineSettings:
     """How long ImagePullBackOff is put up with; counted from the first failed pull of the launch."""
     config_error_grace: float = 30.0
     """How long CreateContainerConfigError is put up with: a Secret may be on its way."""
+    pending_timeout: float | None = None
+    """How long a pod may wait for a node that takes it; None: for ever."""
     pod_gone_grace: float = 2.0
     """From the disappearance of a pod that had not ended to its judgement: its last writes may be under way."""
     ending_grace: float = 90.0
     """From the deletion of a running pod to the end of its launch, should the pod's end never be seen."""
     rejected_backoff: float = 5.0
-    """Before a pod is asked for again where the rejection names no time."""
+    """Before a pod is asked for again where the rejection names no time; doubles up to `rejected_backoff_limit`."""
+    rejected_backoff_limit: float = 60.0
     store_backoff: float = 5.0
     """Before a failed read of the store is tried again."""
     cache_questions: int = 1000

@@ -89,7 +89,7 @@ def _node(turn: Turn, number: int) -> pb.Snapshot:
         node.items, node.items_running = len(record.items), record.live
         node.items_succeeded, node.items_failed = record.succeeded, record.failed
     elif record.items:
-        _count(node, record.items[0])
+        _count(turn, plan.item, node, record.items[0])
         if plan.makes_graph and plan.body is not None:
             node.graph.CopyFrom(turn.graph.grown[number])
         if plan.kind == "launch_plan":
@@ -110,20 +110,26 @@ def _item(turn: Turn, number: int, position: int, item: ItemRecord) -> pb.Snapsh
         target=plan.target,
         display_name=plan.node.display_name,
     )
-    _count(node, item)
+    _count(turn, plan.item_at(position), node, item)
     if item.phase is NodePhase.FAILED and item.failure is not None:
         node.failure.CopyFrom(item.failure)
     return pb.Snapshot(key=_key(turn, plan.item_at(position)), node=node)
 
 
-def _count(node: pb.NodeState, item: ItemRecord) -> None:
-    node.launches, node.launch_id = item.launches, item.launch_id
+def _count(turn: Turn, key: Item, node: pb.NodeState, item: ItemRecord) -> None:
+    node.launches, node.launch_id = item.launches, _committer(turn, key, item)
     node.user_failures, node.system_failures = item.user_failures, item.system_failures
     if item.source is not None:
         node.origin, node.origin_run = item.source.origin, item.source.run
     waiting = item.waiting if item.launch is None else item.launch.waiting
     if waiting is not None:
         node.reason.CopyFrom(_reason(waiting))
+
+
+def _committer(turn: Turn, key: Item, item: ItemRecord) -> str:
+    """Id of the launch whose commit counts; empty where it is not known."""
+    by = item.committed_by
+    return turn.graph.launch_id(key, by) if isinstance(by, int) else by or ""
 
 
 def _launch(turn: Turn, number: int, position: int, launch: Launch) -> pb.Snapshot:

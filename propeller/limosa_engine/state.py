@@ -85,6 +85,13 @@ class Launch:
     interruptible: bool = False
     """May run on capacity that can be taken away."""
 
+    @property
+    def has_run(self) -> bool:
+        """Whether its container is known to have started."""
+        view = self.view
+        seen = view is not None and (view.started_at is not None or view.exit_code is not None)
+        return seen or self.phase is LaunchPhase.RUNNING
+
 
 class Asked(enum.Enum):
     """How far an item's look-up in the cache is."""
@@ -116,6 +123,14 @@ class Source:
     """Name of that run; empty where it is not known any more."""
 
 
+class Check(enum.Enum):
+    """Whether an item's commit was asked for before its first launch."""
+
+    NO = "not asked"
+    OUT = "asked; the item holds a slot"
+    DONE = "answered"
+
+
 @dataclasses.dataclass(slots=True)
 class ItemRecord:
     """One node item of a task or map node."""
@@ -132,12 +147,9 @@ class ItemRecord:
     launch: Launch | None = None
     failure: Failure | None = None
     """The last one."""
-    launch_id: str = ""
-    """Whose commit counts, once SUCCEEDED and known."""
-    checked: bool = False
-    """Its commit was asked for before the first launch."""
-    checking: bool = False
-    """The answer to that is out; the item holds a slot."""
+    committed_by: int | str | None = None
+    """Once SUCCEEDED and known: the launch whose commit counts, by ordinal, or by its id where it is another claim's."""
+    check: Check = Check.NO
     waiting: Waiting | None = None
     lookup: Lookup | None = None
     source: Source | None = None

@@ -35,7 +35,7 @@ class Held:
     code: str = ""
     """Code of the USER failure once the grace is over; empty: it may wait for ever."""
     grace: str = ""
-    """Name of the setting with the grace in seconds; empty with a code: it fails at once."""
+    """Name of the setting with the grace in seconds, None there for ever; empty with a code: it fails at once."""
     remedy: str = ""
 
 
@@ -91,6 +91,14 @@ EXITED = Ended(
     True,
     "{place}: the pod failed with exit code {exit_code} and left no error record: {detail}",
 )
+AUTHOR_EXITED = Ended(
+    _USER,
+    Code.EXITED,
+    True,
+    "{place}: the container ended with exit code {exit_code}; its last lines are in the log",
+)
+_SIGNALLED = (137, 143)
+"""Exit codes of a program that was killed or told to stop: by the node, unless a reason says otherwise."""
 GONE = Ended(_SYSTEM, Code.POD_GONE, True, "{place}: the pod was deleted before it ended")
 
 HELD: dict[str, Held] = {
@@ -118,6 +126,12 @@ HELD: dict[str, Held] = {
 }
 """By the container's waiting reason. What is not listed waits under its own name."""
 
+UNSCHEDULABLE = Held(
+    Code.UNSCHEDULABLE,
+    Code.UNSCHEDULABLE,
+    "pending_timeout",
+    "no node took the pod within the pending timeout; ask for less, or have nodes that fit",
+)
 
 REFUSED: dict[str, str] = {
     Code.POD_TEMPLATE_MISSING: "config_error_grace",
@@ -145,6 +159,8 @@ def of_ended(view: PodView | None, place: str, plan: NodePlan, memory: str) -> F
     found = by_reason(view) or ENDED.get(("terminated", view.terminated_reason))
     if found is None and not view.ended and view.exit_code is None:
         found = GONE
+    if found is None and view.author_exit_code not in (None, *_SIGNALLED):
+        found = AUTHOR_EXITED
     if found is None:
         found = NO_COMMIT if view.exit_code == 0 or view.phase == "Succeeded" else EXITED
     return _failure(found, view, place, plan, memory)
@@ -166,7 +182,7 @@ def of_held(view: PodView) -> tuple[Held, str] | None:
     if view.waiting_reason:
         return HELD.get(view.waiting_reason, Held(view.waiting_reason)), view.waiting_message
     if view.unschedulable:
-        return Held(Code.UNSCHEDULABLE), view.unschedulable
+        return UNSCHEDULABLE, view.unschedulable
     return None
 
 
@@ -181,9 +197,12 @@ def held_failure(held: Held, detail: str, place: str, plan: NodePlan) -> Failure
     return Failure(kind=_USER, code=code, message=message, retryable=False)
 
 
-def grace_of(held: Held, settings: EngineSettings) -> float:
-    """Seconds for which a pod may wait so."""
-    return float(getattr(settings, held.grace)) if held.grace else 0.0
+def grace_of(held: Held, settings: EngineSettings) -> float | None:
+    """Seconds for which a pod may wait so; None: for ever."""
+    if not held.code:
+        return None
+    grace: float | None = getattr(settings, held.grace) if held.grace else 0.0
+    return grace
 
 
 def _failure(ended: Ended, view: PodView, place: str, plan: NodePlan, memory: str = "") -> Failure:

@@ -5,13 +5,21 @@ from collections.abc import Callable
 
 
 class Clock:
-    """Unix seconds that never go back, whatever is done to the machine's clock."""
+    """Unix seconds that never go back nor stand still, whatever is done to the machine's clock."""
 
-    def __init__(self, read: Callable[[], float] = time.time) -> None:
-        self._read = read
-        self._last = 0.0
+    def __init__(
+        self, read: Callable[[], float] = time.time, elapsed: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._read, self._elapsed = read, elapsed
+        self._last, self._at = 0.0, elapsed()
 
     def now(self) -> float:
-        """The current time in Unix seconds; at least what it was at the previous call."""
-        self._last = max(self._last, self._read())
+        """The current time in Unix seconds.
+
+        Where the machine's clock was set back, it goes on from the previous call by the time that really passed:
+        a back-off of a second must not take the hour that a clock was wrong by.
+        """
+        at = self._elapsed()
+        self._last = max(self._read(), self._last + (at - self._at))
+        self._at = at
         return self._last

@@ -96,6 +96,12 @@ class OperatorSettings:
     """Pods of one run that have not ended, at most."""
     pods_per_namespace: int = 500
     pods_per_cluster: int = 2000
+    unschedulable_per_run: int = 20
+    """Pods of one run that no node has room for; while there are so many it gets no further ones."""
+    unschedulable: int = 200
+    """The same of all runs together."""
+    pending_timeout_seconds: float | None = None
+    """How long a pod may wait for a node that takes it; None: for ever."""
     requests_in_flight: int = 64
     """Writes to the API server at a time, over all runs."""
     store_threads: int = 8
@@ -144,6 +150,7 @@ def parse_settings(argv: Sequence[str], environ: Mapping[str, str]) -> OperatorS
         lease_name=given.lease_name,
         lease_seconds=given.lease_seconds,
         liveness_endpoint=given.liveness,
+        pending_timeout_seconds=_read("--pending-timeout", given.pending_timeout, _seconds_or_none),
         log_level=given.log_level,
         log_format=given.log_format,
     )
@@ -193,6 +200,12 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     add("--shapes", "LIMOSA_SHAPES", "", "JSON, or a file with it: node classes, capacity, priorities")
     add("--pods-may", VARIABLE, "", "what pod templates may ask for, comma-separated")
     add("--most-memory", "LIMOSA_MOST_MEMORY", "", "what attempts after an out-of-memory kill get at most")
+    add(
+        "--pending-timeout",
+        "LIMOSA_PENDING_TIMEOUT",
+        "",
+        "seconds a pod may wait for a node; empty: for ever",
+    )
     add("--lease-namespace", "LIMOSA_LEASE_NAMESPACE", _own_namespace(), "where leadership is kept")
     add("--lease-name", "LIMOSA_LEASE_NAME", OperatorSettings.lease_name, "name of the Lease")
     add("--lease-seconds", "LIMOSA_LEASE_SECONDS", "15", "how long leadership lasts unrenewed", type=int)
@@ -207,6 +220,15 @@ def _read(flag: str, given: _Given, reader: Callable[[_Given], _Read]) -> _Read:
         return reader(given)
     except ValueError as error:
         raise SettingsError(f"{flag}: {error}") from error
+
+
+def _seconds_or_none(text: str) -> float | None:
+    """Seconds above zero; None for nothing. Raises ValueError."""
+    if not text:
+        return None
+    if not text.isdigit() or not int(text):
+        raise ValueError(f"'{text}' is not a positive number of seconds, such as '600'")
+    return float(text)
 
 
 def _check_quantity(flag: str, text: str) -> None:

@@ -15,13 +15,14 @@ from limosa_propeller.clock import Clock
 from limosa_propeller.health import Health
 from limosa_propeller.kube.connection import Connection
 from limosa_propeller.kube.errors import ApiError
+from limosa_propeller.kube.pace import Pace
 from limosa_propeller.kube.verbs import Verbs
 from limosa_propeller.leadership import Leadership
 from limosa_propeller.metrics import Metrics, tally
 from limosa_propeller.namespaces import Namespaces
 from limosa_propeller.pod_templates import PodTemplates
 from limosa_propeller.process_identity import own_identity
-from limosa_propeller.runs.capacity import Capacity
+from limosa_propeller.runs.capacity import Capacity, Limits
 from limosa_propeller.runs.fleet import Fleet
 from limosa_propeller.runs.services import Services
 from limosa_propeller.secrets import TaskSecrets
@@ -178,6 +179,7 @@ class Attempt:
                 interruptible=settings.pods.interruptible,
                 default_memory=settings.pods.default_memory,
                 most_memory=settings.pods.most_memory,
+                pending_timeout=settings.pending_timeout_seconds,
             ),
             verbs=verbs,
             store=store,
@@ -186,7 +188,15 @@ class Attempt:
             namespaces=self._namespaces,
             secrets=TaskSecrets(verbs),
             templates=PodTemplates(verbs),
-            capacity=Capacity(settings.pods_per_namespace, settings.pods_per_cluster),
+            capacity=Capacity(
+                Limits(
+                    settings.pods_per_namespace,
+                    settings.pods_per_cluster,
+                    settings.unschedulable_per_run,
+                    settings.unschedulable,
+                )
+            ),
+            pace=Pace(settings.requests_in_flight),
             removals=asyncio.Semaphore(max(1, settings.requests_in_flight // 4)),
             snapshots=self._outbox if self._outbox is not None else Discard(),
             cache=NoCache() if self._cache is None else self._cache,

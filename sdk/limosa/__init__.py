@@ -13,6 +13,7 @@ from limosa.version import VERSION as __version__  # noqa: N811 - the customary 
 if TYPE_CHECKING:
     from limosa.cache import Cache
     from limosa.conditionals import conditional
+    from limosa.container_tasks import ContainerTask
     from limosa.context import current_context
     from limosa.dynamic_tasks import Dynamic, dynamic
     from limosa.errors import LimosaError
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "Cache": "limosa.cache",
+    "ContainerTask": "limosa.container_tasks",
     "Directory": "limosa.types.directory",
     "Dynamic": "limosa.dynamic_tasks",
     "FailurePolicy": "limosa.workflows",
@@ -62,6 +64,7 @@ _WHERE = {
 
 __all__ = [
     "Cache",
+    "ContainerTask",
     "Directory",
     "Dynamic",
     "FailurePolicy",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from limosa.errors import LimosaError
 from limosa.options import check_duration
 from limosa.origin import caller
-from limosa.promises import Nothing, Promise
+from limosa.promises import NodeHandle, Nothing, Promise
 from limosa.tracing import current
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _NO_VALUE: Any = object()
 
 
 @overload
-def approve(*, name: str = ..., timeout: Duration | None = ..., prompt: str = ...) -> None: ...
+def approve(*, name: str = ..., timeout: Duration | None = ..., prompt: str = ...) -> NodeHandle: ...
 
 
 @overload
@@ -85,7 +85,7 @@ def wait_for_input(name: str, type: type[T], *, timeout: Duration | None = None,
     return result  # type: ignore[no-any-return]
 
 
-def sleep(duration: Duration, *, name: str = "sleep") -> None:
+def sleep(duration: Duration, *, name: str = "sleep") -> NodeHandle:
     """Waits for a time, counted from when its turn comes; order it with `>>` or `chain`. Holds no pod meanwhile.
 
     Args:
@@ -101,8 +101,7 @@ def sleep(duration: Duration, *, name: str = "sleep") -> None:
         raise LimosaError("GateDuration", message, str(caller()), 'write sleep("10m")')
     node = _gate("sleep", name, None, "")
     node.gate.sleep.duration.FromMicroseconds(round(seconds * 1_000_000))
-    result: Any = Nothing(node)
-    return result  # type: ignore[no-any-return]
+    return Nothing(node)
 
 
 def _gate(function: str, name: str, timeout: Duration | None, prompt: str) -> "Node":

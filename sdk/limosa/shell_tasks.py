@@ -1,23 +1,20 @@
 """ShellTask: a script in place of a function."""
 
-import os
-import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple, get_origin
+from typing import Any, get_origin
 
+from limosa.declared_tasks import DeclaredTask, check_names
 from limosa.errors import LimosaError
-from limosa.origin import Origin, caller
-from limosa.placeholders import check_placeholders, filled
-from limosa.tasks import Task
+from limosa.origin import caller
+from limosa_model.placeholders import filled, wrong_placeholders
 
 INPUT_VARIABLE = "LIMOSA_INPUT_"
 OUTPUT_VARIABLE = "LIMOSA_OUTPUT_"
 _SHELL = ("bash", "-e", "-o", "pipefail", "-c")
-_NAME = re.compile(r"[a-z_][A-Za-z0-9_]*")
 _TEXTS: tuple[type, ...] = (str, int, float, bool)
 
 
-class ShellTask(Task[..., Any]):
+class ShellTask(DeclaredTask):
     """A task whose body is a bash script. It runs in the task image, where functions run too.
 
     `{{ .inputs.x }}` stands for an input's value: text as it is, a file or directory as its path, lists and dicts as JSON. It
@@ -63,14 +60,14 @@ class ShellTask(Task[..., Any]):
         self.script = script
         self.given = dict(inputs or {})
         self.results = dict(outputs or {})
-        _check_names(name, self.given, self.results, place)
+        check_names(name, self.given, self.results, place)
         for input_name, kind in self.given.items():
             _check_type(kind, f"input '{input_name}'", place, structured=True)
         for output_name, kind in self.results.items():
             _check_type(kind, f"output '{output_name}'", place, structured=False)
-        check_placeholders(script, self.given, self.results, place)
-        function = function_like(name, self.given, self.results, origin, self._run)
-        super().__init__(function, task_options(options))
+        for message, remedy in wrong_placeholders(script, self.given, self.results):
+            raise LimosaError("Placeholder", message, place, remedy)
+        super().__init__(name, self.given, self.results, origin, task_options(options))
 
     def _run(self, arguments: Mapping[str, Any]) -> Any:
         from limosa.scripts import run_script
@@ -80,52 +77,8 @@ class ShellTask(Task[..., Any]):
         return next(iter(found.values()), None) if len(found) < 2 else tuple(found.values())
 
 
-def function_like(
-    name: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any], origin: Origin, run: Any
-) -> Any:
-    """A function of that name and signature, written where `origin` is, that calls `run` with a dict of its arguments."""
-    parameters = ", ".join(inputs)
-    head = f"def {name}(*, {parameters})" if inputs else f"def {name}()"
-    arguments = ", ".join(f"{key!r}: {key}" for key in inputs)
-    source = "\n" * (origin.line - 1) + f"{head}: return __run__({{{arguments}}})"
-    space: dict[str, Any] = {"__run__": run, "__name__": _module_of(origin)}
-    exec(compile(source, origin.file, "exec"), space)
-    function = space[name]
-    function.__annotations__ = {**inputs, "return": _result_type(name, outputs)}
-    return function
-
-
-def _module_of(origin: Origin) -> str:
-    """Name of the module that is being imported from a file."""
-    import sys
-
-    frame = sys._getframe(1)
-    while frame.f_back is not None and os.path.abspath(frame.f_code.co_filename) != origin.file:
-        frame = frame.f_back
-    return str(frame.f_globals.get("__name__", "__main__"))
-
-
-def _result_type(name: str, outputs: Mapping[str, Any]) -> Any:
-    if len(outputs) < 2:
-        return next(iter(outputs.values()), None)
-    return NamedTuple(f"{name}_outputs", list(outputs.items()))
-
-
 def _variable(side: str, name: str) -> str:
     return (INPUT_VARIABLE if side == "inputs" else OUTPUT_VARIABLE) + name
-
-
-def _check_names(name: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any], place: str) -> None:
-    import keyword
-
-    for what, given in (
-        ("name", name),
-        *(("input", key) for key in inputs),
-        *(("output", key) for key in outputs),
-    ):
-        if not isinstance(given, str) or not _NAME.fullmatch(given) or keyword.iskeyword(given):
-            remedy = "use letters, digits and '_', and begin with a small letter"
-            raise LimosaError("ShellName", f"the {what} {given!r} is no Python name", place, remedy)
 
 
 def _check_type(kind: Any, what: str, place: str, *, structured: bool) -> None:

@@ -69,7 +69,7 @@ class Signature:
                 got = type(result).__name__
                 message = f"{name} is annotated to return nothing but returned {got}"
                 raise LimosaError("BadOutput", message, self.place, f"annotate it with -> {got}")
-            return {SINGLE_OUTPUT: result} if self.outputs else {}
+            return dict.fromkeys(self.outputs, result)
         if not isinstance(result, (tuple, list)) or len(result) != len(self.outputs):
             got = f"{len(result)} values" if isinstance(result, (tuple, list)) else type(result).__name__
             message = f"{name} returns {len(self.outputs)} values ({', '.join(self.outputs)}), its function gave {got}"
@@ -80,7 +80,7 @@ class Signature:
         """Outputs by name in the shape that the function returns."""
         if self.output_class is not None:
             return self.output_class(**outputs)
-        return outputs[SINGLE_OUTPUT] if outputs else None
+        return next(iter(outputs.values()), None)
 
     def interface(self) -> "Interface":
         """The interface on the wire. Raises LimosaError naming the argument and what to use instead."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from limosa.secret import Secret
     from limosa.signature import Signature
     from limosa_idl.core.v1alpha1.interface_pb2 import Interface
+    from limosa_idl.task.v1alpha1.task_pb2 import ContainerTask as ContainerSpec
     from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
 
 P = ParamSpec("P")
@@ -33,6 +34,8 @@ class Task(Generic[P, R]):
         options: How its pods are to run.
     """
 
+    container: "ContainerSpec | None" = None
+    """What runs in place of a function; see `limosa.container_tasks`."""
     makes_graph = False
     """Whether its function describes a graph that then runs; see `limosa.dynamic_tasks`."""
 

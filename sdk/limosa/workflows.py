@@ -134,8 +134,7 @@ class Workflow(Generic[P, R]):
             self._under_way = True
             try:
                 with tracing(trace):
-                    function: Any = self.function
-                    result = function(**inputs)
+                    result = self._call_function(inputs, root)
                     trace.check_ended()
                     outputs = bind_outputs(self, "workflow", result)
                 spec = self._build(trace, outputs)
@@ -143,6 +142,17 @@ class Workflow(Generic[P, R]):
                 self._under_way = False
             self._traced = spec, trace.targets
         return self._traced
+
+    def _call_function(self, inputs: dict[str, Any], root: str) -> Any:
+        function: Any = self.function
+        try:
+            return function(**inputs)
+        except LimosaError:
+            raise
+        except (Exception, SystemExit) as error:
+            from limosa.author_errors import body_error
+
+            raise body_error(self.__name__, error, root) from error
 
     def _build(self, trace: "Trace", outputs: "list[Binding]") -> "WorkflowSpec":
         from limosa.docstring import summary

@@ -43,6 +43,18 @@ def test_the_login_leaves_no_token_behind(page: Any, admin: Any, running: Any) -
     page.problems.clear()
 
 
+def test_a_login_leads_back_to_the_page_that_asked_for_it(browser: Any, admin: Any, running: Any) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    wanted = f"{admin.url}{RUN}?node=n2"
+    page.goto(wanted)
+    assert "Not logged in" in page.inner_text("h1")
+    assert f"{RUN}?node=n2" in page.inner_text("main")
+    page.goto(f"{admin.url}/login?token={TOKEN}")
+    assert page.url == wanted
+    context.close()
+
+
 def test_the_list_leads_to_a_run(page: Any, running: Any, failed: Any) -> None:
     rows = page.locator(".runs tbody tr")
     assert rows.count() >= 2
@@ -51,6 +63,13 @@ def test_the_list_leads_to_a_run(page: Any, running: Any, failed: Any) -> None:
     assert page.locator(".runs tbody tr").count() == 1
     page.click("text=brisk-kite-0b1c")
     assert page.inner_text("h1") == "brisk-kite-0b1c"
+
+
+def test_a_list_that_is_empty_because_it_was_narrowed_says_so(page: Any, admin: Any, failed: Any) -> None:
+    page.goto(f"{admin.url}/?phase=failed&target=house.none")
+    assert "No runs match" in page.inner_text("#runs")
+    page.click("text=Show all runs")
+    assert page.locator(".runs tbody tr").count() >= 1
 
 
 def test_a_running_run_shows_graph_bars_values_and_log(page: Any, admin: Any, running: Any) -> None:
@@ -122,6 +141,15 @@ def test_a_failure_reads_as_on_the_command_line_and_hostile_text_stays_text(
     assert page.locator("main script, main img").count() == 0
 
 
+def test_an_attempt_leads_to_its_log(page: Any, admin: Any, failed: Any) -> None:
+    page.goto(f"{admin.url}{FAILED}?node=n1")
+    page.click("text=attempt 1")
+    assert page.inner_text("#logs") == "Log of attempt 1"
+    assert "reading <script>" in page.inner_text("#log")
+    page.goto(f"{admin.url}{FAILED}?node=n1&attempt=2")
+    assert page.text_content("#log") == ""
+
+
 def test_what_a_failed_run_will_never_have_is_not_awaited(page: Any, admin: Any, failed: Any) -> None:
     page.goto(admin.url + FAILED)
     data = page.inner_text("#data")
@@ -133,6 +161,7 @@ def test_what_a_failed_run_will_never_have_is_not_awaited(page: Any, admin: Any,
     data = page.inner_text("#data")
     assert "546" in data
     assert "no outputs: the node failed" in data
+    assert "has no result" not in data
     page.goto(f"{admin.url}{FAILED}?node=n3")
     data = page.inner_text("#data")
     assert "no inputs: the node was skipped" in data

@@ -13,11 +13,15 @@ from limosa import (
     LaunchPlan,
     Resources,
     Secret,
+    WorkflowError,
+    approve,
     chain,
     conditional,
     dynamic,
     map_task,
+    sleep,
     task,
+    wait_for_input,
     workflow,
 )
 
@@ -126,3 +130,18 @@ assert_type(bare(x=1), str)
 assert_type(inner(x=1), str)
 nightly = LaunchPlan(inner, name="nightly", default_inputs={"x": 3}, fixed_inputs={})
 assert_type(nightly(x=1), str)
+
+
+@task
+def tidy_up(x: int, error: WorkflowError) -> None:
+    print(x, error.code)
+
+
+@workflow(on_failure=tidy_up)
+def gated(x: int) -> str:
+    made = bare(x=x)
+    assert_type(approve(made, name="ship", timeout="2h"), str)
+    rate = wait_for_input("rate", float, prompt="how much?")
+    assert_type(rate, float)
+    chain(made, sleep("10m"), approve())
+    return bare(x=x, scale=rate)

@@ -1,5 +1,6 @@
 """What operators call: which runs they should have, and how far those are."""
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -18,6 +19,8 @@ from limosa_model import layout
 LONGEST_WAIT_S = 20.0
 Asks = frozenset[tuple[str, int, int, int | str]]
 """Run uid, epoch, and what is wanted of the run: a Desired, or the path of a gate that is told something."""
+GATHER_S = 0.05
+"""Least time between two looks at the tables for one waiting call."""
 REPEAT_AFTER_S = 1.0
 """An answer that asks for the same as the one before is held back for so long: the operator is busy with it."""
 REPEAT_SIGNALS_AFTER_S = 5.0
@@ -60,10 +63,11 @@ class OperatorService:
             )
         ends = self._clock() + min(request.wait_ms / 1000, LONGEST_WAIT_S)
         woken = call.waker()
-        met = False
+        met, pause = False, threading.Event()
         with self._changes.subscribe(QUEUE, woken.set):
             while True:
                 response, asks = self._compute(request, call, meet=not met)
+                computed = self._clock()
                 met = True
                 held = self._held_back(request.cluster_uid, asks)
                 remaining = ends - self._clock()
@@ -71,6 +75,8 @@ class OperatorService:
                     self._asked[request.cluster_uid] = (asks, self._clock())
                     return response
                 wait(woken, min(remaining, held) if held > 0 else remaining)
+                # Many words of changes in a row, of runs being created for instance, are worth one look.
+                pause.wait(min(GATHER_S, max(0.0, computed + GATHER_S - self._clock())))
 
     def publish(self, request: pb.PublishRequest, call: Call) -> pb.PublishResponse:
         """Takes snapshots that are newer than what is known."""

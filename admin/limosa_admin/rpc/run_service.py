@@ -38,8 +38,10 @@ class RunService:
     def create_run(self, request: pb.CreateRunRequest, call: Call) -> pb.Run:
         """Queues a run, or answers with the one the same request made before."""
         self.places.check(call.identity, request.project, request.domain)
-        self.places.check_served(call.identity, request.project, request.domain)
-        return self.view.message(submission.submit(self.database, self.store, request, call.identity.subject))
+        asks = self.places.check_served(call.identity, request.project, request.domain)
+        row = submission.submit(self.database, self.store, request, call.identity.subject)
+        # A cluster that asks for work takes it in a moment, so why it waits is for those who look again.
+        return self.view.message(row, waits=not asks)
 
     def get_run(self, request: pb.GetRunRequest, call: Call) -> pb.RunDetail:
         """A run with its graph and latest snapshots."""
@@ -116,6 +118,7 @@ class RunService:
                 message = f"run '{request.id.name}' is resumed by '{needed_by}', which uses its results"
                 raise RequestError(Reason.PRECONDITION, f"{message}; delete it when that has ended")
             caches.forget_run(connection, row["uid"])
+        self._check_unneeded(row)
         # Objects first: should it fail half-way, the run is still there and can be deleted again.
         self.store.delete_prefix(run_prefix(row))
         with self.database.transaction() as connection:
@@ -160,6 +163,16 @@ class RunService:
                 return
             wait(woken, self.view.log_interval_s)
         call.check_wanted()
+
+    def _check_unneeded(self, row: sa.RowMapping) -> None:
+        """A child's outputs may lie below its own prefix; its parent's nodes read them there."""
+        if row["parent_uid"] is None:
+            return
+        with self.database.transaction() as connection:
+            parent = runs.get(connection, row["parent_uid"])
+        if parent is not None and parent["phase"] not in runs.TERMINAL:
+            message = f"run '{row['name']}' is needed: run '{parent['name']}' made it and has not ended"
+            raise RequestError(Reason.PRECONDITION, f"{message}; delete it when that has")
 
     def _read(self, run: pb.RunId, uid: str, since: int) -> snapshots.Delta:
         with self.database.snapshot() as connection:

@@ -10,20 +10,32 @@ from sqlalchemy.dialects.postgresql import insert
 from limosa_admin.store import runs as run_store
 from limosa_admin.store import signals, turns
 from limosa_admin.store.changes import QUEUE, run_topic
-from limosa_admin.store.database import notify
-from limosa_admin.store.queue import IS_WAITING, Scope
-from limosa_admin.store.schema import clusters, runs, server, specs
+from limosa_admin.store.database import CHANNEL, notify
+from limosa_admin.store.queue import Scope
+from limosa_admin.store.schema import clusters, runs, specs
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import Epoch, RunSpec
 from limosa_model.pod_contract import INLINE_CLOSURE_LIMIT
 
+_TAKE = sa.text("""
+UPDATE runs
+   SET cluster_uid = :cluster, epoch_generation = (SELECT generation FROM server), epoch_number = epoch_number + 1,
+       state_seq = -1, change = change + 1
+ WHERE uid IN (SELECT uid FROM runs
+                WHERE uid = ANY (:uids) AND phase NOT IN (5, 6, 7) AND cluster_uid IS NULL AND NOT abort_requested
+                  FOR UPDATE SKIP LOCKED)
+RETURNING uid, pg_notify(:channel, :topic || uid)
+""")
+_LOCK = sa.text("SELECT pg_advisory_xact_lock(:key)")
 _CLAIMING = 0x11305B
 """Advisory lock under which claims are made, so that the limit per project-domain holds."""
 MOST_CLAIMS = 200
 """Claims of one call."""
 _LANES_AT_ONCE = 4
 """A queue of so many lanes is read once for a call that claims many; one of fewer lanes is read again."""
+_MOST_ROUNDS = 20
+"""Times that one call reads the queue; what is left then is the next call's."""
 SPEC_BYTES = 6 * 1024 * 1024
 """Specs of one answer; what does not fit comes with the next."""
 
@@ -69,53 +81,34 @@ def meet(connection: sa.Connection, request: pb.SyncRequest, scope: Scope) -> No
 
 def claim(connection: sa.Connection, cluster_uid: str, slots: Slots, rules: ClaimRules) -> int:
     """Gives waiting runs to a cluster, each in a new epoch; returns how many. Whose turn it is is told in `turns`."""
-    if not _anything_waits(connection, cluster_uid, slots, rules):
-        return 0
-    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CLAIMING)))
-    busy = turns.under_way(connection)
-    chosen = turns.children(connection, cluster_uid, slots.most, busy, rules.max_active_runs)[:MOST_CLAIMS]
-    taken = _take(connection, cluster_uid, chosen)
     left = min(slots.free, MOST_CLAIMS)
-    again = left > 0
-    while again:
+    # Who stands first is read before the lock: most calls find nobody. Whom others took meanwhile is made up for below.
+    ahead = max(1, -(-left // _LANES_AT_ONCE))
+    lanes = turns.heads(connection, rules.scope, ahead) if left else []
+    children = turns.waiting_children(connection, cluster_uid)
+    if not lanes and not children:
+        return 0
+    connection.execute(_LOCK, {"key": _CLAIMING})
+    busy = turns.under_way(connection)
+    limit = rules.max_active_runs
+    chosen = turns.choose_children(connection, cluster_uid, children, slots.most, busy, limit)
+    claimed = _take(connection, cluster_uid, chosen[:MOST_CLAIMS])
+    for _ in range(_MOST_ROUNDS):
+        chosen, more = turns.choose(lanes, busy, left, limit)
+        taken = _take(connection, cluster_uid, chosen)
+        claimed, left = claimed + taken, left - taken
+        if not left or not (more or taken < len(chosen)):
+            break
         lanes = turns.heads(connection, rules.scope, max(1, -(-left // _LANES_AT_ONCE)))
-        chosen, again = turns.choose(lanes, busy, left, rules.max_active_runs)
-        taken += _take(connection, cluster_uid, chosen)
-        left -= len(chosen)
-        again = again and left > 0
-    return taken
-
-
-def _anything_waits(connection: sa.Connection, cluster_uid: str, slots: Slots, rules: ClaimRules) -> bool:
-    """A look without the lock: most calls find nothing to claim."""
-    if slots.free and turns.heads(connection, rules.scope, 1):
-        return True
-    parents = runs.alias("parents")
-    child = sa.and_(IS_WAITING, runs.c.parent_uid.is_not(None), parents.c.cluster_uid == cluster_uid)
-    joined = runs.join(parents, parents.c.uid == runs.c.parent_uid)
-    return (
-        connection.execute(sa.select(runs.c.uid).select_from(joined).where(child).limit(1)).first()
-        is not None
-    )
+    return claimed
 
 
 def _take(connection: sa.Connection, cluster_uid: str, chosen: Sequence[str]) -> int:
     """Makes runs a cluster's, but for those that somebody changes at this moment."""
     if not chosen:
         return 0
-    free = sa.select(runs.c.uid).where(runs.c.uid.in_(chosen), IS_WAITING).with_for_update(skip_locked=True)
-    uids = connection.execute(free).scalars().all()
-    values = {
-        "cluster_uid": cluster_uid,
-        "epoch_generation": sa.select(server.c.generation).scalar_subquery(),
-        "epoch_number": runs.c.epoch_number + 1,
-        "state_seq": -1,
-        "change": runs.c.change + 1,
-    }
-    connection.execute(sa.update(runs).where(runs.c.uid.in_(uids)).values(values))
-    for uid in uids:
-        notify(connection, run_topic(uid))
-    return len(uids)
+    given = {"cluster": cluster_uid, "uids": list(chosen), "channel": CHANNEL, "topic": run_topic("")}
+    return len(connection.execute(_TAKE, given).all())
 
 
 def desired(connection: sa.Connection, request: pb.SyncRequest) -> list[pb.DesiredRun]:

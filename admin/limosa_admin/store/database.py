@@ -91,9 +91,13 @@ class Database:
         self._engine.dispose()
 
 
-def notify(connection: sa.Connection, payload: str) -> None:
-    """Tells every admin process, at commit, that something changed."""
-    connection.execute(sa.select(sa.func.pg_notify(CHANNEL, payload)))
+_NOTIFY = sa.text("SELECT pg_notify(:channel, topic) FROM unnest(CAST(:topics AS text[])) AS topic")
+
+
+def notify(connection: sa.Connection, *topics: str) -> None:
+    """Tells every admin process, at commit, what changed."""
+    if topics:
+        connection.execute(_NOTIFY, {"channel": CHANNEL, "topics": list(topics)})
 
 
 @contextlib.contextmanager

@@ -24,6 +24,9 @@ HOLDS_SLOT = sa.and_(runs.c.cluster_uid.is_not(None), IS_ACTIVE, runs.c.phase !=
 """Clusters work on it, so that it counts in limits."""
 
 
+_NO_CLUSTER = sa.literal(None, sa.Text).label("cluster_name")
+
+
 @dataclasses.dataclass(frozen=True)
 class NewRun:
     """A run to keep. `closure_digest` names a spec kept before, in the same transaction."""
@@ -53,8 +56,8 @@ class NewRun:
     """What it takes from that run."""
 
 
-def create(connection: sa.Connection, new: NewRun) -> bool:
-    """Queues a run; False when one of that name is there already."""
+def create(connection: sa.Connection, new: NewRun) -> sa.RowMapping | None:
+    """Queues a run and gives its row; None when one of that name is there already."""
     row = {
         "uid": new.uid,
         "project": new.project,
@@ -89,11 +92,10 @@ def create(connection: sa.Connection, new: NewRun) -> bool:
     if new.reuse is not None:
         row["resumed_uid"], row["reuse"] = new.resumed_uid, serialize(new.reuse)
     statement = insert(runs).values(row).on_conflict_do_nothing()
-    created = connection.execute(statement.returning(runs.c.uid)).first() is not None
-    if created:
-        notify(connection, QUEUE)
-        notify(connection, run_topic(new.uid))
-    return created
+    made = connection.execute(statement.returning(runs, _NO_CLUSTER)).mappings().first()
+    if made is not None:
+        notify(connection, QUEUE, run_topic(new.uid))
+    return made
 
 
 def find(connection: sa.Connection, run: pb.RunId, *, lock: bool = False) -> sa.RowMapping | None:

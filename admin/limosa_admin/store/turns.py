@@ -9,6 +9,7 @@ import dataclasses
 import heapq
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -21,31 +22,11 @@ Place = tuple[str, str]
 LaneName = tuple[str, str, str]
 """Project, domain, launch plan with a limit of its own or empty."""
 
-_WAITING = "phase NOT IN (5, 6, 7) AND cluster_uid IS NULL AND NOT abort_requested AND parent_uid IS NULL"
-_HEADS = sa.text(f"""
-WITH RECURSIVE lanes AS (
-    (SELECT project, domain, lane FROM runs WHERE {_WAITING} ORDER BY project, domain, lane LIMIT 1)
-    UNION ALL
-    SELECT following.* FROM lanes, LATERAL (
-        SELECT project, domain, lane FROM runs
-         WHERE {_WAITING} AND (project, domain, lane) > (lanes.project, lanes.domain, lanes.lane)
-         ORDER BY project, domain, lane LIMIT 1) AS following
-)
-SELECT lanes.project, lanes.domain, lanes.lane, head.uid, head.priority, head.number, head.lane_limit
-  FROM lanes, LATERAL (
-        SELECT uid, priority, number, lane_limit FROM runs
-         WHERE {_WAITING} AND project = lanes.project AND domain = lanes.domain AND lane = lanes.lane
-         ORDER BY priority DESC, number LIMIT :ahead) AS head
- WHERE (CAST(:namespaces AS text[]) = '{{}}' OR lanes.project || '-' || lanes.domain = ANY (CAST(:namespaces AS text[])))
-   AND (CAST(:projects AS text[]) = '{{}}' OR lanes.project = ANY (CAST(:projects AS text[])))
- ORDER BY lanes.project, lanes.domain, lanes.lane, head.priority DESC, head.number
-""")
-_CHILDREN = sa.text("""
-SELECT child.uid, child.project, child.domain, child.lane, child.lane_limit, child.depth
-  FROM runs AS child JOIN runs AS parent ON parent.uid = child.parent_uid
- WHERE child.phase NOT IN (5, 6, 7) AND child.parent_uid IS NOT NULL AND child.cluster_uid IS NULL
-   AND NOT child.abort_requested AND parent.cluster_uid = :cluster
- ORDER BY child.depth DESC, child.priority DESC, child.number
+_HEADS = sa.text("SELECT * FROM queue_heads(:ahead, CAST(:namespaces AS text[]), CAST(:projects AS text[]))")
+_CHILDREN = sa.text("SELECT * FROM queue_children(:cluster)")
+_UNDER_WAY = sa.text("""
+SELECT project, domain, lane, count(*) FROM runs
+ WHERE phase NOT IN (5, 6, 7) AND phase <> 8 AND cluster_uid IS NOT NULL GROUP BY project, domain, lane
 """)
 _ANCESTORS = sa.text("""
 WITH RECURSIVE up AS (
@@ -118,33 +99,40 @@ class UnderWay:
 
 def under_way(connection: sa.Connection) -> UnderWay:
     """Counts what clusters work on."""
-    columns = (runs.c.project, runs.c.domain, runs.c.lane)
-    query = sa.select(*columns, sa.func.count()).where(run_store.HOLDS_SLOT).group_by(*columns)
     lanes: Counter[LaneName] = Counter()
     places: Counter[Place] = Counter()
-    for project, domain, lane, count in connection.execute(query):
+    for project, domain, lane, count in connection.execute(_UNDER_WAY):
         lanes[project, domain, lane] = count
         places[project, domain] += count
     return UnderWay(places, lanes)
 
 
-def children(
-    connection: sa.Connection, cluster_uid: str, slots: int, busy: UnderWay, place_limit: int
-) -> list[str]:
-    """Children of the cluster's runs that it takes now, deepest first: what was begun is finished first.
+def waiting_children(connection: sa.Connection, cluster_uid: str) -> Sequence[sa.Row[Any]]:
+    """Children of a cluster's runs that wait, deepest first: what was begun is finished first."""
+    return connection.execute(_CHILDREN, {"cluster": cluster_uid}).all()
 
-    They go to their parent's cluster, and take none of the room of the runs that wait for them: of each depth there may be
-    `slots` (0: any number), so that a cluster of one slot still finishes what nests.
+
+def choose_children(
+    connection: sa.Connection,
+    cluster_uid: str,
+    waiting: Sequence[sa.Row[Any]],
+    slots: int,
+    busy: UnderWay,
+    place_limit: int,
+) -> list[str]:
+    """Those of the waiting children that the cluster takes now.
+
+    They take none of the room of the runs that wait for them: of each depth there may be `slots` (0: any number), so that a
+    cluster of one slot still finishes what nests.
     """
-    rows = connection.execute(_CHILDREN, {"cluster": cluster_uid}).all()
-    if not rows:
+    if not waiting:
         return []
-    own: dict[str, list[str]] = {row.uid: [] for row in rows}
+    own: dict[str, list[str]] = {row.uid: [] for row in waiting}
     for uid, lane in connection.execute(_ANCESTORS, {"uids": list(own)}):
         own[uid].append(lane)
     depths = _depths(connection, cluster_uid)
     chosen = []
-    for row in rows:
+    for row in waiting:
         name = (row.project, row.domain, row.lane)
         lent = len(own[row.uid]), own[row.uid].count(row.lane)
         if (slots and depths[row.depth] >= slots) or busy.is_full(name, row.lane_limit, place_limit, lent):

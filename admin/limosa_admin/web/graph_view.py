@@ -4,6 +4,7 @@ import datetime as dt
 import itertools
 from collections.abc import Callable, Sequence
 
+from limosa_admin.web import phases
 from limosa_admin.web.graph_layout import Box, Layout, Point, lay_out
 from limosa_admin.web.html import Markup, el
 from limosa_admin.web.run_tree import RunTree, TreeNode, duration
@@ -17,9 +18,16 @@ MOST_NODES = 400
 """Nodes drawn; a larger graph is left to the table below it."""
 WIDEST_FITTED = 1700
 """Pixels up to which a picture is shrunk to the page; a wider one scrolls, so that it can still be read."""
-_CHARS = 19
-_DETAIL_CHARS = 20
-"""Characters of a box's second line, its time included."""
+_TEXT_LEFT = 30
+_TEXT_RIGHT = 12
+"""Pixels of a box left and right of its texts."""
+_GAP = 8
+"""Pixels between two texts of a line."""
+_NAME_PX = 7.4
+_DETAIL_PX = 6.6
+"""Width of a middling character of a name and of a detail."""
+_NARROW = frozenset("iljtfrI.,:;'|![]() ·1")
+_WIDE = frozenset("mwMWQOGCD@%…")
 _KIND_WORDS = {"map": "map", "branch": "branch", "sub_workflow": "workflow", "dynamic": "dynamic"}
 
 Link = Callable[[TreeNode], str]
@@ -66,9 +74,9 @@ class _Picture:
         inner = {node.id: self._inner(node, depth) for node in nodes}
         boxes = [Box(node.id, inner[node.id][1], inner[node.id][2]) for node in nodes]
         layout = lay_out(boxes, edges)
-        phases = {node.id: node.phase for node in nodes}
+        classes = {node.id: phases.css_class(node.phase) for node in nodes}
         lines = [
-            el("path", d=_curve(points), class_=f"edge {phases[start]}")
+            el("path", d=_curve(points), class_=f"edge {classes[start]}")
             for (start, _), points in zip(edges, layout.lines, strict=True)
         ]
         drawn = [self._node(node, inner[node.id][0], layout) for node in nodes]
@@ -83,12 +91,22 @@ class _Picture:
 
     def _node(self, node: TreeNode, inner: Markup | None, layout: Layout) -> Markup:
         box = layout.boxes[node.id]
-        classes = ["node", node.phase, "container" if inner is not None else "leaf"]
+        classes = ["node", phases.css_class(node.phase), "container" if inner is not None else "leaf"]
         if node.path == self._selected:
             classes.append("selected")
-        tip = f"{node.path}: {node.name} ({node.target or node.kind}), {node.phase}"
+        tip = ", ".join(
+            part
+            for part in (
+                f"{node.path}: {node.name} ({node.target or node.kind})",
+                node.phase,
+                node.state.reason.code,
+                phases.taken_from(node.state),
+                node.case,
+            )
+            if part
+        )
         content = [
-            el("title", f"{tip}, {node.case}" if node.case else tip),
+            el("title", tip),
             el("rect", width=box.width, height=box.height, rx=8, class_="box"),
         ]
         if node.kind == "map":
@@ -103,37 +121,48 @@ class _Picture:
         return el("g", link, body, class_=" ".join(classes), transform=f"translate({box.x:.1f} {box.y:.1f})")
 
     def _labels(self, node: TreeNode, box: Box, container: bool) -> list[Markup]:
-        name = el("text", _short(node.name, _CHARS), x=30, y=21, class_="name")
-        labels = [el("circle", cx=16, cy=16.5, r=5, class_="dot"), name]
         kind = _KIND_WORDS.get(node.kind, "")
-        time = duration(node.state, self._now)
+        bar = not container and node.kind == "map" and node.state.items
+        corner = f"{node.state.items_succeeded}/{node.state.items}" if bar else ""
         if container:
-            labels.append(
-                el(
-                    "text",
-                    f"{kind} · {node.case}" if node.case else kind,
-                    x=box.width - 12,
-                    y=21,
-                    class_="kind end",
-                )
-            )
-            return labels
-        if node.kind == "map" and node.state.items:
-            return labels + self._map_bar(node, box)
-        detail = node.case or " · ".join(
-            part for part in (kind, node.state.reason.code or node.phase) if part
-        )
-        labels.append(el("text", _short(detail, _DETAIL_CHARS - len(time)), x=30, y=39, class_="kind"))
-        labels.append(el("text", time, x=box.width - 12, y=39, class_="kind end"))
-        return labels
+            corner = f"{kind} · {node.case}" if node.case else kind
+        # Half of the line is the name's, whatever stands in the corner.
+        room = box.width - _TEXT_LEFT - _TEXT_RIGHT
+        corner = _fitted(corner, room / 2, _DETAIL_PX)
+        taken = _width(corner, _DETAIL_PX) + _GAP if corner else 0
+        name = _fitted(node.name, room - taken, _NAME_PX)
+        labels = [
+            el("circle", cx=16, cy=16.5, r=5, class_="dot"),
+            el("text", name, x=_TEXT_LEFT, y=21, class_="name"),
+            el("text", corner, x=box.width - _TEXT_RIGHT, y=21, class_="kind end") if corner else None,
+        ]
+        if bar:
+            labels += self._map_bar(node, box)
+        elif not container:
+            labels += self._detail(node, kind, room)
+        return [label for label in labels if label is not None]
+
+    def _detail(self, node: TreeNode, kind: str, room: float) -> list[Markup]:
+        """The second line: what the node waits for or how far it is, and its time where both fit."""
+        reason = node.state.reason.code
+        origin = phases.ORIGIN_WORDS.get(node.state.origin, "")
+        detail = node.case or " · ".join(part for part in (kind, reason or origin or node.phase) if part)
+        time = duration(node.state, self._now)
+        left = room - _width(time, _DETAIL_PX) - _GAP if time else room
+        if reason and _width(detail, _DETAIL_PX) > left:
+            # The timeline has the time as well, and nothing else in the picture has the reason.
+            time, left = "", room
+        right = LEAF_WIDTH - _TEXT_RIGHT
+        return [
+            el("text", _fitted(detail, left, _DETAIL_PX), x=_TEXT_LEFT, y=39, class_="kind"),
+            el("text", time, x=right, y=39, class_="kind end"),
+        ]
 
     def _map_bar(self, node: TreeNode, box: Box) -> list[Markup]:
         state, length = node.state, box.width - 42
         done = length * state.items_succeeded / state.items
         failed = length * state.items_failed / state.items
-        count = f"{state.items_succeeded}/{state.items}"
         return [
-            el("text", count, x=box.width - 12, y=21, class_="kind end"),
             el("rect", x=30, y=34, width=length, height=6, rx=3, class_="track"),
             el("rect", x=30, y=34, width=round(done, 1), height=6, rx=3, class_="done"),
             el("rect", x=round(30 + done, 1), y=34, width=round(failed, 1), height=6, rx=3, class_="undone"),
@@ -149,5 +178,15 @@ def _curve(points: Sequence[Point]) -> str:
     return " ".join(path)
 
 
-def _short(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+def _width(text: str, middling: float) -> float:
+    """Pixels that a text takes up at most, from the width of a middling character: the server knows no fonts."""
+    return sum(middling * (0.62 if c in _NARROW else 1.5 if c in _WIDE else 1.1) for c in text)
+
+
+def _fitted(text: str, room: float, middling: float) -> str:
+    """A text, cut where it is wider than so many pixels."""
+    if _width(text, middling) <= room:
+        return text
+    while text and _width(text + "…", middling) > room:
+        text = text[:-1]
+    return text + "…"

@@ -13,8 +13,14 @@ from limosa_admin.request_errors import Reason, RequestError
 from limosa_admin.store import tokens
 from limosa_admin.store.changes import TOKEN
 from limosa_admin.store.database import Database, notify
+from limosa_admin.web import return_path
 
 COOKIE = "limosa_session"
+HOW = (
+    "open the address that `limosa demo status` prints (sandbox on this machine), or `/login?token=TOKEN` of this "
+    "site with your own token (any other; an admin has one for you)"
+)
+"""How a person logs in, the end of every message that says that they have to."""
 
 
 class Logins:
@@ -26,15 +32,21 @@ class Logins:
         self._public_url = public_url
 
     async def log_in(self, request: Request) -> Response:
-        """Sets the cookie and goes on to `next`; the secret leaves the address bar with that."""
+        """Sets the cookie and goes on to `next`, else to the page that asked for the login.
+
+        The secret leaves the address bar with that. A used link is good enough for who is logged in already.
+        """
         secret = request.query_params.get("token", "")
-        if not secret:
-            raise RequestError(
-                Reason.UNAUTHENTICATED,
-                "the address lacks its token; `limosa demo start` prints a new login link",
+        response = RedirectResponse(return_path.take(request, request.query_params.get("next")), 303)
+        return_path.forget(response)
+        session = await run_in_threadpool(self._open_session, secret) if secret else None
+        if session is None:
+            if await run_in_threadpool(self._is_open, request.cookies.get(COOKIE, "")):
+                return response
+            why = (
+                "this login link was used already or has expired" if secret else "the address lacks its token"
             )
-        session = await run_in_threadpool(self._open_session, secret)
-        response = RedirectResponse(_local_path(request.query_params.get("next", "/")), 303)
+            raise RequestError(Reason.UNAUTHENTICATED, f"{why}; {HOW}")
         response.set_cookie(
             COOKIE,
             session,
@@ -59,20 +71,21 @@ class Logins:
         identity: Identity = request.state.identity
         secret, expires_at = await run_in_threadpool(self._open_link, identity)
         url = f"{self._public_url}/login?token={secret}"
-        path = _local_path(request.query_params.get("next", "/"))
+        path = return_path.local(request.query_params.get("next", "/"))
         if path != "/":
             url += f"&next={quote(path, safe='/')}"
         return JSONResponse({"url": url, "expires_at": expires_at.isoformat()})
 
-    def _open_session(self, secret: str) -> str:
+    def _open_session(self, secret: str) -> str | None:
         with self._database.transaction() as connection:
             identity = tokens.use_link(connection, secret) or tokens.find(connection, secret)
             if identity is None:
-                message = (
-                    "the login link was used already or has expired; `limosa demo start` prints a new one"
-                )
-                raise RequestError(Reason.UNAUTHENTICATED, message)
+                return None
             return tokens.open_login(connection, "session", identity.token_id)[0]
+
+    def _is_open(self, cookie: str) -> bool:
+        with self._database.transaction() as connection:
+            return tokens.find_session(connection, cookie) is not None
 
     def _open_link(self, identity: Identity) -> tuple[str, dt.datetime]:
         with self._database.transaction() as connection:
@@ -82,10 +95,3 @@ class Logins:
         with self._database.transaction() as connection:
             tokens.close_session(connection, cookie)
             notify(connection, TOKEN)
-
-
-def _local_path(path: str) -> str:
-    """A path of this site, "/" for anything that could lead elsewhere."""
-    parts = urlsplit(path)
-    local = path.startswith("/") and not path.startswith("//") and "\\" not in path
-    return path if local and not parts.scheme and not parts.netloc and path.isprintable() else "/"

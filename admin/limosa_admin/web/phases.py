@@ -7,6 +7,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from limosa_admin.web.html import Markup, el
 from limosa_idl.run.v1alpha1 import run_pb2
 
+NOT_RUN = "not run"
+ORIGIN_WORDS = {run_pb2.ORIGIN_CACHE: "cached", run_pb2.ORIGIN_REUSE: "reused"}
+"""How a result came without a launch, in a word."""
+
 
 def run_phase(phase: "run_pb2.RunPhase.ValueType") -> str:
     """Lower-case word, also the CSS class."""
@@ -19,9 +23,33 @@ def node_phase(phase: "run_pb2.NodePhase.ValueType") -> str:
     return "waiting" if name == "unspecified" else name
 
 
+def state_word(state: run_pb2.NodeState, launched: bool) -> str:
+    """The phase of a node or an item; what was aborted before it began did "not run", as the command line says.
+
+    Args:
+        state: What is known of it.
+        launched: Whether a launch of it is known: an operator may publish no times of items.
+    """
+    begun = launched or bool(state.launches) or state.HasField("started_at")
+    if state.phase == run_pb2.NODE_PHASE_ABORTED and not begun:
+        return NOT_RUN
+    return node_phase(state.phase)
+
+
+def css_class(word: str) -> str:
+    """The class of a phase's word."""
+    return word.replace(" ", "-")
+
+
+def taken_from(state: run_pb2.NodeState) -> str:
+    """How a result came without a launch, and whose it is; empty where a launch made it."""
+    word = ORIGIN_WORDS.get(state.origin, "")
+    return f"{word}, from run {state.origin_run}" if word and state.origin_run else word
+
+
 def pill(phase: str) -> Markup:
     """A phase as a coloured word."""
-    return el("span", phase, class_=f"pill {phase}")
+    return el("span", phase, class_=f"pill {css_class(phase)}")
 
 
 def moment(stamp: Timestamp) -> dt.datetime:
@@ -30,18 +58,11 @@ def moment(stamp: Timestamp) -> dt.datetime:
 
 
 def lasted(seconds: float) -> str:
-    """Writes 0.4 as "0.4 s", 75 as "1m 15s", 7500 as "2h 05m"."""
-    if seconds < 0:
-        return ""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    if minutes < 60:
-        return f"{minutes}m {rest:02d}s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h {minutes:02d}m" if hours < 48 else f"{hours // 24}d {hours % 24}h"
+    """Writes 0.4 as "0.4 s", 75 as "1 m 15 s", 7500 as "2 h 05 m": as the command line does."""
+    if seconds < 59.95:
+        return f"{max(seconds, 0.0):.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} m {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} m"
 
 
 def ago(when: dt.datetime, now: dt.datetime) -> Markup:
@@ -63,7 +84,7 @@ def size(count: int) -> str:
 
 
 def _coarse(seconds: float) -> str:
-    for length, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+    for length, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
         if seconds >= length:
             return f"{int(seconds // length)} {unit}"
     return f"{int(seconds)} s"

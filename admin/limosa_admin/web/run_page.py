@@ -2,7 +2,7 @@
 
 import dataclasses
 import datetime as dt
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import sqlalchemy as sa
 from starlette.concurrency import run_in_threadpool
@@ -31,11 +31,12 @@ LOG_LAUNCHES = 12
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """What somebody looks at: a run, and within it a node or an item of a map."""
+    """What somebody looks at: a run, within it a node or an item of a map, and which attempt's log (from 1)."""
 
     run: pb.RunId
     node_path: str
     index: int | None
+    attempt: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +56,7 @@ class _Seen:
 
 
 class RunPage:
-    """Reads and renders one run; the chosen node is in the address: node, index."""
+    """Reads and renders one run; the chosen node is in the address: node, index, attempt."""
 
     def __init__(self, view: RunView, transfers: Transfers) -> None:
         self._view = view
@@ -78,7 +79,7 @@ class RunPage:
             el("section", el("div", parts["data"], id="data"), class_="panel"),
             el(
                 "section",
-                el("h2", "Log"),
+                el("h2", "Log" if chosen.attempt is None else f"Log of attempt {chosen.attempt}", id="logs"),
                 el("pre", log, id="log", data_log=f"{base}/log{query}"),
                 class_="panel",
             ),
@@ -115,6 +116,8 @@ class RunPage:
         request = pb.TailLogsRequest(node_path=chosen.node_path, follow=True, tail_lines=LOG_LINES)
         if chosen.index is not None:
             request.index = chosen.index
+        if chosen.attempt is not None:
+            request.launch = chosen.attempt - 1
         return self._view.log(row, request, LOG_LAUNCHES)
 
     def row(self, identity: Identity, chosen: Choice) -> sa.RowMapping:
@@ -151,11 +154,18 @@ class RunPage:
 
 def choice(request: Request) -> Choice:
     """What an address is about. Raises RequestError(INVALID)."""
-    index = request.query_params.get("index", "")
-    if index and not (index.isdigit() and len(index) < 10):
-        raise RequestError(Reason.INVALID, f"index '{index[:20]}' is not a number")
+    index, attempt = _number(request, "index"), _number(request, "attempt")
+    if attempt == 0:
+        raise RequestError(Reason.INVALID, "attempt '0': attempts are counted from 1")
     run = pb.RunId(**{key: request.path_params[key] for key in ("project", "domain", "name")})
-    return Choice(run, request.query_params.get("node", "").strip("/"), int(index) if index else None)
+    return Choice(run, request.query_params.get("node", "").strip("/"), index, attempt)
+
+
+def _number(request: Request, name: str) -> int | None:
+    value = request.query_params.get(name, "")
+    if value and not (value.isascii() and value.isdigit() and len(value) < 10):
+        raise RequestError(Reason.INVALID, f"{name} '{value[:20]}' is not a number")
+    return int(value) if value else None
 
 
 def log_line(chunk: pb.LogChunk, chosen: Choice) -> Markup:
@@ -186,6 +196,14 @@ def _head(seen: _Seen) -> Markup:
     ]
     shown = [el("div", el("dt", name), el("dd", value)) for name, value in facts]
     notes = []
+    if run.resumed_from:
+        # Beside this page: the same project and domain.
+        notes.append(
+            el("p", "Goes on from ", el("a", run.resumed_from, href=run.resumed_from), class_="note")
+        )
+    if run.HasField("parent"):
+        parent = el("a", run.parent.run_name, href=quote(run.parent.run_name))
+        notes.append(el("p", "Made by run ", parent, f", node {run.parent.node_path}", class_="note"))
     if run.abort_requested:
         notes.append(el("p", f"Abort: {run.abort_reason}", class_="note"))
     if state.reason.code and seen.row["phase"] not in runs.TERMINAL:
@@ -227,14 +245,50 @@ def _data(seen: _Seen) -> Markup:
         # The table says it; the note says it for clients without one.
         note = "" if over else seen.data.note
         return el("div", el("h2", "Run"), value_view.render(seen.data, note, over))
-    values = value_view.render(seen.data, seen.data.note, over)
+    values = value_view.render(seen.data, _note(seen, over), over)
     index = seen.choice.index
     item = "" if index is None else f"[{index}]"
     everything = el("a", "show the run", href="?")
     title = el("h2", f"{node.name}{item} ", el("code", node.path), " ", everything)
-    target = el("p", node.target, class_="quiet") if node.target else None
+    child = (
+        el("a", f"run {node.state.child_run}", href=quote(node.state.child_run))
+        if node.state.child_run
+        else None
+    )
+    target = el("p", node.target, " " if child else None, child, class_="quiet") if node.target else None
     items = items_view.render(node, index, seen.now) if node.items else None
-    return el("div", title, target, values, items, items_view.launches(node, index, seen.now))
+    return el(
+        "div",
+        title,
+        target,
+        _origin(node, index),
+        values,
+        items,
+        items_view.attempts(node, index, seen.choice.attempt, seen.now),
+    )
+
+
+def _note(seen: _Seen, over: str) -> str:
+    """Why a node's values are not known, unless the tables say it."""
+    node = seen.node
+    assert node is not None
+    item = node.items.get(seen.choice.index) if seen.choice.index is not None else None
+    state = item or node.state
+    never = state.phase == run_pb2.NODE_PHASE_SKIPPED or node.phase == phases.NOT_RUN
+    ended = state.phase in ENDS_WITHOUT_RESULT and (never or seen.data.HasField("inputs"))
+    return "" if over and ended and seen.data.HasField("interface") else seen.data.note
+
+
+def _origin(node: TreeNode, index: int | None) -> Markup | None:
+    """Whose result it is where no launch of this run made it, with that run beside this page."""
+    state = node.items.get(index, node.state) if index is not None else node.state
+    word = phases.ORIGIN_WORDS.get(state.origin)
+    if word is None:
+        return None
+    whose = (
+        [", from run ", el("a", state.origin_run, href=quote(state.origin_run))] if state.origin_run else None
+    )
+    return el("p", word, whose, class_="note")
 
 
 def _over(seen: _Seen) -> str:
@@ -242,6 +296,8 @@ def _over(seen: _Seen) -> str:
     if seen.node is not None:
         item = seen.node.items.get(seen.choice.index) if seen.choice.index is not None else None
         phase = (item or seen.node.state).phase
+        if item is None and seen.node.phase == phases.NOT_RUN:
+            return "the node was not run"
         if phase in ENDS_WITHOUT_RESULT:
             return f"the {'item' if item else 'node'} {ENDS_WITHOUT_RESULT[phase]}"
         if phase == run_pb2.NODE_PHASE_SUCCEEDED:

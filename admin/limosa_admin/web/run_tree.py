@@ -14,6 +14,7 @@ from limosa_model.graph import Index, dependencies, inside, scope_nodes
 from limosa_model.targets import task_name
 
 MOST_DEPTH = 12
+_ENDED = (run_pb2.NODE_PHASE_FAILED, run_pb2.NODE_PHASE_ABORTED)
 
 
 @dataclasses.dataclass
@@ -49,7 +50,7 @@ class TreeNode:
     @property
     def phase(self) -> str:
         """Its phase as a word."""
-        return phases.node_phase(self.state.phase)
+        return phases.state_word(self.state, bool(self.launches))
 
     def walk(self) -> "Iterator[TreeNode]":
         """This node and all below it, in the order of the graph."""
@@ -120,6 +121,8 @@ def _skip_below(node: TreeNode) -> None:
         untaken = node.kind == "branch" and node.state.branch_taken not in ("", child.id)
         if not child.state.phase and (untaken or node.state.phase == run_pb2.NODE_PHASE_SKIPPED):
             child.state = run_pb2.NodeState(phase=run_pb2.NODE_PHASE_SKIPPED)
+        elif not child.state.phase and node.state.phase in _ENDED:
+            child.state = run_pb2.NodeState(phase=run_pb2.NODE_PHASE_ABORTED)
         _skip_below(child)
 
 
@@ -135,26 +138,49 @@ class _Builder:
     ) -> tuple[list[TreeNode], list[tuple[str, str]]]:
         """The nodes of one workflow, and what waits for what."""
         nodes = list(nodes)
-        found = [self._node(index, node, prefix, depth, "") for node in nodes]
+        names = {node.id: _name(node) for node in nodes}
+        found = [self._node(index, node, prefix, depth, "", names) for node in nodes]
         ids = {node.id for node in nodes}
         edges = [(other, node.id) for node in nodes for other in sorted(dependencies(node)) if other in ids]
         return found, edges
 
-    def _node(self, index: Index, node: Node, prefix: str, depth: int, case: str) -> TreeNode:
+    def _node(
+        self, index: Index, node: Node, prefix: str, depth: int, case: str, scope: Mapping[str, str]
+    ) -> TreeNode:
         path = f"{prefix}/{node.id}" if prefix else node.id
         kind = node.WhichOneof("target") or "task"
         target = task_name(node) or node.sub_workflow.workflow
-        name = node.display_name or target.rpartition(".")[2] or node.id
-        made = self._known[path] = TreeNode(path, node.id, name, kind, target, case, run_pb2.NodeState())
+        made = self._known[path] = TreeNode(
+            path, node.id, _name(node), kind, target, case, run_pb2.NodeState()
+        )
         if depth >= MOST_DEPTH:
             return made
         if kind == "branch":
+            names = _operand_names(node, scope)
             for one in node.branch.cases:
-                text = f"if {conditions.describe(one.condition)}"
-                made.children.append(self._node(index, one.then, path, depth + 1, text))
+                text = f"if {conditions.describe(one.condition, names)}"
+                made.children.append(self._node(index, one.then, path, depth + 1, text, scope))
             if node.branch.WhichOneof("otherwise") == "else_then":
-                made.children.append(self._node(index, node.branch.else_then, path, depth + 1, "else"))
+                otherwise = self._node(index, node.branch.else_then, path, depth + 1, "else", scope)
+                made.children.append(otherwise)
             return made
         inner, below = inside(index, node, self._made.get(path))
         made.children, made.edges = self.scope(inner, below, path, depth + 1)
         return made
+
+
+def _name(node: Node) -> str:
+    """What people call a node."""
+    target = task_name(node) or node.sub_workflow.workflow
+    return node.display_name or target.rpartition(".")[2] or node.id
+
+
+def _operand_names(branch: Node, names: Mapping[str, str]) -> dict[str, str]:
+    """How the operands of a branch's conditions read with nodes' names (by id) in place of their ids."""
+    read = {}
+    for binding in branch.inputs:
+        source = binding.data.output.node
+        id_, dot, rest = binding.name.partition(".")
+        if source and id_ == source:
+            read[binding.name] = f"{names.get(source, source)}{dot}{rest}"
+    return read

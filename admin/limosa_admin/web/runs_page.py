@@ -33,6 +33,8 @@ _FILTERS = {
     "failed": (run_pb2.RUN_PHASE_FAILED,),
     "aborted": (run_pb2.RUN_PHASE_ABORTED,),
 }
+_NARROWING = ("phase", "project", "domain", "target", "page")
+"""Parts of the address that leave runs out."""
 _COLUMNS = ("Run", "Phase", "Workflow", "Nodes", "Started", "Time", "By")
 
 
@@ -76,7 +78,7 @@ class RunsPage:
                 connection, wanted, sorted(identity.projects), page_tokens.DEFAULT_LIMIT, before
             )
         found = self._view.messages(rows)
-        return {"runs": el("div", _table(found), _older(query, following))}
+        return {"runs": el("div", table(found, query), _older(query, following))}
 
 
 def _filters(query: Mapping[str, str]) -> Markup:
@@ -89,7 +91,10 @@ def _filters(query: Mapping[str, str]) -> Markup:
     return el("nav", links, class_="filters", aria_label="Phases")
 
 
-def _table(found: Sequence[pb.Run]) -> Markup:
+def table(found: Sequence[pb.Run], query: Mapping[str, str]) -> Markup:
+    """Runs as rows, or a sentence where there is none."""
+    if not found and any(query.get(name) for name in _NARROWING):
+        return el("p", "No runs match. ", el("a", "Show all runs", href="/"), class_="empty")
     if not found:
         command = el("code", "limosa run --remote FILE")
         return el("p", "No runs here yet. Start one with ", command, ".", class_="empty")

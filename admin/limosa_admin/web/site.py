@@ -26,7 +26,7 @@ from limosa_admin.settings import split_listen
 from limosa_admin.structured_log import request_id
 from limosa_admin.web import error_page
 from limosa_admin.web.events import Events
-from limosa_admin.web.logins import COOKIE, Logins
+from limosa_admin.web.logins import COOKIE, HOW, Logins
 from limosa_admin.web.metrics_page import MetricsPage
 from limosa_admin.web.objects import Objects
 from limosa_admin.web.probes import Probes
@@ -134,9 +134,12 @@ def _identify(request: Request, authenticator: Authenticator) -> Identity:
         return authenticator.bearer(header)
     cookie = request.cookies.get(COOKIE)
     if not cookie:
-        message = "nobody is logged in; open the address that `limosa demo status` prints"
-        raise RequestError(Reason.UNAUTHENTICATED, message)
-    return authenticator.session(cookie)
+        raise RequestError(Reason.UNAUTHENTICATED, f"nobody is logged in; {HOW}")
+    try:
+        return authenticator.session(cookie)
+    except RequestError as error:
+        # A browser's remedy is another than a program's.
+        raise RequestError(error.reason, f"the login has ended; {HOW}") from error
 
 
 def _refused(request: Request, error: RequestError | StoreError) -> Response:

@@ -9,6 +9,7 @@ from limosa_admin.web.run_tree import RunTree, TreeNode, duration, span
 
 MOST_ROWS = 500
 _SCALE = 1000
+_OVER = frozenset({"succeeded", "failed", "aborted", "skipped", phases.NOT_RUN})
 
 
 def render(
@@ -47,7 +48,7 @@ def _row(
     window: tuple[dt.datetime, dt.datetime],
 ) -> Markup:
     launches = max((launch.key.launch + 1 for launch in node.launches), default=0)
-    note = f"{launches} launches" if launches > 1 else ""
+    note = f"{launches} attempts" if launches > 1 else phases.taken_from(node.state)
     reason = node.state.reason
     if reason.code and node.phase in ("queued", "running", "retrying", "waiting"):
         note = f"{reason.code}: {reason.detail}" if reason.detail else reason.code
@@ -70,12 +71,16 @@ def _bar(node: TreeNode, window: tuple[dt.datetime, dt.datetime]) -> Markup:
         return min(max((when - begin).total_seconds() / total, 0), 1) * _SCALE
 
     parts = []
-    waited = span(node.state.queued_at, node.state.started_at, end)
+    state = node.state
+    # What never began waited until it ended; a result that was taken over took no time worth a bar.
+    until = state.started_at if state.HasField("started_at") else state.finished_at
+    over = node.phase in _OVER and not until.ToNanoseconds()
+    waited = None if state.origin or over else span(state.queued_at, until, end)
     if waited is not None:
         parts.append(_rect(place(waited[0]), place(waited[1]), "waited"))
     ran = span(node.state.started_at, node.state.finished_at, end)
     if ran is not None:
-        parts.append(_rect(place(ran[0]), place(ran[1]), f"ran {node.phase}"))
+        parts.append(_rect(place(ran[0]), place(ran[1]), f"ran {phases.css_class(node.phase)}"))
     return el("svg", parts, viewBox=f"0 0 {_SCALE} 10", preserveAspectRatio="none", aria_hidden="true")
 
 

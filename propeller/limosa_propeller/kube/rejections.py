@@ -1,9 +1,11 @@
 """What the API server's refusal of a pod means."""
 
 import dataclasses
+import re
 
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, FAILURE_KIND_USER, FailureKind
 from limosa_model.failures import Code
+from limosa_model.quantity import QuantityError, parse_quantity
 from limosa_propeller.kube.errors import ApiError
 
 
@@ -24,10 +26,33 @@ def rejection_of(error: ApiError) -> Rejection:
     if error.status == 403:
         # A quota's refusal differs from a missing permission in its text alone: the API has no field for it.
         if "exceeded quota" in error.message:
-            return Rejection(Code.QUOTA, FAILURE_KIND_USER, True)
+            return Rejection(Code.QUOTA, FAILURE_KIND_USER, not _never_fits(error.message))
         return Rejection(Code.POD_FORBIDDEN, FAILURE_KIND_SYSTEM, False)
     if error.status in (400, 413, 422):
         return Rejection(Code.POD_INVALID, FAILURE_KIND_USER, False)
     if error.status == 401:
         return Rejection(Code.API, FAILURE_KIND_SYSTEM, True)
     return Rejection(Code.API, FAILURE_KIND_SYSTEM, False)
+
+
+_AMOUNTS = re.compile(r"requested: (?P<requested>[^ ]+), used: [^ ]+, limited: (?P<limited>[^ ]+)")
+
+
+def _never_fits(message: str) -> bool:
+    """Whether the pod alone asks for more than the whole quota; False where the text does not say so."""
+    match = _AMOUNTS.search(message)
+    if match is None:
+        return False
+    limited = _amounts(match["limited"])
+    try:
+        return any(
+            name in limited and parse_quantity(amount) > parse_quantity(limited[name])
+            for name, amount in _amounts(match["requested"]).items()
+        )
+    except QuantityError:
+        return False
+
+
+def _amounts(text: str) -> dict[str, str]:
+    """Of "requests.cpu=2,pods=1"."""
+    return dict(part.split("=", 1) for part in text.split(",") if "=" in part)

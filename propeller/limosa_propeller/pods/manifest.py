@@ -1,5 +1,6 @@
 """A launch as a pod manifest."""
 
+import base64
 import json
 import math
 from collections.abc import Mapping
@@ -9,8 +10,9 @@ from limosa_engine.commands import CreatePod
 from limosa_engine.graph import Item
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import Epoch, RunSpec
-from limosa_idl.task.v1alpha1.task_pb2 import PythonTask, TaskSpec
+from limosa_idl.task.v1alpha1.task_pb2 import PythonTask, SecretRef, TaskSpec
 from limosa_model import layout, names
+from limosa_model.digests import serialize
 from limosa_model.pod_contract import (
     CONTAINER_NAME,
     INLINE_INPUTS_LIMIT,
@@ -18,8 +20,10 @@ from limosa_model.pod_contract import (
     TERMINATION_PATH,
     PodEnvironment,
 )
+from limosa_model.raw_containers import COLLECT, PREPARE, input_directory, output_directory
 from limosa_model.targets import python_part
 from limosa_propeller.pods.policy import harden, violations
+from limosa_propeller.pods.raw import raw_pod
 from limosa_propeller.pods.resources import container_resources, node_patches
 from limosa_propeller.pods.shapes import shaped
 from limosa_propeller.pods.strategic_merge import strategic_merge
@@ -174,7 +178,16 @@ class PodFactory:
         container = {**fixed[1], "env": self._environment(command, task)}
         if command.memory:
             container["resources"] = container_resources(task, self._settings, command.memory)
-        spec["containers"] = [container]
+        if task.WhichOneof("target") == "container":
+            spec = raw_pod(
+                spec,
+                self._steps(command, task),
+                {**container, "env": self._own_environment(task)},
+                command,
+                task,
+            )
+        else:
+            spec["containers"] = [container]
         if command.timeout is not None:
             spec["activeDeadlineSeconds"] = max(1, math.ceil(command.timeout))
         return spec
@@ -228,19 +241,35 @@ class PodFactory:
             },
         }
 
+    def _steps(self, command: CreatePod, task: TaskSpec) -> dict[str, dict[str, Any]]:
+        """Our two containers around a raw one: nothing of the author's is in them."""
+        bare = self._fixed_container(TaskSpec(name=task.name))
+        spec = TaskSpec(name=task.name, interface=task.interface)
+        contract = self._contract(command, task)._replace(
+            container=base64.b64encode(serialize(spec)).decode(),
+            input_directory=input_directory(task.container),
+            output_directory=output_directory(task.container),
+        )
+        steps = {step: contract._replace(step=step).to_environ() for step in (PREPARE, COLLECT)}
+        base = {"HOME": HOME_DIR, "TMPDIR": TMP_DIR}
+        return {step: {**bare, "env": _variables({**base, **env}, {})} for step, env in steps.items()}
+
     def _environment(self, command: CreatePod, task: TaskSpec) -> list[dict[str, Any]]:
-        secrets = {ref.env or ref.key: ref for ref in task.secrets if not ref.file}
-        plain = {"HOME": HOME_DIR, "TMPDIR": TMP_DIR, **secret_paths(task), **task.environment}
         # The platform's variables come last and win: an author's cannot change the contract.
-        plain.update(self._contract(command, task).to_environ())
-        env: list[dict[str, Any]] = [
-            {"name": name, "valueFrom": {"secretKeyRef": {"name": ref.name, "key": ref.key}}}
-            for name, ref in secrets.items()
-            if name not in plain
-        ]
-        # Kubernetes expands $(NAME) in values; inputs and authors' text are meant literally.
-        env.extend({"name": name, "value": value.replace("$(", "$$(")} for name, value in plain.items())
-        return env
+        return self._own_environment(task, self._contract(command, task).to_environ())
+
+    def _own_environment(
+        self, task: TaskSpec, contract: Mapping[str, str] | None = None
+    ) -> list[dict[str, Any]]:
+        secrets = {ref.env or ref.key: ref for ref in task.secrets if not ref.file}
+        plain = {
+            "HOME": HOME_DIR,
+            "TMPDIR": TMP_DIR,
+            **secret_paths(task),
+            **task.environment,
+            **(contract or {}),
+        }
+        return _variables(plain, secrets)
 
     def _contract(self, command: CreatePod, task: TaskSpec) -> PodEnvironment:
         inline = self.travels_inline(command, task)
@@ -275,6 +304,17 @@ class PodFactory:
             self._spec.run_uid, item.node_path, item.index, names.parse_epoch(self._epoch), command.launch - 1
         )
         return layout.join_uri(self._root, layout.checkpoint_prefix(self.prefix, before))
+
+
+def _variables(plain: Mapping[str, str], secrets: Mapping[str, SecretRef]) -> list[dict[str, Any]]:
+    env: list[dict[str, Any]] = [
+        {"name": name, "valueFrom": {"secretKeyRef": {"name": ref.name, "key": ref.key}}}
+        for name, ref in secrets.items()
+        if name not in plain
+    ]
+    # Kubernetes expands $(NAME) in values; inputs and authors' text are meant literally.
+    env.extend({"name": name, "value": value.replace("$(", "$$(")} for name, value in plain.items())
+    return env
 
 
 def _patch(task: TaskSpec) -> dict[str, Any]:

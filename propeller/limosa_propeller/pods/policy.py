@@ -5,6 +5,7 @@ from typing import Any
 
 from limosa_model.names import GROUP, STORAGE_SECRET
 from limosa_model.pod_contract import CONTAINER_NAME, is_contract_variable
+from limosa_model.raw_containers import OWN_PREFIX
 from limosa_propeller.pods.allowances import CAPABILITY, SERVICE_ACCOUNT, Allowances
 
 _TRUE = {
@@ -98,9 +99,15 @@ class _Rules:
             yield from self._unless("unconfined", "spec.securityContext.sysctls must be empty")
         for volume in spec.get("volumes") or ():
             yield from self._volume(volume, f"spec.volumes[{volume.get('name')}]")
+        own = {c["name"] for c in (*made["containers"], *made.get("initContainers", ())) if c.get("envFrom")}
+        made_names = {c["name"] for c in (*made["containers"], *made.get("initContainers", ()))}
         for section in _CONTAINER_LISTS:
             for container in spec.get(section) or ():
-                yield from self._container(container, f"spec.{section}[{container.get('name')}]")
+                name = str(container.get("name"))
+                if name.startswith(OWN_PREFIX) and name not in made_names:
+                    yield f"spec.{section}[{name}]: names that begin with {OWN_PREFIX} are the platform's"
+                told = f"spec.{section}[{container.get('name')}]"
+                yield from self._container(container, told, container.get("name") in own)
         yield from _task_container(made, spec)
 
     def _volume(self, volume: dict[str, Any], place: str) -> Iterator[str]:
@@ -113,12 +120,12 @@ class _Rules:
         if (volume.get("secret") or {}).get("secretName") == STORAGE_SECRET:
             yield f"{place}.secret: {STORAGE_SECRET} is the platform's"
 
-    def _container(self, container: dict[str, Any], place: str) -> Iterator[str]:
+    def _container(self, container: dict[str, Any], place: str, own: bool) -> Iterator[str]:
         yield from self._security(container.get("securityContext") or {}, f"{place}.securityContext")
         for port in container.get("ports") or ():
             if port.get("hostPort"):
                 yield from self._unless("host-ports", f"{place}.ports: hostPort is not allowed")
-        if container.get("name") != CONTAINER_NAME:
+        if not own:
             for path, value in _walk(container, place):
                 if path.endswith(("secretRef", "secretKeyRef")) and value.get("name") == STORAGE_SECRET:
                     yield f"{path}: {STORAGE_SECRET} is the platform's"
@@ -146,15 +153,23 @@ def _task_container(made: dict[str, Any], spec: dict[str, Any]) -> Iterator[str]
         yield f"spec.containers must keep '{CONTAINER_NAME}'"
         return
     ours = next(c for c in made["containers"] if c["name"] == CONTAINER_NAME)
-    if _contract(ours) != _contract(container):
+    if _contracts(made) != _contracts(spec):
         yield f"spec.containers[{CONTAINER_NAME}].env: LIMOSA_POD_* is the platform's"
     for field in _OWN_CONTAINER:
         if ours.get(field) != container.get(field):
             yield f"spec.containers[{CONTAINER_NAME}].{field} is the platform's"
 
 
-def _contract(container: dict[str, Any]) -> list[Any]:
-    return [entry for entry in container.get("env") or () if is_contract_variable(entry.get("name", ""))]
+def _contracts(spec: dict[str, Any]) -> dict[str, list[Any]]:
+    """The contract's variables by container."""
+    containers = (*(spec.get("initContainers") or ()), *spec["containers"])
+    found = {
+        str(container.get("name")): [
+            entry for entry in container.get("env") or () if is_contract_variable(entry.get("name", ""))
+        ]
+        for container in containers
+    }
+    return {name: entries for name, entries in found.items() if entries}
 
 
 def _walk(value: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:

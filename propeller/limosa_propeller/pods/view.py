@@ -8,6 +8,7 @@ from limosa_engine.graph import Item
 from limosa_engine.pods import PodView
 from limosa_model import names
 from limosa_model.pod_contract import CONTAINER_NAME, decode_termination
+from limosa_model.raw_containers import AUTHOR, PREPARE
 
 _STARTING = ("PodInitializing", "ContainerCreating")
 
@@ -47,22 +48,35 @@ def identity_of(pod: dict[str, Any]) -> PodIdentity | None:
 def view_of(pod: dict[str, Any]) -> PodView:
     """The facts of a pod that decisions rest on."""
     metadata, status = pod["metadata"], pod.get("status") or {}
-    task = _task_status(status)
+    task, author = _task_status(status), _init_status(status, AUTHOR)
+    ended_badly = (author.get("terminated") or {}).get("exitCode", 0) != 0
+    running = bool(author.get("running") or author.get("terminated")) and not ended_badly
+    if ended_badly:
+        task = author
+    elif (_init_status(status, PREPARE).get("terminated") or {}).get("exitCode", 0):
+        task = _init_status(status, PREPARE)
     terminated = task.get("terminated") or {}
     started = terminated.get("startedAt") or (task.get("running") or {}).get("startedAt")
-    waiting = _waiting(status)
+    if running:
+        # To Kubernetes the pod is still initialising; to its author it runs.
+        started = (author.get("terminated") or author["running"]).get("startedAt")
+    waiting = {} if running else _waiting(status)
+    phase = status.get("phase") or "Pending"
     unschedulable, disruption = _conditions(status)
     return PodView(
         uid=metadata["uid"],
-        phase=status.get("phase") or "Pending",
+        phase="Running" if running and phase == "Pending" else phase,
         reason=status.get("reason") or "",
         message=status.get("message") or "",
         disruption=disruption,
         waiting_reason=waiting.get("reason") or "",
         waiting_message=waiting.get("message") or "",
         exit_code=terminated.get("exitCode", -1) if terminated else None,
+        author_exit_code=terminated.get("exitCode") if ended_badly else None,
         terminated_reason=terminated.get("reason") or "",
-        record=decode_termination(terminated["message"]) if terminated.get("message") else None,
+        record=decode_termination(terminated["message"])
+        if terminated.get("message") and not ended_badly
+        else None,
         started_at=_unix(started),
         finished_at=_unix(terminated.get("finishedAt")),
         deleting=bool(metadata.get("deletionTimestamp")),
@@ -74,6 +88,15 @@ def view_of(pod: dict[str, Any]) -> PodView:
 def _task_status(status: dict[str, Any]) -> dict[str, Any]:
     for container in status.get("containerStatuses") or ():
         if container.get("name") == CONTAINER_NAME:
+            state: dict[str, Any] = container.get("state") or {}
+            return state
+    return {}
+
+
+def _init_status(status: dict[str, Any], name: str) -> dict[str, Any]:
+    """State of an init container of a raw container task; empty where there is none."""
+    for container in status.get("initContainerStatuses") or ():
+        if container.get("name") == name:
             state: dict[str, Any] = container.get("state") or {}
             return state
     return {}

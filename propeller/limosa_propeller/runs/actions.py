@@ -26,7 +26,9 @@ from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, FAILURE_KI
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_model.digests import serialize
 from limosa_model.failures import Code
+from limosa_model.pod_contract import CONTAINER_NAME
 from limosa_model.quantity import QuantityError
+from limosa_model.raw_containers import AUTHOR, ArgumentError
 from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.kube.rejections import rejection_of
 from limosa_propeller.kube.verbs import PODS, Object
@@ -79,7 +81,7 @@ class RunContext:
 async def create_pod(context: RunContext, command: CreatePod) -> Event:
     """Asks for the pod; one that exists already for this very launch is as good."""
     services, namespace = context.services, context.namespace
-    shortage = services.capacity.shortage(namespace)
+    shortage = services.capacity.shortage(namespace, context.object_uid)
     if shortage:
         return _rejected(command, Code.CAPACITY, shortage, retry_after=CAPACITY_RETRY_SECONDS)
     task = context.run.graph.task_of(command.item)
@@ -92,10 +94,12 @@ async def create_pod(context: RunContext, command: CreatePod) -> Event:
         return _refused_by_api(command, error)
     except PodPolicyError as error:
         return _rejected(command, Code.POD_POLICY, str(error))
+    except ArgumentError as error:
+        return _rejected(command, Code.BAD_INPUT, f"task {task.name}: {error}")
     except QuantityError as error:
         return _rejected(command, Code.POD_INVALID, str(error))
     name = manifest["metadata"]["name"]
-    services.capacity.add(namespace, name)
+    services.capacity.add(namespace, name, context.object_uid)
     try:
         refusal = await _secrets_refusal(context, task, manifest)
         if refusal:
@@ -142,7 +146,8 @@ async def _named_template(context: RunContext, task: TaskSpec) -> Object | None:
 async def _post(context: RunContext, command: CreatePod, manifest: Object) -> Event:
     name = manifest["metadata"]["name"]
     try:
-        pod = await context.services.verbs.create(PODS, context.namespace, manifest)
+        async with context.services.pace:
+            pod = await context.services.verbs.create(PODS, context.namespace, manifest)
     except ApiError as error:
         if error.reason != "AlreadyExists":
             raise
@@ -196,6 +201,10 @@ async def delete_pod(context: RunContext, command: DeletePod) -> Event:
     name, uid = context.pods.get((command.item, command.launch), ("", ""))
     if not uid:
         return PodDeleted(command.item, command.launch, gone=True)
+    if _is_raw(context, command.item):
+        # What it printed is nowhere else: an image that knows nothing of us stores no log.
+        launch_id = context.run.graph.launch_id(command.item, command.launch)
+        await _keep_log(context, command.item, command.launch, launch_id)
     gone = await remove_pod(context.services, context.namespace, name, uid)
     if gone:
         context.pods.pop((command.item, command.launch), None)
@@ -221,12 +230,22 @@ async def remove_pod(services: Services, namespace: str, name: str, uid: str) ->
 
 async def keep_log(context: RunContext, command: KeepLog) -> Event:
     """Stores what the pod printed last; a log that cannot be had is not worth a failure."""
-    name, _ = context.pods.get((command.item, command.launch), ("", ""))
-    if name:
-        await kept_logs.keep(
-            context.services, context.namespace, name, context.run.factory.prefix, command.launch_id
-        )
+    await _keep_log(context, command.item, command.launch, command.launch_id)
     return LogKept(command.item, command.launch)
+
+
+async def _keep_log(context: RunContext, item: Item, launch: int, launch_id: str) -> None:
+    name, _ = context.pods.get((item, launch), ("", ""))
+    if name:
+        container = AUTHOR if _is_raw(context, item) else CONTAINER_NAME
+        prefix = context.run.factory.prefix
+        await kept_logs.keep(context.services, context.namespace, name, container, prefix, launch_id)
+
+
+def _is_raw(context: RunContext, item: Item) -> bool:
+    number = context.run.graph.by_path.get(item.node_path)
+    task = None if number is None else context.run.graph.nodes[number].task
+    return task is not None and task.WhichOneof("target") == "container"
 
 
 async def read_commit(context: RunContext, command: ReadCommit) -> Event:

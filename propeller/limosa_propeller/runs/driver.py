@@ -42,6 +42,8 @@ from limosa_propeller.runs.status import (
     TERMINAL_PHASES,
     encode_status,
     ended_status,
+    is_sealed,
+    nodes_told,
     running_status,
     told_end,
 )
@@ -77,7 +79,7 @@ class RunDriver:
         self.uid: str = metadata["uid"]
         self.namespace: str = metadata["namespace"]
         self.name: str = metadata["name"]
-        self.phase: str = (manifest.get("status") or {}).get("phase") or RunPhase.QUEUED.name
+        self.phase: str = _phase_of(manifest.get("status") or {})
         self.claim: Claim = claim_of(manifest)
         self._manifest = manifest
         self._digest = spec_digest(manifest)
@@ -149,6 +151,7 @@ class RunDriver:
             logger.info("run's object is being deleted", extra=self.log)
             self.close()
             return
+        self._heal_status()
         if manifest["metadata"].get("generation") == previous["metadata"].get("generation") or self.over:
             return
         self.claim = claim_of(manifest)
@@ -156,6 +159,13 @@ class RunDriver:
             self.end(RunPhase.FAILED, spec_changed())
         else:
             self._consider_abort()
+
+    def _heal_status(self) -> None:
+        """Writes the status again where somebody edited it."""
+        known = self._context is not None or self._ended is not None
+        if known and not is_sealed(self._manifest.get("status") or {}):
+            logger.warning("the run's status was edited by hand; it is written again", extra=self.log)
+            self._writer.demand()
 
     def observe_pod(self, entry: PodEntry) -> None:
         """A pod of the run changed."""
@@ -407,8 +417,7 @@ class RunDriver:
         """Writes a Kubernetes Event when the run's phase is a new one."""
         if phase.name == self.phase:
             return
-        nodes = (self._manifest.get("status") or {}).get("nodes", "")
-        message = f"{nodes} nodes" if nodes else ""
+        message = "" if self._context is None else f"{nodes_told(self._context.run.state)} nodes"
         now = self._services.clock.now()
         found = notice_of(self._manifest["metadata"], phase, message, failure, now)
         if found is not None:
@@ -445,3 +454,8 @@ class RunDriver:
 
     async def _remove(self, entry: PodEntry) -> None:
         await remove_pod(self._services, entry.namespace, entry.name, entry.uid)
+
+
+def _phase_of(status: dict[str, Any]) -> str:
+    """The phase that a status tells; of an edited one nothing is believed, the run is opened by its state."""
+    return (status.get("phase") if is_sealed(status) else None) or RunPhase.QUEUED.name

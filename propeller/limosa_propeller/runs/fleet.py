@@ -72,7 +72,12 @@ class Fleet:
         if entry.view.ended:
             self._services.capacity.remove(entry.namespace, entry.name)
         else:
-            self._services.capacity.add(entry.namespace, entry.name)
+            self._services.capacity.add(
+                entry.namespace,
+                entry.name,
+                entry.identity.owner_uid,
+                unschedulable=bool(entry.view.unschedulable),
+            )
         driver = self.drivers.get(entry.identity.owner_uid)
         if driver is not None:
             driver.observe_pod(entry)

@@ -3,7 +3,6 @@
 import logging
 
 from limosa_model import layout
-from limosa_model.pod_contract import CONTAINER_NAME
 from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.runs.services import Services
 from limosa_store.errors import StoreError
@@ -16,10 +15,12 @@ OVERLAP_BYTES = 256
 """End of the last stored segment by which the log's new part is found."""
 
 
-async def keep(services: Services, namespace: str, pod: str, run_prefix: str, launch_id: str) -> None:
-    """Stores the last lines of a pod's log as a further segment; says in the log when that is not possible."""
+async def keep(
+    services: Services, namespace: str, pod: str, container: str, run_prefix: str, launch_id: str
+) -> None:
+    """Stores the last lines of a container's log as a further segment; says in the log when that is not possible."""
     try:
-        tail = await services.verbs.log_tail(namespace, pod, CONTAINER_NAME, TAIL_LINES)
+        tail = await services.verbs.log_tail(namespace, pod, container, TAIL_LINES)
         await services.store.call(lambda store: _append(store, run_prefix, launch_id, tail))
     except (ApiError, StoreError) as error:
         logger.warning("a pod's log was not kept", extra={"pod": f"{namespace}/{pod}", "error": str(error)})

@@ -32,6 +32,7 @@ from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.pods.manifest import PodFactory
 from limosa_propeller.runs.services import Services
 from limosa_propeller.runs.spec_digest import spec_digest
+from limosa_propeller.runs.status import is_sealed
 from limosa_store.errors import ErrorCode, StoreError
 
 logger = logging.getLogger(__name__)
@@ -111,8 +112,9 @@ def _read(manifest: dict[str, Any]) -> tuple[RunSpec, Epoch]:
     problem = check_name("run", spec.name)
     if problem:
         raise RefusedError(failures.user(Code.GRAPH_INVALID, f"metadata.name: {problem}"))
-    observed = (manifest.get("status") or {}).get("observedSpec")
-    if observed and observed != spec_digest(manifest):
+    status = manifest.get("status") or {}
+    observed = status.get("observedSpec")
+    if observed and observed != spec_digest(manifest) and is_sealed(status):
         raise RefusedError(spec_changed())
     return spec, epoch
 
@@ -201,6 +203,9 @@ def _state(manifest: dict[str, Any], graph: Graph, services: Services) -> tuple[
             graph, base64.b64decode(status["state"], validate=True), services.clock.now()
         ), True
     except (codec.CodecError, binascii.Error) as error:
+        if not is_sealed(status):
+            # Somebody's edit: pods and commits say what there is, as they do for a run without a status.
+            return new_state(graph, services.clock.now()), False
         message = (
             f"status.state cannot be read ({error}); what was committed is kept. Launch the workflow again"
         )

@@ -16,6 +16,7 @@ from limosa_idl.admin.v1alpha1.admin_pb2 import (
 from limosa_idl.run.v1alpha1.run_pb2 import Snapshot
 from limosa_model import names
 from limosa_propeller.clock import Clock
+from limosa_propeller.kube.pace import Pace
 from limosa_propeller.kube.verbs import Resource, Verbs
 from limosa_propeller.metrics import Metrics
 from limosa_propeller.namespaces import Namespaces
@@ -83,6 +84,7 @@ class Services:
     secrets: TaskSecrets
     templates: PodTemplates
     capacity: Capacity
+    pace: Pace
     removals: asyncio.Semaphore
     """Deletions of pods at a time."""
     snapshots: SnapshotSink

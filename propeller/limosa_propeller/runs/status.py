@@ -12,7 +12,7 @@ from limosa_engine.phases import RUN_TERMINAL, NodePhase, RunPhase
 from limosa_engine.state import State
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, FAILURE_KIND_USER, Failure
 from limosa_idl.run.v1alpha1.run_pb2 import RunState
-from limosa_model.digests import serialize
+from limosa_model.digests import serialize, sha256_hex
 from limosa_model.pod_contract import INLINE_OUTPUTS_LIMIT
 
 MESSAGE_LENGTH = 240
@@ -25,7 +25,7 @@ def running_status(graph: Graph, state: State, object_uid: str, digest: str) -> 
     """Status of a run that the engine works on, or has finished."""
     status: dict[str, Any] = {
         "phase": state.shown_phase.name,
-        "nodes": f"{state.nodes_done}/{len(state.nodes) - state.nodes_skipped}",
+        "nodes": nodes_told(state),
         "state": base64.b64encode(codec.encode(state)).decode(),
         "observedUid": object_uid,
         "observedSpec": digest,
@@ -39,6 +39,11 @@ def running_status(graph: Graph, state: State, object_uid: str, digest: str) -> 
         data = serialize(state.outputs)
         status["outputs"] = base64.b64encode(data).decode() if len(data) <= INLINE_OUTPUTS_LIMIT else None
     return status
+
+
+def nodes_told(state: State) -> str:
+    """Nodes that are done, of those that are known and were not skipped ("3/5")."""
+    return f"{state.nodes_done}/{len(state.nodes) - state.nodes_skipped}"
 
 
 def ended_status(
@@ -69,8 +74,22 @@ def told_end(status: dict[str, Any]) -> RunState:
 
 
 def encode_status(status: dict[str, Any]) -> bytes:
-    """The status as JSON; what is None is left out."""
-    return orjson.dumps({key: value for key, value in status.items() if value is not None})
+    """The status as JSON, with its seal; what is None is left out."""
+    known = {key: value for key, value in status.items() if value is not None}
+    return orjson.dumps({**known, "seal": _seal(known)})
+
+
+def is_sealed(status: dict[str, Any]) -> bool:
+    """Whether a status is as an operator wrote it; one that somebody edited decides nothing. An empty one is.
+
+    The seal is no secret: it finds edits, not forgeries.
+    """
+    return not status or status.get("seal") == _seal(status)
+
+
+def _seal(status: dict[str, Any]) -> str:
+    told = {key: value for key, value in status.items() if key != "seal"}
+    return sha256_hex(orjson.dumps(told, option=orjson.OPT_SORT_KEYS))[:16]
 
 
 def _failure(failure: Failure) -> dict[str, Any]:

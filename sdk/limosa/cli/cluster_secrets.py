@@ -80,10 +80,11 @@ class ClusterSecrets:
         self._call("delete_namespaced_secret", name, self.namespace)
 
     def missing(self, wanted: Iterable[tuple[str, str]]) -> list[str]:
-        """Of pairs (secret, key) those that tasks could not read, in words."""
+        """Of pairs (secret, key) those that tasks could not read: what is missing, and the command that stores it."""
         have = {secret["name"]: set(secret["keys"]) for secret in self.entries()}
         return [
-            f"secret '{name}'" if name not in have else f"key '{key}' of secret '{name}'"
+            (f"secret '{name}'" if name not in have else f"key '{key}' of secret '{name}'")
+            + f" is missing in {self.namespace}, and tasks wait for it: limosa secrets set {name} {key}"
             for name, key in sorted(set(wanted))
             if key not in have.get(name, ())
         ]
@@ -149,13 +150,10 @@ def missing_secrets(settings: "Settings", tasks: Iterable["TaskSpec"]) -> list[s
     if not access.sure:
         return []
     try:
-        found = ClusterSecrets(access).missing(wanted)
+        return ClusterSecrets(access).missing(wanted)
     except LimosaError:
         # Whether they exist is a courtesy: the run itself says it where this person may not look.
         return []
-    return [
-        f"{what} is missing in {access.namespace}: tasks wait for it (limosa secrets set)" for what in found
-    ]
 
 
 def _open(access: Access) -> tuple[Any, tuple[type[Exception], ...]]:

@@ -28,12 +28,33 @@ def say(renderable: "RenderableType | str", style: str = "") -> None:
     stderr_console().print(shown, soft_wrap=isinstance(renderable, str))
 
 
+def confirm(question: str) -> None:
+    """Asks a person before something is lost.
+
+    Raises:
+        click.Abort: The answer was no.
+        click.UsageError: Nobody is there to answer.
+    """
+    import click
+
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort as error:
+        if sys.stdin.isatty():
+            raise
+        message = f"{question} Standard input is no terminal and gives no answer: add --yes"
+        raise click.UsageError(message) from error
+    if not agreed:
+        raise click.Abort
+
+
 def show_error(error: "LimosaError") -> None:
-    """An error in its one shape: cause, place, remedy; for a file that cannot be imported, the line at fault."""
+    """An error in its one shape: cause, place, remedy; for a file or a workflow's body that raised, the line at fault."""
+    from limosa.author_errors import BODY
     from limosa.render.failure import error_block
 
     say(error_block(error.message, place=error.place, remedy=error.remedy))
-    if error.code == "Import" and error.__cause__ is not None:
+    if error.code in ("Import", BODY) and error.__cause__ is not None:
         _show_source(error.__cause__)
 
 

@@ -30,7 +30,8 @@ class Downloads:
         """Writes files, and `VALUES_FILE` with all outputs as `render_data` writes JSON; gives each path written.
 
         Raises:
-            LimosaError: Stored bytes are not those the run wrote, or the directory cannot be written.
+            LimosaError: Stored bytes are not those the run wrote, a file is there with other content, or the directory
+                cannot be written.
         """
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
@@ -40,7 +41,10 @@ class Downloads:
                     literal = fetched(outputs.literals[variable.name], self._transfer)
                     plain[variable.name] = self._value(literal, variable.name)
             values = self._directory / VALUES_FILE
-            values.write_text(json_text(plain), encoding="utf-8")
+            text = json_text(plain)
+            if values.exists() and values.read_bytes() != text.encode():
+                raise _occupied(values)
+            values.write_text(text, encoding="utf-8")
         except OSError as error:
             message = f"cannot write there: {error.strerror or error}"
             remedy = "name another directory: limosa download RUN DIRECTORY"
@@ -80,6 +84,11 @@ class Downloads:
 
     def _file(self, uri: str, name: str, digest: str) -> str:
         target = self._directory / name
+        if target.exists() and digest.startswith("sha256:"):
+            if not target.is_file() or _digest(target) != digest:
+                raise _occupied(target)
+            self._written.append(target)
+            return str(target)
         self._transfer.fetch(uri, target)
         if digest.startswith("sha256:") and _digest(target) != digest:
             target.unlink()
@@ -91,6 +100,12 @@ class Downloads:
             )
         self._written.append(target)
         return str(target)
+
+
+def _occupied(path: Path) -> LimosaError:
+    message = "a file is there with other content, which a download does not overwrite"
+    remedy = "name another directory (limosa download RUN [NODE] DIRECTORY), or remove it first"
+    return LimosaError(code="LocalFile", message=message, place=str(path), remedy=remedy)
 
 
 def _safe(name: str) -> str:

@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from limosa.cli.console import say, stderr_console, write_result
+from limosa.cli.console import say, stderr_console, write_data, write_result
 from limosa.cli.exit_codes import ExitCode
+from limosa.cli.run_facts import run_facts
 from limosa.cli.run_sources import PlatformRuns, RunSource
 from limosa.errors import LimosaError
 from limosa.remote import Client, RemoteError
@@ -58,7 +59,7 @@ def follow_to_end(client: Client, name: str, *, form: str, timeout: float | None
 
 
 def show_end(source: RunSource, view: RunView, *, form: str) -> ExitCode:
-    """Says how a run ended; writes the outputs of one that succeeded."""
+    """Says how a run ended; writes the outputs of one that succeeded, and as data how another one ended."""
     now = now_utc()
     if view.phase == run_pb2.RUN_PHASE_SUCCEEDED:
         console = stderr_console()
@@ -72,10 +73,19 @@ def show_end(source: RunSource, view: RunView, *, form: str) -> ExitCode:
         say(tree(view, now, final=False))
         if view.run.abort_reason:
             say(f"  {view.run.abort_reason}", "dim")
+        _write_end(view, form)
         return ExitCode.ABORTED
     say(failed_run(view, failure_details(source, view), now, source.selection))
+    _write_end(view, form)
     system = view.failure is not None and view.failure.kind == FAILURE_KIND_SYSTEM
     return ExitCode.SYSTEM if system else ExitCode.USER_FAILURE
+
+
+def _write_end(view: RunView, form: str) -> None:
+    """What a script reads of a run that gave no outputs."""
+    if form != "text":
+        facts = run_facts(view.run)
+        write_data({key: facts[key] for key in ("name", "phase", "failure")}, form)
 
 
 def failure_details(source: RunSource, view: RunView) -> FailureDetails:

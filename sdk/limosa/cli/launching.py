@@ -78,14 +78,21 @@ def warn_of_secrets(settings: "Settings", submission: Submission) -> None:
 def create_run(
     client: "Client", target: "EntityId", inputs: "LiteralMap", flags: Flags, *, sandbox: bool
 ) -> "Run":
-    """Starts a run. Raises RemoteError."""
-    return client.create_run(
+    """Starts a run; says so where a run of the name that was asked for is there already. Raises RemoteError."""
+    there = flags.name is not None and client.has_run(flags.name)
+    run = client.create_run(
         flags.name or new_run_name(),
         target,
         inputs,
         annotations=run_annotations(sandbox),
         cache_mode=flags.cache_mode,
     )
+    if there:
+        # The server takes an equal request for the same one, sent again.
+        from limosa.cli.tables import moment
+
+        say(f"run {run.name} exists already (made {moment(run.created_at)}); this is that run", "yellow")
+    return run
 
 
 def stay(client: "Client", run: "Run", flags: Flags) -> int:
@@ -144,6 +151,7 @@ def read_inputs(
         description=description,
         usage=usage,
         inputs_file=inputs_file,
+        fixed={key: repr(value) for key, value in getattr(entity, "fixed_inputs", {}).items()},
     )
 
 

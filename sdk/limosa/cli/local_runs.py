@@ -18,7 +18,7 @@ from limosa.cli.run_pages import view_of
 from limosa.cli.run_sources import KeptSource, shown_path
 from limosa.cli.typed_command import GivenInputs
 from limosa.compiler import LoadedModule
-from limosa.local import RUNS, KeptRuns, LocalCache, LocalTransfer, NodeProgress, RunRecord
+from limosa.local import RUNS, KeptRuns, LocalCache, LocalTransfer, NodeProgress, RunRecord, unenforced
 from limosa.local import run as run_locally
 from limosa.local.answers import answering
 from limosa.render.failure import failure_block, ways_on
@@ -65,6 +65,9 @@ def run_here(
     inputs = given.literals(transfer)
     progress = _Progress(store)
     cache = LocalCache(Path(loaded.source_root, CACHE), cache_mode)
+    unheld = unenforced(entity)
+    if unheld:
+        say(Text(unheld, "dim"))
     try:
         with _stdout_to_stderr(), answering(answers):
             result = run_locally(entity, dict(inputs.literals), store, progress, progress.begun, cache)

@@ -16,6 +16,7 @@ VERBS = {
     "run": "Run a task or workflow of a file, here or with --remote.",
     "register": "Register everything in files, without running it.",
     "launch": "Run what is registered.",
+    "resume": "Go on from a run that has ended, with its results.",
     "abort": "End a run.",
     "approve": "Let a run pass a gate, or not.",
     "signal": "Give a gate of a run the value it waits for.",
@@ -55,10 +56,20 @@ class _Verbs(click.Group):
         if args and args[0] not in VERBS and not args[0].startswith("-"):
             import difflib
 
-            close = difflib.get_close_matches(args[0], VERBS, n=1)
-            hint = f" Did you mean '{close[0]}'?" if close else ""
+            known = self._known(ctx)
+            close = difflib.get_close_matches(args[0], known, n=1)
+            hint = f" Did you mean {' or '.join(known[close[0]])}?" if close else ""
             ctx.fail(f"There is no command '{args[0]}'.{hint}")
         return super().resolve_command(ctx, args)
+
+    def _known(self, ctx: click.Context) -> dict[str, list[str]]:
+        """By its last word, what can be typed: verbs, and the commands of those that are groups."""
+        known = {verb: [f"'{verb}'"] for verb in VERBS}
+        for verb in VERBS:
+            command = self.get_command(ctx, verb)
+            for name in command.list_commands(ctx) if isinstance(command, click.Group) else []:
+                known.setdefault(name, []).append(f"'{verb} {name}'")
+        return known
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -97,6 +108,9 @@ def run(arguments: Sequence[str]) -> int:
         return int(result) if isinstance(result, int) else ExitCode.OK
     except click.exceptions.Exit as left:
         return left.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return ExitCode.OK
     except click.UsageError as error:
         _show_usage(error)
         return ExitCode.USAGE

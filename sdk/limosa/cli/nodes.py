@@ -1,5 +1,7 @@
 """Which node a person means: by its path, or by the name the tree shows."""
 
+import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
@@ -9,6 +11,8 @@ from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
 from limosa_model.graph import Index, inside, scope_nodes
 
 _LISTED = 12
+_PATH_LIKE = re.compile(r"n\d+(/\w+)*")
+"""Paths of nodes: the compiler numbers those of a workflow."""
 
 
 class Runs(Protocol):
@@ -33,21 +37,54 @@ def node_path(source: Runs, run: str, node: str, index: int | None) -> str:
             )
         return ""
     detail = source.get_run(run)
-    known = _names(detail)
+    found = path_of(detail.closure, detail, node)
+    if index is not None:
+        _check_item(detail, found, index)
+    return found
+
+
+def path_of(closure: Closure, detail: RunDetail, node: str) -> str:
+    """The path of a node that a person names by path or name.
+
+    Args:
+        closure: The graph that has the node: the run's, or another one to go on with.
+        detail: The run; what its dynamic nodes made counts too.
+        node: Path or name.
+
+    Raises:
+        LimosaError: There is no such node, or several are called so.
+    """
+    known = _names(closure, detail)
     found = _called(known, node)
     if len(found) != 1:
         what = f"there is no node '{node}'" if not found else f"several nodes are called '{node}'"
         listed = ", ".join(f"{path} {known[path]}" for path in (found or list(known))[:_LISTED])
         more = "" if len(found or known) <= _LISTED else ", …"
-        raise LimosaError("UnknownNode", what, run, f"its nodes are {listed}{more}")
-    if index is not None:
-        _check_item(detail, found[0], index)
+        raise LimosaError("UnknownNode", what, detail.run.name, f"its nodes are {listed}{more}")
     return found[0]
 
 
 def is_node(source: Runs, run: str, node: str) -> bool:
     """Whether a run has a node of this path or name. Raises RemoteError where the run is not there."""
-    return bool(_called(_names(source.get_run(run)), node))
+    detail = source.get_run(run)
+    return bool(_called(_names(detail.closure, detail), node))
+
+
+def refuse_node_like(source: Runs, run: str, word: str) -> None:
+    """Refuses a word for a directory that is rather a node's path or name, mistyped.
+
+    Raises:
+        LimosaError: The word is written as paths of nodes are, or is close to a node's name.
+        RemoteError: The run is not there.
+    """
+    detail = source.get_run(run)
+    known = _names(detail.closure, detail)
+    close = difflib.get_close_matches(word, [*known, *known.values()], n=1, cutoff=0.75)
+    if not close and not _PATH_LIKE.fullmatch(word):
+        return
+    hint = f"did you mean {close[0]}? " if close else ""
+    remedy = f"{hint}To download into a directory of that name, write ./{word}"
+    raise LimosaError("UnknownNode", f"there is no node '{word}'", run, remedy)
 
 
 def check_attempt(source: Runs, run: str, node: str, index: int | None, attempt: int) -> None:
@@ -96,11 +133,11 @@ def made_graphs(detail: RunDetail) -> dict[str, Closure]:
     return {one.key.node_path: one.node.graph for one in detail.snapshots if one.node.HasField("graph")}
 
 
-def _names(detail: RunDetail) -> dict[str, str]:
+def _names(closure: Closure, detail: RunDetail) -> dict[str, str]:
     """What the nodes of a run are called, by their paths."""
-    if not detail.closure.workflows:
+    if not closure.workflows:
         return {}
-    graph = Index(detail.closure)
+    graph = Index(closure)
     return dict(_walk(graph, scope_nodes(graph.entry), "", made_graphs(detail)))
 
 

@@ -41,6 +41,9 @@ def run_facts(run: admin_pb2.Run) -> dict[str, Any]:
         "started_at": moment(state.started_at),
         "finished_at": moment(state.finished_at),
         "cluster": run.cluster,
+        "resumed_from": run.resumed_from or None,
+        "parent_run": run.parent.run_name or None,
+        "parent_node": run.parent.node_path or None,
         "url": run.url,
         "abort_reason": run.abort_reason,
         "reason": state.reason.code or None,
@@ -70,7 +73,8 @@ def node_facts(view: RunView, now: dt.datetime) -> list[dict[str, Any]]:
     facts = []
     for row in view.rows(now):
         state = view.node(row.path) or run_pb2.NodeState()
-        facts.append({"path": row.path, "name": row.name, **_state_facts(state, row.seconds)})
+        shown = _state_facts(state, row.seconds, view.launches(row.path))
+        facts.append({"path": row.path, "name": row.name, **shown})
     return facts
 
 
@@ -87,20 +91,29 @@ def node_page_facts(
         "name": view.name(path),
         "kind": state.kind or None,
         "target": state.target or None,
-        **_state_facts(state, span(state, now)),
+        **_state_facts(state, span(state, now), view.launches(path, index)),
         "attempts": [_attempt_facts(one, now) for one in view.attempts(path, index)],
+        **value_facts(data),
+    }
+
+
+def value_facts(data: admin_pb2.GetRunDataResponse) -> dict[str, Any]:
+    """Inputs and outputs of a run or node; null where they are not known, which the note explains."""
+    return {
         "inputs": _plain(data.inputs, data.interface.inputs) if data.HasField("inputs") else None,
         "outputs": _plain(data.outputs, data.interface.outputs) if data.HasField("outputs") else None,
         "note": data.note or None,
     }
 
 
-def _state_facts(state: run_pb2.NodeState, seconds: float | None) -> dict[str, Any]:
+def _state_facts(state: run_pb2.NodeState, seconds: float | None, launches: int) -> dict[str, Any]:
     return {
         "phase": node_phase_name(state.phase) if state.phase else "waiting",
         "seconds": seconds,
-        "launches": state.launches,
+        "launches": launches,
         "cached_from": state.origin_run or None if state.origin == run_pb2.ORIGIN_CACHE else None,
+        "reused_from": state.origin_run or None if state.origin == run_pb2.ORIGIN_REUSE else None,
+        "child_run": state.child_run or None,
         "items": state.items or None,
         "items_succeeded": state.items_succeeded if state.items else None,
         "reason": state.reason.code or None,

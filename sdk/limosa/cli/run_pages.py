@@ -2,8 +2,9 @@
 
 from limosa.cli.console import write_data
 from limosa.cli.following import failure_details
-from limosa.cli.run_facts import node_facts, node_page_facts, run_facts
+from limosa.cli.run_facts import node_facts, node_page_facts, run_facts, value_facts
 from limosa.cli.run_sources import RunSource
+from limosa.render.brief import brief
 from limosa.render.failure import failed_run
 from limosa.render.node_page import node_page
 from limosa.render.progress import now_utc
@@ -11,7 +12,6 @@ from limosa.render.run_view import RunView
 from limosa.render.terminal import NeutralConsole
 from limosa.render.tree import summary, tree, wait_lines
 from limosa_idl.admin.v1alpha1.admin_pb2 import RunUpdate
-from limosa_model.values import summarize
 
 _SHOWN = ("target", "version", "created_at", "created_by", "cluster", "url", "abort_reason")
 
@@ -20,12 +20,13 @@ def write_run(source: RunSource, name: str, *, form: str) -> None:
     """A run's tree, failure, values and facts; as data its facts and those of its nodes. Raises LimosaError."""
     view, now = view_of(source, name), now_utc()
     if form != "text":
-        write_data({**run_facts(view.run), "node_states": node_facts(view, now)}, form)
+        values = value_facts(source.run_data(name, "", None))
+        write_data({**run_facts(view.run), **values, "node_states": node_facts(view, now)}, form)
         return
     console = NeutralConsole(highlight=False)
     if view.failure is not None:
         details = failure_details(source, view)
-        console.print(failed_run(view, details, now, source.selection, lines=None))
+        console.print(failed_run(view, details, now, source.selection, lines=None, itself=True))
     else:
         console.print(summary(view, now), *wait_lines(view, now), sep="\n", soft_wrap=True)
         console.print(tree(view, now, final=True, lines=None))
@@ -60,4 +61,4 @@ def _write_values(source: RunSource, name: str, console: NeutralConsole) -> None
         if literals.literals:
             console.print(f"\n{title}", style="bold")
         for key, literal in sorted(literals.literals.items()):
-            console.print(f"  {key}  {summarize(literal, 100)}", markup=False, soft_wrap=True)
+            console.print(f"  {key}  {brief(literal, 100)}", markup=False, soft_wrap=True)

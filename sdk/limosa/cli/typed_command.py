@@ -31,6 +31,8 @@ class GivenInputs:
     texts: Mapping[str, Any]
     """By input name: text, or a bool."""
     inputs_file: str | None
+    fixed: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """What a launch plan fixes, in words, by input name."""
 
     def literals(self, transfer: TransferContext) -> LiteralMap:
         """The inputs given; what has a default is left to it.
@@ -44,6 +46,8 @@ class GivenInputs:
         convert = InputValues(transfer)
         found = self._from_file(convert)
         for key, text in self.texts.items():
+            if key in self.fixed:
+                raise click.UsageError(f"{_fixed(key, self.fixed[key])}: leave it out")
             type_ = next(variable.type for variable in self.interface.inputs if variable.name == key)
             place = f"input --{_kebab(key)} of {self.name}"
             made = convert.from_data if isinstance(text, bool) else convert.from_text
@@ -58,6 +62,10 @@ class GivenInputs:
         found = {}
         for key, data in read_inputs_file(self.inputs_file).items():
             variable = known.get(key) or known.get(key.replace("-", "_"))
+            if key in self.fixed:
+                raise LimosaError(
+                    "FixedInput", _fixed(key, self.fixed[key]), self.inputs_file, "leave it out"
+                )
             if variable is None:
                 place = "standard input" if self.inputs_file == "-" else self.inputs_file
                 message = f"{self.name} has no input '{key}'"
@@ -78,6 +86,7 @@ def read_arguments(
     description: str,
     usage: str,
     inputs_file: str | None = None,
+    fixed: Mapping[str, str] | None = None,
 ) -> GivenInputs:
     """Reads an entity's inputs from the command line.
 
@@ -88,19 +97,22 @@ def read_arguments(
         description: Shown by --help.
         usage: The words before the inputs ("limosa launch hello.hello").
         inputs_file: As it was named before them, if it was.
+        fixed: What a launch plan fixes, in words, by input name.
 
     Raises:
         click.UsageError: An option is unknown or lacks its value.
         click.exceptions.Exit: Help was asked for and shown.
     """
-    texts, among_them = _parse(interface, arguments, description, usage)
+    texts, among_them = _parse(interface, arguments, description, usage, fixed or {})
     if inputs_file is not None and among_them is not None:
         raise click.UsageError("--inputs-file is given twice")
-    return GivenInputs(interface, name, texts, among_them if inputs_file is None else inputs_file)
+    return GivenInputs(
+        interface, name, texts, among_them if inputs_file is None else inputs_file, fixed or {}
+    )
 
 
 def _parse(
-    interface: Interface, arguments: Sequence[str], description: str, usage: str
+    interface: Interface, arguments: Sequence[str], description: str, usage: str, fixed: Mapping[str, str]
 ) -> tuple[dict[str, Any], str | None]:
     """The inputs given, by name, and the name of the inputs file."""
     names = {variable.name for variable in interface.inputs}
@@ -119,7 +131,7 @@ def _parse(
         with command.make_context(usage, list(arguments)) as context:
             values = dict(context.params)
     except click.NoSuchOption as error:
-        raise _explain(error) from error
+        raise _explain(error, fixed) from error
     inputs_file = values.pop(_FILE, None) if _FILE not in names else None
     return {key: value for key, value in values.items() if value is not None}, inputs_file
 
@@ -160,8 +172,16 @@ def _help(interface: Interface, description: str) -> str:
     return "\n\n".join(part for part in (description, f"Gives {outputs}." if outputs else "") if part)
 
 
-def _explain(error: click.NoSuchOption) -> click.UsageError:
-    """Says where our own options stand when one was written among the inputs."""
+def _fixed(name: str, value: str) -> str:
+    return f"{name} is fixed to {value} by the launch plan"
+
+
+def _explain(error: click.NoSuchOption, fixed: Mapping[str, str]) -> click.UsageError:
+    """Says what is fixed, and where our own options stand when one was written among the inputs."""
+    name = error.option_name.lstrip("-").replace("-", "_")
+    for meant in (name, name.removeprefix("no_")):
+        if meant in fixed:
+            return click.UsageError(f"{_fixed(meant, fixed[meant])}: leave it out", error.ctx)
     ours = {
         "--remote",
         "--detach",

@@ -6,6 +6,7 @@ import sys
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from limosa.author_errors import described, suggestion, where_raised
 from limosa.errors import LimosaError
 from limosa.origin import module_name, source_root
 
@@ -85,8 +86,8 @@ def _import(name: str, root: str, target: str) -> ModuleType:
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
-        message = f"importing {target} failed: {type(error).__name__}: {error}"
-        raise LimosaError("Import", message) from error
+        message = f"importing {target} failed: {described(error)}"
+        raise LimosaError("Import", message, remedy=suggestion(error, where_raised(error, root))) from error
 
 
 def _nearby(path: str) -> str:

@@ -51,7 +51,10 @@ def task_spec(task: Task[..., Any], settings: "CompileSettings") -> TaskSpec:
         python_version=settings.python_version,
         function_digest=function_digest(task.function),
     )
-    (spec.dynamic if task.makes_graph else spec.python).CopyFrom(code)
+    if task.container is not None:
+        spec.container.CopyFrom(task.container)
+    else:
+        (spec.dynamic if task.makes_graph else spec.python).CopyFrom(code)
     root = source_root(origin.file)
     spec.source.file, spec.source.line = relative_file(origin, root), origin.line
     if options.retry is not None:
@@ -89,13 +92,8 @@ def _check_loadable(task: Task[..., Any], place: str) -> None:
 
 def source_version(task: Task[..., Any]) -> str:
     """A cache version from the source of a task's function. Raises LimosaError where that cannot be read."""
-    import hashlib
-    import inspect
-    import textwrap
-
-    try:
-        source = textwrap.dedent(inspect.getsource(task.function))
-    except (OSError, TypeError) as error:
+    digest = function_digest(task.function)
+    if not digest:
         message = f"cache=True needs the source of {task.name}, which cannot be read"
-        raise LimosaError("CacheVersion", message, remedy='give a version: cache="v1"') from error
-    return hashlib.sha256(source.encode()).hexdigest()[:16]
+        raise LimosaError("CacheVersion", message, remedy='give a version: cache="v1"')
+    return digest[:16]

@@ -9,6 +9,7 @@ from limosa.local.cache import LocalCache
 from limosa.local.calls import call_task, call_workflow
 from limosa.local.history import KEPT_RUNS, RunRecord
 from limosa.local.kept import RUNS, KeptRuns
+from limosa.local.limits import unenforced
 from limosa.local.progress import NodeProgress
 from limosa.local.runs import KeptFiles, LocalRun, run
 from limosa.local.transfer import LocalTransfer
@@ -26,4 +27,5 @@ __all__ = [
     "call_task",
     "call_workflow",
     "run",
+    "unenforced",
 ]

@@ -99,7 +99,7 @@ def _attempt(
         try:
             with running_in(_context(task, item, record, scratch, number)), record.printed(launch_id):
                 return work(task, item.inputs, transfer), launch_id, number
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             final = number > item.retries or isinstance(error, LimosaError)
             phase = NODE_PHASE_FAILED if final else NODE_PHASE_RETRYING
             failure = _failure(error, task, item, number)
@@ -108,6 +108,8 @@ def _attempt(
             if not final:
                 continue
             _note(error, task, item, number)
+            if isinstance(error, SystemExit):
+                raise _left(task, error) from error
             raise
     raise AssertionError("a loop over at least one attempt ended without a result")
 
@@ -136,7 +138,9 @@ def _call(task: Task[..., Any], inputs: Mapping[str, Literal], transfer: LocalTr
         try:
             outputs[name] = to_literal(value, task.python_outputs[name], transfer)
         except (ValueProblem, ValueError) as error:
-            raise _problem(Code.BAD_OUTPUT, f"task {task.name}: output '{name}'", error) from error
+            from limosa.results import output_problem
+
+            raise output_problem(task, name, value, error) from error
     return outputs
 
 
@@ -158,13 +162,22 @@ def _problem(code: str, place: str, error: Exception) -> LimosaError:
     return LimosaError(code, str(error), place)
 
 
+def _left(task: Task[..., Any], error: SystemExit) -> LimosaError:
+    """A task's sys.exit() ends the task, as in a pod, and not this process."""
+    remedy = "return a result, or raise an exception"
+    return LimosaError(Code.USER_EXCEPTION, f"SystemExit: {error}", task.signature.place, remedy)
+
+
 def _failure(error: BaseException, task: Task[..., Any], item: Attempt, number: int) -> Failure:
-    from limosa.runtime.exceptions import exception_details
+    from limosa.runtime.exceptions import definition_frames, exception_details
 
     origin = FailureOrigin(node_path=item.path, index=item.index, launch=number - 1, task=task.name)
     if isinstance(error, ScriptFailed):
         return failures.user(Code.EXITED, str(error), retryable=True, origin=origin)
-    details = exception_details(error, Path(task.source_root))
+    root = Path(task.source_root)
+    details = exception_details(error, root)
+    if not details.frames and isinstance(error, LimosaError) and error.code == Code.BAD_OUTPUT:
+        details.frames.extend(definition_frames(task.function, root))
     code = error.code if isinstance(error, LimosaError) else Code.USER_EXCEPTION
     message = f"{details.type}: {details.message}" if code == Code.USER_EXCEPTION else details.message
     return failures.user(code, message, retryable=True, origin=origin, exception=details)

@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError, Message
 
 from limosa.errors import LimosaError
 from limosa.local.history import DETAIL, DOMAIN, INPUTS, PROJECT, values_key
+from limosa.local.holding import is_held
 from limosa_idl.admin.v1alpha1.admin_pb2 import GetRunDataResponse, LogChunk, Run, RunDetail
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
@@ -51,7 +52,12 @@ class KeptRuns:
 
     def get_run(self, name: str) -> RunDetail:
         """A run with its graph and what became of its nodes. Raises LimosaError."""
-        return _read(self._directory(name) / DETAIL, RunDetail)
+        directory = self._directory(name)
+        alive = is_held(directory)  # before the record: it may end in between
+        detail = _read(directory / DETAIL, RunDetail)
+        if detail.run.state.phase == run_pb2.RUN_PHASE_RUNNING and not alive:
+            _abort(detail, directory)
+        return detail
 
     def run_data(self, name: str, node_path: str = "", index: int | None = None) -> GetRunDataResponse:
         """Inputs and outputs of a run or of one of its node items. Raises LimosaError."""
@@ -111,6 +117,15 @@ class KeptRuns:
         for path in kept:
             found.setdefault(path.parent.name.partition(".")[0], path.parent)
         return found
+
+
+def _abort(detail: RunDetail, directory: Path) -> None:
+    """What became of a run whose process was gone before it could say so."""
+    detail.run.abort_reason = "the process ended before the run did"
+    state = detail.run.state
+    state.phase = run_pb2.RUN_PHASE_ABORTED
+    last = max(path.stat().st_mtime_ns for path in (directory, *directory.rglob("*")))
+    state.finished_at.FromNanoseconds(last)
 
 
 def _run_data(directory: Path, detail: RunDetail) -> GetRunDataResponse:

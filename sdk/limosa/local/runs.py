@@ -1,5 +1,6 @@
 """One local run: inputs in, outputs back, everything in between kept."""
 
+import contextlib
 import dataclasses
 import shutil
 import tempfile
@@ -12,6 +13,7 @@ from limosa.launch_plans import LaunchPlan
 from limosa.local.attempts import Attempt, attempt_task
 from limosa.local.cache import LocalCache
 from limosa.local.history import RunDirectory, RunRecord
+from limosa.local.holding import holding, scratch_directory
 from limosa.local.progress import NodeProgress, Report, ignore
 from limosa.local.story import Story
 from limosa.local.transfer import LocalTransfer, local_path
@@ -60,9 +62,11 @@ def run(
         Exception: Whatever the author's code raised, with a note that names the task.
     """
     target = entity.workflow if isinstance(entity, LaunchPlan) else entity
-    with tempfile.TemporaryDirectory(prefix="limosa-") as scratch:
-        literals = input_literals(entity, inputs, Path(scratch))
+    with contextlib.ExitStack() as held:
+        scratch = held.enter_context(scratch_directory())
+        literals = input_literals(entity, inputs, scratch)
         record = RunRecord(store_dir)
+        held.enter_context(holding(record.directory))
         record.inputs(literals)
         story = Story(record, entity)
         begun(record)
@@ -72,12 +76,12 @@ def run(
             progress(change)
 
         try:
-            outputs = run_literals(target, literals, record, Path(scratch), report, cache)
+            outputs = run_literals(target, literals, record, scratch, report, cache)
         except BaseException as error:
             story.failed(error)
             raise
-    record.outputs(outputs)
-    story.succeeded(outputs)
+        record.outputs(outputs)
+        story.succeeded(outputs)
     results = {name: _result(outputs.literals[name], kind) for name, kind in target.python_outputs.items()}
     return LocalRun(record.name, record.directory, outputs, results)
 

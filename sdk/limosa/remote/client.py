@@ -144,6 +144,16 @@ class Client:
         with self._naming(name):
             return self.connection.call(self._runs.GetRun, pb.GetRunRequest(id=self.run_id(name)))
 
+    def has_run(self, name: str) -> bool:
+        """Whether there is a run of this name."""
+        try:
+            self.connection.call(self._runs.GetRun, pb.GetRunRequest(id=self.run_id(name)))
+        except RemoteError as error:
+            if error.code == RemoteError.NOT_FOUND:
+                return False
+            raise
+        return True
+
     def list_runs(
         self, *, phases: Iterable["run_pb2.RunPhase.ValueType"] = (), target: str = ""
     ) -> Iterator[pb.Run]:
@@ -169,6 +179,37 @@ class Client:
         request = pb.SignalRunRequest(id=self.run_id(name), signal=signal)
         with self._naming(name):
             self.connection.call(self._runs.SignalRun, request)
+
+    def resume_run(
+        self,
+        run: str,
+        name: str,
+        *,
+        version: str,
+        from_nodes: Sequence[str],
+        dry_run: bool,
+        annotations: Mapping[str, str],
+    ) -> pb.ResumeRunResponse:
+        """Starts a run under a name that goes on from one that has ended; or, of a dry run, only says what it would reuse.
+
+        Args:
+            run: To go on from.
+            name: Of the new run.
+            version: Of its target; empty for the old run's.
+            from_nodes: Paths of nodes that run again, with all that depends on them.
+            dry_run: Start nothing.
+            annotations: Beside the old run's.
+        """
+        request = pb.ResumeRunRequest(
+            id=self.run_id(run),
+            name=name,
+            version=version,
+            from_nodes=from_nodes,
+            dry_run=dry_run,
+            annotations=annotations,
+        )
+        with self._naming(run):
+            return self.connection.call(self._runs.ResumeRun, request)
 
     def delete_run(self, name: str) -> None:
         """Deletes a finished run with everything it left."""

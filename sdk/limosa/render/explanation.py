@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from limosa.render.run_view import TERMINAL_RUN_PHASES
-from limosa.render.tree import duration
-from limosa_idl.admin.v1alpha1.admin_pb2 import Run, RunDetail
+from limosa.render.run_view import ORIGIN_WORDS, TERMINAL_RUN_PHASES, RunView
+from limosa.render.tree import clock, duration
+from limosa_idl.admin.v1alpha1.admin_pb2 import Run, RunDetail, RunUpdate
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
@@ -29,11 +29,11 @@ _MEANINGS = {
     "WaitingForInput": "it has to be given a value: limosa signal RUN NODE VALUE",
     "Sleeping": "it goes on when its time has come",
     "Backoff": "it waits before the next attempt",
-    "Unschedulable": "the cluster has no node with room for its pod; it starts when there is one",
+    "Unschedulable": "the cluster has no node with room for its pod",
     "Quota": "the namespace's quota is used up; its pod is asked for again",
     "ImagePull": "the cluster pulls its image",
     "Store": "the object store does not answer; it is asked again",
-    "API": "the Kubernetes API does not answer; it is asked again",
+    "KubernetesApi": "the Kubernetes API does not answer; it is asked again",
 }
 """By reason code: what is going on. Codes without a row speak for themselves in their detail."""
 
@@ -43,7 +43,8 @@ def explain_run(detail: RunDetail, now: dt.datetime) -> str:
     known = _Known(detail)
     run, state = detail.run, detail.run.state
     phase = pb.RunPhase.Name(state.phase).removeprefix("RUN_PHASE_").lower()
-    lines = [f"{run.name} is {phase}{_since(state, run, now)}"]
+    ended = state.phase in TERMINAL_RUN_PHASES
+    lines = [f"{run.name} {'' if ended else 'is '}{phase}{_since(state, run, now)}"]
     if state.HasField("failure"):
         lines.append(f"  {_failure(state.failure)}")
     elif run.abort_reason:
@@ -76,8 +77,10 @@ def explain_node(detail: RunDetail, path: str, index: int | None, now: dt.dateti
     if index is None and state.items:
         lines += known.items(path, state, now)
     attempts = known.launches.get((path, index), {})
+    told = known.reason_of(path, index, state)
     lines += [
-        f"  attempt {ordinal + 1}: {_attempt(launch, now)}" for ordinal, launch in sorted(attempts.items())
+        f"  attempt {ordinal + 1}: {_attempt(launch, now, told)}"
+        for ordinal, launch in sorted(attempts.items())
     ]
     return "\n".join(lines)
 
@@ -99,6 +102,8 @@ class _Known:
     """A run's snapshots by what they are of."""
 
     def __init__(self, detail: RunDetail) -> None:
+        self._view = RunView()
+        self._view.apply(RunUpdate(run=detail.run, closure=detail.closure, snapshots=detail.snapshots))
         self._graph = Index(detail.closure)
         self._over = detail.run.state.phase in TERMINAL_RUN_PHASES
         self._nodes: dict[tuple[str, int | None], pb.NodeState] = {}
@@ -144,16 +149,19 @@ class _Known:
             return f"skipped: {self._skipped(place)}"
         if phase == pb.NODE_PHASE_FAILED:
             return f"failed{_took(state)}: {_failure(state.failure)}{_why_final(state, self._retries(place))}"
-        if state.origin == pb.ORIGIN_CACHE:
-            return f"{word}: cached" + (f", from run {state.origin_run}" if state.origin_run else "")
+        if state.origin:
+            how = ORIGIN_WORDS[state.origin]
+            return f"{word}: {how}" + (f", from run {state.origin_run}" if state.origin_run else "")
         if index is None and _never_began(state):
             return f"not run: {self._skipped(place)}"
         if phase in _ENDED:
-            return f"{word}{_took(state)}"
-        reason = self._reason_of(place.path, index, state)
+            return "; ".join([f"{word}{_took(state)}", *self._how(place, state, index)])
+        reason = self.reason_of(place.path, index, state)
         since = _ago(state.started_at if state.HasField("started_at") else state.queued_at, now)
         parts = [f"{word}{since}"]
-        if reason is not None:
+        if reason is not None and index is None and self._has_room(place.path):
+            parts.append("some of its items wait for room, which others of it have")
+        elif reason is not None:
             parts.append(_reason(reason, now))
         used, retries = state.user_failures, self._retries(place)
         if used:
@@ -164,16 +172,36 @@ class _Known:
             )
         return "; ".join(parts)
 
+    def _how(self, place: _Place, state: pb.NodeState, index: int | None) -> Iterator[str]:
+        """What it took: results that were there, and retries."""
+        if index is None and state.items:
+            taken = ", ".join(self._view.taken(place.path))
+            if taken:
+                yield f"of its {state.items} items {taken}"
+            used = sum(
+                item.user_failures
+                for (node, at), item in self._nodes.items()
+                if node == place.path and at is not None
+            )
+            if used:
+                yield f"its items used {used} {'retry' if used == 1 else 'retries'}"
+        elif state.user_failures:
+            yield f"{state.user_failures} of {self._retries(place)} retries used"
+
     def items(self, path: str, state: pb.NodeState, now: dt.datetime) -> Iterator[str]:
         """The items of a map that are worth a word: failed ones, and those that wait for something unusual."""
-        told = 0
+        told = waiting_too = 0
+        own = self.reason_of(path, None, state)
         for (node, index), item in sorted(
             self._nodes.items(), key=lambda each: (each[0][0], each[0][1] or 0)
         ):
             if node != path or index is None or item.phase in _DONE:
                 continue
-            reason = self._reason_of(path, index, item)
+            reason = self.reason_of(path, index, item)
             if item.phase != pb.NODE_PHASE_FAILED and (reason is None or reason.code == "Capacity"):
+                continue
+            if reason is not None and _same(reason, own):
+                waiting_too += 1
                 continue
             told += 1
             if told <= _ITEMS_SHOWN:
@@ -181,6 +209,8 @@ class _Known:
                 yield f"  item {index}: {what}"
         if told > _ITEMS_SHOWN:
             yield f"  … and {told - _ITEMS_SHOWN} more items like these"
+        if waiting_too:
+            yield f"  {waiting_too} of its items {'waits' if waiting_too == 1 else 'wait'} for that"
 
     def _waiting(self, place: _Place) -> str:
         if self._over:
@@ -204,11 +234,16 @@ class _Known:
             return f"the branch took {self.state(place.around.rstrip('/')).branch_taken}"
         return f"{place.around.rstrip('/') or 'the run'} did not come to it"
 
-    def _reason_of(self, path: str, index: int | None, state: pb.NodeState) -> pb.Reason | None:
+    def reason_of(self, path: str, index: int | None, state: pb.NodeState) -> pb.Reason | None:
+        """What a node or item waits for; None where it does not wait."""
         if state.reason.code:
             return state.reason
         launches = self.launches.get((path, index), {}).values()
         return next((launch.reason for launch in launches if launch.reason.code), None)
+
+    def _has_room(self, path: str) -> bool:
+        """Whether items of a map wait for room while others of it have some."""
+        return self._view.items_for_room(path) > 0
 
     def _retries(self, place: _Place) -> int:
         target = self.state(place.path).target
@@ -222,7 +257,7 @@ def _never_began(state: pb.NodeState) -> bool:
     return state.phase == pb.NODE_PHASE_ABORTED and not state.HasField("started_at")
 
 
-def _attempt(launch: pb.LaunchState, now: dt.datetime) -> str:
+def _attempt(launch: pb.LaunchState, now: dt.datetime, told: pb.Reason | None) -> str:
     word = pb.LaunchPhase.Name(launch.phase).removeprefix("LAUNCH_PHASE_").lower()
     parts = [f"{word}{_took(launch) if launch.HasField('finished_at') else _ago(launch.created_at, now)}"]
     if launch.pod:
@@ -231,7 +266,7 @@ def _attempt(launch: pb.LaunchState, now: dt.datetime) -> str:
         parts.append(f"exit code {launch.exit_code}")
     if launch.HasField("failure"):
         parts.append(_failure(launch.failure))
-    if launch.reason.code and not launch.HasField("finished_at"):
+    if launch.reason.code and not launch.HasField("finished_at") and not _same(launch.reason, told):
         parts.append(_reason(launch.reason, now))
     return ", ".join(parts)
 
@@ -259,8 +294,13 @@ def _reason(reason: pb.Reason, now: dt.datetime) -> str:
         text += f" ({reason.detail})"
     if reason.HasField("next_at"):
         left = (_moment(reason.next_at) - now).total_seconds()
-        text += f"; next at {_clock(reason.next_at)}" + (f", in {duration(left)}" if left > 0 else "")
+        text += f"; next at {clock(reason.next_at)}" + (f", in {duration(left)}" if left > 0 else "")
     return text
+
+
+def _same(reason: pb.Reason, told: pb.Reason | None) -> bool:
+    """Whether it would say what was said already."""
+    return told is not None and (reason.code, reason.detail) == (told.code, told.detail)
 
 
 def _since(state: pb.RunState, run: Run, now: dt.datetime) -> str:
@@ -288,7 +328,3 @@ def _ago(stamp: Timestamp, now: dt.datetime) -> str:
 def _moment(stamp: Timestamp) -> dt.datetime:
     seconds = stamp.seconds + stamp.nanos / 1e9
     return dt.datetime.fromtimestamp(seconds, dt.timezone.utc)
-
-
-def _clock(stamp: Timestamp) -> str:
-    return _moment(stamp).strftime("%H:%M:%S UTC")

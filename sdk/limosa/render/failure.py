@@ -10,14 +10,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from limosa.render.remedies import EXCEPTION_REMEDIES, REMEDIES
+from limosa.render.brief import brief
+from limosa.render.remedies import EXCEPTION_REMEDIES, remedy_of
 from limosa.render.run_view import RunView
 from limosa.render.tree import summary, tree
-from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure, Frame
+from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, FAILURE_KIND_USER, Failure, Frame
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_model.failures import Code
 from limosa_model.problems import Problem
-from limosa_model.values import summarize
 
 TREE_LINES = 15
 """Lines of the tree that leave room for what went wrong."""
@@ -49,6 +49,8 @@ def failed_run(
     now: dt.datetime,
     flags: str = "",
     lines: int | None = TREE_LINES,
+    *,
+    itself: bool = False,
 ) -> RenderableType:
     """Tree, error, source, inputs, log, and the commands to go on.
 
@@ -58,12 +60,14 @@ def failed_run(
         now: Ends the spans of what still runs.
         flags: Added to the commands, where they need some to find the run.
         lines: Most lines of the tree; None shows every node.
+        itself: It is `limosa get run` that shows this, which is then not among the commands.
     """
     parts: list[RenderableType] = [summary(view, now), tree(view, now, final=True, lines=lines), Text()]
     failure = view.failure
     if failure is not None:
         whole = f"{_run_command(view, flags)} -o json"
-        parts += [failure_block(failure, attempts=_attempts(view, failure), whole=whole), Text()]
+        attempts, secrets = _attempts(view, failure), view.secrets(failure.origin.node_path)
+        parts += [failure_block(failure, attempts=attempts, whole=whole, secrets=secrets), Text()]
         if details.inputs is not None and details.inputs.literals:
             parts += [
                 Text("Inputs of the node", "bold"),
@@ -75,21 +79,25 @@ def failed_run(
             parts.append(Text("Last log lines", "bold"))
             parts += [_one_line("  " + line, "dim") for line in details.log_lines[-LOG_LINES:]]
             parts.append(Text())
-    return Group(*parts, *ways_on(view, flags))
+    return Group(*parts, *ways_on(view, flags, itself=itself))
 
 
-def ways_on(view: RunView, flags: str = "") -> list[Text]:
+def ways_on(view: RunView, flags: str = "", *, itself: bool = False) -> list[Text]:
     """`next_commands` under their title."""
-    return [Text("Go on", "bold"), *(Text("  " + line) for line in next_commands(view, flags))]
+    commands = next_commands(view, flags, itself=itself)
+    return [Text("Go on", "bold"), *(Text("  " + line) for line in commands)]
 
 
-def failure_block(failure: Failure, *, attempts: str = "", whole: str = "") -> RenderableType:
+def failure_block(
+    failure: Failure, *, attempts: str = "", whole: str = "", secrets: Sequence[tuple[str, str]] = ()
+) -> RenderableType:
     """Type and message, where, the source around it, and what to do.
 
     Args:
         failure: What to show.
         attempts: Which attempt it was, where there could be several.
         whole: The command that shows a long message to its end.
+        secrets: Names and keys of those the task reads, where they are known.
     """
     exception = failure.exception
     kind = exception.type if failure.HasField("exception") and exception.type else failure.code
@@ -105,9 +113,9 @@ def failure_block(failure: Failure, *, attempts: str = "", whole: str = "") -> R
         parts.append(Text("  " + where, "dim"))
     if exception.frames:
         parts += [Text(), source_lines(telling_frame(exception.frames))]
-    remedy = REMEDIES.get(failure.code)
+    remedy = remedy_of(failure.code, failure.message, secrets)
     if failure.code == Code.USER_EXCEPTION:
-        remedy = EXCEPTION_REMEDIES.get(exception.type)
+        remedy = EXCEPTION_REMEDIES.get(exception.type, "")
     if remedy:
         parts.append(Text.assemble("  ", ("→ ", "green"), remedy))
     elif failure.kind == FAILURE_KIND_SYSTEM:
@@ -164,20 +172,55 @@ def error_block(message: str, *, place: str = "", remedy: str = "") -> Renderabl
     return Group(*parts)
 
 
-def next_commands(view: RunView, flags: str = "") -> list[str]:
-    """The commands a person types next, with the names filled in."""
+def next_commands(view: RunView, flags: str = "", *, itself: bool = False) -> list[str]:
+    """The commands a person types next, with the names filled in.
+
+    Args:
+        view: The run.
+        flags: Added to the commands, where they need some to find the run.
+        itself: The page of the run is what is being shown, so that it is left out.
+    """
     failure = view.failure
+    page = [] if itself else [_run_command(view, flags)]
     if failure is None or not failure.origin.node_path:
-        return [_run_command(view, flags)]
-    item = shlex.quote(failure.origin.node_path)
-    if failure.origin.HasField("index"):
-        item += f" --index {failure.origin.index}"
-    item = " ".join(part for part in (view.run.name, item, flags) if part)
-    return [f"limosa logs {item}", f"limosa inputs {item}", _run_command(view, flags)]
+        return [*page, _words("limosa explain", view.run.name, flags), *_resume_command(view, flags)]
+    path = failure.origin.node_path
+    index = failure.origin.index if failure.origin.HasField("index") else None
+    return [*node_commands(view, path, index, flags, failed=True), *page, *_resume_command(view, flags)]
+
+
+def node_commands(view: RunView, path: str, index: int | None, flags: str, *, failed: bool) -> list[str]:
+    """What there is to type about a node, or an item of a map: only what leads to something."""
+    item = _item(view, path, index, flags)
+    verbs = ["logs"] if view.may_have_logs(path, index) else []
+    verbs += ["inputs", *(["explain"] if failed else [])]
+    # Only the platform keeps a run's code, and of a map only an item has inputs of its own.
+    if failed and view.run.url and view.is_python(path) and (index is not None or not view.is_map(path)):
+        verbs.append("replay")
+    return [f"limosa {verb} {item}" for verb in verbs]
+
+
+def _item(view: RunView, path: str, index: int | None, flags: str) -> str:
+    return _words(view.run.name, shlex.quote(path), "" if index is None else f"--index {index}", flags)
+
+
+def _words(*words: str) -> str:
+    return " ".join(word for word in words if word)
 
 
 def _run_command(view: RunView, flags: str) -> str:
-    return " ".join(part for part in ("limosa get run", view.run.name, flags) if part)
+    return _words("limosa get run", view.run.name, flags)
+
+
+def _resume_command(view: RunView, flags: str) -> list[str]:
+    """How to go on from the run, with the file as it is then where its author is to change it; none for local runs."""
+    failure, run = view.failure, view.run
+    if failure is None or not run.url:
+        return []
+    module = run.target.name.rpartition(".")[0]
+    fixable = failure.kind == FAILURE_KIND_USER and module
+    file = shlex.quote(f"{module.replace('.', '/')}.py") if fixable else ""
+    return [_words("limosa resume", run.name, file, flags)]
 
 
 def _short_message(message: str) -> tuple[str, int]:
@@ -201,7 +244,11 @@ def _one_line(text: str, style: str) -> Text:
 
 def _more_inputs(view: RunView, inputs: LiteralMap, flags: str) -> list[RenderableType]:
     left = len(inputs.literals) - INPUT_ROWS
-    return [Text(f"  … {left} more: {next_commands(view, flags)[1]}", "dim")] if left > 0 else []
+    if left <= 0 or view.failure is None:
+        return []
+    origin = view.failure.origin
+    item = _item(view, origin.node_path, origin.index if origin.HasField("index") else None, flags)
+    return [Text(f"  … {left} more: limosa inputs {item}", "dim")]
 
 
 def _attempts(view: RunView, failure: Failure) -> str:
@@ -234,5 +281,5 @@ def telling_frame(frames: Sequence[Frame]) -> Frame:
 def _inputs(inputs: LiteralMap) -> Table:
     table = Table.grid(padding=(0, 2))
     for name, literal in sorted(inputs.literals.items())[:INPUT_ROWS]:
-        table.add_row(Text(f"  {name}"), Text(summarize(literal, INPUT_WIDTH), "dim"))
+        table.add_row(Text(f"  {name}"), Text(brief(literal, INPUT_WIDTH), "dim"))
     return table

@@ -8,16 +8,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from limosa.render.failure import failure_block
+from limosa.render.brief import brief
+from limosa.render.failure import failure_block, node_commands
 from limosa.render.phases import LAUNCH_WORDS, NODE_WORDS, mark
-from limosa.render.remedies import REMEDIES
+from limosa.render.remedies import remedy_of
 from limosa.render.run_view import Attempt, RunView, span
 from limosa.render.tree import duration, node_rows
 from limosa_idl.admin.v1alpha1.admin_pb2 import GetRunDataResponse
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 from limosa_model.failures import Code
-from limosa_model.values import summarize
 
 ATTEMPTS = 20
 """Most attempts listed."""
@@ -46,16 +46,17 @@ def node_page(
     if attempts:
         parts += [Text(), _attempts(attempts, now), *_left_out(attempts, words)]
     if state.HasField("failure"):
-        parts += [Text(), failure_block(state.failure)]
+        parts += [Text(), failure_block(state.failure, secrets=view.secrets(path))]
     children = [row for row in view.rows(now) if row.path.startswith(path + "/")]
     if children:
         parts += [Text(), node_rows(children, final=True, finished=view.finished)]
     parts += [*_values("inputs", data.inputs), *_values("outputs", data.outputs)]
     if data.note:
         parts += [Text(), Text(f"  {data.note}", "dim")]
-    verbs = ["logs", "inputs", *(["outputs"] if data.outputs.literals else [])]
-    commands = [Text(f"  limosa {verb} {words}") for verb in verbs]
-    return Group(*parts, Text(), Text("Go on", "bold"), *commands)
+    commands = node_commands(view, path, index, flags, failed=state.HasField("failure"))
+    if data.outputs.literals:
+        commands.append(f"limosa outputs {words}")
+    return Group(*parts, Text(), Text("Go on", "bold"), *(Text("  " + line) for line in commands))
 
 
 def _head(view: RunView, path: str, index: int | None, state: pb.NodeState, now: dt.datetime) -> Text:
@@ -75,14 +76,17 @@ def _about(view: RunView, path: str, index: int | None, state: pb.NodeState) -> 
     what = " of ".join(part for part in (state.kind.replace("_", "-"), state.target) if part)
     counters = f"{state.items_succeeded}/{state.items} items" if state.items else ""
     failed = f"{state.items_failed} failed" if state.items_failed else ""
-    told = ", ".join(part for part in (what, counters, failed) if part)
+    for_room = view.items_for_room(path) if index is None else 0
+    taken = view.taken(path) if index is None else []
+    waiting = f"{for_room} waiting for room" if for_room else ""
+    told = ", ".join(part for part in (what, counters, *taken, failed, waiting) if part)
     lines = [Text(f"  {told}", "dim")] if told else []
     reason = view.reason(path, index)
-    if reason is None:
+    if reason is None or for_room:
         return lines
     detail = f"{reason.code}: {reason.detail}" if reason.detail else reason.code
     lines.append(Text(f"  {detail}", "yellow"))
-    remedy = REMEDIES.get(reason.code)
+    remedy = remedy_of(reason.code, reason.detail)
     return [*lines, Text.assemble(("  → ", "green"), remedy)] if remedy else lines
 
 
@@ -136,5 +140,5 @@ def _values(title: str, literals: LiteralMap) -> list[RenderableType]:
         return []
     table = Table.grid(padding=(0, 2))
     for name, literal in sorted(literals.literals.items()):
-        table.add_row(Text(f"  {name}"), Text(summarize(literal, VALUE_WIDTH), "dim"))
+        table.add_row(Text(f"  {name}"), Text(brief(literal, VALUE_WIDTH), "dim"))
     return [Text(), Text(title.capitalize(), "bold"), table]

@@ -12,13 +12,16 @@ from rich.spinner import Spinner
 from limosa.render.folding import never_began
 from limosa.render.phases import NODE_WORDS, RUN_WORDS
 from limosa.render.run_view import Row, RunView
-from limosa.render.tree import LINES, REASON_AFTER_S, duration, live, note_of, run_wait, waiting_remedy
+from limosa.render.tree import LINES, REASON_AFTER_S, clock, duration, live, note_of, run_wait, waiting_remedy
 from limosa_idl.admin.v1alpha1.admin_pb2 import RunUpdate
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 
 TICK_S = 1.0
 _AROUND = 6
 """Lines of a live display besides its nodes: the run's own, what it waits for, remedies."""
+
+_RETRIES_TOLD = 20
+"""Most failed attempts of one node that get a line."""
 
 
 def now_utc() -> dt.datetime:
@@ -90,6 +93,8 @@ class _Lines:
         self._waits_for = ""
         self._seen: dict[str, tuple[object, str]] = {}
         self._said: set[str] = set()
+        self._retries: dict[str, set[tuple[int | None, int]]] = {}
+        """Failed attempts that were told, by the node's path."""
         self._lock = threading.Lock()
 
     def take(self, update: RunUpdate) -> None:
@@ -109,6 +114,7 @@ class _Lines:
             self._run_phase = view.phase
             self._print(f"{view.run.name} {RUN_WORDS.get(view.phase, ('unknown', ''))[0]}")
         self._print_wait()
+        self._print_retries()
         for row in view.rows(now_utc()):
             state = (row.phase, row.wait if row.waiting_seconds >= REASON_AFTER_S else "")
             if _is_told(row) and self._seen.get(row.path) != state:
@@ -118,6 +124,23 @@ class _Lines:
                 if remedy and remedy not in self._said:
                     self._said.add(remedy)
                     self._print(f"    → {remedy}")
+
+    def _print_retries(self) -> None:
+        """Attempts that failed and are followed by another; of a node with very many only the first."""
+        for path, attempt, state in self._view.retried():
+            told = self._retries.setdefault(path, set())
+            key = (attempt.item, attempt.ordinal)
+            if key in told or len(told) >= _RETRIES_TOLD:
+                continue
+            told.add(key)
+            item = "" if attempt.item is None else f"[{attempt.item}]"
+            failure = attempt.state.failure
+            why = (failure.message or failure.code or "unknown").splitlines()[0]
+            waits = state.phase == pb.NODE_PHASE_RETRYING and state.reason.HasField("next_at")
+            again = f"; again at {clock(state.reason.next_at)}" if waits else "; again"
+            self._print(
+                f"  {path}{item} {self._view.name(path)} attempt {attempt.ordinal + 1} failed: {why}{again}"
+            )
 
     def _print_wait(self) -> None:
         """Once for each reason: its sentence changes with every call of a cluster."""

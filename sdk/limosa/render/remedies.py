@@ -1,5 +1,7 @@
 """What to do about each failure code."""
 
+from collections.abc import Sequence
+
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
 from limosa_model.failures import Code
 from limosa_model.types import describe
@@ -7,20 +9,19 @@ from limosa_model.types import describe
 REMEDIES = {
     Code.GATE_TIMEOUT: "Run the workflow again, or give the gate more time: approve(timeout=…), wait_for_input(timeout=…).",
     Code.REJECTED: "Ask whoever rejected it, then run the workflow again.",
-    Code.OOM_KILLED: 'Give the task more memory: @task(resources=Resources(mem="2Gi")), or .with_overrides(…) on this call.',
+    Code.OOM_KILLED: 'Give the task more memory: @task(resources=Resources(mem="2Gi")), or more each time: retries=Retry(3, memory=Grow()).',
     Code.TIMEOUT: "Raise the task's timeout, or make the work smaller (map_task over parts of it).",
     Code.NODE_DEADLINE: "Raise the node's deadline, or lower its retries or timeout so that the attempts fit.",
     Code.IMAGE_PULL: "Check the image's name and tag, and that the cluster may pull it.",
     Code.IMAGE_INVALID: "Write container_image as registry/name:tag.",
     Code.IMAGE_NOT_RUNNABLE: "The embedded cluster runs tasks in your own interpreter. Leave container_image out, or run on a cluster.",
-    Code.SECRET_MISSING: "Create the Secret in the run's namespace with the label limosa.dev/task-secret=true, or correct its name.",
+    Code.SECRET_MISSING: "Store it with `limosa secrets set NAME KEY`, or correct its name.",
     Code.CONFIG_ERROR: "Create what the message names in the run's namespace, or correct its name.",
-    Code.UNSCHEDULABLE: "Ask for less (resources=…), or add capacity (here: limosa demo stop, then limosa demo start --gpus N).",
+    Code.UNSCHEDULABLE: "Ask for less (resources=…), or add capacity.",
     Code.QUOTA: "Ask for less, wait for other runs, or have the namespace's quota raised.",
     Code.POD_INVALID: "Correct the resources, labels or pod_template the message names.",
     Code.POD_POLICY: "Remove the fields the message names from pod_template, or have the platform's policy changed.",
     Code.NO_COMMIT: "The process ended without a result: look for os._exit(), a crash in native code, or a killed child.",
-    Code.BAD_OUTPUT: "Return a value of the annotated type, or correct the annotation.",
     Code.BAD_INPUT: "Pass a value of the annotated type, or register the task again if its signature changed.",
     Code.STORE: "Check the object store: limosa doctor.",
     Code.EXITED: "The process ended by itself: look at its log.",
@@ -32,6 +33,28 @@ REMEDIES = {
     Code.SPEC_CHANGED: "Delete the WorkflowRun and apply it anew: a run's spec does not change.",
 }
 """By code of a failure, or of what a run waits for; a code whose message says what to do has no row."""
+
+_DEMO_FLAGS = {"cpu": "--cpus N", "memory": "--memory SIZE", "nvidia.com/gpu": "--gpus N"}
+"""What offers more of a resource on this machine's platform."""
+
+
+def remedy_of(code: str, detail: str, secrets: Sequence[tuple[str, str]] = ()) -> str:
+    """What to do about a code; empty where nothing is known.
+
+    Args:
+        code: Of a failure, or of what is waited for.
+        detail: What goes with it; names the resources there are too few of, as Kubernetes writes them.
+        secrets: Names and keys of those the task reads, where they are known.
+    """
+    if code == Code.SECRET_MISSING and secrets:
+        commands = ", ".join(f"`limosa secrets set {name} {key}`" for name, key in secrets)
+        return f"Store what is missing with {commands}, or correct its name."
+    if code != Code.UNSCHEDULABLE:
+        return REMEDIES.get(code, "")
+    flags = " ".join(flag for name, flag in _DEMO_FLAGS.items() if f"Insufficient {name}" in detail)
+    here = f" (here: limosa demo stop, then limosa demo start {flags})" if flags else ""
+    return f"Ask for less (resources=…), or add capacity{here}."
+
 
 EXCEPTION_REMEDIES = {
     "ModuleNotFoundError": (

@@ -13,10 +13,17 @@ from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
+from limosa_model.failures import Code
 from limosa_model.graph import ON_FAILURE, Index, closure_around, find_node, inside, scope_nodes
+from limosa_model.targets import python_part
 
 TERMINAL_RUN_PHASES = frozenset({pb.RUN_PHASE_SUCCEEDED, pb.RUN_PHASE_FAILED, pb.RUN_PHASE_ABORTED})
+ORIGIN_WORDS = {pb.ORIGIN_CACHE: "cached", pb.ORIGIN_REUSE: "reused"}
+"""How a result came without a launch, in a word."""
 _WAITING = frozenset({pb.NODE_PHASE_QUEUED, pb.NODE_PHASE_RUNNING, pb.NODE_PHASE_RETRYING})
+
+_UNBORN = frozenset({pb.LAUNCH_PHASE_CREATING, pb.LAUNCH_PHASE_PENDING})
+_LIVE = _UNBORN | {pb.LAUNCH_PHASE_RUNNING}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +68,8 @@ class RunView:
         self._nodes: dict[str, pb.NodeState] = {}
         self._made: dict[str, Closure] = {}
         """Graphs of dynamic nodes, by path."""
-        self._cached_items: dict[str, set[int]] = {}
-        """Indexes of a map's items whose results came from the cache, by the map's path."""
+        self._taken_items: dict[str, dict[str, set[int]]] = {}
+        """Items of maps that were not launched: by the map's path and how they came, in a word."""
         self._items: dict[tuple[str, int], pb.NodeState] = {}
         self._versions: dict[bytes, tuple[int, int, int]] = {}
         self._launches: dict[tuple[str, int | None, int], pb.LaunchState] = {}
@@ -92,8 +99,9 @@ class RunView:
                 self._made[key.node_path] = snapshot.node.graph
         elif state == "node" and index is not None:
             self._items[key.node_path, index] = snapshot.node
-            if snapshot.node.origin == pb.ORIGIN_CACHE:
-                self._cached_items.setdefault(key.node_path, set()).add(index)
+            if snapshot.node.origin:
+                word = ORIGIN_WORDS[snapshot.node.origin]
+                self._taken_items.setdefault(key.node_path, {}).setdefault(word, set()).add(index)
         elif state == "launch":
             self._launches[key.node_path, index, key.launch] = snapshot.launch
         elif state == "run":
@@ -157,10 +165,60 @@ class RunView:
         ]
         return sorted(found, key=lambda one: (-1 if one.item is None else one.item, one.ordinal))
 
+    def launches(self, path: str, index: int | None = None) -> int:
+        """How often a node, an item of a map, or all items of a map together were launched."""
+        state = self.node(path) if index is None else self.item(path, index)
+        own = state.launches if state is not None else 0
+        if index is None:
+            own = max(own, sum(item.launches for (node, _), item in self._items.items() if node == path))
+        return max(own, len(self.attempts(path, index)))
+
+    def taken(self, path: str) -> list[str]:
+        """Of a map's items, how many came without a launch ("3 cached"), each way by itself."""
+        found = self._taken_items.get(path, {})
+        return [f"{len(found[word])} {word}" for word in sorted(found)]
+
+    def retried(self) -> Iterator[tuple[str, Attempt, pb.NodeState]]:
+        """Attempts that failed and have, or will have, another one after them; with their node's path and its item's state."""
+        for (path, index, ordinal), launch in sorted(
+            self._launches.items(), key=lambda one: (one[0][0], one[0][2], one[0][1] or 0)
+        ):
+            state = self.node(path) if index is None else self.item(path, index)
+            if launch.phase != pb.LAUNCH_PHASE_FAILED or state is None:
+                continue
+            if (
+                state.phase in (pb.NODE_PHASE_RETRYING, pb.NODE_PHASE_SUCCEEDED)
+                or state.launches > ordinal + 1
+            ):
+                yield path, Attempt(index, ordinal, launch), state
+
     def retries(self, path: str) -> int:
         """Retries a node's task allows."""
         task = self._task_of(path)
         return task.retry.retries if task is not None else 0
+
+    def secrets(self, path: str) -> list[tuple[str, str]]:
+        """Names and keys of the secrets that a node's task reads."""
+        task = self._task_of(path)
+        return [(secret.name, secret.key) for secret in task.secrets] if task is not None else []
+
+    def is_python(self, path: str) -> bool:
+        """Whether a node runs a Python function of the author's."""
+        task = self._task_of(path)
+        return task is not None and python_part(task) is not None
+
+    def is_map(self, path: str) -> bool:
+        """Whether a node is a map."""
+        state = self.node(path)
+        return state is not None and (state.kind == "map" or state.items > 0)
+
+    def may_have_logs(self, path: str, index: int | None = None) -> bool:
+        """Whether a node or item may have printed something: it runs a task, and a launch of it began where they are known."""
+        state = self.node(path)
+        if state is not None and state.kind not in ("", "task", "map", "dynamic"):
+            return False
+        attempts = self.attempts(path, index)
+        return not attempts or any(one.state.HasField("started_at") for one in attempts)
 
     def rows(self, now: dt.datetime) -> list[Row]:
         """The tree, in the order of the author's code; children of branches only where taken."""
@@ -188,17 +246,22 @@ class RunView:
         parts = []
         if node.WhichOneof("target") == "map" and state.items:
             parts.append(f"{state.items_succeeded}/{state.items} items")
-            if path in self._cached_items:
-                parts.append(f"{len(self._cached_items[path])} cached")
+            parts += self.taken(path)
             if state.items_failed:
                 parts.append(f"{state.items_failed} failed")
-        if state.origin == pb.ORIGIN_CACHE:
-            parts.append(f"cached, from {state.origin_run}" if state.origin_run else "cached")
+        if state.origin:
+            word = ORIGIN_WORDS[state.origin]
+            parts.append(f"{word}, from {state.origin_run}" if state.origin_run else word)
+        if state.child_run:
+            parts.append(f"run {state.child_run}")
         if state.launches > 1:
             parts.append(f"attempt {state.launches}")
+        for_room = self.items_for_room(path)
+        if for_room:
+            parts.append(f"{for_room} waiting for room")
         row = Row(depth, path, node.display_name or node.id, state.phase, span(state, now), ", ".join(parts))
         reason = self.reason(path)
-        if reason is None:
+        if reason is None or for_room:
             return row
         seconds = (now - _utc(reason.since)).total_seconds() if reason.HasField("since") else 0.0
         wait = f"{reason.code}: {reason.detail}" if reason.detail else reason.code
@@ -212,9 +275,17 @@ class RunView:
             return None
         if state.reason.code:
             return state.reason
-        unborn = (pb.LAUNCH_PHASE_CREATING, pb.LAUNCH_PHASE_PENDING)
-        reasons = (one.state.reason for one in self.attempts(path, index) if one.state.phase in unborn)
+        reasons = (one.state.reason for one in self.attempts(path, index) if one.state.phase in _UNBORN)
         return next((reason for reason in reasons if reason.code), None)
+
+    def items_for_room(self, path: str) -> int:
+        """Items of a map that wait for room in the cluster while others of it have some: nothing is wrong with those."""
+        state = self.node(path)
+        if state is None or not state.items or state.phase not in _WAITING:
+            return 0
+        live = [one.state for one in self.attempts(path) if one.state.phase in _LIVE]
+        waiting = sum(one.reason.code == Code.UNSCHEDULABLE for one in live)
+        return waiting if waiting < len(live) else 0
 
     def _task_of(self, path: str) -> TaskSpec | None:
         state = self._nodes.get(path)

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Sequence
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Group
 from rich.spinner import Spinner
 from rich.table import Table
@@ -10,7 +11,7 @@ from rich.text import Text
 
 from limosa.render.folding import Fold, fold, never_began
 from limosa.render.phases import RUN_WORDS, mark
-from limosa.render.remedies import REMEDIES
+from limosa.render.remedies import remedy_of
 from limosa.render.run_view import Row, RunView
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 
@@ -28,6 +29,11 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} m {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} m"
+
+
+def clock(stamp: Timestamp) -> str:
+    """A moment's time of day: "12:00:30 UTC"."""
+    return dt.datetime.fromtimestamp(stamp.seconds, dt.timezone.utc).strftime("%H:%M:%S UTC")
 
 
 def tree(view: RunView, now: dt.datetime, *, final: bool, lines: int | None = LINES) -> Table:
@@ -71,7 +77,7 @@ def waiting_remedy(row: Row) -> str:
     """What to do about a node that waits for a person, or has waited too long; empty where nothing is known."""
     if row.remedy:
         return row.remedy
-    return REMEDIES.get(row.reason, "") if row.waiting_seconds >= REASON_AFTER_S else ""
+    return remedy_of(row.reason, row.wait) if row.waiting_seconds >= REASON_AFTER_S else ""
 
 
 def run_wait(view: RunView, now: dt.datetime) -> tuple[str, str, str] | None:
@@ -81,7 +87,7 @@ def run_wait(view: RunView, now: dt.datetime) -> tuple[str, str, str] | None:
         return None
     reason = waiting[0]
     word = RUN_WORDS.get(view.phase, ("unknown", ""))[0]
-    return reason.code, f"{word}: {reason.detail or reason.code}", REMEDIES.get(reason.code, "")
+    return reason.code, f"{word}: {reason.detail or reason.code}", remedy_of(reason.code, reason.detail)
 
 
 def wait_lines(view: RunView, now: dt.datetime) -> list[Text]:

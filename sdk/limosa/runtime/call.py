@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from limosa.errors import ScriptFailed
-from limosa.runtime.exceptions import exception_details
+from limosa.errors import LimosaError, ScriptFailed
+from limosa.runtime.exceptions import definition_frames, exception_details
 from limosa.runtime.outcome import LaunchFailed, Preempted
 from limosa.runtime.transfer import LaunchTransfer
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
@@ -71,28 +71,29 @@ def python_inputs(
 
 
 def _outputs(task: Any, result: Any, transfer: LaunchTransfer, code_root: Path) -> LiteralMap:
+    from limosa.results import output_problem
     from limosa.types import to_literal
     from limosa.types.offloaded import offload
 
-    names = list(task.python_outputs)
-    if not names:
-        if result is not None:
-            message = f"{task.name} is annotated to return nothing but returned {type(result).__name__}"
-            raise LaunchFailed(failures.user(Code.BAD_OUTPUT, message))
-        return LiteralMap()
-    results = [result] if len(names) == 1 and not task.outputs_are_tuple else result
-    if not isinstance(results, (tuple, list)) or len(results) != len(names):
-        got = len(results) if isinstance(results, (tuple, list)) else type(result).__name__
-        message = f"{task.name} returns {len(names)} values ({', '.join(names)}), its function gave {got}"
-        raise LaunchFailed(failures.user(Code.BAD_OUTPUT, message))
+    try:
+        values = task.signature.split(result, task.name)
+    except LimosaError as error:
+        raise LaunchFailed(_bad_output(task, error, error, code_root)) from error
     literals = {}
-    for name, value in zip(names, results, strict=True):
+    for name, value in values.items():
         try:
             literals[name] = offload(to_literal(value, task.python_outputs[name], transfer), name, transfer)
         except (Preempted, StoreError, LaunchFailed):
             raise
         except Exception as error:
-            message = f"{task.name}: output '{name}': {error}"
-            details = exception_details(error, code_root)
-            raise LaunchFailed(failures.user(Code.BAD_OUTPUT, message, exception=details)) from error
+            problem = output_problem(task, name, value, error)
+            raise LaunchFailed(_bad_output(task, problem, error, code_root)) from error
     return LiteralMap(literals=literals)
+
+
+def _bad_output(task: Any, problem: LimosaError, cause: Exception, code_root: Path) -> Failure:
+    """The failure, with the frames of a converter of the author's, else the line where the function begins."""
+    details = exception_details(cause, code_root)
+    if not details.frames:
+        details.frames.extend(definition_frames(task.function, code_root))
+    return failures.user(Code.BAD_OUTPUT, str(problem), exception=details)

@@ -6,7 +6,7 @@ What takes tracebacks apart is loaded by the launches that have one: it is a ten
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import traceback
@@ -47,6 +47,26 @@ def exception_details(error: BaseException, root: Path) -> ExceptionDetails:
     if isinstance(error, SyntaxError) and error.filename and error.lineno:
         details.frames.append(_frame(traceback.FrameSummary(error.filename, error.lineno, "<module>"), root))
     return details
+
+
+def definition_frames(function: Any, root: Path) -> list[Frame]:
+    """The line where a function begins, as the place of what it did without raising; empty where it has no source.
+
+    Args:
+        function: The author's function; decorators that use functools.wraps are looked through.
+        root: Where the code bundle lies.
+    """
+    import inspect
+    import traceback
+
+    inner = inspect.unwrap(function)
+    try:
+        lines, first = inspect.getsourcelines(inner)
+    except (OSError, TypeError):
+        return []
+    begins = (number for number, text in enumerate(lines) if text.lstrip().startswith(("def ", "async def ")))
+    line = first + next(begins, 0)
+    return [_frame(traceback.FrameSummary(inner.__code__.co_filename, line, inner.__name__), root)]
 
 
 def end_at_author(error: BaseException) -> None:

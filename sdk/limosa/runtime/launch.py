@@ -4,6 +4,7 @@ Start check → code → inputs → the author's function → data → commit (o
 termination message.
 """
 
+import base64
 import os
 import signal
 import sys
@@ -20,15 +21,17 @@ from limosa.runtime.checkpoints import LaunchCheckpoints
 from limosa.runtime.child import HELD
 from limosa.runtime.commit import CommitSlot
 from limosa.runtime.ending import preempted
-from limosa.runtime.outcome import Failed, LaunchFailed, Outcome, Preempted
+from limosa.runtime.outcome import Failed, LaunchFailed, Outcome, Preempted, Prepared
 from limosa.runtime.report import Report
 from limosa.runtime.transfer import LaunchTransfer
 from limosa.version import VERSION
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap, Provenance
+from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_model import failures, layout
 from limosa_model.failures import Code
 from limosa_model.pod_contract import PodEnvironment
+from limosa_model.raw_containers import PREPARE
 from limosa_store import Store, StoreError
 
 
@@ -74,7 +77,21 @@ class Launch:
         _hear_no_more()
         return outcome
 
+    def _step(self) -> Outcome:
+        """One of the two steps around a raw container."""
+        from limosa.runtime import raw
+
+        pod, scratch = self._pod, _scratch_directory()
+        task = TaskSpec.FromString(base64.b64decode(pod.container))
+        transfer = LaunchTransfer(self._store, layout.data_prefix(self._prefix, pod.launch_id), scratch)
+        if pod.step == PREPARE:
+            raw.fetch(task, self._read_inputs(), transfer, Path(pod.input_directory))
+            return Prepared()
+        return self._commit(raw.outputs_of(task, transfer, Path(pod.output_directory)))
+
     def _execute(self) -> Outcome:
+        if self._pod.step:
+            return self._step()
         code.check_python(self._pod)
         scratch = _scratch_directory()
         code_root = scratch / "code"
@@ -94,6 +111,9 @@ class Launch:
                 _hear_no_more()
                 return self.slot.write_graph(graph)
             outputs = call_task(task, literals, transfer, code_root)
+        return self._commit(outputs)
+
+    def _commit(self, outputs: LiteralMap) -> Outcome:
         for name, literal in outputs.literals.items():
             if not literal.HasField("provenance"):
                 literal.provenance.CopyFrom(self._provenance(name))

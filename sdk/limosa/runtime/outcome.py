@@ -37,4 +37,8 @@ class Failed(NamedTuple):
     failure: Failure
 
 
-Outcome = Committed | Superseded | Failed
+class Prepared(NamedTuple):
+    """Everything is laid out for the container that runs next."""
+
+
+Outcome = Committed | Superseded | Failed | Prepared

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from limosa.runtime.outcome import Committed, Failed, Outcome, Superseded
+from limosa.runtime.outcome import Committed, Failed, Outcome, Prepared, Superseded
 from limosa.version import VERSION
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_USER, Failure, FailureOrigin
 from limosa_idl.run.v1alpha1.run_pb2 import ErrorRecord, TerminationRecord
@@ -11,11 +11,13 @@ from limosa_model import layout
 from limosa_model.digests import serialize
 from limosa_model.failures import Code
 from limosa_model.pod_contract import PodEnvironment, encode_termination
+from limosa_model.raw_containers import PREPARE
 from limosa_store import Store, StoreError
 
 EXIT_OK = 0
 EXIT_USER = 1
 EXIT_SYSTEM = 2
+EXIT_HAS_RESULT = 3
 EXIT_PREEMPTED = 143
 
 
@@ -48,8 +50,11 @@ class Report:
 
     def last_word(self, outcome: Outcome) -> int:
         """Writes the termination message and gives the exit code."""
+        if isinstance(outcome, Prepared):
+            return EXIT_OK
         record = TerminationRecord(launch_id=self._pod.launch_id)
-        exit_code = EXIT_OK
+        # Where the node item has its result, the container that would run next must not.
+        exit_code = EXIT_HAS_RESULT if self._pod.step == PREPARE else EXIT_OK
         if isinstance(outcome, Committed):
             record.outcome = TerminationRecord.OUTCOME_COMMITTED
             record.commit_digest = outcome.commit_digest

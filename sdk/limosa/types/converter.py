@@ -5,9 +5,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from limosa.errors import LimosaError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from limosa.types.transfer import TransferContext
     from limosa_idl.core.v1alpha1.literal_pb2 import Literal
     from limosa_idl.core.v1alpha1.types_pb2 import LiteralType
+
+_CONVERSIONS = {"int": "__index__", "float": "__float__", "bool": "__bool__"}
+"""The method by which a value of another class says that it can be made one of these."""
 
 
 class TypeProblem(LimosaError, TypeError):
@@ -62,11 +67,23 @@ def type_name(python_type: Any) -> str:
 
 
 def mismatch(expected: str, value: Any) -> ValueProblem:
-    """The usual complaint: "expected int, got str 'a'"."""
+    """The usual complaint: "expected int, got str 'a'"; of another library's number, how to convert it."""
+    kind = type(value)
+    if value is None:
+        return ValueProblem(f"expected {expected}, got None")
+    conversion = _CONVERSIONS.get(expected)
+    if (
+        conversion
+        and kind.__module__ != "builtins"
+        and hasattr(kind, conversion)
+        and not hasattr(kind, "__len__")
+    ):
+        named = f"{kind.__module__}.{kind.__qualname__}"
+        return ValueProblem(f"expected {expected}, got {named}", f"write {expected}(…)")
     shown = repr(value)
     if len(shown) > 80:
         shown = shown[:77] + "…"
-    return ValueProblem(f"expected {expected}, got {type_name(type(value))} {shown}")
+    return ValueProblem(f"expected {expected}, got {type_name(kind)} {shown}")
 
 
 def literal_mismatch(expected: str, literal: "Literal") -> ValueProblem:
@@ -74,3 +91,9 @@ def literal_mismatch(expected: str, literal: "Literal") -> ValueProblem:
     from limosa_model.types import name_of
 
     return ValueProblem(f"expected {expected}, got {name_of(literal)}")
+
+
+def written_first(what: str, path: "Path") -> str:
+    """The remedy for a file or directory that is not there; a relative path says where it was looked for."""
+    sought = "" if path.is_absolute() else f"; it was looked for at {path.absolute()}"
+    return f"write the {what} before it is passed on{sought}"

@@ -58,7 +58,7 @@ class _Converter:
         return LiteralType(blob=BlobType(dimensionality=BlobType.DIMENSIONALITY_MULTIPART))
 
     def to_literal(self, value: Any, python_type: Any, transfer: "TransferContext") -> "Literal":
-        from limosa.types.converter import ValueProblem, mismatch
+        from limosa.types.converter import ValueProblem, mismatch, written_first
         from limosa.types.transfer import reaches
         from limosa_idl.core.v1alpha1.literal_pb2 import Blob, Literal
 
@@ -69,8 +69,9 @@ class _Converter:
             return directory._literal
         path = Path(directory.path)
         if not path.is_dir():
-            what = "is a file; use File" if path.is_file() else "does not exist"
-            raise ValueProblem(f"the directory {path} {what}")
+            if path.is_file():
+                raise ValueProblem(f"the directory {path} is a file", "use File")
+            raise ValueProblem(f"the directory {path} does not exist", written_first("directory", path))
         name = path.resolve().name
         stored = transfer.upload_directory(path, name)
         return Literal(

@@ -83,7 +83,7 @@ class _Converter:
         return LiteralType(blob=BlobType(dimensionality=BlobType.DIMENSIONALITY_SINGLE))
 
     def to_literal(self, value: Any, python_type: Any, transfer: "TransferContext") -> "Literal":
-        from limosa.types.converter import ValueProblem, mismatch
+        from limosa.types.converter import ValueProblem, mismatch, written_first
         from limosa.types.transfer import reaches
         from limosa_idl.core.v1alpha1.literal_pb2 import Blob, Literal
 
@@ -94,8 +94,9 @@ class _Converter:
             return file._literal
         path = Path(file.path)
         if not path.is_file():
-            what = "is a directory; use Directory" if path.is_dir() else "does not exist"
-            raise ValueProblem(f"the file {path} {what}")
+            if path.is_dir():
+                raise ValueProblem(f"the file {path} is a directory", "use Directory")
+            raise ValueProblem(f"the file {path} does not exist", written_first("file", path))
         stored = transfer.upload_file(path, path.name)
         blob = Blob(uri=stored.uri, format=path.suffix.lstrip("."), size=stored.size, name=path.name)
         return Literal(blob=blob, digest=stored.digest)

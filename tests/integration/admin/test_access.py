@@ -94,6 +94,7 @@ REQUESTS = {
         for name, request in (
             ("GetRun", pb.GetRunRequest),
             ("AbortRun", pb.AbortRunRequest),
+            ("ResumeRun", pb.ResumeRunRequest),
             ("SignalRun", pb.SignalRunRequest),
             ("DeleteRun", pb.DeleteRunRequest),
             ("WatchRun", pb.WatchRunRequest),
@@ -196,13 +197,32 @@ def test_a_login_link_works_once_and_becomes_a_cookie(site) -> None:
     assert token not in cookie
     session = cookie.split(";")[0]
     assert site.http("GET", "/", Cookie=session)[0] == 200
-    assert site.http("GET", url)[0] == 401
+    assert site.http("GET", url, Cookie=session)[0] == 303
+    status, _, body = site.http("GET", url)
+    assert status == 401
+    assert "`limosa demo status`" in json.loads(body)["error"]
     site.http("GET", "/logout", Cookie=session)
     for _ in range(200):
         if site.http("GET", "/", Cookie=session)[0] == 401:
             break
     else:
         pytest.fail("the session is still accepted")
+
+
+def test_a_login_leads_back_to_the_page_that_asked_for_it(site) -> None:
+    token = site.token(Role.VIEWER)
+    wanted = "/runs/demo/development/a?node=n0%2Fn1&index=2"
+    status, headers, body = site.http("GET", wanted, Accept="text/html")
+    assert status == 401
+    assert b"<code>limosa demo status</code>" in body
+    kept = headers["set-cookie"].split(";")[0]
+    failed = site.http("GET", "/login?token=wrong", Accept="text/html", Cookie=kept)
+    assert (failed[0], failed[1].get("set-cookie")) == (401, None)
+    headers = site.http("GET", f"/login?token={token}", Cookie=kept)[1]
+    assert headers["location"] == wanted
+    name = kept.split("=")[0]
+    headers = site.http("GET", f"/login?token={token}", Cookie=f"{name}=//evil.example")[1]
+    assert headers["location"] == "/"
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,8 @@ def test_it_waits_since_the_last_call_where_that_came_after_it(stand, clock) -> 
     stand.sync(slots=0)
     clock.forward(60)
     assert abs(since(get(stand).state.reason) - last_seen(stand)).total_seconds() < 1e-5
-    later = stand.create("calm-heron-2")
+    stand.create("calm-heron-2")
+    later = get(stand, "calm-heron-2")
     assert later.state.reason.since == later.created_at
     assert later.created_at.ToNanoseconds() > run.created_at.ToNanoseconds()
 

@@ -159,7 +159,9 @@ def test_a_failure_is_one_screen_with_ways_on_that_work(flow):
     ways = [line.strip() for line in screen.splitlines() if line.strip().startswith("limosa ")]
     assert ways
     for way in ways:
-        assert flow.limosa(*way.split()[1:]).status == 0, way
+        # What runs the task again meets the same fault again.
+        again = way.split()[1] in ("resume", "replay")
+        assert flow.limosa(*way.split()[1:]).status == (1 if again else 0), way
     first = flow.limosa("logs", run_name(result.err), "n0", "--attempt", "1")
     assert "about to divide by 0" in first.out
 

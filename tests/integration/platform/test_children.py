@@ -1,5 +1,6 @@
 """Runs that launch runs, on the whole platform."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -136,6 +137,29 @@ def test_a_failed_child_names_itself_and_its_own_failure(
     assert (ended.phase, ended.failure.code) == ("FAILED", "ChildFailed")
     assert f"child run {child} failed at n0: UserException: ValueError: no 3" in ended.failure.message
     assert ended.failure.exception.type == "ValueError"
+
+
+def test_a_kill_of_the_operator_makes_no_second_child(sandbox: Sandbox, flow: Path, client: Client) -> None:
+    name = runs.submit(sandbox, flow, "down", {"x": 1})
+    for _ in range(3):
+        sandbox.kill_part("operator")
+    ended = runs.await_end(client, name)
+    assert ended.phase == "SUCCEEDED", ended.failure
+    assert runs.outputs(sandbox, name) == {"o0": 100}
+    made = [run for run in client.list_runs() if run.HasField("parent")]
+    places = [(run.parent.run_name, run.parent.node_path) for run in made]
+    assert len(set(places)) == len(places)
+    below = [run for run in made if run.parent.run_name == name]
+    assert len(below) == 1
+    assert [run.parent.depth for run in made if run.parent.run_name == below[0].name] == [2]
+
+
+def test_a_person_sees_the_child_at_its_node(sandbox: Sandbox, flow: Path, client: Client) -> None:
+    ended = runs.run(sandbox, flow, "parent", {"x": 5})
+    child = child_of(client, ended.name, "n1")
+    assert f"run {child}" in runs.limosa(sandbox, "get", "run", ended.name)
+    facts = json.loads(runs.limosa(sandbox, "get", "run", child, "-o", "json"))
+    assert json.dumps(facts).count(f'"parent_run": "{ended.name}"') == 1
 
 
 def test_an_abort_reaches_grandchildren(sandbox: Sandbox, flow: Path, client: Client) -> None:

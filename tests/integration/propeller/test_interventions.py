@@ -112,3 +112,29 @@ def test_an_orderly_stop_hands_leadership_over(still_cluster: Cluster, tmp_path:
         assert operator.stop() == 0
         path = "/apis/coordination.k8s.io/v1/namespaces/default/leases/limosa-propeller"
         assert still_cluster.call("GET", path)["spec"]["holderIdentity"] == ""
+
+
+def test_an_edited_phase_is_written_again_and_only_once(still_cluster: Cluster, tmp_path: Path) -> None:
+    def phase() -> str:
+        return str((still_cluster.run("edited").get("status") or {}).get("phase"))
+
+    def edit(told: str) -> None:
+        patch = {"status": {"phase": told}}
+        path = f"{RUNS_PATH}/edited/status"
+        still_cluster.call("PATCH", path, patch, "application/merge-patch+json")
+
+    with running_operator(still_cluster, tmp_path / "operator") as operator:
+        still_cluster.call("POST", RUNS_PATH, local_run("edited", chain(2), {"x": integer(1)}))
+        wait_for(lambda: still_cluster.pods() and phase() == "RUNNING", told=lambda: operator.log)
+        edit("SUCCEEDED")
+        wait_for(lambda: phase() == "RUNNING", told=lambda: operator.log)
+        wait_for(lambda: operator.log.count("edited by hand") >= 1, told=lambda: operator.log)
+        version = still_cluster.run("edited")["metadata"]["resourceVersion"]
+        # What is sealed is left alone, also by the next operator, which believes no edit either.
+        operator.kill()
+        edit("FAILED")
+        operator.start()
+        wait_for(lambda: phase() == "RUNNING", told=lambda: operator.log)
+        assert still_cluster.pods()
+        assert still_cluster.run("edited")["metadata"]["resourceVersion"] != version
+        assert operator.log.count("edited by hand") <= 2

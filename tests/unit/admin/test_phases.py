@@ -11,11 +11,12 @@ from limosa_idl.run.v1alpha1 import run_pb2
     [
         (0.04, "0.0 s"),
         (9.94, "9.9 s"),
-        (12.4, "12 s"),
-        (75, "1m 15s"),
-        (7500, "2h 05m"),
-        (200_000, "2d 7h"),
-        (-1, ""),
+        (59.9, "59.9 s"),
+        (59.96, "1 m 00 s"),
+        (164, "2 m 44 s"),
+        (7500, "2 h 05 m"),
+        (200_000, "55 h 33 m"),
+        (-1, "0.0 s"),
     ],
 )
 def test_durations(seconds: float, text: str) -> None:
@@ -31,7 +32,7 @@ def test_sizes(count: int, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(-5, "just now"), (42, "42 s ago"), (150, "2 min ago"), (90_000, "1 d ago")]
+    ("seconds", "text"), [(-5, "just now"), (42, "42 s ago"), (150, "2 m ago"), (90_000, "1 d ago")]
 )
 def test_ago_has_the_exact_time_too(seconds: int, text: str) -> None:
     now = dt.datetime(2026, 3, 1, 12, tzinfo=dt.timezone.utc)

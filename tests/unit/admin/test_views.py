@@ -4,7 +4,15 @@ import datetime as dt
 
 import pytest
 
-from limosa_admin.web import failure_view, graph_view, items_view, run_tree, timeline_view, value_view
+from limosa_admin.web import (
+    failure_view,
+    graph_view,
+    items_view,
+    run_tree,
+    runs_page,
+    timeline_view,
+    value_view,
+)
 from limosa_idl.admin.v1alpha1.admin_pb2 import GetRunDataResponse
 from limosa_idl.core.v1alpha1.failure_pb2 import ExceptionDetails, FailureOrigin, Frame
 from limosa_idl.core.v1alpha1.interface_pb2 import Variable
@@ -45,6 +53,25 @@ def snapshot(path: str, state: run_pb2.NodeState, index: int | None = None) -> r
 
 def link(node: run_tree.TreeNode) -> str:
     return f"?node={node.path}"
+
+
+@pytest.mark.parametrize(
+    ("origin", "run", "told"),
+    [
+        (run_pb2.ORIGIN_REUSE, "old-heron", "reused, from run old-heron"),
+        (run_pb2.ORIGIN_CACHE, "old-heron", "cached, from run old-heron"),
+        (run_pb2.ORIGIN_REUSE, "", "reused"),
+        (run_pb2.ORIGIN_UNSPECIFIED, "", ""),
+    ],
+)
+def test_a_result_that_was_taken_over_says_whose_it_is(origin: int, run: str, told: str) -> None:
+    done = run_pb2.NodeState(phase=run_pb2.NODE_PHASE_SUCCEEDED, origin=origin, origin_run=run)
+    tree = run_tree.build(closure(), [snapshot("n0", done), snapshot("n1", done), snapshot("n1", done, 4)])
+    timeline = str(timeline_view.render(tree, link, "", (NOW, NOW)))
+    items = str(items_view.render(next(node for node in tree.walk() if node.path == "n1"), None, NOW))
+    for shown in (timeline, items):
+        assert ("from run" in shown, "reused" in shown) == ("from" in told, "reused" in told)
+        assert told in shown
 
 
 def test_the_tree_has_every_node_and_what_is_known_of_it() -> None:
@@ -115,7 +142,101 @@ def test_bars_lie_where_the_time_was() -> None:
     tree = run_tree.build(closure(), [snapshot("n0", state)])
     table = timeline_view.render(tree, link, "", (NOW - dt.timedelta(seconds=100), NOW))
     assert '<rect x="250.0" y="0" width="250.0" height="10" class="ran succeeded">' in table
-    assert "25 s" in table
+    assert "25.0 s" in table
+
+
+def test_a_result_that_was_taken_over_has_no_bar_of_waiting() -> None:
+    state = run_pb2.NodeState(phase=run_pb2.NODE_PHASE_SUCCEEDED, origin=run_pb2.ORIGIN_CACHE, origin_run="o")
+    state.queued_at.FromDatetime(NOW - dt.timedelta(seconds=75))
+    tree = run_tree.build(closure(), [snapshot("n1", state)])
+    assert "<rect" not in timeline_view.render(tree, link, "", (NOW - dt.timedelta(seconds=100), NOW))
+    picture = graph_view.render(tree, link, "", NOW)
+    assert ">map · cached</text>" in picture
+    assert "cached, from run o" in picture
+
+
+def test_what_never_began_waited_only_until_it_ended() -> None:
+    state = run_pb2.NodeState(phase=run_pb2.NODE_PHASE_ABORTED)
+    state.queued_at.FromDatetime(NOW - dt.timedelta(seconds=75))
+    state.finished_at.FromDatetime(NOW - dt.timedelta(seconds=50))
+    tree = run_tree.build(closure(), [snapshot("n1", state)])
+    table = timeline_view.render(tree, link, "", (NOW - dt.timedelta(seconds=100), NOW))
+    assert '<rect x="250.0" y="0" width="250.0" height="10" class="waited">' in table
+
+
+def test_what_was_aborted_before_it_began_was_not_run() -> None:
+    state = run_pb2.NodeState(phase=run_pb2.NODE_PHASE_ABORTED)
+    launch = run_pb2.Snapshot(launch=run_pb2.LaunchState(phase=run_pb2.LAUNCH_PHASE_ABORTED))
+    launch.key.node_path, launch.key.index = "n1", 1
+    known = [snapshot("n0", state), snapshot("n1", state), snapshot("n1", state, 0), snapshot("n1", state, 1)]
+    tree = run_tree.build(closure(), [*known, launch])
+    assert [node.phase for node in tree.nodes[:2]] == ["not run", "aborted"]
+    assert '<span class="pill not-run">not run</span>' in timeline_view.render(tree, link, "", (NOW, NOW))
+    items = items_view.render(tree.nodes[1], None, NOW)
+    assert items.index("not run") < items.index("[1]") < items.index(">aborted<")
+
+
+@pytest.mark.parametrize(
+    ("above", "word"),
+    [
+        (run_pb2.NODE_PHASE_ABORTED, "not run"),
+        (run_pb2.NODE_PHASE_FAILED, "not run"),
+        (run_pb2.NODE_PHASE_SKIPPED, "skipped"),
+        (run_pb2.NODE_PHASE_RUNNING, "waiting"),
+    ],
+)
+def test_nothing_waits_below_what_has_ended(above, word: str) -> None:
+    tree = run_tree.build(closure(), [snapshot("n3", run_pb2.NodeState(phase=above))])
+    assert tree.nodes[3].children[0].phase == word
+
+
+def test_attempts_are_counted_from_one_and_lead_to_their_logs() -> None:
+    launches = []
+    for ordinal in (0, 1):
+        launches.append(run_pb2.Snapshot(launch=run_pb2.LaunchState(launch_id=f"l{ordinal}")))
+        launches[-1].key.node_path, launches[-1].key.index, launches[-1].key.launch = "n1", 3, ordinal
+    node = run_tree.build(closure(), launches).nodes[1]
+    table = items_view.attempts(node, 3, 2, NOW)
+    assert table is not None
+    assert '<tr><td><a href="?node=n1&amp;index=3&amp;attempt=1#logs"' in table
+    assert '<tr class="selected"><td><a href="?node=n1&amp;index=3&amp;attempt=2#logs"' in table
+    assert ">attempt 2</a>" in table
+    assert items_view.attempts(node, None, None, NOW) is None
+
+
+def test_a_condition_reads_with_names_of_nodes() -> None:
+    run = closure()
+    workflow = run.workflows[0]
+    workflow.nodes[1].display_name = "score them"
+    for name in ("n1.best", "n1x", "flag"):
+        binding = workflow.nodes[2].inputs.add(name=name)
+        binding.data.output.node = "n1"
+    case = workflow.nodes[2].branch.cases[0].condition
+    case.truth.input = "n1.best"
+    (taken, _) = run_tree.build(run, []).nodes[2].children
+    assert taken.case == "if score them.best"
+    case.truth.input = "n1x"
+    assert run_tree.build(run, []).nodes[2].children[0].case == "if n1x"
+
+
+def test_a_reason_never_lies_over_a_time() -> None:
+    state = run_pb2.NodeState(phase=run_pb2.NODE_PHASE_RUNNING)
+    state.reason.code = "PodUnschedulable"
+    state.started_at.FromDatetime(NOW - dt.timedelta(seconds=164))
+    picture = graph_view.render(run_tree.build(closure(), [snapshot("n3/n0", state)]), link, "", NOW)
+    assert ">PodUnschedulable</text>" in picture
+    assert "2 m 44 s" not in picture
+    state.reason.code = "Quota"
+    picture = graph_view.render(run_tree.build(closure(), [snapshot("n3/n0", state)]), link, "", NOW)
+    assert ">Quota</text>" in picture
+    assert "2 m 44 s" in picture
+
+
+@pytest.mark.parametrize(
+    ("query", "told"), [({}, "No runs here yet"), ({"phase": "failed"}, "No runs match")]
+)
+def test_an_empty_list_says_whether_it_was_narrowed(query: dict[str, str], told: str) -> None:
+    assert told in runs_page.table([], query)
 
 
 def test_a_failure_shows_the_failing_line() -> None:

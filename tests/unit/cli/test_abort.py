@@ -1,11 +1,12 @@
 """`limosa abort` says what became of the wish."""
 
+import io
 import json
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from limosa_idl.admin.v1alpha1.admin_pb2 import Run, RunDetail
+from limosa_idl.admin.v1alpha1.admin_pb2 import DeleteRunResponse, Run, RunDetail
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 
 
@@ -84,3 +85,12 @@ def test_a_run_that_was_asked_before_keeps_its_first_reason(limosa, admin):
     result = limosa("abort", "calm-heron", "-m", "other")
     assert result.status == 0
     assert "calm-heron is ending already: no use (by ada)" in result.err
+
+
+@pytest.mark.parametrize(("typed", "status", "deleted"), [("", 2, 0), ("n\n", 130, 0), ("y\n", 0, 1)])
+def test_a_deletion_that_nobody_can_confirm_names_yes(limosa, admin, monkeypatch, typed, status, deleted):
+    admin.script["DeleteRun"] = [DeleteRunResponse()]
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    result = limosa("delete", "calm-heron")
+    assert (result.status, ("add --yes" in result.err)) == (status, typed == "")
+    assert len([method for method, *_ in admin.calls if method == "DeleteRun"]) == deleted

@@ -129,3 +129,40 @@ def test_a_local_run_says_what_was_cached(limosa, flow):
     assert (first.out, second.out) == (second.out, first.out)
     assert f"n0 train  cached, from {name}" in second.err
     assert "cached" not in limosa("run", "--no-cache", str(flow), "flow", "--rows", "4").err
+
+
+@pytest.fixture
+def registered(cached):
+    """A server that finds nothing under short names, and knows these tasks."""
+    full = cached.script["ListCache"][0]
+    names = ["mapf.slow_square", "flow.twice", "other.twice"]
+    entities = [pb.Entity(id=pb.EntityId(name=name)) for name in names]
+    cached.script["ListEntities"] = [pb.ListEntitiesResponse(entities=entities)]
+    cached.script["ListCache"] = [pb.ListCacheResponse(), full]
+    cached.script["ListRuns"] = [pb.ListRunsResponse(), pb.ListRunsResponse(runs=[pb.Run(name="calm-heron")])]
+    return cached
+
+
+def test_a_short_name_is_enough_where_only_one_has_it(limosa, registered):
+    assert len(limosa("cache", "list", "slow_square").out.splitlines()) == 3
+    assert asked(registered, "ListCache")[-1].task == "mapf.slow_square"
+    assert "calm-heron" in limosa("get", "runs", "--target", "slow_square").out
+    assert asked(registered, "ListRuns")[-1].target == "mapf.slow_square"
+
+
+def test_a_short_name_forgets_too(limosa, registered):
+    assert limosa("cache", "invalidate", "slow_square").status == 0
+    assert asked(registered, "InvalidateCache")[0].task == "mapf.slow_square"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("twice", "several are called 'twice': flow.twice, other.twice"),
+        ("slow_sqare", "did you mean mapf.slow_square?"),
+    ],
+)
+def test_a_name_that_is_not_clear_is_refused(limosa, registered, name, told):
+    result = limosa("cache", "list", name)
+    assert result.status == 2
+    assert told in " ".join(result.err.split())

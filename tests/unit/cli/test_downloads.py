@@ -89,3 +89,17 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "got").write_text("a file")
     with pytest.raises(LimosaError, match="cannot write there"):
         fetch(tmp_path, {}, out=values.integer(1))
+
+
+def test_files_of_something_else_are_not_overwritten(tmp_path):
+    objects = {"s3://b/k": b"x"}
+    fetch(tmp_path, objects, out=blob("s3://b/k", "f", b"x"))
+    fetch(tmp_path, objects, out=blob("s3://b/k", "f", b"x"))  # the same again is no harm
+    before = (tmp_path / "got" / "outputs.json").read_bytes()
+    with pytest.raises(LimosaError, match="other content") as caught:
+        fetch(tmp_path, objects, score=values.integer(1))
+    assert caught.value.place == str(tmp_path / "got" / "outputs.json")
+    assert (tmp_path / "got" / "outputs.json").read_bytes() == before
+    with pytest.raises(LimosaError, match="other content"):
+        fetch(tmp_path, {"s3://b/j": b"y"}, out=blob("s3://b/j", "f", b"y"))
+    assert (tmp_path / "got" / "out" / "f").read_bytes() == b"x"

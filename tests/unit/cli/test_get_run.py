@@ -86,9 +86,11 @@ def outputs(failed):
     [
         ([], "", "calm-heron-4f2a"),
         (["got"], "", "got"),
-        (["clean"], "n0", "calm-heron-4f2a"),
+        (["clean"], "n0", "calm-heron-4f2a/n0"),
         (["n0", "got"], "n0", "got"),
-        (["--node", "clean"], "n0", "calm-heron-4f2a"),
+        (["--node", "clean"], "n0", "calm-heron-4f2a/n0"),
+        (["n1", "--index", "2"], "n1", "calm-heron-4f2a/n1/2"),
+        (["./n9"], "", "n9"),
         (["--node", "n0", "got"], "n0", "got"),
         (["./clean"], "", "clean"),
     ],
@@ -99,7 +101,8 @@ def test_a_download_names_a_node_and_a_directory(limosa, outputs, place, words, 
     assert (place / directory / "outputs.json").exists()
     request = next(request for method, request, _ in outputs.calls if method == "GetRunData")
     assert request.node_path == node
-    what = f"node {node} of calm-heron-4f2a" if node else "calm-heron-4f2a"
+    item = "[2]" if "--index" in words else ""
+    what = f"node {node}{item} of calm-heron-4f2a" if node else "calm-heron-4f2a"
     assert f"outputs of {what} go to {directory}" in result.err
 
 
@@ -115,3 +118,42 @@ def test_a_download_that_is_not_clear_is_refused(limosa, outputs, place, words, 
     assert result.status == 2
     assert message in result.err
     assert not (place / "got").exists()
+
+
+@pytest.mark.parametrize(("word", "hint"), [("n9", "write ./n9"), ("cleen", "did you mean clean?")])
+def test_a_mistyped_node_makes_no_directory(limosa, outputs, place, word, hint):
+    result = limosa("download", "calm-heron-4f2a", word)
+    assert result.status == 2
+    told = " ".join(result.err.split())
+    assert f"there is no node '{word}'" in told
+    assert hint in told
+    assert not (place / word).exists()
+
+
+def test_a_directory_that_is_there_may_be_called_like_a_node(limosa, outputs, place):
+    (place / "n9").mkdir()
+    assert limosa("download", "calm-heron-4f2a", "n9").status == 0
+    assert (place / "n9" / "outputs.json").exists()
+
+
+def test_a_script_reads_values_and_launches_of_a_run(limosa, failed):
+    facts = json.loads(limosa("get", "run", "calm-heron-4f2a", "-o", "json").out)
+    assert (facts["inputs"]["penalty"], facts["outputs"]) == (-1.0, None)
+    assert [one["launches"] for one in facts["node_states"]] == [1, 4, 0]
+
+
+def test_a_script_that_follows_a_run_reads_how_it_failed(limosa, failed):
+    failed.script["WatchRun"] = [[runs.with_attempts()]]
+    failed.script["TailLogs"] = [[]]
+    result = limosa("watch", "calm-heron-4f2a", "-o", "json")
+    assert result.status == 1
+    facts = json.loads(result.out)
+    assert (facts["name"], facts["phase"]) == ("calm-heron-4f2a", "failed")
+    assert facts["failure"]["exception"] == {"type": "ValueError", "message": "penalty is -1.0"}
+    assert limosa("watch", "calm-heron-4f2a").out == ""
+
+
+def test_a_script_that_follows_a_run_reads_that_it_was_aborted(limosa, failed):
+    failed.script["WatchRun"] = [[runs.ABORTED]]
+    result = limosa("watch", "calm-heron-4f2a", "-o", "json")
+    assert json.loads(result.out)["phase"] == "aborted"

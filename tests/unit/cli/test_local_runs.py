@@ -6,7 +6,7 @@ import re
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from limosa_idl.admin.v1alpha1.admin_pb2 import ListRunsResponse, Run, RunDetail
+from limosa_idl.admin.v1alpha1.admin_pb2 import GetRunDataResponse, ListRunsResponse, Run, RunDetail
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 
 FLOW = '''
@@ -116,7 +116,8 @@ def test_it_is_shown_as_a_remote_one(limosa, project):
 def test_a_failed_one_tells_the_ways_on_and_they_work(limosa, project):
     name, result = begin(limosa, "--limit", "3", status=1)
     ways = [line.strip() for line in result.err.splitlines() if line.strip().startswith("limosa ")]
-    assert ways == [f"limosa logs {name} n1", f"limosa inputs {name} n1", f"limosa get run {name}"]
+    verbs = ["logs", "inputs", "explain"]
+    assert ways == [*(f"limosa {verb} {name} n1" for verb in verbs), f"limosa get run {name}"]
     for way in ways:
         assert limosa(*way.split()[1:]).status == 0, way
     text = limosa("get", "run", name).out
@@ -139,7 +140,9 @@ def test_files_are_fetched(limosa, project):
     assert result.status == 0, result.err
     assert (project / "got" / "o0" / "note.txt").read_text() == "n is 14"
     assert limosa("download", name, "total").status == 0
-    assert json.loads((project / name / "outputs.json").read_text()) == {"o0": 14}
+    assert not (project / name / "outputs.json").exists()
+    (written,) = (project / name).glob("n*/outputs.json")
+    assert json.loads(written.read_text()) == {"o0": 14}
 
 
 def test_they_are_listed(limosa, project):
@@ -166,6 +169,7 @@ def test_a_run_that_was_stopped_is_aborted(limosa, project):
 def remote_run(admin, name):
     state = pb.RunState(phase=pb.RUN_PHASE_SUCCEEDED, finished_at=Timestamp(seconds=1))
     admin.script["GetRun"] = [RunDetail(run=Run(name=name, state=state))]
+    admin.script["GetRunData"] = [GetRunDataResponse()]
 
 
 def test_a_local_run_is_read_before_the_platform_is_asked(limosa, project, admin):

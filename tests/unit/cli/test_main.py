@@ -40,6 +40,25 @@ def test_an_unknown_verb_suggests_the_nearest(limosa):
     assert result.out == ""
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("statsu", "'demo status'"),
+        ("runs", "'get runs'"),
+        ("lst", "'cache list' or 'secrets list' or 'config list'"),
+    ],
+)
+def test_commands_of_groups_are_suggested_too(limosa, typed, meant):
+    assert f"There is no command '{typed}'. Did you mean {meant}?" in limosa(typed).err
+
+
+@pytest.mark.parametrize("group", [[], ["get"], ["cache"], ["config"], ["secrets"]])
+def test_a_bare_group_shows_its_help(limosa, group):
+    result = limosa(*group)
+    assert (result.status, result.err) == (0, "")
+    assert result.out.startswith(" ".join(["Usage: limosa", *group]) + " ")
+
+
 def test_version(limosa):
     assert limosa("--version").out.startswith("limosa ")
 

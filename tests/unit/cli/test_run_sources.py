@@ -37,6 +37,17 @@ def test_a_launch_plan_has_no_option_for_what_it_fixes(limosa, flow):
 
 
 BROKEN = {
+    "misspelt-name": """
+from limosa import task, workflow
+
+@task
+def double(x: int) -> int:
+    return 2 * x
+
+@workflow
+def flow() -> int:
+    return duoble(x=1)
+""",
     "wrong-type": """
 from limosa import task, workflow
 

@@ -12,13 +12,15 @@ A file holds `graphs` by name and `stories`. A story has a graph (a name or a bo
     launches: {n0#0: FAILED}  as published
     grown: {d: 3}             nodes in the graph published of a dynamic node
     reasons: {n0: Backoff}    as published ("" for none)
+    since: {n0: 12}           of such a reason, in seconds
     inputs: {n0#0: {x: 1}}    of the last CreatePod of that launch, or LaunchChild (n0)
     published: {m: {items: 3}}    fields as published
     publishes: [n0#0, n0]     keys published in this step, in order
     gets: {n0#1: {memory: 2Gi, interruptible: false, timeout: 60}}    fields of that CreatePod
     says: {n0#0: "part of the message"}    of a launch's failure, or of a node's reason, as published
     failure: {code: .., kind: USER, at: n0, says: "part of the message"}
-    outputs: {y: 3}           of the run
+    outputs: {y: 3}           of the run; null for none
+    given: {n0: {o0: 3}}      outputs of a node, as far as they are in memory
 """
 
 import re
@@ -34,6 +36,7 @@ from limosa_engine import events as ev
 from limosa_engine.phases import LaunchPhase, NodePhase, RunPhase
 from limosa_engine.pods import PodView
 from limosa_idl.core.v1alpha1.failure_pb2 import ExceptionDetails, Failure, FailureKind, Frame
+from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import (
     ORIGIN_CACHE,
     ORIGIN_REUSE,
@@ -149,6 +152,10 @@ class Teller:
             assert getattr(snapshot, snapshot.WhichOneof("state") or "").reason.code == code, (
                 f"step {number}: {name}"
             )
+        for name, seconds in part.get("since", {}).items():
+            assert self.published[name].node.reason.since.seconds == seconds, (
+                f"step {number}: since of {name}"
+            )
         for name, inputs in part.get("inputs", {}).items():
             made = self.created.get(name) or self.asked[name]
             assert graphs.plain(made.inputs) == inputs, f"step {number}: inputs of {name}"
@@ -167,9 +174,15 @@ class Teller:
             state = getattr(snapshot, snapshot.WhichOneof("state") or "")
             for field, value in fields.items():
                 assert getattr(state, field) == value, f"step {number}: {field} of {name}"
+        for name, outputs in part.get("given", {}).items():
+            known = self.state.values.get((self.graph.by_path[name], 0))
+            assert isinstance(known, LiteralMap), f"step {number}: outputs of {name}"
+            assert graphs.plain(known) == outputs, f"step {number}: outputs of {name}"
         if "failure" in part:
             self.compare_failure(part["failure"], number)
-        if "outputs" in part:
+        if "outputs" in part and part["outputs"] is None:
+            assert self.state.outputs is None, f"step {number}: outputs"
+        elif "outputs" in part:
             assert self.state.outputs is not None, f"step {number}: outputs"
             assert graphs.plain(self.state.outputs) == part["outputs"], f"step {number}: outputs"
 

@@ -29,7 +29,7 @@ from limosa_model.memory import grown_memory
 INPUT = 7
 """What every gate that waits for a value is given."""
 Plan = Callable[[Item, int], str]
-"""How the n-th pod of an item that runs ends: "ok", "user", "oom", "evict", "silent", "exit0"."""
+"""How the n-th pod of an item that runs ends: "ok", "user", "oom", "evict", "silent", "exit0"; "turned-away": it never runs."""
 
 
 Make = Callable[[str, LiteralMap], dict[str, Any]]
@@ -293,8 +293,16 @@ class World:
 
     def play(self, key: tuple[Item, int]) -> None:
         """A pod goes one step further."""
-        pod = self.pods[key]
-        if pod.view.phase == "Pending":
+        pod, item = self.pods[key], key[0]
+        attempt = self.attempts.get(item, 0)
+        if (
+            pod.view.phase == "Pending"
+            and item not in self.commits
+            and self.plan(item, attempt) == "turned-away"
+        ):
+            self.attempts[item] = attempt + 1
+            pod.view = PodView(pod.view.uid, "Failed", reason="Evicted")
+        elif pod.view.phase == "Pending":
             pod.view = PodView(pod.view.uid, "Running", started_at=self.now, cluster_node="n1")
         else:
             pod.view = self.end(pod)
@@ -312,7 +320,8 @@ class World:
         self.attempts[item] = attempt + 1
         fate = self.plan(item, attempt)
         if fate == "evict":
-            return PodView(uid, "Failed", reason="Evicted")
+            # Its container ran: one evicted before counts on no budget.
+            return PodView(uid, "Failed", reason="Evicted", started_at=pod.view.started_at, exit_code=137)
         if fate == "oom":
             self.user_failures[item] = self.user_failures.get(item, 0) + 1
             self.shortages[item] = self.shortages.get(item, 0) + 1

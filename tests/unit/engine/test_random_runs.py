@@ -245,7 +245,7 @@ def make_plan(seed: int, trouble: float) -> Any:
         rng = random.Random(zlib.crc32(f"{seed}/{item}/{attempt}".encode()))
         if rng.random() >= trouble:
             return "ok"
-        return rng.choice(["user", "oom", "evict", "silent", "exit0"])
+        return rng.choice(["user", "oom", "evict", "silent", "exit0", "turned-away"])
 
     return plan
 

@@ -27,7 +27,6 @@ def the_task(kind: str = "python", **cache: object) -> TaskSpec:
             "CacheTarget",
             "the result of dynamic code is a graph",
         ),
-        (the_task("eager", enabled=True, version="1"), "CacheTarget", "the result of eager code is a graph"),
     ],
 )
 def test_each_fault_is_named(task: TaskSpec, code: str, text: str) -> None:

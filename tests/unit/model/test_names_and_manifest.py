@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
-from limosa_idl.run.v1alpha1.run_pb2 import CACHE_MODE_OVERWRITE, Epoch, ParentRun, RunSpec
+from limosa_idl.run.v1alpha1.run_pb2 import CACHE_MODE_OVERWRITE, Epoch, ParentRun, Reuse, RunSpec
 from limosa_model import layout, manifest, names, values
 from limosa_model.digests import serialize, sha256_hex
 from limosa_model.quantity import QuantityError, parse_quantity
@@ -117,6 +117,7 @@ def test_what_most_runs_leave_at_its_default_comes_back_too():
     spec.version, spec.priority, spec.max_parallelism = "v7", -3, 5
     spec.cache_mode = CACHE_MODE_OVERWRITE
     spec.parent.CopyFrom(ParentRun(run_uid="p-1", run_name="calm-owl", node_path="n1/n2", depth=2))
+    spec.reuse.CopyFrom(Reuse(run_prefix="a/b/runs/c.uid", run_name="c", except_nodes=["n1", "n2/n0"]))
     assert manifest.from_manifest(manifest.to_manifest(spec, EPOCH)) == (spec, EPOCH)
 
 
@@ -147,6 +148,7 @@ def test_a_local_manifest_takes_the_objects_uid():
         ("inputs", base64.b64encode(b"\xff\xff").decode(), "spec.inputs: is not a LiteralMap"),
         ("epoch", "x", "spec.epoch: is not {generation, number}"),
         ("cacheMode", "SOMETIMES", "spec: version, priority, cacheMode"),
+        ("reuse", {"except": 3}, "spec: version, priority, cacheMode, maxParallelism, parent or reuse"),
     ],
 )
 def test_an_edited_manifest_is_refused_by_field(field, value, message):

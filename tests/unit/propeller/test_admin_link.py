@@ -68,7 +68,7 @@ def run_state(phase: int, run: str = "r") -> Snapshot:
 
 class TestOutbox:
     def test_of_a_key_only_the_latest_is_sent(self) -> None:
-        box = Outbox(Clock(lambda: 5.0))
+        box = Outbox(Clock(lambda: 5.0, lambda: 0.0))
         box.put(node("n0"))
         box.put(node("n0"))
         (sent,) = box.batch(10)
@@ -102,7 +102,7 @@ class TestOutbox:
         assert len(box.batch(10)) == 3
 
     def test_numbers_grow_even_if_the_clock_stands_still_or_the_process_is_new(self) -> None:
-        first, second = Outbox(Clock(lambda: 5.0)), Outbox(Clock(lambda: 6.0))
+        first, second = Outbox(Clock(lambda: 5.0, lambda: 0.0)), Outbox(Clock(lambda: 6.0, lambda: 0.0))
         seqs = []
         for box in (first, first, second):
             snapshot = node("n0")

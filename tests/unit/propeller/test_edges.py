@@ -14,7 +14,6 @@ from limosa_propeller.kube.credentials import CredentialsError, load_credentials
 from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.kube.rejections import rejection_of
 from limosa_propeller.logs import JsonFormatter
-from limosa_propeller.runs.capacity import Capacity
 from limosa_propeller.runs.claims import claim_of
 from limosa_propeller.runs.kept_logs import new_part
 from limosa_propeller.runs.spec_digest import spec_digest
@@ -36,7 +35,20 @@ class TestSettings:
         assert settings.pods.task_image == "i:1"
         assert parse_settings(["--namespace", "all"], {}).namespaces == ()
 
-    @pytest.mark.parametrize("argv", [["--admin", "nowhere"], ["--task-user", "0"], ["--max-runs", "-1"]])
+    def test_a_pending_timeout_is_wanted_or_not(self) -> None:
+        assert parse_settings([], {}).pending_timeout_seconds is None
+        assert parse_settings([], {"LIMOSA_PENDING_TIMEOUT": "600"}).pending_timeout_seconds == 600
+
+    @pytest.mark.parametrize(
+        "argv",
+        [
+            ["--admin", "nowhere"],
+            ["--task-user", "0"],
+            ["--max-runs", "-1"],
+            ["--pending-timeout", "0"],
+            ["--pending-timeout", "soon"],
+        ],
+    )
     def test_nonsense_is_refused_by_name(self, argv: list[str]) -> None:
         with pytest.raises(SettingsError, match=argv[0]):
             parse_settings(argv, {})
@@ -88,6 +100,34 @@ class TestCredentials:
             FAILURE_KIND_USER,
             True,
         ),
+        (
+            ApiError(
+                403,
+                "Forbidden",
+                'pods "x" is forbidden: exceeded quota: q, requested: limits.memory=1Gi,requests.cpu=2, '
+                "used: limits.memory=0,requests.cpu=1500m, limited: limits.memory=4Gi,requests.cpu=3",
+            ),
+            Code.QUOTA,
+            FAILURE_KIND_USER,
+            True,
+        ),
+        (
+            ApiError(
+                403,
+                "Forbidden",
+                'pods "x" is forbidden: exceeded quota: q, requested: limits.memory=1Gi,requests.cpu=4, '
+                "used: limits.memory=0,requests.cpu=0, limited: limits.memory=4Gi,requests.cpu=3500m",
+            ),
+            Code.QUOTA,
+            FAILURE_KIND_USER,
+            False,
+        ),
+        (
+            ApiError(403, "Forbidden", "exceeded quota: q, requested: x=much, used: x=0, limited: x=1"),
+            Code.QUOTA,
+            FAILURE_KIND_USER,
+            True,
+        ),
         (ApiError(403, "Forbidden", "violates PodSecurity"), Code.POD_FORBIDDEN, FAILURE_KIND_SYSTEM, False),
         (ApiError(422, "Invalid", "bad label"), Code.POD_INVALID, FAILURE_KIND_USER, False),
         (ApiError(400, "BadRequest", "bad quantity"), Code.POD_INVALID, FAILURE_KIND_USER, False),
@@ -115,19 +155,6 @@ def test_an_answer_that_is_no_status_object_is_still_an_error() -> None:
 )
 def test_only_the_new_part_of_a_log_is_kept(stored: bytes, tail: bytes, expected: bytes) -> None:
     assert new_part(stored, tail) == expected
-
-
-def test_capacity_counts_each_pod_once() -> None:
-    capacity = Capacity(per_namespace=1, per_cluster=2)
-    capacity.add("a", "p")
-    capacity.add("a", "p")
-    assert "limit is 1" in capacity.shortage("a")
-    assert capacity.shortage("b") == ""
-    capacity.add("b", "p")
-    assert "of the cluster" in capacity.shortage("c")
-    capacity.remove("a", "p")
-    capacity.remove("a", "p")
-    assert capacity.shortage("a") == ""
 
 
 def test_the_spec_digest_ignores_only_what_may_change() -> None:

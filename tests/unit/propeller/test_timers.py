@@ -89,5 +89,11 @@ async def test_on_a_real_loop() -> None:
 
 def test_the_clock_never_goes_back() -> None:
     readings = iter([5.0, 3.0, 6.0])
-    clock = Clock(lambda: next(readings))
+    clock = Clock(lambda: next(readings), lambda: 0.0)
     assert [clock.now(), clock.now(), clock.now()] == [5.0, 5.0, 6.0]
+
+
+def test_time_goes_on_while_the_machine_s_clock_is_set_back() -> None:
+    walls, elapsed = iter([1000.0, 400.0, 405.0, 2000.0]), iter([10.0, 10.0, 12.0, 17.0, 18.0])
+    clock = Clock(lambda: next(walls), lambda: next(elapsed))
+    assert [clock.now(), clock.now(), clock.now(), clock.now()] == [1000.0, 1002.0, 1007.0, 2000.0]

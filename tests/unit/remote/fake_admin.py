@@ -22,6 +22,7 @@ class Refuse(Exception):
 
 class FakeAdmin(
     stubs.ServerServiceServicer,
+    stubs.RegistryServiceServicer,
     stubs.RunServiceServicer,
     stubs.TransferServiceServicer,
     stubs.CacheServiceServicer,
@@ -47,6 +48,12 @@ class FakeAdmin(
     def GetInfo(self, request, context):
         return self._answer("GetInfo", request, context)
 
+    def ListEntities(self, request, context):
+        return self._answer("ListEntities", request, context)
+
+    def GetEntity(self, request, context):
+        return self._answer("GetEntity", request, context)
+
     def CreateRun(self, request, context):
         return self._answer("CreateRun", request, context)
 
@@ -58,6 +65,9 @@ class FakeAdmin(
 
     def AbortRun(self, request, context):
         return self._answer("AbortRun", request, context)
+
+    def ResumeRun(self, request, context):
+        return self._answer("ResumeRun", request, context)
 
     def DeleteRun(self, request, context):
         return self._answer("DeleteRun", request, context)
@@ -113,6 +123,7 @@ def serving(admin, port=0):
     """The admin on a free port; gives the port."""
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
     stubs.add_ServerServiceServicer_to_server(admin, server)
+    stubs.add_RegistryServiceServicer_to_server(admin, server)
     stubs.add_RunServiceServicer_to_server(admin, server)
     stubs.add_TransferServiceServicer_to_server(admin, server)
     stubs.add_CacheServiceServicer_to_server(admin, server)

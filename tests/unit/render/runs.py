@@ -52,6 +52,10 @@ def update(phase, *snapshots, failure=None, end=8.4):
     if end is not None:
         state.finished_at.CopyFrom(at(end))
     run = Run(name="calm-heron-4f2a", project="demo", domain="development", state=state)
+    run.target.name, run.url = (
+        "house.train_all",
+        "http://127.0.0.1:8080/runs/demo/development/calm-heron-4f2a",
+    )
     return RunUpdate(run=run, closure=CLOSURE, snapshots=snapshots)
 
 

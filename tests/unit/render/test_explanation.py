@@ -35,7 +35,7 @@ def test_a_run_that_waits_for_room():
     assert text == (
         "calm-heron-4f2a is running for 12.0 s\n"
         "  1 of 3 nodes done\n"
-        "  n1 try_penalty: running for 11.0 s; the cluster has no node with room for its pod; it starts when there is one "
+        "  n1 try_penalty: running for 11.0 s; the cluster has no node with room for its pod "
         "(0/1 nodes are available: 1 Insufficient nvidia.com/gpu.); 1 of 4 items done, 0 running\n"
         "  n2 choose: waits for n1"
     )
@@ -101,7 +101,7 @@ def test_why_there_is_no_further_attempt(kind, retryable, retries, said):
 def test_what_a_skipped_and_a_never_started_node_waited_for():
     text = explain_run(detail(runs.USER_ERROR), NOW)
     assert text.startswith(
-        "calm-heron-4f2a is failed after 8.4 s\n  UserException: ValueError: penalty is -1.0\n"
+        "calm-heron-4f2a failed after 8.4 s\n  UserException: ValueError: penalty is -1.0\n"
     )
     assert "n2 choose" not in text
     assert explain_node(detail(runs.USER_ERROR), "n2", None, NOW).endswith(
@@ -136,3 +136,50 @@ def test_of_a_map_only_the_items_that_are_worth_a_word():
     )
     lines = explain_node(detail(found), "n1", None, NOW).splitlines()
     assert lines[2:] == ["  item 2: OOMKilled at 1Gi"]
+
+
+def for_room(*phases, detail="0/1 nodes are available: 1 Insufficient memory."):
+    """A map whose items' launches are in these phases; the pending ones wait for room."""
+    found = runs.waiting(9)
+    found.snapshots[1].node.reason.detail = detail
+    for index, phase in enumerate(phases):
+        reason = pb.Reason(code="Unschedulable", detail=detail) if phase == pb.LAUNCH_PHASE_PENDING else None
+        state = {"phase": phase, "reason": reason}
+        item = pb.NodeState(phase=pb.NODE_PHASE_RUNNING)
+        found.snapshots.append(pb.Snapshot(key=pb.SnapshotKey(node_path="n1", index=index), seq=1, node=item))
+        found.snapshots.append(launch("n1", 0, index, **state))
+    return found
+
+
+def test_a_reason_is_told_once():
+    text = explain_node(detail(for_room(pb.LAUNCH_PHASE_PENDING, pb.LAUNCH_PHASE_PENDING)), "n1", None, NOW)
+    assert text.count("Insufficient memory") == 1
+    assert text.endswith("2 of its items wait for that")
+    one = explain_node(detail(for_room(pb.LAUNCH_PHASE_PENDING)), "n1", 0, NOW)
+    assert one.count("Insufficient memory") == 1
+
+
+def test_items_that_wait_for_their_turn_are_no_alarm():
+    found = for_room(pb.LAUNCH_PHASE_RUNNING, pb.LAUNCH_PHASE_PENDING)
+    assert "Insufficient" not in explain_run(detail(found), NOW)
+    assert "some of its items wait for room, which others of it have" in explain_run(detail(found), NOW)
+
+
+def test_retries_that_helped_are_told():
+    done = node("n0", pb.NODE_PHASE_SUCCEEDED, 0, 3, target="house.clean", user_failures=2, launches=3)
+    text = explain_node(detail(update(pb.RUN_PHASE_SUCCEEDED, done), clean=3), "n0", None, NOW)
+    assert text.splitlines()[1] == "  succeeded after 3.0 s; 2 of 3 retries used"
+
+
+def test_cached_items_and_their_retries_are_counted():
+    state = node("n1", pb.NODE_PHASE_SUCCEEDED, 0, 3, kind="map", items=3, items_succeeded=3)
+    items = [
+        pb.Snapshot(
+            key=pb.SnapshotKey(node_path="n1", index=index),
+            seq=1,
+            node=pb.NodeState(phase=pb.NODE_PHASE_SUCCEEDED, **more),
+        )
+        for index, more in enumerate([{"origin": pb.ORIGIN_CACHE}] * 2 + [{"user_failures": 1}])
+    ]
+    text = explain_node(detail(update(pb.RUN_PHASE_SUCCEEDED, state, *items)), "n1", None, NOW)
+    assert text.splitlines()[1] == "  succeeded after 3.0 s; of its 3 items 2 cached; its items used 1 retry"

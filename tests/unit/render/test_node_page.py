@@ -82,3 +82,20 @@ def test_an_attempts_time_begins_when_it_was_made(screen):
     assert "succeeded  0.8 s" in screen(page(update, "n0"))
     launch.finished_at.CopyFrom(runs.at(0))
     assert "succeeded  0.0 s" in screen(page(update, "n0"))
+
+
+def test_a_cached_map_says_how_many_of_its_items_were(screen):
+    taken = [
+        pb.Snapshot(
+            key=pb.SnapshotKey(node_path="n1", index=index),
+            seq=1,
+            node=pb.NodeState(phase=pb.NODE_PHASE_SUCCEEDED, origin=pb.ORIGIN_CACHE),
+        )
+        for index in range(3)
+    ]
+    found = runs.update(
+        pb.RUN_PHASE_SUCCEEDED,
+        runs.node("n1", pb.NODE_PHASE_SUCCEEDED, 1, 2, kind="map", items=4, items_succeeded=4),
+        *taken,
+    )
+    assert "map, 4/4 items, 3 cached" in screen(page(found, "n1"))

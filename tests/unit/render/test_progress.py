@@ -11,6 +11,7 @@ from rich.console import Console
 from limosa.render import progress
 from limosa.render.run_view import RunView
 from limosa.render.tree import tree
+from limosa_idl.core.v1alpha1 import failure_pb2 as f
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 
 
@@ -81,3 +82,26 @@ def test_a_wait_of_a_moment_is_not_told(console, monkeypatch):
     assert told[0] == "  n1 try_penalty running (1/4 items)"
     assert told[1].startswith("  n1 try_penalty running (1/4 items, Unschedulable: 0/1 nodes")
     assert len(told) == 2
+
+
+def test_an_attempt_that_failed_and_is_tried_again_gets_a_line(console, monkeypatch):
+    monkeypatch.setattr(progress, "now_utc", lambda: runs.NOW)
+    failure = f.Failure(code="UserException", message="ValueError: no rows\nmore")
+    broke = runs.launch("n0", 0, pb.LAUNCH_PHASE_FAILED, 1, 2, failure=failure)
+    early = runs.update(
+        pb.RUN_PHASE_RUNNING, runs.node("n0", pb.NODE_PHASE_RUNNING, 1, launches=1), broke, end=None
+    )
+    reason = pb.Reason(code="Backoff", next_at=runs.at(30))
+    retrying = runs.node("n0", pb.NODE_PHASE_RETRYING, 1, launches=1, reason=reason)
+    done = runs.node("n0", pb.NODE_PHASE_SUCCEEDED, 1, 9, launches=2)
+    retrying.seq, done.seq = 2, 3
+    follow_up = [runs.update(pb.RUN_PHASE_RUNNING, one, end=None) for one in (retrying, done)]
+    progress.follow(iter([early, *follow_up]), RunView(), console)
+    told = [line for line in console.file.getvalue().splitlines() if "attempt 1 failed" in line]
+    assert told == ["  n0 clean attempt 1 failed: ValueError: no rows; again at 12:00:30 UTC"]
+
+
+def test_the_attempt_that_was_the_last_is_told_with_its_node(console):
+    progress.follow(iter([runs.with_attempts()]), RunView(), console)
+    told = [line for line in console.file.getvalue().splitlines() if "attempt" in line]
+    assert told == ["  n1[2] try_penalty attempt 1 failed: ValueError: penalty is -1.0; again"]

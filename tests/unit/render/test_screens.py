@@ -2,19 +2,22 @@ import pytest
 import runs
 from rich.spinner import Spinner
 
+from limosa.render.brief import brief
 from limosa.render.failure import (
     LOG_LINES,
     FailureDetails,
     failed_run,
     failure_block,
     log_lines_wanted,
+    next_commands,
     own_log_lines,
 )
+from limosa.render.remedies import remedy_of
 from limosa.render.run_view import RunView
 from limosa.render.tree import duration, live, summary, tree
 from limosa_idl.core.v1alpha1 import failure_pb2 as f
 from limosa_idl.core.v1alpha1.failure_pb2 import ExceptionDetails, Frame
-from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+from limosa_idl.core.v1alpha1.literal_pb2 import Blob, Literal, LiteralMap
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, DynamicNode, Node, TaskNode, WorkflowSpec
@@ -203,6 +206,22 @@ def test_a_module_missing_only_when_the_task_runs_says_what_to_do_too(screen):
     assert "--copy all" in " ".join(shown.split())
 
 
+@pytest.mark.parametrize(
+    ("target", "url", "failure", "told"),
+    [
+        ("house.train_all", "http://h", failures.user("UserException", "no"), "limosa resume calm-heron-4f2a house.py"),
+        ("ml.house.wf", "http://h", failures.user("UserException", "no"), "limosa resume calm-heron-4f2a ml/house.py"),
+        ("nightly", "http://h", failures.user("UserException", "no"), "limosa resume calm-heron-4f2a"),
+        ("house.train_all", "http://h", failures.system("Store", "no"), "limosa resume calm-heron-4f2a"),
+        ("house.train_all", "", failures.user("UserException", "no"), "limosa explain calm-heron-4f2a"),
+    ],
+)  # fmt: skip
+def test_a_run_can_be_gone_on_from_with_the_file_that_is_to_be_fixed(target, url, failure, told):
+    made = runs.update(pb.RUN_PHASE_FAILED, failure=failure)
+    made.run.target.name, made.run.url = target, url
+    assert next_commands(view_of(made))[-1] == told
+
+
 def test_a_failure_of_any_size_stays_one_screen(screen):
     frame = Frame(file="a.py", line=1, function="f", source_start=1, source=["y" * 5000, *["z" * 5000] * 4])
     message = "long " * 3000 + "\n" + "more\n" * 500
@@ -229,3 +248,70 @@ def test_a_message_of_one_long_sentence_is_shown_whole(screen):
     text = screen(failure_block(failures.user(Code.IMAGE_NOT_RUNNABLE, sentence)))
     assert " ".join(text.split()).startswith(f"ImageNotRunnable: {sentence}")
     assert "more characters" not in text
+
+
+@pytest.mark.parametrize(
+    ("lacking", "told"),
+    [
+        ("Insufficient memory", "demo start --memory SIZE)"),
+        ("Insufficient cpu, 1 Insufficient memory", "demo start --cpus N --memory SIZE)"),
+        ("Insufficient nvidia.com/gpu", "demo start --gpus N)"),
+        ("Too many pods", "add capacity."),
+    ],
+)
+def test_the_remedy_for_want_of_room_names_what_there_is_too_little_of(lacking, told):
+    remedy = remedy_of("Unschedulable", f"0/1 nodes are available: 1 {lacking}.")
+    assert told in remedy
+    assert ("--gpus" in remedy) == ("gpu" in lacking)
+
+
+def test_a_map_of_which_some_items_run_raises_no_alarm(screen):
+    found = runs.waiting(9)
+    reason = found.snapshots[1].node.reason
+    running, pending = pb.LAUNCH_PHASE_RUNNING, pb.LAUNCH_PHASE_PENDING
+    found.snapshots.append(runs.launch("n1", 0, running, 1, index=0))
+    found.snapshots.append(runs.launch("n1", 0, pending, 1, index=1, reason=reason))
+    text = screen(tree(view_of(found), runs.NOW, final=True))
+    assert "1/4 items, 1 waiting for room" in text
+    assert "→" not in text
+    assert "Insufficient" not in text
+
+
+def python_run(kind="task", **launch):
+    """A failed run of the platform whose node n0 runs a Python function with a secret."""
+    failure = failures.user(Code.SECRET_MISSING, 'secret "warehouse" not found')
+    failure.origin.node_path = "n0"
+    state = runs.node("n0", pb.NODE_PHASE_FAILED, 0, 1, kind=kind, target="house.clean", failure=failure)
+    made = runs.update(pb.RUN_PHASE_FAILED, state, failure=failure)
+    made.closure.tasks[0].python.loader = "house:clean"
+    made.closure.tasks[0].secrets.add(name="warehouse", key="token")
+    made.snapshots.append(
+        pb.Snapshot(key=pb.SnapshotKey(node_path="n0", launch=0), seq=1, launch=pb.LaunchState(**launch))
+    )
+    return made
+
+
+def test_a_failed_python_task_can_be_explained_and_replayed():
+    commands = next_commands(view_of(python_run(started_at=runs.at(0))), itself=True)
+    assert [line.split()[1] for line in commands] == ["logs", "inputs", "explain", "replay", "resume"]
+    assert "get run" in " ".join(next_commands(view_of(python_run())))
+
+
+@pytest.mark.parametrize("made", [python_run(), python_run("branch", started_at=runs.at(0))])
+def test_where_nothing_was_printed_no_log_is_offered(made):
+    assert not any(line.startswith("limosa logs") for line in next_commands(view_of(made)))
+
+
+def test_a_missing_secret_is_named_in_the_command_that_stores_it(screen):
+    text = screen(failed_run(view_of(python_run()), FailureDetails(None, []), runs.NOW))
+    assert "`limosa secrets set warehouse token`" in text
+
+
+def test_a_long_address_keeps_its_file_name():
+    uri = "s3://limosa/" + "a/very/long/way/" * 10 + "model.json"
+    text = brief(Literal(blob=Blob(uri=uri)), 60)
+    assert len(text) <= 60
+    assert text.startswith("s3://lim")
+    assert text.endswith("…/model.json")
+    assert brief(Literal(blob=Blob(uri="s3://b/x")), 60) == "s3://b/x"
+    assert len(brief(Literal(blob=Blob(uri="s3://b/" + "x" * 200)), 60)) == 60

@@ -480,3 +480,54 @@ def test_a_decorated_class_is_no_task(author):
     assert author.error("from limosa import task\n@task\nclass T: ...\n", "T") == (
         "flow.py:2: @task decorates a function, not type; write it directly above a def"
     )
+
+
+RAISES = """
+    from limosa import task, workflow
+    SETTINGS = {}
+    @task
+    def double(x: int) -> int: return 2 * x
+    def configured(): return SETTINGS["rate"]
+    def leave(): raise SystemExit(3)
+    @workflow
+    def wf(x: int) -> int:
+        return %s
+"""
+BODY_ERRORS = {
+    "duoble(x=x)": "flow.py:9: the body of workflow wf raised NameError: name 'duoble' is not defined; did you mean 'double'?",
+    "double(x=configured())": "flow.py:5: the body of workflow wf raised KeyError: 'rate'",
+    "double(x=int('a'))": (
+        "flow.py:9: the body of workflow wf raised ValueError: invalid literal for int() with base 10: 'a'"
+    ),
+    "double(x=''.lenght)": (
+        "flow.py:9: the body of workflow wf raised AttributeError: 'str' object has no attribute 'lenght'"
+    ),
+    "leave()": "flow.py:6: the body of workflow wf raised SystemExit: 3",
+}
+
+
+@pytest.mark.parametrize("body", BODY_ERRORS)
+def test_an_exception_in_a_workflows_body_is_the_authors(author, body):
+    assert author.error(RAISES % body) == BODY_ERRORS[body]
+
+
+def test_an_exception_in_an_inner_workflow_names_the_inner_one(author):
+    source = """
+        from limosa import workflow
+        @workflow
+        def inner() -> int: return nothing_of_that_name
+        @workflow
+        def wf() -> int:
+            return inner()
+    """
+    message = (
+        "flow.py:3: the body of workflow inner raised NameError: name 'nothing_of_that_name' is not defined"
+    )
+    assert author.error(source) == message
+
+
+def test_a_misspelt_name_at_import(author):
+    source = "from limosa import task\nnumber = 1\nprint(numbr)\n"
+    assert author.error(source).endswith(
+        "flow.py failed: NameError: name 'numbr' is not defined; did you mean 'number'?"
+    )

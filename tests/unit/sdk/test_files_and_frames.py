@@ -76,9 +76,17 @@ def test_a_directory_keeps_its_tree(transfer, tmp_path):
 
 
 BAD_PATHS = [
-    (File, "nowhere.txt", "the file {root}/nowhere.txt does not exist"),
+    (
+        File,
+        "nowhere.txt",
+        "the file {root}/nowhere.txt does not exist; write the file before it is passed on",
+    ),
     (File, ".", "the file {root} is a directory; use Directory"),
-    (Directory, "nowhere", "the directory {root}/nowhere does not exist"),
+    (
+        Directory,
+        "nowhere",
+        "the directory {root}/nowhere does not exist; write the directory before it is passed on",
+    ),
     (Directory, "a.txt", "the directory {root}/a.txt is a file; use File"),
 ]
 
@@ -89,6 +97,15 @@ def test_says_what_is_wrong_with_a_path(transfer, tmp_path, kind, name, expected
     with pytest.raises(LimosaError) as caught:
         to_literal(kind(tmp_path / name), kind, transfer)
     assert str(caught.value) == expected.format(root=tmp_path)
+
+
+def test_a_relative_path_says_where_it_was_looked_for(transfer, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(LimosaError) as caught:
+        to_literal(File("a.csv"), File, transfer)
+    assert str(caught.value) == (
+        f"the file a.csv does not exist; write the file before it is passed on; it was looked for at {tmp_path}/a.csv"
+    )
 
 
 def test_a_file_is_not_opened_for_writing(tmp_path):

@@ -1,6 +1,11 @@
 """Tasks and workflows as plain Python: the same values, order and choices as in pods."""
 
 import functools
+import os
+import subprocess
+import sys
+import tempfile
+import textwrap
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -9,9 +14,17 @@ from typing import NamedTuple
 import pytest
 
 from limosa import Directory, File, LaunchPlan, LimosaError, chain, conditional, map_task, task, workflow
-from limosa.local import KEPT_RUNS, run
+from limosa.local import KEPT_RUNS, KeptRuns, run, unenforced
+from limosa.local.holding import holding, scratch_directory
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
-from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord, NodePhase
+from limosa_idl.run.v1alpha1.run_pb2 import (
+    RUN_PHASE_ABORTED,
+    RUN_PHASE_FAILED,
+    RUN_PHASE_RUNNING,
+    Commit,
+    ErrorRecord,
+    NodePhase,
+)
 
 CALLS = []
 
@@ -140,6 +153,91 @@ def test_values_are_checked_as_in_a_pod():
         lies(x=1)
     with pytest.raises(LimosaError, match=r"input 'x': expected int, got str 'a'"):
         double(x="a")
+
+
+@task
+def forgetful(x: int) -> int:
+    x + 1
+
+
+def test_a_forgotten_return_is_named_with_its_function(tmp_path):
+    text = r"test_local\.py:\d+\): output 'o0': the function returned None, not int: it has no return, or one without a value"
+    with pytest.raises(LimosaError, match=text):
+        run(forgetful, {"x": 1}, tmp_path)
+    (path,) = tmp_path.rglob("error.pb")
+    (frame,) = ErrorRecord.FromString(path.read_bytes()).failure.exception.frames
+    assert (frame.function, frame.source[frame.line - frame.source_start]) == (
+        "forgetful",
+        "def forgetful(x: int) -> int:",
+    )
+
+
+@task(timeout=5)
+def leaves(status: int) -> int:
+    sys.exit(status)
+
+
+def test_sys_exit_ends_the_task_and_not_the_process(tmp_path):
+    with pytest.raises(LimosaError, match=r"test_local\.py:\d+\): SystemExit: 3; return a result"):
+        run(leaves, {"status": 3}, tmp_path)
+    (path,) = tmp_path.rglob("error.pb")
+    failure = ErrorRecord.FromString(path.read_bytes()).failure
+    assert (failure.code, failure.message) == ("UserException", "SystemExit: 3")
+    (kept,) = KeptRuns(tmp_path).runs()
+    assert (kept.state.phase, kept.state.failure.message) == (RUN_PHASE_FAILED, "SystemExit: 3")
+
+
+@pytest.mark.parametrize("end", ["os._exit(0)", "os.kill(os.getpid(), signal.SIGTERM)"])
+def test_a_run_whose_process_is_gone_was_aborted(tmp_path, end):
+    root, temporary = tmp_path / "runs", tmp_path / "temporary"
+    temporary.mkdir()
+    source = f"""
+        import os, signal, sys
+        from pathlib import Path
+        from limosa import task
+        from limosa.local import KeptRuns, run
+        @task
+        def vanish() -> None:
+            (running,) = KeptRuns(Path("{root}")).runs()
+            print(running.state.phase, flush=True)
+            {end}
+        run(vanish, {{}}, Path("{root}"))
+    """
+    (tmp_path / "vanishing.py").write_text(textwrap.dedent(source))
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    told = subprocess.run(
+        [sys.executable, tmp_path / "vanishing.py"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert told.stdout == f"{RUN_PHASE_RUNNING}\n", told.stderr
+    (kept,) = KeptRuns(root).runs()
+    assert (kept.state.phase, kept.abort_reason) == (
+        RUN_PHASE_ABORTED,
+        "the process ended before the run did",
+    )
+    assert kept.state.finished_at.ToNanoseconds() >= kept.state.started_at.ToNanoseconds()
+
+
+def test_what_killed_runs_left_is_swept_and_what_others_use_is_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left, used = tmp_path / "limosa-local-left", tmp_path / "limosa-local-used"
+    for folder in (left, used):
+        folder.mkdir()
+        os.utime(folder, (0, 0))
+    with holding(used), scratch_directory() as own:
+        assert sorted(tmp_path.iterdir()) == sorted([own, used])
+
+
+def test_says_which_limits_do_not_hold_here():
+    @workflow
+    def wf(x: int) -> int:
+        return leaves(status=double(x=x))
+
+    assert unenforced(wf) == "timeouts and resources are not enforced in a local run: leaves"
+    assert unenforced(double) == ""
 
 
 def test_arguments_are_copies():

@@ -109,7 +109,7 @@ def test_the_spec_is_a_python_task_s():
     spec = compile_entity(greet).closure.tasks[0]
     assert spec.python.loader.endswith(":greet")
     assert [v.name for v in spec.interface.inputs] == ["name"]
-    assert [v.name for v in spec.interface.outputs] == ["o0"]
+    assert [v.name for v in spec.interface.outputs] == ["text"]
     assert spec.source.file.endswith("test_shell_tasks.py")
     assert Path(__file__).read_text().splitlines()[spec.source.line - 1].startswith("greet = ShellTask(")
 

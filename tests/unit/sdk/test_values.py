@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 from typing import Optional, Union
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -157,7 +158,7 @@ BAD_VALUES = {
     "text for int": (int, "a", "expected int, got str 'a'"),
     "bool for int": (int, True, "expected int, got bool True"),
     "float for int": (int, 1.0, "expected int, got float 1.0"),
-    "none for int": (int, None, "expected int, got None None"),
+    "none for int": (int, None, "expected int, got None"),
     "bool for float": (float, True, "expected float, got bool True"),
     "text for float": (float, "1", "expected float, got str '1'"),
     "huge int for float": (float, 10**400, "an int of 1329 bits is beyond the range of float"),
@@ -178,7 +179,7 @@ BAD_VALUES = {
     "tuple for list": (list[int], (1,), "expected list[int], got tuple (1,)"),
     "element": (list[int], [1, "b"], "[1]: expected int, got str 'b'"),
     "nested element": (list[list[int]], [[1], ["b"]], "[1][0]: expected int, got str 'b'"),
-    "value": (dict[str, int], {"a": 1, "b": None}, "['b']: expected int, got None None"),
+    "value": (dict[str, int], {"a": 1, "b": None}, "['b']: expected int, got None"),
     "key": (dict[str, int], {1: 1}, "key 1 is int; keys must be str"),
     "struct": (dict, {"a": {"b": {1, 2}}}, "$.a.b: set is not JSON-like data"),
     "struct key": (dict, {"a": {2: 1}}, "$.a: key 2 is int; keys must be str"),
@@ -257,3 +258,9 @@ def test_says_what_to_use_instead(python_type, expected):
     with pytest.raises(LimosaError) as caught:
         literal_type(python_type)
     assert str(caught.value) == expected
+
+
+def test_a_number_of_another_library_says_how_to_convert_it():
+    with pytest.raises(LimosaError) as caught:
+        to_literal(np.int64(3), int, NOWHERE)
+    assert str(caught.value) == "expected int, got numpy.int64; write int(…)"

@@ -309,7 +309,7 @@ global___RunSpec = RunSpec
 
 @typing.final
 class ParentRun(google.protobuf.message.Message):
-    """The launch plan node (or eager call) that a run was made for."""
+    """The launch plan node that a run was made for."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

@@ -73,7 +73,6 @@ class TaskSpec(google.protobuf.message.Message):
     PYTHON_FIELD_NUMBER: builtins.int
     CONTAINER_FIELD_NUMBER: builtins.int
     DYNAMIC_FIELD_NUMBER: builtins.int
-    EAGER_FIELD_NUMBER: builtins.int
     RESOURCES_FIELD_NUMBER: builtins.int
     RETRY_FIELD_NUMBER: builtins.int
     TIMEOUT_FIELD_NUMBER: builtins.int
@@ -119,10 +118,6 @@ class TaskSpec(google.protobuf.message.Message):
         """Python code whose result is a graph, which then runs."""
 
     @property
-    def eager(self) -> global___PythonTask:
-        """Python code that launches nodes while it runs."""
-
-    @property
     def resources(self) -> global___Resources: ...
     @property
     def retry(self) -> global___RetryPolicy: ...
@@ -156,7 +151,6 @@ class TaskSpec(google.protobuf.message.Message):
         python: global___PythonTask | None = ...,
         container: global___ContainerTask | None = ...,
         dynamic: global___PythonTask | None = ...,
-        eager: global___PythonTask | None = ...,
         resources: global___Resources | None = ...,
         retry: global___RetryPolicy | None = ...,
         timeout: google.protobuf.duration_pb2.Duration | None = ...,
@@ -173,12 +167,12 @@ class TaskSpec(google.protobuf.message.Message):
         shared_memory: builtins.str = ...,
         pod_template_name: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_interruptible", b"_interruptible", "cache", b"cache", "container", b"container", "deadline", b"deadline", "dynamic", b"dynamic", "eager", b"eager", "interface", b"interface", "interruptible", b"interruptible", "python", b"python", "resources", b"resources", "retry", b"retry", "source", b"source", "target", b"target", "timeout", b"timeout"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_interruptible", b"_interruptible", "annotations", b"annotations", "cache", b"cache", "container", b"container", "container_image", b"container_image", "deadline", b"deadline", "description", b"description", "dynamic", b"dynamic", "eager", b"eager", "environment", b"environment", "interface", b"interface", "interruptible", b"interruptible", "labels", b"labels", "name", b"name", "pod_template", b"pod_template", "pod_template_name", b"pod_template_name", "priority", b"priority", "python", b"python", "resources", b"resources", "retry", b"retry", "secrets", b"secrets", "shared_memory", b"shared_memory", "source", b"source", "target", b"target", "timeout", b"timeout"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_interruptible", b"_interruptible", "cache", b"cache", "container", b"container", "deadline", b"deadline", "dynamic", b"dynamic", "interface", b"interface", "interruptible", b"interruptible", "python", b"python", "resources", b"resources", "retry", b"retry", "source", b"source", "target", b"target", "timeout", b"timeout"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_interruptible", b"_interruptible", "annotations", b"annotations", "cache", b"cache", "container", b"container", "container_image", b"container_image", "deadline", b"deadline", "description", b"description", "dynamic", b"dynamic", "environment", b"environment", "interface", b"interface", "interruptible", b"interruptible", "labels", b"labels", "name", b"name", "pod_template", b"pod_template", "pod_template_name", b"pod_template_name", "priority", b"priority", "python", b"python", "resources", b"resources", "retry", b"retry", "secrets", b"secrets", "shared_memory", b"shared_memory", "source", b"source", "target", b"target", "timeout", b"timeout"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_interruptible", b"_interruptible"]) -> typing.Literal["interruptible"] | None: ...
     @typing.overload
-    def WhichOneof(self, oneof_group: typing.Literal["target", b"target"]) -> typing.Literal["python", "container", "dynamic", "eager"] | None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["target", b"target"]) -> typing.Literal["python", "container", "dynamic"] | None: ...
 
 global___TaskSpec = TaskSpec
 
@@ -234,8 +228,8 @@ class PythonTask(google.protobuf.message.Message):
     python_version: builtins.str
     """"3.11": the minor version the code was compiled under; a pod with another one refuses."""
     function_digest: builtins.str
-    """sha256 (hex) of the function's own instructions, names and constants; empty where it is not known. Tells whether the
-    function changed when its bundle did. For people only: no rule reads it.
+    """sha256 (hex) of the function's source text; empty where it could not be read. Tells whether the function changed
+    when its bundle did. For people only: no rule reads it.
     """
     def __init__(
         self,

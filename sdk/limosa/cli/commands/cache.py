@@ -27,11 +27,14 @@ def command() -> None:
 def list_(task: str, limit: int, output: str, **target: str | None) -> int:
     """List cached results, newest first; of one TASK where it is named."""
     from limosa.cli.console import say, write_data
+    from limosa.cli.entity_names import TASKS, full_name
     from limosa.cli.tables import age, moment, write_table
     from limosa.render.progress import now_utc
 
     with open_target(TargetFlags(**target)) as client:
         found = list(itertools.islice(client.list_cache(task), limit + 1))
+        if task and not found:
+            found = list(itertools.islice(client.list_cache(full_name(client, task, TASKS)), limit + 1))
     now = now_utc()
     rows = []
     for entry in found[:limit]:
@@ -69,10 +72,13 @@ def invalidate(task: str, cache_version: str, key: str, **target: str | None) ->
     What runs have taken from the cache already stays theirs.
     """
     from limosa.cli.console import say
+    from limosa.cli.entity_names import TASKS, full_name
 
     if not (task or cache_version or key):
         raise click.UsageError("name a TASK, a --version or a --key")
     with open_target(TargetFlags(**target)) as client:
+        if task and next(client.list_cache(task), None) is None:
+            task = full_name(client, task, TASKS)
         keys = _whole(list(client.list_cache(task)), key) if 0 < len(key) < 64 else [key]
         count = sum(client.invalidate_cache(task, cache_version, each) for each in keys)
     results = "1 result" if count == 1 else f"{count} results"

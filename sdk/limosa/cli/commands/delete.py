@@ -12,13 +12,13 @@ from limosa.cli.options import TargetFlags, target_options
 @target_options
 def command(runs: tuple[str, ...], yes: bool, **target: str | None) -> int:
     """Delete finished RUNs: their results, files and logs. This cannot be undone."""
-    from limosa.cli.console import say
+    from limosa.cli.console import confirm, say
     from limosa.cli.run_sources import open_platform
 
     with open_platform(TargetFlags(**target), *runs) as client:
         if not yes:
             what = runs[0] if len(runs) == 1 else f"{len(runs)} runs"
-            click.confirm(f"delete {what} with all data?", abort=True, err=True)
+            confirm(f"delete {what} with all data?")
         for run in runs:
             client.delete_run(run)
             say(f"deleted {run}")

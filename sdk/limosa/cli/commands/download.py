@@ -28,10 +28,11 @@ def command(
     index: int | None,
     **target: str | None,
 ) -> int:
-    """Fetch the files, directories and frames that RUN, or one NODE of it, gave into DIRECTORY (./RUN by default).
+    """Fetch the files, directories and frames that RUN, or one NODE of it, gave into DIRECTORY.
 
-    Their paths are written to standard output; other outputs go to outputs.json beside them. One word after RUN is a
-    node where the run has one of that path or name, else the directory; ./WORD is always the directory.
+    Without DIRECTORY they go to ./RUN, those of a node to ./RUN/NODE. Their paths are written to standard output; other
+    outputs go to outputs.json beside them. One word after RUN is a node where the run has one of that path or name, else the
+    directory; ./WORD is always the directory. Files that are there with other content are not overwritten.
     """
     from limosa.cli.console import say, write_result
     from limosa.cli.downloads import Downloads
@@ -43,8 +44,9 @@ def command(
     if len(words) == 2 and node:
         raise click.UsageError("the node is named twice", ctx)
     with open_runs(TargetFlags(**target), run) as source:
-        named, place = _read_words(source, run, words, node)
+        named, given = _read_words(source, run, words, node)
         path = node_path(source, run, named, index)
+        place = given or Path(run, path, "" if index is None else str(index))
         data = source.run_data(run, path, index)
         if not data.HasField("outputs"):
             say(data.note or "the outputs are not known yet")
@@ -58,12 +60,17 @@ def command(
     return ExitCode.OK
 
 
-def _read_words(source: "RunSource", run: str, words: tuple[str, ...], node: str) -> tuple[str, Path]:
-    """The node as it was named, and the directory."""
-    from limosa.cli.nodes import is_node
+def _read_words(source: "RunSource", run: str, words: tuple[str, ...], node: str) -> tuple[str, Path | None]:
+    """The node as it was named, and the directory; None where none was."""
+    from limosa.cli.nodes import is_node, refuse_node_like
 
     if len(words) == 2:
         return words[0], Path(words[1])
-    if len(words) == 1 and (node or not is_node(source, run, words[0])):
-        return node, Path(words[0])
-    return (words[0] if words else node), Path(run)
+    if not words:
+        return node, None
+    word = words[0]
+    if not node and is_node(source, run, word):
+        return word, None
+    if not node and not word.startswith((".", "/", "~")) and not Path(word).exists():
+        refuse_node_like(source, run, word)
+    return node, Path(word)

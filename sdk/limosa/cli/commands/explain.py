@@ -1,9 +1,15 @@
 """`limosa explain`."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from limosa.cli.exit_codes import ExitCode
 from limosa.cli.options import TargetFlags, target_options
+
+if TYPE_CHECKING:
+    from limosa.cli.run_sources import RunSource
+    from limosa_idl.admin.v1alpha1.admin_pb2 import RunDetail
 
 
 @click.command()
@@ -22,6 +28,22 @@ def command(run: str, node: str, index: int | None, **target: str | None) -> int
     with open_runs(TargetFlags(**target), run) as source:
         path = node_path(source, run, node, index)
         detail = source.get_run(run)
+        reuse = _reuse(source, detail, path, index) if path else ""
     text = explain_node(detail, path, index, now_utc()) if path else explain_run(detail, now_utc())
-    write_result(text + "\n")
+    write_result(text + (f"\n  {reuse}\n" if reuse else "\n"))
     return ExitCode.OK
+
+
+def _reuse(source: "RunSource", detail: "RunDetail", path: str, index: int | None) -> str:
+    """Of a resumed run: why a node was launched or not."""
+    from limosa.remote import RemoteError
+    from limosa.render.reuse import why_reused_or_not
+
+    earlier = None
+    if detail.run.resumed_from:
+        try:
+            earlier = source.get_run(detail.run.resumed_from)
+        except RemoteError as error:
+            if error.code != RemoteError.NOT_FOUND:
+                raise
+    return why_reused_or_not(detail, earlier, path, index)

@@ -41,6 +41,7 @@ def runs(
 ) -> int:
     """List runs, newest first."""
     from limosa.cli.console import say, write_data
+    from limosa.cli.entity_names import TARGETS, full_name
     from limosa.cli.run_facts import run_facts
     from limosa.cli.tables import age, write_table
     from limosa.render.progress import now_utc
@@ -55,12 +56,16 @@ def runs(
         kept = (
             run
             for run in open_kept().runs()
-            if (not wanted or run.state.phase in wanted) and entity in ("", run.target.name)
+            if (not wanted or run.state.phase in wanted)
+            and entity in ("", run.target.name, run.target.name.rpartition(".")[2])
         )
         found = list(itertools.islice(kept, limit + 1))
     else:
         with open_target(TargetFlags(**target)) as client:
             found = list(itertools.islice(client.list_runs(phases=wanted, target=entity), limit + 1))
+            if entity and not found:
+                whole = full_name(client, entity, TARGETS)
+                found = list(itertools.islice(client.list_runs(phases=wanted, target=whole), limit + 1))
     shown, now = found[:limit], now_utc()
     if output != "text":
         write_data([run_facts(run) for run in shown], output)

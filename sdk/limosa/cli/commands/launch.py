@@ -57,6 +57,7 @@ def command(
     from limosa.cli.launching import Flags, check_run_name, create_run, short_name, stay
     from limosa.cli.typed_command import read_arguments
     from limosa.remote import ClientTransfer
+    from limosa_model.values import summarize
 
     if wait and detach:
         raise click.UsageError("--wait and --detach exclude each other", ctx)
@@ -73,6 +74,9 @@ def command(
             description=description,
             usage=f"limosa launch {name}",
             inputs_file=inputs_file,
+            fixed={
+                key: summarize(value, 60) for key, value in entity.launch_plan.fixed_inputs.literals.items()
+            },
         )
         transfer = ClientTransfer(client)
         try:

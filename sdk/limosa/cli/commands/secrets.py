@@ -72,12 +72,12 @@ def list_command(output: str, **flags: Any) -> int:
 @target_options
 def delete_command(names: tuple[str, ...], yes: bool, **flags: Any) -> int:
     """Delete secrets. Tasks that read them wait, and then fail."""
-    from limosa.cli.console import say
+    from limosa.cli.console import confirm, say
 
     secrets = _open(flags)
     if not yes:
         what = names[0] if len(names) == 1 else f"{len(names)} secrets"
-        click.confirm(f"delete {what} in {secrets.namespace}?", abort=True, err=True)
+        confirm(f"delete {what} in {secrets.namespace}?")
     for name in names:
         secrets.delete(name)
         say(f"deleted secret {name} in {secrets.namespace}")

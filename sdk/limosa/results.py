@@ -1,0 +1,29 @@
+"""What is wrong with a value that a task's function returned."""
+
+from typing import Any
+
+from limosa.errors import LimosaError
+from limosa.types.converter import ValueProblem, type_name
+from limosa_model.failures import Code
+
+_REMEDY = "return a value of that type, or correct the annotation"
+
+
+def output_problem(task: Any, name: str, value: Any, error: Exception) -> LimosaError:
+    """The complaint about one output, with the function as its place.
+
+    Args:
+        task: The author's task object.
+        name: The output's.
+        value: What the function gave for it.
+        error: What the converter of its type said.
+    """
+    if value is None and not task.outputs_are_tuple and isinstance(error, ValueProblem):
+        expected = type_name(task.python_outputs[name])
+        what = f"the function returned None, not {expected}: it has no return, or one without a value"
+        return LimosaError(Code.BAD_OUTPUT, f"output '{name}': {what}", task.signature.place)
+    if isinstance(error, LimosaError):
+        message, remedy = error.message, error.remedy or _REMEDY
+    else:
+        message, remedy = str(error), ""
+    return LimosaError(Code.BAD_OUTPUT, f"output '{name}': {message}", task.signature.place, remedy)

@@ -1,0 +1,106 @@
+"""Whose turn it is: fair between project-domains, by priority, then age, within limits."""
+
+import pytest
+
+from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
+from limosa_idl.run.v1alpha1 import run_pb2
+from limosa_idl.workflow.v1alpha1 import workflow_pb2 as wf
+from limosa_model.digests import serialize
+
+
+@pytest.fixture
+def create(stand, specs):
+    """Queues a run; projects are registered as they are needed."""
+    known = set()
+
+    def make(name, project="demo", priority=0, target="demo.wf"):
+        if project not in known:
+            known.add(project)
+            plans = [wf.LaunchPlanSpec(name="demo.narrow", workflow="demo.wf", max_active_runs=1)]
+            request = pb.RegisterRequest(
+                project=project, domain="development", version="v1", launch_plans=plans
+            )
+            request.closures.append(serialize(specs.chain()))
+            stand.admin.registry.Register(request)
+        request = pb.CreateRunRequest(project=project, domain="development", name=name, priority=priority)
+        request.target.name = target
+        return stand.admin.runs.CreateRun(request)
+
+    return make
+
+
+@pytest.fixture
+def take(stand):
+    """Claims for a cluster of so many free slots; gives the runs that are new to it, by name."""
+    known = set()
+
+    def more(slots):
+        found = [run for run in stand.sync(slots=slots) if run.spec.name not in known]
+        known.update(run.spec.name for run in found)
+        return {run.spec.name: run for run in found}
+
+    return more
+
+
+def test_project_domains_take_turns(stand, create, take):
+    for number in range(6):
+        create(f"many-{number}", project="many")
+    for number in range(2):
+        create(f"few-{number}", project="few")
+    assert sorted(take(4)) == ["few-0", "few-1", "many-0", "many-1"]
+    assert sorted(take(2)) == ["many-2", "many-3"]
+
+
+def test_who_has_fewer_runs_under_way_comes_first(stand, create, take):
+    for number in range(3):
+        create(f"early-{number}", project="early")
+    assert len(take(3)) == 3
+    create("early-3", project="early")
+    for number in range(2):
+        create(f"late-{number}", project="late")
+    assert sorted(take(2)) == ["late-0", "late-1"]
+
+
+def test_the_greater_priority_comes_first_then_the_older(stand, create, take):
+    create("old", priority=0)
+    create("urgent", priority=5)
+    create("younger", priority=0)
+    create("never-mind", priority=-1)
+    order = [next(iter(take(1))) for _ in range(4)]
+    assert order == ["urgent", "old", "younger", "never-mind"]
+
+
+def test_a_launch_plan_at_its_limit_holds_up_nobody_else(stand, create, take):
+    for number in range(30):
+        create(f"narrow-{number}", target="demo.narrow", priority=9)
+    create("wide-0")
+    create("wide-1")
+    first = take(3)
+    assert sorted(first) == ["narrow-0", "wide-0", "wide-1"]
+    stand.run_state(first["narrow-0"], run_pb2.RUN_PHASE_SUCCEEDED)
+    assert list(take(3)) == ["narrow-1"]
+
+
+def test_a_parked_run_of_a_launch_plan_counts_in_no_limit(stand, create, take):
+    create("narrow-0", target="demo.narrow")
+    create("narrow-1", target="demo.narrow")
+    first = take(3)
+    stand.run_state(first["narrow-0"], run_pb2.RUN_PHASE_PARKED)
+    assert list(take(3)) == ["narrow-1"]
+
+
+def test_many_claims_of_a_short_list_of_lanes_are_as_fair(stand, create, take):
+    """One call reads ahead only so far, and reads again."""
+    for number in range(40):
+        create(f"many-{number:02}", project="many", priority=number)
+    for number in range(3):
+        create(f"few-{number}", project="few")
+    taken = sorted(take(12))
+    assert taken == [*(f"few-{n}" for n in range(3)), *(f"many-{n}" for n in range(31, 40))]
+
+
+def test_only_served_places_have_turns(stand, create, take):
+    create("mine-0", project="mine")
+    create("other-0", project="other")
+    found = stand.sync(slots=10, namespaces=["mine-development"])
+    assert [run.spec.name for run in found] == ["mine-0"]

@@ -1,0 +1,49 @@
+"""`limosa launch`: what a launch plan fixes, and a run that is there already."""
+
+import grpc
+import pytest
+from fake_admin import Refuse
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
+from limosa_idl.core.v1alpha1.types_pb2 import SIMPLE_TYPE_INTEGER
+from limosa_model import values
+
+
+@pytest.fixture
+def plan(admin):
+    """A registered launch plan that fixes n."""
+    entity = pb.Entity(id=pb.EntityId(kind=pb.ENTITY_KIND_LAUNCH_PLAN, name="nightly", version="v1"))
+    entity.launch_plan.fixed_inputs.literals["n"].CopyFrom(values.integer(3))
+    admin.script["GetEntity"] = [entity]
+    admin.script["GetInfo"] = [pb.GetInfoResponse(version="1")]
+    made = Timestamp(seconds=1_700_000_000)
+    admin.script["CreateRun"] = [pb.Run(name="ok2", uid="u", created_at=made)]
+    return admin
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_what_is_fixed_cannot_be_given(limosa, plan, place, listed):
+    if listed:
+        plan.script["GetEntity"][0].interface.inputs.add(name="n").type.simple = SIMPLE_TYPE_INTEGER
+    result = limosa("launch", "nightly", "--n", "4")
+    assert result.status == 2
+    assert "n is fixed to 3 by the launch plan: leave it out" in result.err
+    (place / "inputs.json").write_text('{"n": 4}')
+    assert (
+        "n is fixed to 3 by the launch plan"
+        in limosa("launch", "nightly", "--inputs-file", "inputs.json").err
+    )
+
+
+def test_the_same_of_a_file(limosa, flow):
+    assert "rows is fixed to 5 by the launch plan" in limosa("run", str(flow), "nightly", "--rows", "4").err
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_run_that_is_there_already_is_not_told_as_new(limosa, plan, there):
+    plan.script["GetRun"] = [pb.RunDetail() if there else Refuse(grpc.StatusCode.NOT_FOUND, "no")]
+    result = limosa("launch", "--name", "ok2", "--detach", "nightly")
+    assert (result.status, result.out) == (0, "ok2\n")
+    told = "run ok2 exists already (made 2023-11-14T22:13:20Z); this is that run"
+    assert (told in result.err) == there
