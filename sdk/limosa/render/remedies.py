@@ -58,8 +58,8 @@ def remedy_of(code: str, detail: str, secrets: Sequence[tuple[str, str]] = ()) -
 
 EXCEPTION_REMEDIES = {
     "ModuleNotFoundError": (
-        "If it is a module of your project, import it at the top of the file, add it to `include` in limosa.toml, or run with "
-        "--copy all. Otherwise install it where the task ran, or give the task a container_image that has it."
+        "If it is a module of your project, import it at the top of the file, add it to `include` in limosa.toml or in [tool.limosa] "
+        "of pyproject.toml, or run with --copy all. Otherwise install it where the task ran, or give the task a container_image that has it."
     ),
 }
 """By type of the author's exception."""
