@@ -283,7 +283,6 @@ def python_run(kind="task", **launch):
     failure.origin.node_path = "n0"
     state = runs.node("n0", pb.NODE_PHASE_FAILED, 0, 1, kind=kind, target="house.clean", failure=failure)
     made = runs.update(pb.RUN_PHASE_FAILED, state, failure=failure)
-    made.closure.tasks[0].python.loader = "house:clean"
     made.closure.tasks[0].secrets.add(name="warehouse", key="token")
     made.snapshots.append(
         pb.Snapshot(key=pb.SnapshotKey(node_path="n0", launch=0), seq=1, launch=pb.LaunchState(**launch))
