@@ -102,6 +102,12 @@ CASES = {
         "flow.py:{body}: a workflow asked for its truth, but n0 is a promise: its value exists only in the run; "
         'branch with conditional("name").if_(…).then(…).else_().then(…)',
     ),
+    "unpacking one value": (
+        "a, b = number(x=1)",
+        "-> int",
+        "flow.py:{body}: n0 is one value (int): it cannot be unpacked or looped over; "
+        "assign it to one name; a task gives several values when its return type is a NamedTuple",
+    ),
     "loop over a promise": (
         "return [number(x=x) for x in xs]",
         "-> list[int]",
@@ -188,7 +194,7 @@ CASES = {
     "nothing returned": (
         "number(x=1)",
         "-> int",
-        "flow.py:{wf}: workflow wf is annotated to return 1 outputs and returns nothing; return one value for each output",
+        "flow.py:{wf}: workflow wf is annotated to return a value and returns nothing; return one",
     ),
     "something returned": (
         "return number(x=1)",
