@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from limosa_idl.task.v1alpha1.task_pb2 import RetryPolicy, SecretRef, TaskSpec
 from limosa_model.problems import Problem
-from limosa_model.quantity import QuantityError, parse_quantity
+from limosa_model.quantity import QuantityError, parse_amount, parse_quantity
 
 MAX_RETRIES = 1000
 MAX_FACTOR = 100.0
@@ -91,7 +91,7 @@ def _template(text: str, place: str) -> Iterator[Problem]:
 
 def _amount(text: str, place: str) -> Iterator[Problem]:
     try:
-        if parse_quantity(text) <= 0:
+        if parse_amount("memory", text) <= 0:
             yield Problem("Quantity", place, f"'{text}' is not above zero", "write an amount such as 2Gi")
     except QuantityError as error:
         yield Problem("Quantity", place, str(error), "")

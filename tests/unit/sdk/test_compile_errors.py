@@ -376,6 +376,17 @@ OPTIONS = {
     "unit, such as '500m', '2' or '1Gi'; write memory with its unit, such as mem='512Mi' or mem='2Gi'",
     "resources=Resources(cpu=0)": "flow.py:2: cpu=0 is no number of cores; write cores, such as cpu=0.5, cpu=2 or cpu='500m'",
     "resources=Resources(cpu=(2, 1))": "flow.py:2: cpu: the request 2 is above the limit 1; a pair is (request, limit)",
+    "resources=Resources(cpu=0.0001)": "flow.py:2: cpu=0.0001 is no number of cores; "
+    "write cores, such as cpu=0.5, cpu=2 or cpu='500m'",
+    "resources=Resources(cpu='1Gi')": "flow.py:2: cpu='1Gi': '1Gi' is not an amount of cores: write cores, such as '2', "
+    "'0.5' or '500m'; write cores, such as cpu=0.5, cpu=2 or cpu='500m'",
+    "resources=Resources(mem='100m')": "flow.py:2: mem='100m': '100m' is a fraction of a byte: write a unit such as Mi or "
+    "Gi; '100Mi' is mebibytes; write memory with its unit, such as mem='512Mi' or mem='2Gi'",
+    "resources=Resources(mem='99999999999999999999Gi')": "flow.py:2: mem='99999999999999999999Gi': '99999999999999999999Gi' "
+    "is more bytes than Kubernetes can count: at most 9223372036854775807; "
+    "write memory with its unit, such as mem='512Mi' or mem='2Gi'",
+    "resources=Resources(disk='5u')": "flow.py:2: disk='5u': '5u' is a fraction of a byte: write a unit such as Mi or Gi; "
+    "write disk with its unit, such as disk='10Gi'",
     "resources=Resources(gpu=0.5)": "flow.py:2: gpu=0.5 is no number of devices; write a whole number, such as gpu=1",
     "resources='1Gi'": 'flow.py:2: resources=\'1Gi\' is not Resources; write resources=Resources(cpu="500m", mem="1Gi")',
     "resources=Resources(cpu=1), limits=Resources(cpu=2)": "flow.py:2: @task got resources and requests or limits; "
