@@ -417,6 +417,25 @@ OPTIONS = {
     "timeout='soon'": "flow.py:2: timeout='soon' is no length of time; write timeout=\"10m\", seconds, or a timedelta",
     "timeout='99999999999d'": "flow.py:2: timeout='99999999999d' is no length of time; "
     'write timeout="10m", seconds, or a timedelta',
+    "timeout=0.3": 'flow.py:2: timeout=0.3 is below one second, the least that is kept; write timeout="1s" or more',
+    "deadline=timedelta(milliseconds=999)": "flow.py:2: deadline=datetime.timedelta(microseconds=999000) is below one second, "
+    'the least that is kept; write deadline="1s" or more',
+    "labels={'a b': 'c'}": "flow.py:2: labels: 'a b' is no label key; write a name of at most 63 letters, digits, '-', '_' "
+    "and '.', after a domain and '/' where it has one",
+    "labels={'team': 'a team'}": "flow.py:2: labels: 'a team', the value of label 'team', is no label value; "
+    "write at most 63 letters, digits, '-', '_' and '.', a letter or digit at both ends",
+    "labels={'limosa.dev/run': 'r'}": "flow.py:2: labels: label 'limosa.dev/run' is the platform's: names below limosa.dev/ "
+    "are reserved; use a domain of your own",
+    "annotations={'Limosa.dev/run': 'r'}": "flow.py:2: annotations: annotation 'Limosa.dev/run' is the platform's: names "
+    "below limosa.dev/ are reserved; use a domain of your own",
+    "annotations={'a/b/c': 'r'}": "flow.py:2: annotations: 'a/b/c' is no annotation key; write a name of at most 63 letters, "
+    "digits, '-', '_' and '.', after a domain and '/' where it has one",
+    "environment={'A=B': 'c'}": "flow.py:2: environment: 'A=B' is no name of a variable; "
+    "use letters, digits and '_', a letter first",
+    "environment={'LIMOSA_POD_TASK': 'c'}": "flow.py:2: environment: variable 'LIMOSA_POD_TASK' is the platform's: names with "
+    "LIMOSA_POD_ are reserved; rename it",
+    "container_image='team/image :1'": "flow.py:2: container_image: 'team/image :1' is no name of an image; "
+    "write registry/name:tag, such as ghcr.io/team/image:1.0, the name in small letters",
     "timeout=0": "flow.py:2: timeout=0 is not above zero; leave it out for no limit",
     "cache=3": "flow.py:2: cache=3 is neither a bool, a version nor a Cache; "
     'write cache=True, cache="v1" or cache=Cache("v1", serialize=True)',
@@ -434,7 +453,7 @@ OPTIONS = {
 
 @pytest.mark.parametrize("options", OPTIONS)
 def test_says_what_an_option_lacks(author, options):
-    source = f"from limosa import *\n@task({options})\ndef t() -> None: ...\n"
+    source = f"from datetime import timedelta; from limosa import *\n@task({options})\ndef t() -> None: ...\n"
     assert author.error(source, "t") == OPTIONS[options]
 
 
