@@ -25,6 +25,7 @@ REMEDIES = {
     Code.BAD_INPUT: "Pass a value of the annotated type, or register the task again if its signature changed.",
     Code.STORE: "Check the object store: limosa doctor.",
     Code.EXITED: "The process ended by itself: look at its log.",
+    Code.KILLED: "Where it comes back, look at the node's events and kernel log; the platform tries again while its retries last.",
     Code.PREEMPTED: "Nothing of yours: the platform will try again while its retries last.",
     "WaitingForCluster": "Work begins when an operator asks for it: limosa doctor, or on this machine limosa demo status.",
     "WaitingForReservation": "Another run makes the same result, and this one takes it then; to make it here: --no-cache.",
