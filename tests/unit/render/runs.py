@@ -110,7 +110,7 @@ _NO_MODULE = f.Failure(
     code="ImportFailed",
     message="no module named 'xgboost'. It is not installed where the task ran (/venv/bin/python): install it there, or give "
     "the task a container_image that has it. If it is a module of your project, import it at the top of the file, add it to "
-    "`include` in limosa.toml, or run with --copy all.",
+    "`include` in limosa.toml or in [tool.limosa] of pyproject.toml, or run with --copy all.",
     origin=f.FailureOrigin(node_path="n0", task="house.clean"),
     exception=f.ExceptionDetails(
         type="ModuleNotFoundError",
