@@ -21,6 +21,7 @@ from limosa_model.interfaces import complete_inputs
 from limosa_model.layout import closure_key
 from limosa_model.names import check_name, generate_run_name
 from limosa_model.pod_contract import INLINE_CLOSURE_LIMIT
+from limosa_model.pod_fields import wrong_annotations, wrong_labels
 from limosa_store import Store
 
 INPUTS_LIMIT = 256 * 1024
@@ -186,6 +187,9 @@ def _new_run(request: pb.CreateRunRequest, target: Target, digest: str, created_
     if size > METADATA_LIMIT:
         message = f"labels and annotations have {size} characters; at most {METADATA_LIMIT} are taken"
         raise RequestError(Reason.INVALID, message)
+    # The SDK itself marks runs with annotations of the platform's domain; what a pod must not take is left out there.
+    for told, remedy in (*wrong_labels(labels, own=True), *wrong_annotations(annotations, own=True)):
+        raise RequestError(Reason.INVALID, f"{told}; {remedy}")
     return runs.NewRun(
         uid="",
         project=request.project,

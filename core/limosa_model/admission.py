@@ -27,7 +27,7 @@ from limosa_model.graph import ON_FAILURE, Index, branch_children, dependencies,
 from limosa_model.interfaces import node_interface, suggest
 from limosa_model.names import check_name
 from limosa_model.problems import Problem
-from limosa_model.quantity import QuantityError, parse_quantity
+from limosa_model.quantity import QuantityError, parse_amount
 from limosa_model.raw_containers import check_container
 from limosa_model.targets import python_part, task_name
 from limosa_model.task_options import check_options
@@ -149,7 +149,7 @@ def _resources(task: TaskSpec, place: str) -> Iterator[Problem]:
         for side, resource_list in (("request", requests), ("limit", limits)):
             text = getattr(resource_list, name)
             try:
-                amounts.append(parse_quantity(text) if text else None)
+                amounts.append(parse_amount(name, text) if text else None)
             except QuantityError as error:
                 yield Problem("Quantity", f"{place}: {name} {side}", str(error), "")
                 amounts.append(None)

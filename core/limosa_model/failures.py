@@ -58,6 +58,7 @@ class Code:
     # The platform.
     POD_GONE = "PodGone"
     POD_FAILED = "PodFailed"
+    KILLED = "Killed"
     POD_FORBIDDEN = "PodForbidden"
     POD_CONFLICT = "PodConflict"
     CAPACITY = "Capacity"

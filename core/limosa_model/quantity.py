@@ -28,6 +28,9 @@ _PATTERN = re.compile(
     r"(?P<number>\d+(?:\.\d*)?|\.\d+)(?:(?P<exponent>[eE][+-]?\d{1,3})|(?P<suffix>[a-zA-Z]*))"
 )
 
+_MOST_CORES = 10**6
+_MOST_BYTES = 2**63 - 1
+
 
 class QuantityError(ValueError):
     """The text is no resource quantity; the message says what one looks like."""
@@ -47,3 +50,31 @@ def parse_quantity(text: str) -> "Fraction":
     if match["exponent"]:
         return value * Fraction(10) ** int(match["exponent"][1:])
     return value * Fraction(*_SUFFIXES[match["suffix"] or ""])
+
+
+def parse_amount(measure: str, text: str) -> "Fraction":
+    """The value of a quantity that must fit what it measures, which the syntax alone does not show.
+
+    Args:
+        measure: "cpu", counted in cores; anything else is counted in bytes.
+        text: The quantity.
+
+    Raises:
+        QuantityError: It is no quantity, has the unit of another measure, or is more than a node could ever have.
+    """
+    value = parse_quantity(text)
+    suffix = text.strip().lstrip("0123456789.")
+    if measure == "cpu":
+        if suffix.isalpha() and suffix != "m":
+            raise QuantityError(
+                f"'{text}' is not an amount of cores: write cores, such as '2', '0.5' or '500m'"
+            )
+        if value > _MOST_CORES:
+            raise QuantityError(f"'{text}' is more than the {_MOST_CORES} cores that one pod can ask for")
+        return value
+    if suffix in ("m", "u", "n") or 0 < value < 1:
+        remedy = f"; '{text.strip()[:-1]}Mi' is mebibytes" if suffix == "m" else ""
+        raise QuantityError(f"'{text}' is a fraction of a byte: write a unit such as Mi or Gi{remedy}")
+    if value > _MOST_BYTES:
+        raise QuantityError(f"'{text}' is more bytes than Kubernetes can count: at most {_MOST_BYTES}")
+    return value

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 
+from google.protobuf.duration_pb2 import Duration
+
 from limosa_idl.task.v1alpha1.task_pb2 import RetryPolicy, SecretRef, TaskSpec
+from limosa_model.pod_fields import wrong_annotations, wrong_environment, wrong_image, wrong_labels
 from limosa_model.problems import Problem
-from limosa_model.quantity import QuantityError, parse_quantity
+from limosa_model.quantity import QuantityError, parse_amount, parse_quantity
 
 MAX_RETRIES = 1000
 MAX_FACTOR = 100.0
@@ -19,8 +22,32 @@ def check_options(task: TaskSpec, place: str) -> Iterator[Problem]:
     if task.shared_memory:
         yield from _amount(task.shared_memory, f"{place}: shared memory")
         yield from _fits_memory(task, place)
+    for name in ("timeout", "deadline"):
+        if task.HasField(name):
+            yield from _least(getattr(task, name), name, place)
+    yield from _pod_fields(task, place)
     if task.pod_template:
         yield from _template(task.pod_template, f"{place}: pod_template")
+
+
+def _least(limit: Duration, name: str, place: str) -> Iterator[Problem]:
+    if limit.seconds < 1 or limit.nanos < 0:
+        told = f"{limit.seconds + limit.nanos / 1e9:g} seconds are below one second, the least that is kept"
+        yield Problem(
+            "Limit", f"{place}: {name}", told, "give a second or more, or leave it out for no limit"
+        )
+
+
+def _pod_fields(task: TaskSpec, place: str) -> Iterator[Problem]:
+    wrong = [
+        *wrong_labels(task.labels),
+        *wrong_annotations(task.annotations),
+        *wrong_environment(task.environment),
+    ]
+    if task.container_image:
+        wrong += wrong_image(task.container_image)
+    for told, remedy in wrong:
+        yield Problem("PodField", place, told, remedy)
 
 
 def _retry(policy: RetryPolicy, place: str) -> Iterator[Problem]:
@@ -91,7 +118,7 @@ def _template(text: str, place: str) -> Iterator[Problem]:
 
 def _amount(text: str, place: str) -> Iterator[Problem]:
     try:
-        if parse_quantity(text) <= 0:
+        if parse_amount("memory", text) <= 0:
             yield Problem("Quantity", place, f"'{text}' is not above zero", "write an amount such as 2Gi")
     except QuantityError as error:
         yield Problem("Quantity", place, str(error), "")

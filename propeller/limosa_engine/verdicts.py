@@ -91,13 +91,21 @@ EXITED = Ended(
     True,
     "{place}: the pod failed with exit code {exit_code} and left no error record: {detail}",
 )
+KILLED = Ended(
+    _SYSTEM,
+    Code.KILLED,
+    True,
+    "{place}: the task's process was killed (SIGKILL, exit code 137); it was not the memory limit: "
+    "somebody or something on {node} killed it",
+)
 AUTHOR_EXITED = Ended(
     _USER,
     Code.EXITED,
     True,
     "{place}: the container ended with exit code {exit_code}; its last lines are in the log",
 )
-_SIGNALLED = (137, 143)
+_SIGKILLED = 137
+_SIGNALLED = (_SIGKILLED, 143)
 """Exit codes of a program that was killed or told to stop: by the node, unless a reason says otherwise."""
 GONE = Ended(_SYSTEM, Code.POD_GONE, True, "{place}: the pod was deleted before it ended")
 
@@ -161,6 +169,9 @@ def of_ended(view: PodView | None, place: str, plan: NodePlan, memory: str) -> F
         found = GONE
     if found is None and view.author_exit_code not in (None, *_SIGNALLED):
         found = AUTHOR_EXITED
+    unexplained = view.terminated_reason in ("", "Error") and not view.message
+    if found is None and view.exit_code == _SIGKILLED and unexplained:
+        found = KILLED
     if found is None:
         found = NO_COMMIT if view.exit_code == 0 or view.phase == "Succeeded" else EXITED
     return _failure(found, view, place, plan, memory)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar, overload
 
 from limosa.errors import LimosaError
+from limosa.function_shapes import check_shape
 from limosa.origin import caller, origin_of
 from limosa.tasks import Task
 
@@ -146,4 +147,5 @@ def _make(function: Callable[P, R], options: "TaskOptions") -> Dynamic[P, R]:
     if isinstance(function, Task) or not callable(function) or not hasattr(function, "__code__"):
         message = f"@dynamic decorates a function, not {type(function).__name__}"
         raise LimosaError("TaskTarget", message, str(caller()), "write it directly above a def")
+    check_shape(function, "dynamic task")
     return Dynamic(function, options)

@@ -85,12 +85,12 @@ def task_options(given: Mapping[str, Any]) -> TaskOptions:
         limits=given.get("limits"),
         accelerator=_check_kind("accelerator", given.get("accelerator"), str, '"nvidia-tesla-t4"'),
         retry=_check_retry(given.get("retries")),
-        timeout_s=check_duration("timeout", given.get("timeout")),
-        deadline_s=check_duration("deadline", given.get("deadline")),
+        timeout_s=_check_limit("timeout", given.get("timeout")),
+        deadline_s=_check_limit("deadline", given.get("deadline")),
         interruptible=_check_kind("interruptible", given.get("interruptible"), bool, "True"),
         cache=_check_cache(given.get("cache", False)),
-        container_image=_check_kind("container_image", given.get("container_image"), str, '"team/image:1.0"'),
-        environment=check_mapping("environment", given.get("environment")),
+        container_image=_check_image(given.get("container_image")),
+        environment=_check_pairs("environment", given.get("environment")),
         secrets=_check_secrets(given.get("secrets", ())),
         pod_template=_check_template(given.get("pod_template")),
         pod_template_name=_check_kind(
@@ -98,8 +98,8 @@ def task_options(given: Mapping[str, Any]) -> TaskOptions:
         ),
         priority=_check_priority(given.get("priority", 0)),
         shared_memory=_check_shared_memory(given.get("shared_memory")),
-        labels=check_mapping("labels", given.get("labels")),
-        annotations=check_mapping("annotations", given.get("annotations")),
+        labels=_check_pairs("labels", given.get("labels")),
+        annotations=_check_pairs("annotations", given.get("annotations")),
     )
 
 
@@ -169,15 +169,39 @@ def check_duration(name: str, value: Any) -> float | None:
     return float(seconds)
 
 
-def check_mapping(name: str, value: Any) -> dict[str, str]:
-    """A dict of str to str."""
+def _check_limit(name: str, value: Any) -> float | None:
+    seconds = check_duration(name, value)
+    if seconds is not None and seconds < 1:
+        raise _error(
+            f"{name}={value!r} is below one second, the least that is kept", f'write {name}="1s" or more'
+        )
+    return seconds
+
+
+def _check_pairs(name: str, value: Any) -> dict[str, str]:
+    """A dict of str to str that a pod can carry."""
     if value is None:
         return {}
     if not isinstance(value, Mapping) or not all(
         isinstance(part, str) for pair in value.items() for part in pair
     ):
         raise _error(f"{name}={value!r} is not a dict of str to str", f'write {name}={{"NAME": "value"}}')
+    if value:
+        from limosa_model import pod_fields
+
+        for told, remedy in getattr(pod_fields, f"wrong_{name}")(value):
+            raise _error(f"{name}: {told}", remedy)
     return dict(value)
+
+
+def _check_image(value: Any) -> str | None:
+    image: str | None = _check_kind("container_image", value, str, '"team/image:1.0"')
+    if image is not None:
+        from limosa_model.pod_fields import wrong_image
+
+        for told, remedy in wrong_image(image):
+            raise _error(f"container_image: {told}", remedy)
+    return image
 
 
 def _check_kind(name: str, value: Any, kind: type, example: str) -> Any:

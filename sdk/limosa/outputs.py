@@ -39,8 +39,11 @@ def bind_outputs(entity: Any, what: str, result: Any) -> "list[Binding]":
     nothing = result is None and conforms(none(), entity.interface.outputs[0].type) is not None
     if len(values) != len(names) or nothing:
         got = "nothing" if result is None else f"{len(values)}"
-        message = f"{called} is annotated to return {len(names)} outputs and returns {got}"
-        raise LimosaError("OutputShape", message, place, "return one value for each output")
+        wanted, remedy = "a value", "return one"
+        if len(names) > 1:
+            wanted, remedy = f"{len(names)} outputs", "return one value for each output"
+        message = f"{called} is annotated to return {wanted} and returns {got}"
+        raise LimosaError("OutputShape", message, place, remedy)
     bindings = []
     for variable, value in zip(entity.interface.outputs, values, strict=True):
         where = f"{called}: output '{variable.name}'"

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from limosa_idl.core.v1alpha1.types_pb2 import LiteralType
     from limosa_idl.workflow.v1alpha1.workflow_pb2 import BindingData, Node
 
+_SEVERAL = ("collection", "map_value", "union_type")
+"""Kinds of types whose values a person may take for something to loop over."""
 _OPERATORS = {
     "add": "+",
     "radd": "+",
@@ -212,6 +214,12 @@ class Promise(NodeHandle):
         self._misused("its truth", 'branch with conditional("name").if_(…).then(…).else_().then(…)')
 
     def __iter__(self) -> Iterator[Any]:
+        if self.type_ is not None and self.type_.WhichOneof("kind") not in _SEVERAL:
+            message = (
+                f"{self.label()} is one value ({self._described()}): it cannot be unpacked or looped over"
+            )
+            remedy = "assign it to one name; a task gives several values when its return type is a NamedTuple"
+            raise PromiseMisuse("PromiseUsed", message, str(caller()), remedy)
         self._misused("its items", "run a task for each of them with map_task, or loop inside a task")
 
     def __len__(self) -> NoReturn:

@@ -131,7 +131,7 @@ def _amount(name: str, value: object) -> "str | int":
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise _problem(f"{name}={value!r} is no quantity", _example(name))
     if name == "cpu" and not isinstance(value, str):
-        if not 0 < value < 10**6:
+        if not 0.001 <= value < 10**6:
             raise _problem(f"cpu={value!r} is no number of cores", _example(name))
         return str(int(value)) if value == int(value) else f"{round(value * 1000)}m"
     if name != "cpu" and (not isinstance(value, str) or value.strip().isdigit()):
@@ -142,10 +142,10 @@ def _amount(name: str, value: object) -> "str | int":
 
 
 def _quantity(name: str, text: str) -> str:
-    from limosa_model.quantity import QuantityError, parse_quantity
+    from limosa_model.quantity import QuantityError, parse_amount
 
     try:
-        if parse_quantity(text) <= 0:
+        if parse_amount(name, text) <= 0:
             raise _problem(f"{name}={text!r} is not above zero", _example(name))
     except QuantityError as error:
         raise _problem(f"{name}={text!r}: {error}", _example(name)) from None

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from limosa.errors import LimosaError
+from limosa.function_shapes import unwrapped
 from limosa.origin import origin_of
 
 if TYPE_CHECKING:
     from limosa_idl.core.v1alpha1.interface_pb2 import Interface, Variable
 
 SINGLE_OUTPUT = "o0"
-_VARARGS, _VARKEYWORDS = 0x04, 0x08
 
 
 class Sensitive:
@@ -37,17 +37,12 @@ class Signature:
             what: "task" or "workflow", for messages.
 
         Raises:
-            LimosaError: An annotation is missing or cannot be resolved, or any number of arguments is taken.
+            LimosaError: An annotation is missing or cannot be resolved.
         """
-        inner: Any = function
-        while hasattr(inner, "__wrapped__"):
-            inner = inner.__wrapped__
+        inner = unwrapped(function)
         self.place = f"{what} {inner.__name__} ({origin_of(inner)})"
         self._documentation = inner.__doc__ or ""
         code = inner.__code__
-        if code.co_flags & (_VARARGS | _VARKEYWORDS):
-            remedy = "name every input; for a varying number take a list or a dict"
-            raise LimosaError("VariableArguments", "*args and **kwargs have no types", self.place, remedy)
         names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         hints = _hints(inner, self.place)
         for name in names:

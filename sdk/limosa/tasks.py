@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
+from limosa.function_shapes import check_shape
 from limosa.origin import caller, origin_of, qualified_name, source_root
 
 if TYPE_CHECKING:
@@ -253,4 +254,5 @@ def _make(function: Callable[P, R], options: "TaskOptions") -> Task[P, R]:
 
         message = f"@task decorates a function, not {type(function).__name__}"
         raise LimosaError("TaskTarget", message, str(caller()), "write it directly above a def")
+    check_shape(function, "task")
     return Task(function, options)

@@ -5,6 +5,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from limosa.errors import LimosaError
+from limosa.function_shapes import check_shape
 from limosa.origin import Origin, caller, origin_of, qualified_name, source_root
 
 if TYPE_CHECKING:
@@ -227,5 +228,10 @@ def workflow(
             "WorkflowOption", f"failure_policy={failure_policy!r}", str(caller()), "use a FailurePolicy"
         )
     if function is not None:
-        return Workflow(function, failure_policy, on_failure)
-    return lambda decorated: Workflow(decorated, failure_policy, on_failure)
+        return _make(function, failure_policy, on_failure)
+    return lambda decorated: _make(decorated, failure_policy, on_failure)
+
+
+def _make(function: Callable[P, R], failure_policy: FailurePolicy, on_failure: Any) -> Workflow[P, R]:
+    check_shape(function, "workflow")
+    return Workflow(function, failure_policy, on_failure)

@@ -1,7 +1,8 @@
 """The connection to Postgres: transactions, notifications, and what a broken connection means."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import exc
@@ -13,6 +14,10 @@ CHANNEL = "limosa"
 """Postgres notification channel; payloads are "run <uid>", "queue" and "token"."""
 
 _OPTIONS = "-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000 -c timezone=UTC"
+
+_NUL = "the request has a text with a NUL character, which nothing here is called; remove it"
+_UNTRANSLATABLE = "22P05"
+"""Postgres's code for a NUL inside of JSON."""
 
 
 class SchemaError(Exception):
@@ -39,6 +44,7 @@ class Database:
                 "keepalives_count": 3,
             },
         )
+        sa.event.listen(self._engine, "before_cursor_execute", _refuse_nul)
 
     @property
     def engine(self) -> sa.Engine:
@@ -100,6 +106,17 @@ def notify(connection: sa.Connection, *topics: str) -> None:
         connection.execute(_NOTIFY, {"channel": CHANNEL, "topics": list(topics)})
 
 
+def _refuse_nul(
+    _connection: object, _cursor: object, _statement: str, parameters: Any, _context: object, many: bool
+) -> None:
+    """Refuses texts that Postgres cannot hold, before the driver fails on them as on a bug of ours."""
+    for row in parameters if many else [parameters]:
+        for value in row.values() if isinstance(row, Mapping) else row or ():
+            texts = value if isinstance(value, (list, tuple)) else [value]
+            if any(isinstance(text, str) and "\0" in text for text in texts):
+                raise RequestError(Reason.INVALID, _NUL)
+
+
 @contextlib.contextmanager
 def _refusals() -> Iterator[None]:
     try:
@@ -107,6 +124,10 @@ def _refusals() -> Iterator[None]:
     except exc.TimeoutError as error:
         message = "all database connections of this server are busy; try again in a moment"
         raise RequestError(Reason.UNAVAILABLE, message) from error
+    except exc.DataError as error:
+        if getattr(error.orig, "pgcode", None) != _UNTRANSLATABLE:
+            raise
+        raise RequestError(Reason.INVALID, _NUL) from error
     except (exc.OperationalError, exc.InterfaceError, exc.InternalError) as error:
         raise RequestError(
             Reason.UNAVAILABLE, f"the database does not answer: {_first_line(error)}"

@@ -245,7 +245,7 @@ def _data(seen: _Seen) -> Markup:
         # The table says it; the note says it for clients without one.
         note = "" if over else seen.data.note
         return el("div", el("h2", "Run"), value_view.render(seen.data, note, over))
-    values = value_view.render(seen.data, _note(seen, over), over)
+    values = value_view.render(seen.data, _note(seen, node, over), over)
     index = seen.choice.index
     item = "" if index is None else f"[{index}]"
     everything = el("a", "show the run", href="?")
@@ -268,15 +268,21 @@ def _data(seen: _Seen) -> Markup:
     )
 
 
-def _note(seen: _Seen, over: str) -> str:
+def _note(seen: _Seen, node: TreeNode, over: str) -> str:
     """Why a node's values are not known, unless the tables say it."""
-    node = seen.node
-    assert node is not None
     item = node.items.get(seen.choice.index) if seen.choice.index is not None else None
     state = item or node.state
-    never = state.phase == run_pb2.NODE_PHASE_SKIPPED or node.phase == phases.NOT_RUN
+    never = state.phase == run_pb2.NODE_PHASE_SKIPPED or _word(node, seen.choice.index) == phases.NOT_RUN
     ended = state.phase in ENDS_WITHOUT_RESULT and (never or seen.data.HasField("inputs"))
     return "" if over and ended and seen.data.HasField("interface") else seen.data.note
+
+
+def _word(node: TreeNode, index: int | None) -> str:
+    """The phase of a node or of an item of it as a word."""
+    state = node.items.get(index) if index is not None else None
+    if state is None:
+        return node.phase
+    return phases.state_word(state, any(one.key.index == index for one in node.launches))
 
 
 def _origin(node: TreeNode, index: int | None) -> Markup | None:
@@ -296,8 +302,8 @@ def _over(seen: _Seen) -> str:
     if seen.node is not None:
         item = seen.node.items.get(seen.choice.index) if seen.choice.index is not None else None
         phase = (item or seen.node.state).phase
-        if item is None and seen.node.phase == phases.NOT_RUN:
-            return "the node was not run"
+        if _word(seen.node, seen.choice.index) == phases.NOT_RUN:
+            return f"the {'item' if item else 'node'} was not run"
         if phase in ENDS_WITHOUT_RESULT:
             return f"the {'item' if item else 'node'} {ENDS_WITHOUT_RESULT[phase]}"
         if phase == run_pb2.NODE_PHASE_SUCCEEDED:

@@ -112,6 +112,7 @@ def _guarded(endpoint: Endpoint, needed: Role, authenticator: Authenticator, nam
                 identity = await run_in_threadpool(_identify, request, authenticator)
                 authorise(identity, needed, name)
                 request.state.identity = identity
+            _refuse_nul(request)
             response = await endpoint(request)
         except (RequestError, StoreError) as error:
             response = _refused(request, error)
@@ -126,6 +127,12 @@ def _guarded(endpoint: Endpoint, needed: Role, authenticator: Authenticator, nam
         return response
 
     return serve
+
+
+def _refuse_nul(request: Request) -> None:
+    # The database refuses it too; a stream of events would have begun by then.
+    if any("\0" in text for text in (*request.path_params.values(), *request.query_params.values())):
+        raise RequestError(Reason.INVALID, "the address has a NUL character, which no name has; remove it")
 
 
 def _identify(request: Request, authenticator: Authenticator) -> Identity:

@@ -71,11 +71,13 @@ def _length(plan: NodePlan, inputs: Inputs) -> int | Failure:
     for name in sorted(plan.mapped):
         literal = inputs.get(name)
         if literal is None or literal.WhichOneof("value") != "collection":
-            return _user(plan, Code.MAP_LENGTHS, f"input '{name}' of {plan.path} is not a list to map over")
+            return _user(
+                plan, Code.MAP_LENGTHS, f"input '{name}' of {_named(plan)} is not a list to map over"
+            )
         lengths[name] = len(literal.collection.literals)
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"'{name}' has {length}" for name, length in lengths.items())
-        message = f"{plan.path} maps over lists of different lengths: {listed}; make them equally long"
+        message = f"{_named(plan)} maps over lists of different lengths: {listed}; make them equally long"
         return _user(plan, Code.MAP_LENGTHS, message)
     return next(iter(lengths.values()), 0)
 
@@ -97,6 +99,12 @@ def _admit(turn: Turn, plan: NodePlan, count: int) -> Failure | None:
         f"more than the {limit:,} that Kubernetes can hold; give each item more work, or split the run"
     )
     return _user(plan, Code.MAP_TOO_LARGE, message)
+
+
+def _named(plan: NodePlan) -> str:
+    """The node, with its line in the author's file where that is known."""
+    source = plan.node.source
+    return f"{plan.path} ({source.file}:{source.line})" if source.file else plan.path
 
 
 def _user(plan: NodePlan, code: str, message: str) -> Failure:

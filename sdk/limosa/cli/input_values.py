@@ -63,6 +63,9 @@ class InputValues:
             return variant.type.simple == types_pb2.SIMPLE_TYPE_STRING
 
         for variant in sorted(type_.union_type.variants, key=as_written):
+            # Beside other types "1" and "yes" are theirs.
+            if variant.type.simple == types_pb2.SIMPLE_TYPE_BOOLEAN and text.lower() not in ("true", "false"):
+                continue
             try:
                 value = self._from_text(text, variant.type, place)
             except PlainError:

@@ -11,9 +11,10 @@ from typing import Any
 from rich.console import Group
 from rich.text import Text
 
-from limosa.cli.console import say, write_result
+from limosa.cli.console import say, write_data, write_result
 from limosa.cli.exit_codes import ExitCode
 from limosa.cli.following import plain_values
+from limosa.cli.run_facts import failure_facts
 from limosa.cli.run_pages import view_of
 from limosa.cli.run_sources import KeptSource, shown_path
 from limosa.cli.typed_command import GivenInputs
@@ -75,6 +76,10 @@ def run_here(
         if progress.failure is None:
             raise
         say(Group(failure_block(progress.failure), Text(), *_ways_on(store, progress.name)))
+        if form != "text":
+            write_data(
+                {"name": progress.name, "phase": "failed", "failure": failure_facts(progress.failure)}, form
+            )
         return ExitCode.USER_FAILURE
     outputs = plain_values(result.literals, entity.interface.outputs, transfer)
     write_result(render_outputs(outputs, form))

@@ -157,11 +157,33 @@ class _InputOption(click.Option):
 
 def _describe(variable: Variable) -> str:
     parts = [variable.description.rstrip(".") + "." if variable.description else ""]
+    fields = _fields(variable.type)
+    if fields:
+        parts.append(f"JSON: {fields}.")
     if variable.HasField("default_value"):
         parts.append(f"[default: {summarize(variable.default_value, 40)}]")
     else:
         parts.append("[required]")
     return " ".join(part for part in parts if part)
+
+
+def _fields(type_: LiteralType) -> str:
+    """A record's fields as they stand in JSON, those with a default marked; empty for other types."""
+    kind = type_.WhichOneof("kind")
+    if kind == "union_type":
+        found = (_fields(variant.type) for variant in type_.union_type.variants)
+        return next((one for one in found if one), "")
+    if kind == "collection":
+        fields = _fields(type_.collection)
+        return f"[{fields}, …]" if fields else ""
+    if kind != "record":
+        return ""
+    told = [
+        f'"{field.name}": {describe(field.type)}'
+        + (f" = {summarize(field.default_value, 20)}" if field.HasField("default_value") else "")
+        for field in type_.record.fields
+    ]
+    return "{" + ", ".join(told) + "}"
 
 
 def _help(interface: Interface, description: str) -> str:

@@ -29,6 +29,10 @@ LINE_WIDTH = 200
 MESSAGE_LINES = 12
 MESSAGE_WIDTH = 100
 """Characters of a message that are counted as a line: longer ones wrap."""
+CRASH_LINES = 60
+"""At most about so many lines Python writes of a crash in native code, the platform's own frames among them."""
+_PLATFORM_FRAME = re.compile(r'  File "(<frozen |[^"]*/limosa/(tasks\.py|runtime/))|Extension modules: |\s*$')
+"""Lines that Python writes of a crash, outwards from the author's call: nothing in them is the author's."""
 _LAST_WORDS = re.compile("limosa: [A-Z][A-Za-z]+: ")
 """What a pod's runtime prints of its failure: the code and the message."""
 
@@ -137,6 +141,8 @@ def source_lines(frame: Frame) -> RenderableType:
 
 def log_lines_wanted(failure: Failure) -> int:
     """How many last lines of a log hold `LOG_LINES` of the author's: a pod's log ends with how it ended."""
+    if failure.code == Code.CRASHED:
+        return LOG_LINES + CRASH_LINES
     return LOG_LINES + len(failure.exception.traceback.splitlines()) + 1
 
 
@@ -148,6 +154,8 @@ def own_log_lines(lines: Sequence[str], failure: Failure) -> list[str]:
         own.pop()
     if traceback and own[-len(traceback) :] == traceback:
         own = own[: -len(traceback)]
+    if failure.code == Code.CRASHED:
+        own = [line for line in own if not _PLATFORM_FRAME.match(line)]
     return own[-LOG_LINES:]
 
 

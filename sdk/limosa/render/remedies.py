@@ -25,6 +25,7 @@ REMEDIES = {
     Code.BAD_INPUT: "Pass a value of the annotated type, or register the task again if its signature changed.",
     Code.STORE: "Check the object store: limosa doctor.",
     Code.EXITED: "The process ended by itself: look at its log.",
+    Code.KILLED: "Where it comes back, look at the node's events and kernel log; the platform tries again while its retries last.",
     Code.PREEMPTED: "Nothing of yours: the platform will try again while its retries last.",
     "WaitingForCluster": "Work begins when an operator asks for it: limosa doctor, or on this machine limosa demo status.",
     "WaitingForReservation": "Another run makes the same result, and this one takes it then; to make it here: --no-cache.",
@@ -58,8 +59,8 @@ def remedy_of(code: str, detail: str, secrets: Sequence[tuple[str, str]] = ()) -
 
 EXCEPTION_REMEDIES = {
     "ModuleNotFoundError": (
-        "If it is a module of your project, import it at the top of the file, add it to `include` in limosa.toml, or run with "
-        "--copy all. Otherwise install it where the task ran, or give the task a container_image that has it."
+        "If it is a module of your project, import it at the top of the file, add it to `include` in limosa.toml or in [tool.limosa] "
+        "of pyproject.toml, or run with --copy all. Otherwise install it where the task ran, or give the task a container_image that has it."
     ),
 }
 """By type of the author's exception."""

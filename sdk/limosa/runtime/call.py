@@ -6,6 +6,7 @@ from typing import Any
 from limosa.errors import LimosaError, ScriptFailed
 from limosa.runtime.exceptions import definition_frames, exception_details
 from limosa.runtime.outcome import LaunchFailed, Preempted
+from limosa.runtime.packing import missing_file_hint
 from limosa.runtime.transfer import LaunchTransfer
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
@@ -42,6 +43,9 @@ def raised(error: BaseException, code_root: Path) -> Failure:
     if isinstance(error, ScriptFailed):
         return failures.user(Code.EXITED, str(error), retryable=True)
     details = exception_details(error, code_root)
+    hint = missing_file_hint(error, code_root)
+    if hint:
+        details.message += f"\n{hint}"
     message = f"{details.type}: {details.message}" if details.message else details.type
     return failures.user(Code.USER_EXCEPTION, message, retryable=True, exception=details)
 

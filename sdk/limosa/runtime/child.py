@@ -95,7 +95,7 @@ class Child:
                 os.dup2(writer, stream)
             os.close(writer)
             # Into the log: what native code does to the process, and each line before it.
-            faulthandler.enable()
+            faulthandler.enable(all_threads=False)
             if isinstance(sys.stdout, io.TextIOWrapper):
                 sys.stdout.reconfigure(line_buffering=True)
             code = work()

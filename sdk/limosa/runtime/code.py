@@ -7,6 +7,7 @@ from typing import Any
 
 from limosa.runtime.exceptions import exception_details
 from limosa.runtime.outcome import LaunchFailed, Preempted
+from limosa.runtime.packing import INCLUDE
 from limosa_model import failures, layout
 from limosa_model.failures import Code
 from limosa_model.pod_contract import PodEnvironment
@@ -78,14 +79,13 @@ def _missing_module(error: ModuleNotFoundError, module_name: str, root: Path) ->
     details = exception_details(error, root)
     if (root / top).exists() or (root / f"{top}.py").exists() or top == module_name.partition(".")[0]:
         remedy = (
-            f"It is a module of your project that was not packed: import it at the top of the file, add it to "
-            f"`include` in limosa.toml, or run with --copy all. Packed: {_packed(root)}."
+            f"It is a module of your project that was not packed: import it at the top of the file, {INCLUDE}. "
+            f"Packed: {_packed(root)}."
         )
     else:
         remedy = (
             f"It is not installed where the task ran ({sys.executable}): install it there, or give the task a "
-            "container_image that has it. If it is a module of your project, import it at the top of the file, "
-            "add it to `include` in limosa.toml, or run with --copy all."
+            f"container_image that has it. If it is a module of your project, import it at the top of the file, {INCLUDE}."
         )
     return failures.user(Code.IMPORT_FAILED, f"no module named '{missing}'. {remedy}", exception=details)
 

@@ -8,6 +8,7 @@ import sys
 import pytest
 from launch_rig import Pod
 
+from limosa.render.failure import own_log_lines
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, FAILURE_KIND_USER
 from limosa_idl.run.v1alpha1.run_pb2 import TerminationRecord
 from limosa_model import layout, values
@@ -61,6 +62,9 @@ def test_a_crash_in_native_code_is_named_and_the_log_shows_where(tmp_path, numbe
     before, _, after = pod.log.partition(f"Fatal Python error: {said}")
     assert before == "before\n"
     assert 'flow.py", line' in after
+    shown = own_log_lines(pod.log.splitlines(), failure)
+    assert shown[0] == "before"
+    assert 'flow.py", line' in shown[-1]
 
 
 def test_of_a_killed_launch_nothing_is_said_so_that_the_pods_own_reason_counts(tmp_path):

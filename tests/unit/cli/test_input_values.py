@@ -66,6 +66,13 @@ def read(wanted, *arguments, uploads=None):
         (int | None, "null", None),
         (int | str, "4", 4),
         (int | str, "four", "four"),
+        (bool | int, "1", 1),
+        (bool | int, "0", 0),
+        (bool | int, "true", True),
+        (bool | int | str, "false", False),
+        (bool | int | str, "yes", "yes"),
+        (bool | float, "1", 1.0),
+        (bool | str, "1", "1"),
         (str | None, "text", "text"),
     ],
 )

@@ -264,3 +264,10 @@ def test_a_local_run_is_explained(limosa, project):
     assert "ValueError: more than 3" in text
     assert "not run: n1, which it depends on, failed" in limosa("explain", name, "n2").out
     assert "attempt 2: failed" in limosa("explain", name, "n1").out
+
+
+def test_a_script_reads_how_it_failed(limosa, project):
+    result = limosa("run", "-o", "json", "flow.py", "flow", "--limit", "3")
+    facts = json.loads(result.out)
+    assert (result.status, facts["phase"], facts["failure"]["node"]) == (1, "failed", "n1")
+    assert facts["name"] in result.err

@@ -173,6 +173,8 @@ def _workflow(name: str, body: dict[str, Any]) -> wf.WorkflowSpec:
 
 def _node(node_id: str, body: dict[str, Any]) -> wf.Node:
     node = wf.Node(id=node_id, upstream=body.get("after", []))
+    if "line" in body:
+        node.source.file, node.source.line = "flow.py", body["line"]
     for name, value in (body.get("with") or {}).items():
         node.inputs.append(wf.Binding(name=name, data=binding(value)))
     if "task" in body:

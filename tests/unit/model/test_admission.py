@@ -175,6 +175,44 @@ def test_requests_above_limits_and_bad_quantities_are_named():
     assert "'lots' is not a quantity" in problems["Quantity"]
 
 
+@pytest.mark.parametrize(
+    ("name", "amount", "told"),
+    [
+        ("cpu", "1Gi", "'1Gi' is not an amount of cores"),
+        ("cpu", "1k", "'1k' is not an amount of cores"),
+        ("cpu", "1e9", "'1e9' is more than the 1000000 cores"),
+        ("memory", "100m", "'100m' is a fraction of a byte"),
+        ("memory", "1e-3", "'1e-3' is a fraction of a byte"),
+        ("memory", "99999999999999999999Gi", "more bytes than Kubernetes can count"),
+        ("ephemeral_storage", "2u", "'2u' is a fraction of a byte"),
+    ],
+)
+@pytest.mark.parametrize("side", ["requests", "limits"])
+def test_an_amount_in_units_of_another_measure_is_refused(side, name, amount, told):
+    spec = task()
+    setattr(getattr(spec.resources, side), name, amount)
+    (problem,) = validate_closure(wrap_task(spec))
+    assert problem.code == "Quantity"
+    assert told in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("name", "amount"),
+    [
+        ("cpu", "500m"),
+        ("cpu", "0.5"),
+        ("cpu", "2e3"),
+        ("memory", "1073741824"),
+        ("memory", "1e9"),
+        ("memory", "7Ei"),
+    ],
+)
+def test_an_amount_in_units_of_its_measure_is_taken(name, amount):
+    spec = task()
+    setattr(spec.resources.limits, name, amount)
+    assert validate_closure(wrap_task(spec)) == []
+
+
 def test_a_workflow_that_contains_itself_is_refused_with_the_chain():
     inner = WorkflowSpec(
         name="flow.inner", nodes=[Node(id="n0", sub_workflow=SubWorkflowNode(workflow="flow.wf"))]

@@ -22,6 +22,12 @@ GOOD = TaskSpec(
     resources=Resources(limits=ResourceList(memory="2Gi")),
     secrets=[SecretRef(name="a", key="b", env="C"), SecretRef(name="a", key="b", file="/etc/b")],
     shared_memory="1Gi",
+    timeout=Duration(seconds=1),
+    deadline=Duration(seconds=1, nanos=5),
+    labels={"team": "blue", "example.org/of": ""},
+    annotations={"Example.org/note": "anything, ünd more"},
+    environment={"A": "b=c", "my.name-2": ""},
+    container_image="ghcr.io:443/team/image_a:1.0@sha256:" + "0" * 64,
     pod_template='{"spec": {"nodeSelector": {"a": "b"}}}',
 )
 
@@ -50,6 +56,27 @@ def test_a_good_task_has_no_problems() -> None:
         ({"secrets": [SecretRef(name="a", key="b", file="/d/")]}, "is no absolute path"),
         ({"shared_memory": "1GB"}, "shared memory: '1GB'"),
         ({"shared_memory": "3Gi"}, "3Gi is above the memory limit 2Gi"),
+        ({"shared_memory": "100m"}, "fraction of a byte"),
+        ({"timeout": Duration(nanos=300_000_000)}, "timeout: 0.3 seconds are below one second"),
+        ({"deadline": Duration()}, "deadline: 0 seconds are below one second"),
+        ({"deadline": Duration(seconds=-5)}, "deadline: -5 seconds are below one second"),
+        ({"labels": {"-a": "b"}}, "'-a' is no label key"),
+        ({"labels": {"": "b"}}, "'' is no label key"),
+        ({"labels": {"A.b/c": "b"}}, "'A.b/c' is no label key"),
+        ({"labels": {"a" * 64: "b"}}, "is no label key"),
+        ({"labels": {"a": "b" * 64}}, "is no label value"),
+        ({"labels": {"a": "b\n"}}, "is no label value"),
+        ({"labels": {"limosa.dev/x": "b"}}, "names below limosa.dev/ are reserved"),
+        ({"annotations": {"a b": ""}}, "'a b' is no annotation key"),
+        ({"annotations": {"a": "\0"}}, "annotation 'a' has a NUL"),
+        ({"annotations": {"a": "b" * 2**18}}, "at most 262144 are taken"),
+        ({"environment": {"": "b"}}, "'' is no name of a variable"),
+        ({"environment": {"ä": "b"}}, "'ä' is no name of a variable"),
+        ({"environment": {"A": "\0"}}, "variable 'A' has a NUL"),
+        ({"environment": {"LIMOSA_POD_X": ""}}, "names with LIMOSA_POD_ are reserved"),
+        ({"container_image": "Team Image"}, "'Team Image' is no name of an image"),
+        ({"container_image": "team/Image"}, "'team/Image' is no name of an image"),
+        ({"container_image": "team/image:"}, "is no name of an image"),
         ({"pod_template": "{"}, "pod_template: it is not JSON"),
         ({"pod_template": "[]"}, "not a part of a pod: no object"),
         ({"pod_template": '{"spek": {}}'}, "not a part of a pod: spek"),
@@ -65,6 +92,8 @@ def test_each_fault_is_named(change: dict, told: str) -> None:
             setattr(task, name, value)
         elif isinstance(value, list):
             getattr(task, name).extend(value)
+        elif isinstance(value, dict):
+            getattr(task, name).update(value)
         else:
             getattr(task, name).CopyFrom(value)
     problems = list(check_options(task, "task t"))

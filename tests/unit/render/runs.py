@@ -8,7 +8,7 @@ from limosa_idl.admin.v1alpha1.admin_pb2 import Run, RunUpdate
 from limosa_idl.core.v1alpha1 import failure_pb2 as f
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
-from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
+from limosa_idl.task.v1alpha1.task_pb2 import PythonTask, TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, MapNode, Node, TaskNode, WorkflowSpec
 from limosa_model import values
 
@@ -24,7 +24,10 @@ def at(seconds):
 
 CLOSURE = Closure(
     entry="house.train_all",
-    tasks=[TaskSpec(name="house.clean"), TaskSpec(name="house.try_penalty"), TaskSpec(name="house.choose")],
+    tasks=[
+        TaskSpec(name=f"house.{name}", python=PythonTask(loader=f"house:{name}"))
+        for name in ("clean", "try_penalty", "choose")
+    ],
     workflows=[
         WorkflowSpec(
             name="house.train_all",
@@ -88,9 +91,9 @@ FRAME = f.Frame(
 def failed(code, message, kind=f.FAILURE_KIND_USER, exception=None, index=2):
     origin = f.FailureOrigin(node_path="n1", index=index, launch=1, task="house.try_penalty")
     failure = f.Failure(kind=kind, code=code, message=message, origin=origin, exception=exception)
-    snapshot = node(
-        "n1", pb.NODE_PHASE_FAILED, 1, 8.3, items=4, items_succeeded=3, items_failed=1, failure=failure
-    )
+    counts = {"items": 4, "items_succeeded": 3, "items_failed": 1}
+    target = "house.try_penalty"
+    snapshot = node("n1", pb.NODE_PHASE_FAILED, 1, 8.3, target=target, failure=failure, **counts)
     return update(pb.RUN_PHASE_FAILED, DONE, snapshot, NOT_RUN, failure=failure)
 
 
@@ -107,7 +110,7 @@ _NO_MODULE = f.Failure(
     code="ImportFailed",
     message="no module named 'xgboost'. It is not installed where the task ran (/venv/bin/python): install it there, or give "
     "the task a container_image that has it. If it is a module of your project, import it at the top of the file, add it to "
-    "`include` in limosa.toml, or run with --copy all.",
+    "`include` in limosa.toml or in [tool.limosa] of pyproject.toml, or run with --copy all.",
     origin=f.FailureOrigin(node_path="n0", task="house.clean"),
     exception=f.ExceptionDetails(
         type="ModuleNotFoundError",

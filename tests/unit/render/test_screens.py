@@ -85,6 +85,29 @@ def test_the_traceback_is_not_said_again_as_log():
     assert own_log_lines([*printed, "end"], other) == [*printed[11:], "end"]
 
 
+CRASH = """before
+Fatal Python error: Segmentation fault
+
+Current thread 0x00007f0000000000 (most recent call first):
+  File "/usr/lib/python3.11/ctypes/__init__.py", line 519 in string_at
+  File "/tmp/limosa-ab/code/house.py", line 40 in try_penalty
+  File "/venv/lib/python3.11/site-packages/limosa/tasks.py", line 111 in run_function
+  File "/venv/lib/python3.11/site-packages/limosa/runtime/call.py", line 36 in call_task
+  File "/venv/lib/python3.11/site-packages/limosa/runtime/__main__.py", line 14 in <module>
+  File "<frozen runpy>", line 88 in _run_code
+
+Extension modules: google._upb._message (total: 1)
+limosa: Crashed: the process was killed by SIGSEGV"""
+
+
+def test_the_log_of_a_crash_ends_with_the_author_s_lines():
+    failure = f.Failure(code="Crashed", message="m")
+    lines = CRASH.splitlines()
+    assert log_lines_wanted(failure) > len(lines)
+    shown = own_log_lines(lines, failure)
+    assert shown == [*lines[:2], *lines[3:6]]
+
+
 def test_a_node_that_waits_says_why_after_five_seconds(screen, golden):
     assert "Unschedulable" not in screen(tree(view_of(runs.waiting(3)), runs.NOW, final=False))
     golden("unschedulable", screen(tree(view_of(runs.waiting(7)), runs.NOW, final=False)))
@@ -283,7 +306,6 @@ def python_run(kind="task", **launch):
     failure.origin.node_path = "n0"
     state = runs.node("n0", pb.NODE_PHASE_FAILED, 0, 1, kind=kind, target="house.clean", failure=failure)
     made = runs.update(pb.RUN_PHASE_FAILED, state, failure=failure)
-    made.closure.tasks[0].python.loader = "house:clean"
     made.closure.tasks[0].secrets.add(name="warehouse", key="token")
     made.snapshots.append(
         pb.Snapshot(key=pb.SnapshotKey(node_path="n0", launch=0), seq=1, launch=pb.LaunchState(**launch))

@@ -102,6 +102,12 @@ CASES = {
         "flow.py:{body}: a workflow asked for its truth, but n0 is a promise: its value exists only in the run; "
         'branch with conditional("name").if_(…).then(…).else_().then(…)',
     ),
+    "unpacking one value": (
+        "a, b = number(x=1)",
+        "-> int",
+        "flow.py:{body}: n0 is one value (int): it cannot be unpacked or looped over; "
+        "assign it to one name; a task gives several values when its return type is a NamedTuple",
+    ),
     "loop over a promise": (
         "return [number(x=x) for x in xs]",
         "-> list[int]",
@@ -188,7 +194,7 @@ CASES = {
     "nothing returned": (
         "number(x=1)",
         "-> int",
-        "flow.py:{wf}: workflow wf is annotated to return 1 outputs and returns nothing; return one value for each output",
+        "flow.py:{wf}: workflow wf is annotated to return a value and returns nothing; return one",
     ),
     "something returned": (
         "return number(x=1)",
@@ -370,6 +376,17 @@ OPTIONS = {
     "unit, such as '500m', '2' or '1Gi'; write memory with its unit, such as mem='512Mi' or mem='2Gi'",
     "resources=Resources(cpu=0)": "flow.py:2: cpu=0 is no number of cores; write cores, such as cpu=0.5, cpu=2 or cpu='500m'",
     "resources=Resources(cpu=(2, 1))": "flow.py:2: cpu: the request 2 is above the limit 1; a pair is (request, limit)",
+    "resources=Resources(cpu=0.0001)": "flow.py:2: cpu=0.0001 is no number of cores; "
+    "write cores, such as cpu=0.5, cpu=2 or cpu='500m'",
+    "resources=Resources(cpu='1Gi')": "flow.py:2: cpu='1Gi': '1Gi' is not an amount of cores: write cores, such as '2', "
+    "'0.5' or '500m'; write cores, such as cpu=0.5, cpu=2 or cpu='500m'",
+    "resources=Resources(mem='100m')": "flow.py:2: mem='100m': '100m' is a fraction of a byte: write a unit such as Mi or "
+    "Gi; '100Mi' is mebibytes; write memory with its unit, such as mem='512Mi' or mem='2Gi'",
+    "resources=Resources(mem='99999999999999999999Gi')": "flow.py:2: mem='99999999999999999999Gi': '99999999999999999999Gi' "
+    "is more bytes than Kubernetes can count: at most 9223372036854775807; "
+    "write memory with its unit, such as mem='512Mi' or mem='2Gi'",
+    "resources=Resources(disk='5u')": "flow.py:2: disk='5u': '5u' is a fraction of a byte: write a unit such as Mi or Gi; "
+    "write disk with its unit, such as disk='10Gi'",
     "resources=Resources(gpu=0.5)": "flow.py:2: gpu=0.5 is no number of devices; write a whole number, such as gpu=1",
     "resources='1Gi'": 'flow.py:2: resources=\'1Gi\' is not Resources; write resources=Resources(cpu="500m", mem="1Gi")',
     "resources=Resources(cpu=1), limits=Resources(cpu=2)": "flow.py:2: @task got resources and requests or limits; "
@@ -400,6 +417,25 @@ OPTIONS = {
     "timeout='soon'": "flow.py:2: timeout='soon' is no length of time; write timeout=\"10m\", seconds, or a timedelta",
     "timeout='99999999999d'": "flow.py:2: timeout='99999999999d' is no length of time; "
     'write timeout="10m", seconds, or a timedelta',
+    "timeout=0.3": 'flow.py:2: timeout=0.3 is below one second, the least that is kept; write timeout="1s" or more',
+    "deadline=timedelta(milliseconds=999)": "flow.py:2: deadline=datetime.timedelta(microseconds=999000) is below one second, "
+    'the least that is kept; write deadline="1s" or more',
+    "labels={'a b': 'c'}": "flow.py:2: labels: 'a b' is no label key; write a name of at most 63 letters, digits, '-', '_' "
+    "and '.', after a domain and '/' where it has one",
+    "labels={'team': 'a team'}": "flow.py:2: labels: 'a team', the value of label 'team', is no label value; "
+    "write at most 63 letters, digits, '-', '_' and '.', a letter or digit at both ends",
+    "labels={'limosa.dev/run': 'r'}": "flow.py:2: labels: label 'limosa.dev/run' is the platform's: names below limosa.dev/ "
+    "are reserved; use a domain of your own",
+    "annotations={'Limosa.dev/run': 'r'}": "flow.py:2: annotations: annotation 'Limosa.dev/run' is the platform's: names "
+    "below limosa.dev/ are reserved; use a domain of your own",
+    "annotations={'a/b/c': 'r'}": "flow.py:2: annotations: 'a/b/c' is no annotation key; write a name of at most 63 letters, "
+    "digits, '-', '_' and '.', after a domain and '/' where it has one",
+    "environment={'A=B': 'c'}": "flow.py:2: environment: 'A=B' is no name of a variable; "
+    "use letters, digits and '_', a letter first",
+    "environment={'LIMOSA_POD_TASK': 'c'}": "flow.py:2: environment: variable 'LIMOSA_POD_TASK' is the platform's: names with "
+    "LIMOSA_POD_ are reserved; rename it",
+    "container_image='team/image :1'": "flow.py:2: container_image: 'team/image :1' is no name of an image; "
+    "write registry/name:tag, such as ghcr.io/team/image:1.0, the name in small letters",
     "timeout=0": "flow.py:2: timeout=0 is not above zero; leave it out for no limit",
     "cache=3": "flow.py:2: cache=3 is neither a bool, a version nor a Cache; "
     'write cache=True, cache="v1" or cache=Cache("v1", serialize=True)',
@@ -417,7 +453,7 @@ OPTIONS = {
 
 @pytest.mark.parametrize("options", OPTIONS)
 def test_says_what_an_option_lacks(author, options):
-    source = f"from limosa import *\n@task({options})\ndef t() -> None: ...\n"
+    source = f"from datetime import timedelta; from limosa import *\n@task({options})\ndef t() -> None: ...\n"
     assert author.error(source, "t") == OPTIONS[options]
 
 
