@@ -307,7 +307,7 @@ def test_a_hit_runs_no_pod(author: Author) -> None:
     name = author.submit("chain", x=7)
     while True:
         seen |= {
-            pod["metadata"]["annotations"]["limosa.dev/node"]
+            pod["metadata"]["annotations"]["limosa.dev/node-path"]
             for pod in author.sandbox.objects(PODS)
             if pod["metadata"]["name"].startswith(name)
         }
