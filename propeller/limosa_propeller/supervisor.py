@@ -137,6 +137,7 @@ class Supervisor:
                 )
                 attempt.check()
             except Exception:
+                # kopf ends by raising whatever it met. Ours is to go on: logged whole, then all state is made anew.
                 troubles = 0 if loop.time() - began > QUIET_SECONDS else troubles + 1
                 pause = REBUILD_SECONDS[min(troubles, len(REBUILD_SECONDS) - 1)]
                 logger.exception(

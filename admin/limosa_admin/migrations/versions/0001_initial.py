@@ -11,8 +11,7 @@ branch_labels = None
 depends_on = None
 
 
-def upgrade() -> None:
-    op.execute("""
+_TABLES = """
     CREATE TABLE server (
         id smallint PRIMARY KEY CONSTRAINT server_one_row CHECK (id = 1),
         generation bigint NOT NULL,
@@ -106,7 +105,11 @@ def upgrade() -> None:
         PRIMARY KEY (run_uid, node_path, index, launch)
     );
     CREATE INDEX snapshots_change ON snapshots (run_uid, change);
-    """)
+"""
+
+
+def upgrade() -> None:
+    op.execute(_TABLES)
     op.get_bind().execute(
         sa.text("INSERT INTO server (id, generation, signing_key) VALUES (1, 1, :key)"),
         {"key": secrets.token_bytes(32)},

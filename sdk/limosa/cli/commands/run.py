@@ -15,6 +15,9 @@ from limosa.cli.options import (
     timeout_option,
 )
 
+_ANSWERS_ARE_LOCAL = "--answer is for runs here; on the platform: limosa approve, limosa signal"
+_NO_CACHE_BY_HAND = "a WorkflowRun applied by hand uses no cache: leave out --overwrite-cache and --no-cache"
+
 
 @click.command(
     context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False},
@@ -82,25 +85,8 @@ def command(
     from limosa.compiler import load_module
 
     rest = list(words)
-    if module is None and not rest:
-        raise click.UsageError("name a FILE, or a module with -m", ctx)
-    if wait and detach:
-        raise click.UsageError("--wait and --detach exclude each other", ctx)
-    if manifest and (remote or detach):
-        raise click.UsageError("--manifest runs nothing: leave out --remote and --detach", ctx)
-    if not remote and (detach or timeout is not None or (name and not manifest)):
-        raise click.UsageError("--detach, --timeout and --name need --remote", ctx)
-    if answers and (remote or manifest):
-        raise click.UsageError(
-            "--answer is for runs here; on the platform: limosa approve, limosa signal", ctx
-        )
-    if not all("=" in answer for answer in answers):
-        raise click.UsageError("--answer takes GATE=VALUE", ctx)
     mode = cache_mode(overwrite_cache, no_cache)
-    if mode and manifest:
-        raise click.UsageError(
-            "a WorkflowRun applied by hand uses no cache: leave out --overwrite-cache and --no-cache", ctx
-        )
+    _refuse_conflicts(ctx)
     source = module if module is not None else rest.pop(0)
     entity_name = rest.pop(0) if rest and not rest[0].startswith("-") else None
     here = not remote and not manifest
@@ -122,10 +108,31 @@ def command(
 
         told = dict(answer.split("=", 1) for answer in answers)
         return run_here(loaded, entity, given, form=output, cache_mode=mode, answers=told)
-    flags: dict[str, Any] = {**target, "copy": copy, "include": include, "container_image": image}
-    settings = resolve_settings(flags, Path(loaded.source_root))
+    given_flags: dict[str, Any] = {**target, "copy": copy, "include": include, "container_image": image}
+    settings = resolve_settings(given_flags, Path(loaded.source_root))
     if manifest:
         from limosa.cli.manifests import write_manifest
 
         return write_manifest(loaded, entity, given, settings, name, output)
     return run_remotely(loaded, entity, given, settings, Flags(detach, timeout, name, output, mode))
+
+
+def _refuse_conflicts(ctx: click.Context) -> None:
+    """Raises a usage error for the first thing that is missing, or that other options exclude."""
+    given = ctx.params
+    remote, detach, manifest = given["remote"], given["detach"], given["manifest"]
+    named = given["name"] and not manifest
+    answers, cached = given["answers"], given["overwrite_cache"] or given["no_cache"]
+    conflicts = {
+        "name a FILE, or a module with -m": given["module"] is None and not given["words"],
+        "--wait and --detach exclude each other": given["wait"] and detach,
+        "--manifest runs nothing: leave out --remote and --detach": manifest and (remote or detach),
+        "--detach, --timeout and --name need --remote": not remote
+        and (detach or given["timeout"] is not None or named),
+        _ANSWERS_ARE_LOCAL: answers and (remote or manifest),
+        "--answer takes GATE=VALUE": not all("=" in answer for answer in answers),
+        _NO_CACHE_BY_HAND: cached and manifest,
+    }
+    for message, is_there in conflicts.items():
+        if is_there:
+            raise click.UsageError(message, ctx)
