@@ -85,12 +85,11 @@ def command(
     from limosa.compiler import load_module
 
     rest = list(words)
-    mode = cache_mode(overwrite_cache, no_cache)
     _refuse_conflicts(ctx)
+    mode = cache_mode(overwrite_cache, no_cache)
     source = module if module is not None else rest.pop(0)
     entity_name = rest.pop(0) if rest and not rest[0].startswith("-") else None
-    here = not remote and not manifest
-    if here:
+    if here := not remote and not manifest:
         from limosa.local.printing import copying
 
         ctx.with_resource(copying())
