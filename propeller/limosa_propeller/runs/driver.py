@@ -32,7 +32,7 @@ from limosa_propeller.kube.errors import ApiError, NotLeaderError
 from limosa_propeller.runs import cached
 from limosa_propeller.runs.actions import ACTIONS, PodConflictError, RunContext, remove_pod
 from limosa_propeller.runs.claims import Claim, claim_of
-from limosa_propeller.runs.notices import notice_of, post
+from limosa_propeller.runs.notices import notice_of, post, spec_ignored
 from limosa_propeller.runs.opening import OpenedRun, RefusedError, open_run, spec_changed
 from limosa_propeller.runs.pod_index import PodEntry, PodIndex
 from limosa_propeller.runs.services import RUNS, Services
@@ -152,10 +152,16 @@ class RunDriver:
             self.close()
             return
         self._heal_status()
-        if manifest["metadata"].get("generation") == previous["metadata"].get("generation") or self.over:
+        if manifest["metadata"].get("generation") == previous["metadata"].get("generation"):
+            return
+        changed = spec_digest(manifest) != self._digest
+        if self.over:
+            if changed:
+                notice = spec_ignored(manifest["metadata"], self._services.clock.now())
+                self._spawn(post(self._services.verbs, notice))
             return
         self.claim = claim_of(manifest)
-        if spec_digest(manifest) != self._digest:
+        if changed:
             self.end(RunPhase.FAILED, spec_changed())
         else:
             self._consider_abort()

@@ -45,12 +45,22 @@ def notice_of(
     reason = _WORDS.get(phase)
     if reason is None:
         return None
-    stamp = dt.datetime.fromtimestamp(now, dt.timezone.utc)
     text = message if failure is None else f"{failure.code}: {failure.message}"
+    return _event(metadata, reason, text, phase in _WARNINGS, now)
+
+
+def spec_ignored(metadata: dict[str, Any], now: float) -> Object:
+    """The Event for an object whose spec was changed after its run had ended; its end stays as it is."""
+    text = "the run has ended and does not run again; to run this spec, delete the WorkflowRun and apply it again"
+    return _event(metadata, "SpecIgnored", text, True, now)
+
+
+def _event(metadata: dict[str, Any], reason: str, text: str, warning: bool, now: float) -> Object:
+    stamp = dt.datetime.fromtimestamp(now, dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        # One of a name for each phase of an object: said again after a restart, it is not a second Event.
+        # One of a name for each reason of an object: said again after a restart, it is not a second Event.
         "metadata": {
             "name": f"{metadata['name'][:200]}.{metadata['uid'][:8]}.{reason.lower()}",
             "namespace": metadata["namespace"],
@@ -64,11 +74,11 @@ def notice_of(
         },
         "reason": reason,
         "message": text[:MOST_CHARACTERS],
-        "type": "Warning" if phase in _WARNINGS else "Normal",
+        "type": "Warning" if warning else "Normal",
         "source": {"component": COMPONENT},
         "reportingComponent": COMPONENT,
-        "firstTimestamp": stamp.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "lastTimestamp": stamp.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "firstTimestamp": stamp,
+        "lastTimestamp": stamp,
         "count": 1,
     }
 

@@ -8,7 +8,7 @@ settings of servers and pods (they have their own, made in their `main`), and co
 from limosa.config.contexts import Context, ContextFile
 from limosa.config.errors import ConfigError
 from limosa.config.project_file import ProjectFile, find_project_file
-from limosa.config.settings import SETTINGS, Setting, Settings, Value, resolve
+from limosa.config.settings import SETTINGS, Setting, Settings, Value, checked_project_file, resolve
 
 __all__ = [
     "SETTINGS",
@@ -19,6 +19,7 @@ __all__ = [
     "Setting",
     "Settings",
     "Value",
+    "checked_project_file",
     "find_project_file",
     "resolve",
 ]

@@ -109,9 +109,7 @@ def resolve(flags: Mapping[str, Any], environ: Mapping[str, str], start: Path) -
         ConfigError: A file or a value is wrong, or the context named does not exist.
     """
     contexts = ContextFile.load(ContextFile.default_path(environ))
-    project = find_project_file(start)
-    if project is not None:
-        _check_project(project)
+    project = checked_project_file(start)
     chosen = _layers(_BY_NAME["context"], flags, environ, project)
     if chosen is None and contexts.current:
         chosen = Value(contexts.current, f"current in {contexts.path}")
@@ -124,6 +122,18 @@ def resolve(flags: Mapping[str, Any], environ: Mapping[str, str], start: Path) -
     _check_choice(values["copy"], "copy", ("imported", "all"))
     _bytes(values["bundle_max_size"])
     return Settings(values, contexts, project)
+
+
+def checked_project_file(start: Path) -> ProjectFile | None:
+    """The nearest project file, all of whose settings exist and have the right type.
+
+    Raises:
+        ConfigError: It cannot be read, or a setting in it is wrong.
+    """
+    project = find_project_file(start)
+    if project is not None:
+        _check_project(project)
+    return project
 
 
 def _layers(

@@ -43,6 +43,7 @@ NAMESPACE = "demo-development"
 OUTPUTS_ANNOTATION = "limosa.dev/sandbox-outputs"
 RUNS_PATH = f"/apis/limosa.dev/v1alpha1/namespaces/{NAMESPACE}/workflowruns"
 PODS_PATH = f"/api/v1/namespaces/{NAMESPACE}/pods"
+EVENTS_PATH = f"/api/v1/namespaces/{NAMESPACE}/events"
 
 
 class Cluster:

@@ -1,8 +1,10 @@
 """People meddling with runs, on a cluster where pods stay pending."""
 
 from pathlib import Path
+from typing import Any
 
 from propeller_rig import (
+    EVENTS_PATH,
     PODS_PATH,
     RUNS_PATH,
     Cluster,
@@ -37,6 +39,16 @@ def test_an_edited_spec_fails_the_run_and_says_what_to_do(still_cluster: Cluster
         assert status["reason"] == "SpecChanged"
         assert "delete this WorkflowRun" in status["failure"]["message"]
         wait_for(lambda: not still_cluster.pods())
+        still_cluster.patch_run("edited", {"spec": local_run("edited", chain(4), {"x": integer(1)})["spec"]})
+        told = wait_for(lambda: ignored(still_cluster), told=lambda: operator.log)
+        assert "delete the WorkflowRun and apply it again" in told["message"]
+        assert still_cluster.run("edited")["status"] == status
+
+
+def ignored(cluster: Cluster) -> dict[str, Any] | None:
+    """The Event that says a spec came too late."""
+    found = cluster.call("GET", EVENTS_PATH)["items"]
+    return next((event for event in found if event["reason"] == "SpecIgnored"), None)
 
 
 def test_a_spec_edited_while_the_operator_is_down_is_noticed(still_cluster: Cluster, tmp_path: Path) -> None:

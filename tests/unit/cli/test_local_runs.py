@@ -271,3 +271,15 @@ def test_a_script_reads_how_it_failed(limosa, project):
     facts = json.loads(result.out)
     assert (result.status, facts["phase"], facts["failure"]["node"]) == (1, "failed", "n1")
     assert facts["name"] in result.err
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("copy = [", "limosa.toml"), ('projet = "x"', "did you mean 'project'?")],
+    ids=["no TOML", "unknown setting"],
+)
+def test_a_broken_project_file_stops_a_run_here_too(limosa, project, text, told):
+    (project / "limosa.toml").write_text(text)
+    result = limosa("run", "flow.py", "flow")
+    assert (result.status, told in result.err) == (2, True), result.err
+    assert result.out == ""

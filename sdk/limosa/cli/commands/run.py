@@ -104,7 +104,9 @@ def command(
     given = read_inputs(entity, rest, " ".join(word for word in words_before if word), inputs_file)
     if here:
         from limosa.cli.local_runs import run_here
+        from limosa.config import checked_project_file
 
+        checked_project_file(Path(loaded.source_root))
         told = dict(answer.split("=", 1) for answer in answers)
         return run_here(loaded, entity, given, form=output, cache_mode=mode, answers=told)
     given_flags: dict[str, Any] = {**target, "copy": copy, "include": include, "container_image": image}
