@@ -17,16 +17,26 @@ HEADER = "from limosa import task, File, Directory\nimport os, sys, time\nfrom t
 
 
 class Pod:
-    """One task in one file, ready to be launched."""
+    """One task `f` in one module, ready to be launched.
 
-    def __init__(self, tmp_path, source):
+    Args:
+        source: The module's text.
+        header: What stands before it.
+        module: The module's dotted name; the packages around it are made.
+        contract: What differs in the pod's environment.
+    """
+
+    def __init__(self, tmp_path, source, header=HEADER, module="flow", **contract):
         self.tmp_path = tmp_path
         code = tmp_path / "src"
-        code.mkdir(exist_ok=True)
-        (code / "flow.py").write_text(HEADER + textwrap.dedent(source))
+        file = (code / module.replace(".", "/")).with_suffix(".py")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        for package in file.relative_to(code).parents[:-1]:
+            (code / package / "__init__.py").write_text("")
+        file.write_text(header + textwrap.dedent(source))
         self.root = f"file://{tmp_path}/store"
         self.store = open_store(StoreSettings(url=self.root))
-        bundle = pack(code, [PurePosixPath("flow.py")])
+        bundle = pack(code, [PurePosixPath(path.relative_to(code)) for path in sorted(code.rglob("*.py"))])
         self.store.put(layout.code_key("demo", "development", bundle.digest), bundle.path)
         bundle.discard()
         self.prefix = layout.run_prefix("demo", "development", "run", "uid")
@@ -40,15 +50,15 @@ class Pod:
             launch=0,
             launch_id="launchaaaa",
             epoch="1.1",
-            task="flow.f",
-            loader="flow:f",
+            task=f"{module}.f",
+            loader=f"{module}:f",
             bundle=bundle.digest,
             python_version=f"{sys.version_info.major}.{sys.version_info.minor}",
             storage_root=self.root,
             input_digest="sha256:0",
             inputs=LiteralMap(),
             termination_path=str(tmp_path / "termination"),
-        )
+        )._replace(**contract)
 
     def start(self, command=(sys.executable, "-m", "limosa.runtime"), start_new_session=False, **changes):
         inputs = changes.pop("inputs", None)

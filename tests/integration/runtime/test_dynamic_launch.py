@@ -1,23 +1,15 @@
 """Launches of dynamic tasks as processes: what their commits hold, and how they fail."""
 
 import base64
-import os
-import subprocess
-import sys
-import textwrap
-from pathlib import PurePosixPath
 
 import pytest
+from launch_rig import Pod
 
-from limosa.bundle import pack
-from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
-from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord, TerminationRecord
+from limosa_idl.run.v1alpha1.run_pb2 import TerminationRecord
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure
-from limosa_model import layout, values
+from limosa_model import values
 from limosa_model.admission import validate_closure
 from limosa_model.digests import sha256_hex
-from limosa_model.pod_contract import PodEnvironment, decode_termination
-from limosa_store import StoreSettings, open_store
 
 HEADER = """\
 from limosa import File, dynamic, map_task, task, workflow
@@ -42,64 +34,11 @@ def cube(x: int) -> int:
 """
 
 
-class Pod:
+class DynamicPod(Pod):
     """A dynamic task `f` of package `flows`, ready to be launched; no mark of a source root travels with it."""
 
     def __init__(self, tmp_path, source):
-        self.tmp_path = tmp_path
-        code = tmp_path / "src" / "flows"
-        code.mkdir(parents=True)
-        (code / "__init__.py").write_text("")
-        (code / "train.py").write_text(HEADER + textwrap.dedent(source))
-        self.root = f"file://{tmp_path}/store"
-        self.store = open_store(StoreSettings(url=self.root))
-        bundle = pack(code.parent, [PurePosixPath("flows/__init__.py"), PurePosixPath("flows/train.py")])
-        self.store.put(layout.code_key("demo", "development", bundle.digest), bundle.path)
-        bundle.discard()
-        self.prefix = layout.run_prefix("demo", "development", "run", "uid")
-        self.environment = PodEnvironment(
-            run_uid="uid",
-            run_name="run",
-            project="demo",
-            domain="development",
-            node_path="n0",
-            index=None,
-            launch=0,
-            launch_id="launchaaaa",
-            epoch="1.1",
-            task="flows.train.f",
-            loader="flows.train:f",
-            bundle=bundle.digest,
-            python_version=f"{sys.version_info.major}.{sys.version_info.minor}",
-            storage_root=self.root,
-            input_digest="sha256:0",
-            inputs=LiteralMap(),
-            termination_path=str(tmp_path / "termination"),
-            image="team/base:2",
-        )
-
-    def run(self, inputs, **changes):
-        launched = self.environment._replace(inputs=LiteralMap(literals=inputs), **changes)
-        environ = {
-            **launched.to_environ(),
-            "LIMOSA_STORAGE_URL": self.root,
-            "PATH": os.environ["PATH"],
-            "TMPDIR": str(self.tmp_path),
-        }
-        command = [sys.executable, "-m", "limosa.runtime"]
-        done = subprocess.run(
-            command, env=environ, capture_output=True, text=True, cwd=self.tmp_path, timeout=60, check=False
-        )
-        self.output = done.stdout + done.stderr
-        return done.returncode
-
-    @property
-    def last_word(self):
-        return decode_termination((self.tmp_path / "termination").read_text())
-
-    @property
-    def commit(self):
-        return Commit.FromString(self.store.get(layout.commit_key(self.prefix, "n0", None)))
+        super().__init__(tmp_path, source, HEADER, "flows.train", image="team/base:2")
 
     @property
     def graph(self):
@@ -110,10 +49,6 @@ class Pod:
         assert commit.graph_offloaded.digest == "sha256:" + sha256_hex(data)
         return Closure.FromString(data)
 
-    @property
-    def failure(self):
-        return ErrorRecord.FromString(self.store.get(layout.error_key(self.prefix, "launchaaaa"))).failure
-
 
 FAN = """
 @dynamic
@@ -123,8 +58,8 @@ def f(n: int) -> int:
 
 
 def test_the_commit_holds_a_graph_that_runs_the_same_code(tmp_path):
-    pod = Pod(tmp_path, FAN)
-    assert pod.run({"n": values.integer(3)}) == 0, pod.output
+    pod = DynamicPod(tmp_path, FAN)
+    assert pod.run(inputs={"n": values.integer(3)}) == 0, pod.output
     graph = pod.graph
     assert validate_closure(graph) == []
     assert not pod.commit.HasField("inline")
@@ -148,10 +83,10 @@ def test_the_commit_holds_a_graph_that_runs_the_same_code(tmp_path):
 
 def test_the_first_of_two_graphs_stays(tmp_path):
     source = "@dynamic\ndef f(n: int) -> int:\n    return square(x=random.getrandbits(60))\n"
-    pod = Pod(tmp_path, source)
-    assert pod.run({"n": values.integer(3)}) == 0, pod.output
+    pod = DynamicPod(tmp_path, source)
+    assert pod.run(inputs={"n": values.integer(3)}) == 0, pod.output
     first = pod.graph
-    assert pod.run({"n": values.integer(3)}, launch=1, launch_id="launchbbbb") == 0
+    assert pod.run(inputs={"n": values.integer(3)}, launch=1, launch_id="launchbbbb") == 0
     assert pod.last_word.outcome == TerminationRecord.OUTCOME_SUPERSEDED
     assert pod.graph == first
 
@@ -162,8 +97,8 @@ def test_a_large_graph_and_large_values_lie_beside_the_commit(tmp_path):
     def f(n: int) -> int:
         return total(xs=[size(text="x" * 40_000), *[square(x=i) for i in range(n)]])
     """
-    pod = Pod(tmp_path, source)
-    assert pod.run({"n": values.integer(1000)}) == 0, pod.output
+    pod = DynamicPod(tmp_path, source)
+    assert pod.run(inputs={"n": values.integer(1000)}) == 0, pod.output
     assert pod.commit.WhichOneof("graph") == "graph_offloaded"
     graph = pod.graph
     assert validate_closure(graph) == []
@@ -178,8 +113,8 @@ def test_a_graph_above_the_limit_says_its_size_and_what_to_do(tmp_path):
             size(text=f"{i}" + "x" * 30_000)
         return n
     """
-    pod = Pod(tmp_path, source)
-    assert pod.run({"n": values.integer(150)}) == 1, pod.output
+    pod = DynamicPod(tmp_path, source)
+    assert pod.run(inputs={"n": values.integer(150)}) == 1, pod.output
     assert (pod.failure.code, pod.failure.retryable) == ("GraphTooLarge", False)
     assert "at most 4,194,304 are allowed; use map_task for repeated work" in pod.failure.message
 
@@ -194,8 +129,8 @@ def test_a_graph_above_the_limit_says_its_size_and_what_to_do(tmp_path):
 )
 def test_a_mistake_in_the_graph_names_the_line(tmp_path, body, says):
     source = f"@dynamic\ndef f(n: int) -> int:\n    {body}\n"
-    pod = Pod(tmp_path, source)
-    assert pod.run({"n": values.integer(1)}) == 1, pod.output
+    pod = DynamicPod(tmp_path, source)
+    assert pod.run(inputs={"n": values.integer(1)}) == 1, pod.output
     failure = pod.failure
     line = (HEADER + source).split("\n").index(f"    {body}") + 1
     assert failure.code == "GraphInvalid"
@@ -205,13 +140,13 @@ def test_a_mistake_in_the_graph_names_the_line(tmp_path, body, says):
 
 
 def test_what_the_function_raises_is_its_author_s_exception(tmp_path):
-    pod = Pod(tmp_path, "@dynamic\ndef f(n: int) -> int:\n    return 1 // n\n")
-    assert pod.run({"n": values.integer(0)}) == 1
+    pod = DynamicPod(tmp_path, "@dynamic\ndef f(n: int) -> int:\n    return 1 // n\n")
+    assert pod.run(inputs={"n": values.integer(0)}) == 1
     assert (pod.failure.code, pod.failure.exception.type) == ("UserException", "ZeroDivisionError")
     assert pod.failure.retryable
 
 
 def test_the_contract_is_plain_text(tmp_path):
-    environ = Pod(tmp_path, FAN).environment.to_environ()
+    environ = DynamicPod(tmp_path, FAN).environment.to_environ()
     assert environ["LIMOSA_POD_IMAGE"] == "team/base:2"
     assert base64.b64decode(environ["LIMOSA_POD_INPUTS"]) == b""
