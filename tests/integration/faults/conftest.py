@@ -1,6 +1,4 @@
 import sys
-import sysconfig
-import venv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,11 +8,10 @@ from platform_rig.sandbox import Sandbox
 # pytest's importlib mode puts no folder on the path.
 sys.path.insert(0, str(Path(__file__).parent))
 
+from double_interpreter import make_double
 from flows import write_flows
 from referee import Referee
 from undisturbed import Undisturbed, run_undisturbed
-
-DOUBLE = Path(__file__).parent / "double"
 
 
 @pytest.fixture(scope="session")
@@ -25,18 +22,7 @@ def referee(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Referee]:
 
 @pytest.fixture(scope="session")
 def double(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An interpreter with this one's packages, whose runtime reports to the referee."""
-    folder = tmp_path_factory.mktemp("double")
-    venv.EnvBuilder(symlinks=True).create(folder)
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    packages = folder / "lib" / version / "site-packages"
-    lines = [
-        f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})",
-        str(DOUBLE),
-        "import referee_double",
-    ]
-    (packages / "double.pth").write_text("\n".join(lines) + "\n")
-    return folder / "bin" / "python"
+    return make_double(tmp_path_factory.mktemp("double"))
 
 
 @pytest.fixture(scope="session")

@@ -72,9 +72,16 @@ class Referee:
 
     def events(self, run_uid: str) -> list[Event]:
         """What a run's launches did so far."""
+        return self.all_events().get(run_uid, [])
+
+    def all_events(self) -> dict[str, list[Event]]:
+        """What all launches did so far, by the uid of their run."""
+        found: dict[str, list[Event]] = defaultdict(list)
         with self._path.open() as lines:
-            events = [Event(**json.loads(line)) for line in lines]
-        return [event for event in events if event.run_uid == run_uid]
+            for line in lines:
+                event = Event(**json.loads(line))
+                found[event.run_uid].append(event)
+        return found
 
     @contextmanager
     def serving(self) -> Iterator["Referee"]:

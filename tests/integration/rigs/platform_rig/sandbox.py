@@ -90,9 +90,9 @@ class Sandbox:
 
     def kill_part(self, name: str) -> None:
         """kill -9 of one part, as soon as there is a process of it."""
-        os.kill(wait_for(lambda: self._pid(name), self.told), signal.SIGKILL)
+        os.kill(wait_for(lambda: self.pid(name), self.told), signal.SIGKILL)
 
-    def _pid(self, name: str) -> int:
+    def pid(self, name: str) -> int:
         """The pid of a part that runs, 0 of one that does not."""
         part = self.state()["parts"].get(name, {})
         pid = int(part.get("pid") or 0)
@@ -103,11 +103,11 @@ class Sandbox:
         ports = json.loads((self.home / "ports.json").read_text())
         for name, port in (("admin", ports["admin_http"]), ("operator", ports["operator_health"])):
             address = f"http://127.0.0.1:{port}/readyz"
-            wait_for(lambda name=name, address=address: self._pid(name) and _answers(address), self.told)
+            wait_for(lambda name=name, address=address: self.pid(name) and _answers(address), self.told)
 
     def limit_file_sizes(self, name: str, limit: int) -> None:
         """From now on no file of a part may become larger; the kernel says so much as it does of a full disk."""
-        pid = self._pid(name)
+        pid = self.pid(name)
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (limit, resource.prlimit(pid, resource.RLIMIT_FSIZE)[1]))
 
     def state(self) -> dict[str, Any]:
