@@ -43,6 +43,7 @@ def _promises(outcomes: Sequence[Outcome], lives: Sequence[Life], verdict: Verdi
     )
     yield _row("every commit told of is in the store", f"{verdict.commits} commits", len(verdict.missing))
     yield _row("no pod, run object or process is left", "at the end", len(verdict.left))
+    yield _row("no exception in the logs of the platform", "all logs", len(verdict.errors))
     grown = sum(life.growth > GROWTH_LIMIT for life in lives)
     yield _row(f"memory is flat (≤ {GROWTH_LIMIT} ×)", f"{len(lives)} lives", grown)
 

@@ -1,6 +1,7 @@
 """What the soak promised, looked at when all is over."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from load import Outcome
@@ -13,6 +14,7 @@ from limosa_idl.admin.v1alpha1 import admin_pb2
 from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_model.layout import run_prefix
 
+_ERROR = re.compile(r'"level": "(error|critical)"| (ERROR|CRITICAL) |^Traceback', re.IGNORECASE)
 _TERMINAL = {run_pb2.RUN_PHASE_SUCCEEDED, run_pb2.RUN_PHASE_FAILED, run_pb2.RUN_PHASE_ABORTED}
 
 
@@ -29,6 +31,7 @@ class Verdict:
         complaints: The referee's.
         missing: Commits that were told of and are not in the store.
         left: What is left behind.
+        errors: What the platform's own logs call an error: exceptions are bugs, also where the runs did not suffer.
     """
 
     launches: int = 0
@@ -40,10 +43,11 @@ class Verdict:
     complaints: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
     def broken(self) -> list[str]:
         """Every promise that was not kept."""
-        return [*self.lost, *self.wrong, *self.complaints, *self.missing, *self.left]
+        return [*self.lost, *self.wrong, *self.complaints, *self.missing, *self.left, *self.errors]
 
 
 def reach(sandbox: Sandbox, outcomes: Iterable[Outcome], referee: Referee) -> Verdict:
@@ -59,6 +63,7 @@ def reach(sandbox: Sandbox, outcomes: Iterable[Outcome], referee: Referee) -> Ve
         everyone = {run.uid: run for run in client.list_runs()}
         _look_for_children(client, everyone, verdict)
     verdict.runs = len(everyone)
+    verdict.errors = list(_errors(sandbox))
     for uid, events in referee.all_events().items():
         name = everyone[uid].name if uid in everyone else f"unknown run {uid}"
         verdict.launches += len({event.launch_id for event in events})
@@ -91,6 +96,13 @@ def _missing(sandbox: Sandbox, name: str, uid: str, events: list[Event]) -> list
         {_item_of(info.key.removeprefix(prefix)) for info in sandbox.store().list(prefix)} if told else set()
     )
     return [f"{name}: the commit of {item} is not in the store" for item in sorted(told - found)]
+
+
+def _errors(sandbox: Sandbox) -> Iterator[str]:
+    for log in sorted((sandbox.home / "logs").glob("*.log")):
+        for line in log.read_text(errors="replace").splitlines():
+            if log.name != "postgres.log" and _ERROR.search(line):
+                yield f"{log.name}: {line[:2000]}"
 
 
 def _item_of(key: str) -> str:

@@ -14,7 +14,9 @@ class Timers:
         self._heap: list[tuple[float, int, Hashable]] = []
         self._due: dict[Hashable, tuple[int, Callable[[], None]]] = {}
         self._tickets = itertools.count()
-        self._handle: asyncio.TimerHandle | None = None
+        self._handle: asyncio.Handle | None = None
+        # Our own note of when the handle's time comes: uvloop's handles of times that are now do not tell.
+        self._stands_at = 0.0
 
     def wake_in(self, key: Hashable, seconds: float, callback: Callable[[], None]) -> None:
         """Calls back after `seconds`, unless `wake_in` or `cancel` is called for the key before."""
@@ -33,6 +35,7 @@ class Timers:
         self._heap.clear()
         if self._handle is not None:
             self._handle.cancel()
+            self._handle = None
 
     def _arm(self) -> None:
         while self._heap and self._due.get(self._heap[0][2], (None,))[0] != self._heap[0][1]:
@@ -40,10 +43,10 @@ class Timers:
         if not self._heap:
             return
         when = self._heap[0][0]
-        if self._handle is None or self._handle.cancelled() or self._handle.when() > when:
+        if self._handle is None or self._stands_at > when:
             if self._handle is not None:
                 self._handle.cancel()
-            self._handle = self._loop.call_at(when, self._fire)
+            self._handle, self._stands_at = self._loop.call_at(when, self._fire), when
 
     def _fire(self) -> None:
         self._handle = None

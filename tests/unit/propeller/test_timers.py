@@ -1,5 +1,9 @@
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+import uvloop
 
 from limosa_propeller.clock import Clock
 from limosa_propeller.timers import Timers
@@ -16,7 +20,7 @@ class Loop:
         return self.now
 
     def call_at(self, when: float, callback: Callable[[], None]) -> "Handle":
-        handle = Handle(when)
+        handle = Handle()
         self.handles.append((when, callback, handle))
         return handle
 
@@ -30,17 +34,11 @@ class Loop:
 
 
 class Handle:
-    def __init__(self, when: float) -> None:
-        self._when, self.is_cancelled = when, False
-
-    def when(self) -> float:
-        return self._when
+    def __init__(self) -> None:
+        self.is_cancelled = False
 
     def cancel(self) -> None:
         self.is_cancelled = True
-
-    def cancelled(self) -> bool:
-        return self.is_cancelled
 
 
 def make() -> tuple[Loop, Timers, list[str]]:
@@ -81,10 +79,16 @@ def test_cancelled_and_closed_timers_are_silent() -> None:
     assert fired == []
 
 
-async def test_on_a_real_loop() -> None:
+async def wait_for_two_at_once() -> None:
     timers, done = Timers(asyncio.get_running_loop()), asyncio.Event()
-    timers.wake_in("a", 0.0, done.set)
+    timers.wake_in("a", 0.0, lambda: timers.wake_in("c", 0.0, done.set))
+    timers.wake_in("b", 0.0, lambda: None)
     await done.wait()
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_on_a_real_loop(run: Callable[[Coroutine[Any, Any, None]], None]) -> None:
+    run(wait_for_two_at_once())
 
 
 def test_the_clock_never_goes_back() -> None:
