@@ -22,13 +22,19 @@ OPERATOR, ADMIN, POSTGRES, STORE = "operator", "admin", "postgres", "storage"
 API_SERVER = "API server"
 """With the node, in the sandbox's own process: its death is that of all parts, pods excepted."""
 POD, POD_OBJECT = "pod's process", "pod's object"
+FROZEN = ", frozen"
+"""After a part's name: stopped (SIGSTOP) for a while, as a machine that swaps or sleeps stops it."""
 
 MOST_PER_ITEM = 2
 """Pods of a node item that are killed, so that its system retries (3) suffice."""
 BACK_WITHIN_S = 90.0
+LONGEST_FREEZE_S = 20.0
+"""Longer than the operator's lease lasts."""
 _TWICE = 0.25
 """Chance that the API server is killed again while it comes up."""
 _POLL_S = 0.03
+_MISSED_S = 0.3
+"""Until another try where there was no victim."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,8 @@ class Act:
 
     Attributes:
         share: Of its time.
-        pauses_s: Mean seconds between two kills of each victim; who is not named is spared, and so gets old.
+        pauses_s: Mean seconds between two kills of each victim, less in a short soak; who is not named is spared, and
+            so gets old.
     """
 
     share: float
@@ -47,7 +54,11 @@ class Act:
 ACTS = (
     Act(0.35, {POD: 8, POD_OBJECT: 20, ADMIN: 25, POSTGRES: 40, STORE: 60}),
     Act(0.35, {POD: 8, POD_OBJECT: 20, OPERATOR: 25, POSTGRES: 40, STORE: 60}),
-    Act(0.30, {POD: 8, POD_OBJECT: 20, ADMIN: 30, OPERATOR: 30, POSTGRES: 45, STORE: 60, API_SERVER: 60}),
+    Act(
+        0.30,
+        {POD: 8, POD_OBJECT: 20, ADMIN: 40, OPERATOR: 40, POSTGRES: 50, STORE: 60, API_SERVER: 50}
+        | {API_SERVER + FROZEN: 90, OPERATOR + FROZEN: 90, ADMIN + FROZEN: 90},
+    ),
 )
 """Operator and API server live through the first, admin and API server through the second."""
 
@@ -95,26 +106,30 @@ class Killer:
             watch.join()
 
     def _play(self, act: Act, begins: float, ends: float) -> None:
-        due = {victim: begins + self._pause(mean) for victim, mean in act.pauses_s.items()}
+        means = {victim: min(mean, (ends - begins) / 2) for victim, mean in act.pauses_s.items()}
+        due = {victim: begins + self._pause(mean) for victim, mean in means.items()}
         while True:
             victim = min(due, key=lambda one: due[one])
             if due[victim] >= ends:
                 time.sleep(max(0.0, ends - time.monotonic()))
                 return
             time.sleep(max(0.0, due[victim] - time.monotonic()))
-            self._kill(victim)
-            due[victim] = max(due[victim], time.monotonic()) + self._pause(act.pauses_s[victim])
+            struck = self._strike(victim)
+            due[victim] = time.monotonic() + (self._pause(means[victim]) if struck else _MISSED_S)
 
     def _pause(self, mean: float) -> float:
         return self._chance.expovariate(1 / mean)
 
-    def _kill(self, victim: str) -> None:
+    def _strike(self, victim: str) -> bool:
+        """Whether there was someone to strike."""
         if victim == API_SERVER:
             self._kill_api_server()
-        elif victim in (POD, POD_OBJECT):
-            self._kill_pod(victim)
-        else:
-            self._kill_part(victim)
+            return True
+        if victim in (POD, POD_OBJECT):
+            return self._kill_pod(victim)
+        if victim.endswith(FROZEN):
+            return self._freeze(victim.removesuffix(FROZEN))
+        return self._kill_part(victim)
 
     def _kill_api_server(self) -> None:
         began = time.monotonic()
@@ -129,49 +144,69 @@ class Killer:
         self.sandbox.start()
         self._note(API_SERVER, began, time.monotonic() - began)
 
-    def _kill_part(self, name: str) -> None:
+    def _kill_part(self, name: str) -> bool:
         pid = self.sandbox.pid(name)
         if not pid:
-            return
+            return False
         began = time.monotonic()
         os.kill(pid, signal.SIGKILL)
-        watch = threading.Thread(target=self._await_back, args=(name, pid, began))
+        self._watch(name, name, lambda: self.sandbox.pid(name) not in (0, pid), began)
+        return True
+
+    def _freeze(self, name: str) -> bool:
+        pid = self.sandbox.pid("cluster" if name == API_SERVER else name)
+        if not pid:
+            return False
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(self._chance.uniform(1, LONGEST_FREEZE_S))
+        os.kill(pid, signal.SIGCONT)
+        self._watch(name + FROZEN, name, lambda: True, time.monotonic())
+        return True
+
+    def _watch(self, victim: str, name: str, lives: Callable[[], bool], began: float) -> None:
+        """Notes when a victim is back, without waiting for it."""
+        watch = threading.Thread(target=self._await_back, args=(victim, name, lives, began))
         watch.start()
         self._watches.append(watch)
 
-    def _await_back(self, name: str, killed: int, began: float) -> None:
+    def _await_back(self, victim: str, name: str, lives: Callable[[], bool], began: float) -> None:
         answers = self._readiness(name)
         while time.monotonic() - began < BACK_WITHIN_S:
-            if self.sandbox.pid(name) not in (0, killed) and answers():
-                self._note(name, began, time.monotonic() - began)
+            if lives() and answers():
+                self._note(victim, began, time.monotonic() - began)
                 return
             time.sleep(_POLL_S)
-        self.not_back.append(name)
+        self.not_back.append(victim)
 
     def _readiness(self, name: str) -> Callable[[], bool]:
         ports = json.loads((self.sandbox.home / "ports.json").read_text())
         if name == POSTGRES:
             return lambda: _connects(self.sandbox.state()["database_url"])
-        path = {ADMIN: f"{ports['admin_http']}/readyz", OPERATOR: f"{ports['operator_health']}/readyz"}
-        # An S3 endpoint refuses who does not sign, and so answers.
-        address = f"http://127.0.0.1:{path.get(name, ports['storage'])}"
-        return lambda: _answers(address, 403 if name == STORE else 200)
+        # Who asks without a signature or a token is refused, and so answered.
+        port, path, status = {
+            ADMIN: ("admin_http", "readyz", 200),
+            OPERATOR: ("operator_health", "readyz", 200),
+            STORE: ("storage", "", 403),
+            API_SERVER: ("kubernetes", "api/v1/pods", 401),
+        }[name]
+        return lambda: _answers(f"http://127.0.0.1:{ports[port]}/{path}", status)
 
-    def _kill_pod(self, victim: str) -> None:
+    def _kill_pod(self, victim: str) -> bool:
         began = time.monotonic()
         try:
             pods = self.sandbox.objects(PODS)
         except OSError:
-            return
+            return False
         running = [pod for pod in pods if (pod.get("status") or {}).get("phase") == "Running"]
         running = [pod for pod in running if self._items[_item(pod)] < MOST_PER_ITEM]
         if not running:
-            return
+            return False
         pod = self._chance.choice(running)
         struck = self._delete(pod) if victim == POD_OBJECT else self._kill_process(pod)
         if struck:
             self._items[_item(pod)] += 1
             self._note(victim, began, None)
+        return struck
 
     def _delete(self, pod: dict) -> bool:
         options = self._chance.choice([None, {"gracePeriodSeconds": 0}])

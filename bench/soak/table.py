@@ -21,7 +21,7 @@ def lines(
     yield from _promises(outcomes, sampler.lives(), verdict)
     yield from ("", "## Runs", "")
     yield from _runs(outcomes)
-    yield from ("", "## Kills (kill -9)", "")
+    yield from ("", "## Kills (SIGKILL) and freezes (SIGSTOP)", "")
     yield from _kills(kills)
     yield from ("", "## Memory, MiB resident", "")
     yield from _memory(sampler)
@@ -58,7 +58,7 @@ def _runs(outcomes: Iterable[Outcome]) -> Iterator[str]:
 
 
 def _kills(kills: Sequence[Kill]) -> Iterator[str]:
-    yield from _head("victim", "kills", "seconds until it answers again, p50", "max")
+    yield from _head("victim", "times", "seconds until it answers again, p50", "max")
     for victim in dict.fromkeys(sorted(kill.victim for kill in kills)):
         found = [kill for kill in kills if kill.victim == victim]
         yield _row(victim, len(found), *_middle_and_most([k.back_s for k in found if k.back_s is not None]))

@@ -73,10 +73,13 @@ class Leadership:
         logger.info("leading", extra={"lease": place, "identity": self._identity})
 
     async def keep(self) -> None:
-        """Renews until leadership is lost; then returns, and the process must end."""
+        """Renews until leadership is lost; then returns, and the process must end.
+
+        A lease that ran out is not renewed, though it may be free: another process may have led meanwhile.
+        """
         while self.may_write():
             await asyncio.sleep(min(self._seconds / 5, max(0.0, self._deadline - self._clock())))
-            if await self.attempt() is Attempt.TAKEN:
+            if self.may_write() and await self.attempt() is Attempt.TAKEN:
                 self._deadline = float("-inf")
 
     async def release(self) -> None:

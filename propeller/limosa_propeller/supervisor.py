@@ -137,6 +137,10 @@ class Supervisor:
                 )
                 attempt.check()
             except Exception:
+                if not self._leadership.may_write():
+                    # Whoever met the refusal of its writes first: the process ends.
+                    await attempt.stop()
+                    raise LeadershipLostError from None
                 # kopf ends by raising whatever it met. Ours is to go on: logged whole, then all state is made anew.
                 troubles = 0 if loop.time() - began > QUIET_SECONDS else troubles + 1
                 pause = REBUILD_SECONDS[min(troubles, len(REBUILD_SECONDS) - 1)]

@@ -11,6 +11,7 @@ import grpc.aio
 
 from limosa_idl.admin.v1alpha1.admin_pb2 import LookupCacheRequest, LookupCacheResponse, StoreCacheRequest
 from limosa_propeller.admin_link.channel import call_metadata
+from limosa_propeller.loops import run_together
 from limosa_propeller.settings import AdminSettings
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class CacheDesk:
 
     async def run(self, stub: "OperatorServiceAsyncStub", cluster_uid: str, admin: AdminSettings) -> None:
         """Asks and tells until cancelled."""
-        await asyncio.gather(
+        await run_together(
             self._ask_for_ever(stub, cluster_uid, admin), self._tell_for_ever(stub, cluster_uid, admin)
         )
 

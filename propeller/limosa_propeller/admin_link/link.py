@@ -26,6 +26,7 @@ from limosa_propeller.admin_link.objects import RunObjects
 from limosa_propeller.admin_link.outbox import Outbox, is_end
 from limosa_propeller.admin_link.plan import Abort, Create, Forget, changes
 from limosa_propeller.kube.errors import ApiError
+from limosa_propeller.loops import run_together
 from limosa_propeller.runs.fleet import Fleet
 from limosa_propeller.runs.services import Services
 from limosa_propeller.settings import AdminSettings, OperatorSettings
@@ -79,7 +80,7 @@ class AdminLink:
         await self._learn_cluster_uid()
         async with open_channel(self._admin) as channel:
             stub = cast("OperatorServiceAsyncStub", OperatorServiceStub(channel))
-            await asyncio.gather(
+            await run_together(
                 self._sync_for_ever(stub),
                 self._publish_for_ever(stub),
                 self._cache.run(stub, self._cluster_uid, self._admin),

@@ -1,3 +1,4 @@
+import asyncio
 import copy
 from typing import Any
 
@@ -97,6 +98,33 @@ async def test_an_unreachable_server_takes_nothing_away_before_the_deadline(
     assert a.may_write()
     clock.time += 2
     assert not a.may_write()
+
+
+@pytest.mark.parametrize("given_up", [False, True])
+async def test_a_leader_that_slept_past_its_deadline_leads_no_more(
+    server: LeaseServer, clock: Watch, monkeypatch: pytest.MonkeyPatch, given_up: bool
+) -> None:
+    """Even where the lease is free: another may have led meanwhile, and what this one remembers is old."""
+    a, b = leadership(server, clock, "a"), leadership(server, clock, "b")
+    await a.attempt()
+
+    slept: list[float] = []
+
+    async def oversleep(seconds: float) -> None:
+        slept.append(seconds)
+        assert len(slept) == 1, "it leads on"
+        clock.time += 60
+        if given_up:
+            await b.attempt()
+            clock.time += 60
+            await b.attempt()
+            await b.release()
+
+    monkeypatch.setattr(asyncio, "sleep", oversleep)
+    await a.keep()
+    assert not a.may_write()
+    assert server.lease is not None
+    assert server.lease["spec"]["holderIdentity"] == ("" if given_up else "a")
 
 
 async def test_a_released_lease_is_free_at_once(server: LeaseServer, clock: Watch) -> None:
