@@ -26,7 +26,6 @@ END_WITHIN_S = 240.0
 PATIENCE_S = 180.0
 """Seconds for which a call is repeated while the platform is down."""
 _AGAIN_S = 0.5
-_DOWN = {RemoteError.UNREACHABLE, RemoteError.TIMEOUT}
 
 _Answer = TypeVar("_Answer")
 
@@ -116,7 +115,7 @@ class Load:
             began = time.monotonic()
             deeds = threading.Thread(target=self._do, args=(outcome, began))
             deeds.start()
-            ended = runs.await_end(client, outcome.name, END_WITHIN_S)
+            ended = insist(lambda: runs.await_end(client, outcome.name, END_WITHIN_S))
             deeds.join()
             outcome.phase, outcome.took_s = ended.phase, time.monotonic() - began
             if ended.uid != outcome.uid:
@@ -187,7 +186,7 @@ def insist(call: Callable[[], _Answer]) -> _Answer:
         try:
             return call()
         except RemoteError as error:
-            if error.code not in _DOWN or time.monotonic() > deadline:
+            if error.code != RemoteError.UNREACHABLE or time.monotonic() > deadline:
                 raise
         time.sleep(_AGAIN_S)
 

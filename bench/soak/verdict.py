@@ -14,7 +14,7 @@ from limosa_idl.admin.v1alpha1 import admin_pb2
 from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_model.layout import run_prefix
 
-_ERROR = re.compile(r'"level": "(?i:error|critical)"| (ERROR|CRITICAL) |^Traceback')
+_ERROR = re.compile(r'"level": "(?i:error)"| ERROR |^Traceback')
 _TERMINAL = {run_pb2.RUN_PHASE_SUCCEEDED, run_pb2.RUN_PHASE_FAILED, run_pb2.RUN_PHASE_ABORTED}
 
 

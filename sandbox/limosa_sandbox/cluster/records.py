@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -16,7 +17,11 @@ from limosa_sandbox.cluster.kinds import Object
 from limosa_sandbox.cluster.selectors import Matcher
 
 HISTORY = 8192
-"""Changes of one resource that a watch may start behind; older starts are answered with 410."""
+"""Most changes of one resource that a watch may start behind; older starts are answered with 410."""
+FRESH = timedelta(seconds=75)
+"""Changes older than this are forgotten, as a real API server's watch cache may: objects of the past are large."""
+ALWAYS_KEPT = 256
+"""Changes of one resource that are remembered however old they are, so that a quiet one answers every watch."""
 
 _BACKLOG = 50_000
 
@@ -168,7 +173,7 @@ class Collection:
 
     def __init__(self, floor: int) -> None:
         self._namespaces: dict[str, dict[str, Record]] = {}
-        self._history: deque[Change] = deque(maxlen=HISTORY)
+        self._history: deque[tuple[datetime, Change]] = deque()
         self.watches: dict[Watch, None] = {}
         self.floor = floor
 
@@ -197,17 +202,25 @@ class Collection:
         if names and names.pop(name, None) and not names:
             del self._namespaces[namespace]
 
-    def apply(self, change: Change) -> None:
+    def apply(self, change: Change, now: datetime) -> None:
         """Make a change current, remember it, and hand it to the watches."""
         if change.type == "DELETED":
             self.drop(change.record.namespace, change.record.name)
         else:
             self.restore(change.record)
-        if len(self._history) == HISTORY:
-            self.floor = self._history[0].record.version
-        self._history.append(change)
+        self._history.append((now, change))
+        if len(self._history) > HISTORY:
+            self._forget_oldest()
         for watch in tuple(self.watches):
             watch.push(change)
+
+    def forget(self, now: datetime) -> None:
+        """Drop what is too old of the history."""
+        while len(self._history) > ALWAYS_KEPT and now - self._history[0][0] > FRESH:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        self.floor = self._history.popleft()[1].record.version
 
     def watch(self, since: int | None, namespace: str | None, matcher: Matcher | None) -> Watch | None:
         """Open a watch after version ``since`` (None: everything there is now first); None when that is too long ago."""
@@ -218,7 +231,7 @@ class Collection:
             for record in self.records(namespace):
                 watch.push(Change("ADDED", record, None))
         else:
-            for change in self._history:
+            for _, change in self._history:
                 if change.record.version > since:
                     watch.push(change)
         self.watches[watch] = None

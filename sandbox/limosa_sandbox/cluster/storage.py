@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from limosa_sandbox.cluster.selectors import Matcher, field_matcher, parse_field
 
 Records = list[Record]
 _DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
+_SWEEP_EVERY = timedelta(seconds=5)
 _SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
@@ -68,6 +69,7 @@ class Storage:
         self._quotas = Quotas(self)
         self._retention = EventRetention(self)
         self._work_scheduled = False
+        self._sweep_at = clock()
         self._closed = False
         self._journal = Journal(directory) if directory is not None else None
         self._load()
@@ -401,13 +403,22 @@ class Storage:
                 raise ApiError(507, f"the cluster's directory cannot be written: {error.strerror}") from None
         self._version = version
         change = Change(type_, record, previous)
-        self.collection(kind.key).apply(change)
+        now = self._clock()
+        self.collection(kind.key).apply(change, now)
+        if now >= self._sweep_at:
+            self._sweep(now)
         if type_ == "ADDED":
             self._uids[meta["uid"]] = (kind.key, meta.get("namespace", ""), meta["name"])
         elif type_ == "DELETED":
             self._uids.pop(meta["uid"], None)
         self._after(kind, change)
         return record
+
+    def _sweep(self, now: datetime) -> None:
+        """Shortens every resource's history. Leases are renewed all the time, so this has its turn in a quiet cluster too."""
+        self._sweep_at = now + _SWEEP_EVERY
+        for collection in self._collections.values():
+            collection.forget(now)
 
     def _after(self, kind: Kind, change: Change) -> None:
         obj = change.record.obj

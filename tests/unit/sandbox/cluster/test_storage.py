@@ -141,6 +141,22 @@ def test_a_watch_from_before_the_history_is_gone(storage, monkeypatch):
     assert len(storage.watch("configmaps", oldest).take()) == 4
 
 
+def test_old_history_is_forgotten_in_every_resource(monkeypatch):
+    """Else a cluster that has rest after a burst would hold the burst's objects for ever."""
+    monkeypatch.setattr(records, "ALWAYS_KEPT", 2)
+    now = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    storage = Storage(clock=lambda: now)
+    since = storage.version
+    for index in range(6):
+        storage.create("configmaps", "default", config_map(f"c{index}"))
+    assert len(storage.watch("configmaps", since).take()) == 6
+    now += records.FRESH + timedelta(seconds=1)
+    storage.create("secrets", "default", {"metadata": {"name": "other"}})
+    assert refused(410, storage.watch, "configmaps", since).reason == "Expired"
+    assert len(storage.watch("configmaps", since + 4).take()) == 2
+    assert len(storage.list("configmaps")[0]) == 6
+
+
 def test_a_watch_from_the_future_is_refused(storage):
     refused(504, storage.watch, "pods", storage.version + 1)
 
