@@ -39,8 +39,10 @@ MAX_NODES = 20_000
 MAX_DEPTH = 20
 """Deepest nesting of sub-workflows and branches."""
 
-_HANDLERS = ("task", "dynamic", "sub_workflow")
+_HANDLERS = ("task", "dynamic", "eager", "sub_workflow")
 """Kinds of nodes that may run on failure."""
+_KINDS = ("dynamic", "eager")
+"""Kinds of tasks that a node of the same kind runs, and no other node."""
 _LOADER = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
@@ -267,10 +269,12 @@ class _Scope:
         name = task_name(node)
         if not name:
             return
-        makes_graph = self._index.task(name).WhichOneof("target") == "dynamic"
-        if makes_graph != (node.WhichOneof("target") == "dynamic"):
-            is_, runs = ("is", "cannot run it") if makes_graph else ("is not", "can run nothing else")
-            problem = f"task '{name}' {is_} a dynamic task; a {node.WhichOneof('target')} node {runs}"
+        kind, own = node.WhichOneof("target"), self._index.task(name).WhichOneof("target")
+        wrong = next((one for one in _KINDS if (own == one) != (kind == one)), None)
+        if wrong is not None:
+            is_, runs = ("is", "cannot run it") if own == wrong else ("is not", "can run nothing else")
+            article = "an" if wrong == "eager" else "a"
+            problem = f"task '{name}' {is_} {article} {wrong} task; a {kind} node {runs}"
             yield Problem("TaskKind", place, problem, "compile it again with a current SDK")
 
     def _overrides(self, node: Node, place: str) -> Iterator[Problem]:

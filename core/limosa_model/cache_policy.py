@@ -20,6 +20,9 @@ def cache_problems(task: TaskSpec, place: str) -> Iterator[Problem]:
     if kind == "dynamic":
         problem = f"it is cached, but the result of {kind} code is a graph, not values"
         yield Problem("CacheTarget", place, problem, "cache the tasks that it runs")
+    if kind == "eager":
+        problem = "it is cached, but an eager task launches other nodes while it runs"
+        yield Problem("CacheTarget", place, problem, "cache the tasks that it calls")
     if not task.cache.version:
         yield Problem("CacheVersion", place, "it is cached without a version", 'give one: cache="v1"')
     known = [variable.name for variable in task.interface.inputs]

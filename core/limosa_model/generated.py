@@ -1,4 +1,4 @@
-"""Graphs that dynamic tasks make in a run: what they must fulfil beyond what every registered graph does."""
+"""Graphs that dynamic and eager tasks make in a run: what they must fulfil beyond what every registered graph does."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ MAX_GRAPH_BYTES = 4 * 1024 * 1024
 """Largest serialised graph that a dynamic task may commit."""
 
 MAX_DYNAMIC_DEPTH = 5
-"""Most dynamic nodes within each other."""
+"""Most dynamic and eager nodes within each other."""
 
 
 def too_large(size: int) -> str:
@@ -38,6 +38,28 @@ def validate_generated(closure: Closure, task: TaskSpec) -> list[Problem]:
     if problems:
         return problems
     return [*_interface(closure, task), *_code(closure, task)]
+
+
+def validate_call(closure: Closure, task: TaskSpec, call: str) -> list[Problem]:
+    """Everything wrong with the graph of a call that an eager task made; empty when it may run.
+
+    Args:
+        closure: The graph.
+        task: The eager task.
+        call: Id of the call.
+    """
+    problems = validate_closure(closure)
+    if problems:
+        return problems
+    entry = Index(closure).entry
+    found = [node.id for node in scope_nodes(entry)]
+    if found != [call] or entry.interface.inputs:
+        message = (
+            f"its nodes are {', '.join(found) or 'none'}, and it takes {len(entry.interface.inputs)} inputs"
+        )
+        remedy = f"a call is the one node '{call}' without inputs; compile it again with a current SDK"
+        return [Problem("CallShape", f"call {call} of {task.name}", message, remedy)]
+    return list(_code(closure, task))
 
 
 def nodes_with_tasks(closure: Closure) -> Iterator[tuple[Node, TaskSpec]]:

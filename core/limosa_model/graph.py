@@ -166,6 +166,8 @@ def wrap_task(task: TaskSpec) -> Closure:
     node = workflow.nodes.add(id="n0", display_name=task.name.rpartition(".")[2])
     if task.WhichOneof("target") == "dynamic":
         node.dynamic.task = task.name
+    elif task.WhichOneof("target") == "eager":
+        node.eager.task = task.name
     else:
         node.task.task = task.name
     for variable in task.interface.inputs:

@@ -9,6 +9,7 @@ from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
 from limosa_model.gates import gate_interface
 from limosa_model.graph import Index, branch_children, tolerates_failures
 from limosa_model.problems import Problem
+from limosa_model.targets import task_name
 from limosa_model.types import conforms, describe, optional
 
 
@@ -72,8 +73,8 @@ def node_interface(index: Index, node: Node) -> Interface | None:
     kind = node.WhichOneof("target")
     if kind == "task" and index.has_task(node.task.task):
         return index.task(node.task.task).interface
-    if kind == "dynamic" and index.has_task(node.dynamic.task):
-        return index.task(node.dynamic.task).interface
+    if kind in ("dynamic", "eager") and index.has_task(task_name(node)):
+        return index.task(task_name(node)).interface
     if kind == "sub_workflow" and index.has_workflow(node.sub_workflow.workflow):
         return index.workflow(node.sub_workflow.workflow).interface
     if kind == "map" and index.has_task(node.map.task):

@@ -45,6 +45,21 @@ def commit_key(prefix: str, node_path: str, index: int | None) -> str:
     return f"{prefix}/commits/{item}.pb"
 
 
+def calls_prefix(prefix: str, node_path: str) -> str:
+    """Records of the calls that an eager node made, of those that eager nodes below it made, and their outcomes."""
+    return f"{prefix}/calls/{node_path}/"
+
+
+def call_key(prefix: str, node_path: str, call: str) -> str:
+    """The record of one call that an eager node made."""
+    return f"{calls_prefix(prefix, node_path)}{call}.pb"
+
+
+def outcome_key(prefix: str, node_path: str, call: str) -> str:
+    """How that call ended."""
+    return f"{calls_prefix(prefix, node_path)}{call}.outcome.pb"
+
+
 def launch_prefix(prefix: str, launch_id: str) -> str:
     """Everything one launch writes but its commit lies below it."""
     return f"{prefix}/launches/{launch_id}"

@@ -76,7 +76,13 @@ class PodEnvironment(NamedTuple):
     """Raw containers: where outputs are left."""
     termination_path: str = TERMINATION_PATH
     image: str = ""
-    """The task's own image, empty for the platform's: what tasks get that a dynamic task calls and that name none."""
+    """The task's own image, empty for the platform's: what tasks get that a dynamic or eager task calls and that name none."""
+    admin_endpoint: str = ""
+    """Eager nodes: host:port of admin's gRPC server, as pods reach it."""
+    admin_ca: str = ""
+    """Eager nodes: PEM of the authority that signed admin's certificate; empty: plain text."""
+    attempt_token: str = ""
+    """Eager nodes: what the attempt shows to admin; see `attempt_tokens`."""
 
     def to_environ(self) -> dict[str, str]:
         """The variables, in a fixed order."""

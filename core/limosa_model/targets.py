@@ -11,6 +11,8 @@ def python_part(task: TaskSpec) -> PythonTask | None:
         return task.python
     if kind == "dynamic":
         return task.dynamic
+    if kind == "eager":
+        return task.eager
     return None
 
 
@@ -23,4 +25,6 @@ def task_name(node: Node) -> str:
         return node.map.task
     if kind == "dynamic":
         return node.dynamic.task
+    if kind == "eager":
+        return node.eager.task
     return ""

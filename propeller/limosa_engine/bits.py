@@ -57,6 +57,11 @@ class Reader:
         self._data = data
         self._at = 0
 
+    @property
+    def at_end(self) -> bool:
+        """Whether everything was read."""
+        return self._at == len(self._data)
+
     def integer(self) -> int:
         """The next integer."""
         value = shift = 0

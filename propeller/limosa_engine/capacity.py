@@ -1,6 +1,6 @@
 """Who is launched next: while slots are free, the greatest priority first, equal ones in turn."""
 
-from limosa_engine import caching, launches
+from limosa_engine import caching, launches, slots
 from limosa_engine.phases import NodePhase, RunPhase
 from limosa_engine.state import Check
 from limosa_engine.turn import Place, Turn
@@ -14,6 +14,7 @@ def dispatch(turn: Turn) -> None:
     if not state.listed or state.phase not in _LAUNCHING:
         return
     caching.ask(turn)
+    _dispatch_eager(turn)
     while state.ring and state.live < turn.settings.live_pods:
         number = state.ring.take()
         place = _next(turn, number)
@@ -21,6 +22,22 @@ def dispatch(turn: Turn) -> None:
             continue
         state.ring.add(number, place.plan.priority)
         launches.start(turn, place)
+
+
+def _dispatch_eager(turn: Turn) -> None:
+    """Launches eager nodes, as long as others of their depth leave room."""
+    state, full = turn.state, []
+    while state.eager_ring:
+        number = state.eager_ring.take()
+        plan = turn.graph.nodes[number]
+        if state.eager_live[plan.dynamic_depth] >= slots.eager_slots(turn.settings):
+            full.append(plan)
+            continue
+        place = _next(turn, number)
+        if place is not None:
+            launches.start(turn, place)
+    for plan in full:
+        state.eager_ring.add(plan.number, plan.priority)
 
 
 def _next(turn: Turn, number: int) -> Place | None:

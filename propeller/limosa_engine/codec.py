@@ -4,11 +4,13 @@ Encoded: phases, launch ordinals, failures counted, wake times, failure kinds an
 Never: values, messages, URIs; they come back from pods, commits and error records.
 
 Layout: version (1 byte), then zlib over: run, table of failure codes, 4-bit node phases, details of the nodes that
-have begun. The same again, as a block of its own, for the nodes that each dynamic node's graph brought, behind the
-node's number and the graph's digest: such a block is read when the graph has been (`regrowth`). Items of a node are 4-bit phases plus a sparse list of those whose counters differ from what their
+have begun. The same again, as a block of its own, for the nodes that each dynamic node's graph, and each call of an eager
+node, brought, behind the node's number and the graph's digest: such a block is read when the graph has been (`regrowth`).
+At the end which of these graphs are calls, with their ids. Items of a node are 4-bit phases plus a sparse list of those whose counters differ from what their
 phase says. Integers are varints; times are tenths of a second since the run's start.
 """
 
+import dataclasses
 import math
 import zlib
 from collections import deque
@@ -58,6 +60,11 @@ def encode(state: State) -> bytes:
         out.raw(growth.digest)
         out.integer(growth.nodes)
         out.block(section.bytes())
+    # States of runs without calls end here, as they did before there were any.
+    for number, growth in enumerate(state.growths):
+        if growth.call:
+            out.integer(number)
+            out.text(growth.call)
     return bytes([VERSION]) + zlib.compress(out.bytes(), 6)
 
 
@@ -96,6 +103,9 @@ def _decode(graph: Graph, source: Reader, now: float, encoded: bytes) -> State:
         Section(source.integer(), source.raw(DIGEST_BYTES), source.integer(), source.block())
         for _ in range(source.integer())
     )
+    while not source.at_end:
+        number = source.integer()
+        sections[number] = dataclasses.replace(sections[number], call=source.text())
     if sections:
         state.regrowth = Regrowth(encoded, codes, sections, unseen)
     else:
@@ -107,7 +117,7 @@ def decode_growth(graph: Graph, state: State, section: Section, waiting: Regrowt
     """Reads the records of the nodes that the graph was just grown by. Raises CodecError."""
     first = len(state.nodes)
     state.follow(graph)
-    state.growths.append(Growth(section.owner, section.digest, section.nodes))
+    state.growths.append(Growth(section.owner, section.digest, section.nodes, section.call))
     try:
         waiting.unseen |= _decode_section(Reader(section.data), graph, state, first, waiting.codes)
     except (IndexError, ValueError, UnicodeDecodeError) as error:

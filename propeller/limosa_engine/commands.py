@@ -186,6 +186,31 @@ class CommitGate:
 
 
 @dataclasses.dataclass(frozen=True)
+class ReadCall:
+    """Read the record of a call that an eager node made. Answered by CallRead or StoreFailed."""
+
+    item: Item
+    call: str
+    needs_status: ClassVar[bool] = False
+
+
+@dataclasses.dataclass(frozen=True)
+class CommitCall:
+    """Write how a call of an eager node ended, unless that is written. Answered by CallCommitted or StoreFailed."""
+
+    item: Item
+    call: str
+    outputs: LiteralMap | None
+    failure: Failure | None
+    """Where there are no outputs."""
+
+    @property
+    def needs_status(self) -> bool:
+        """A failure rests on attempts that were counted."""
+        return self.failure is not None
+
+
+@dataclasses.dataclass(frozen=True)
 class LaunchChild:
     """See to it that a child run exists, and tell how far it is.
 
@@ -250,6 +275,8 @@ Command = (
     | KeepLog
     | CollectMap
     | CommitGate
+    | ReadCall
+    | CommitCall
     | LookupCache
     | StoreCache
     | LaunchChild

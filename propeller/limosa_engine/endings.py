@@ -32,8 +32,8 @@ def end_node(turn: Turn, number: int) -> None:
     record.ending = Ending.ABORT
     for case in plan.cases:
         end_node(turn, case)
-    if plan.body is not None:
-        end_scope(turn, plan.body)
+    for inside in ([] if plan.body is None else [plan.body]) + plan.calls:
+        end_scope(turn, inside)
 
 
 def end_items(turn: Turn, plan: NodePlan, record: NodeRecord, why: Ending) -> None:

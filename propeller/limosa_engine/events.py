@@ -3,7 +3,16 @@
 import dataclasses
 import enum
 
-from limosa_engine.commands import CollectMap, CommitGate, LoadValue, ReadCommit, ReadError, ReuseCommit
+from limosa_engine.commands import (
+    CollectMap,
+    CommitCall,
+    CommitGate,
+    LoadValue,
+    ReadCall,
+    ReadCommit,
+    ReadError,
+    ReuseCommit,
+)
 from limosa_engine.graph import Item
 from limosa_engine.phases import RunPhase
 from limosa_engine.pods import PodView
@@ -94,7 +103,7 @@ class LogKept:
 
 @dataclasses.dataclass(frozen=True)
 class MadeGraph:
-    """The graph in the commit of a dynamic node, as whoever read it found it."""
+    """The graph in the commit of a dynamic node, or in the record of a call, as whoever read it found it."""
 
     digest: str
     """Of its serialised bytes, "sha256:<hex>"."""
@@ -115,6 +124,34 @@ class CommitRead:
     """Digest of the stored bytes, "sha256:<hex>"."""
     graph: MadeGraph | None = None
     """Of a dynamic node; None where the commit has none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CallMade:
+    """An eager node's attempt says that it made a call, whose record is in the store. May repeat."""
+
+    node_path: str
+    call: str
+
+
+@dataclasses.dataclass(frozen=True)
+class CallRead:
+    """Answers ReadCall."""
+
+    item: Item
+    call: str
+    graph: MadeGraph | None
+    """None: there is no record."""
+    over: bool = False
+    """Its outcome is in the store too."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CallCommitted:
+    """Answers CommitCall: the outcome is in the store, this one or one that was there."""
+
+    item: Item
+    call: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,7 +176,9 @@ class ValueLoaded:
 class StoreFailed:
     """Answers whatever reads the store or commits: it gave no answer, or one that cannot be used."""
 
-    command: ReadCommit | ReuseCommit | ReadError | LoadValue | CollectMap | CommitGate
+    command: (
+        ReadCommit | ReuseCommit | ReadError | LoadValue | CollectMap | CommitGate | ReadCall | CommitCall
+    )
     code: str
     message: str
     retryable: bool
@@ -216,6 +255,9 @@ Event = (
     | PodDeleted
     | LogKept
     | CommitRead
+    | CallMade
+    | CallRead
+    | CallCommitted
     | ErrorRead
     | ValueLoaded
     | StoreFailed

@@ -62,7 +62,7 @@ class NodePlan:
     number: int
     path: str
     kind: str
-    """Field name of the node's target: "task", "map", "branch", "sub_workflow", "dynamic", "launch_plan"."""
+    """Field name of the node's target: "task", "map", "branch", "sub_workflow", "dynamic", "eager", "gate", "launch_plan"."""
     node: Node
     scope: int
     """The scope its bindings refer to."""
@@ -78,8 +78,10 @@ class NodePlan:
     """Branch nodes: the children in case order, the one for "otherwise" last."""
     body: int | None = None
     """The scope inside: of sub-workflow nodes, and of dynamic nodes once their graph is known."""
+    calls: list[int] = dataclasses.field(default_factory=list)
+    """Eager nodes: a scope for each call so far, of one node whose id is the call's."""
     dynamic_depth: int = 0
-    """Dynamic nodes around it, itself included."""
+    """Dynamic and eager nodes around it, itself included."""
     handles: bool = False
     """It runs when its scope has failed."""
     after_failure: bool = False
@@ -123,6 +125,11 @@ class NodePlan:
         return self.kind == "dynamic"
 
     @property
+    def makes_calls(self) -> bool:
+        """Whether its task launches other nodes while it runs."""
+        return self.kind == "eager"
+
+    @property
     def priority(self) -> int:
         """Where slots are short, greater ones are launched first."""
         return self.task.priority if self.task is not None else 0
@@ -137,14 +144,16 @@ class NodePlan:
 
 @dataclasses.dataclass(frozen=True)
 class ScopePlan:
-    """One instance of a workflow: the run's own, that of a sub-workflow node, or the graph of a dynamic node."""
+    """One instance of a workflow: the run's own, a sub-workflow node's, a dynamic node's graph, or a call of an eager node."""
 
     number: int
     workflow: WorkflowSpec
     owner: int | None
-    """The sub-workflow or dynamic node around it; None for the run's own."""
+    """The sub-workflow, dynamic or eager node around it; None for the run's own."""
+    call: str = ""
+    """Of an eager node: id of the call."""
     dynamic_depth: int = 0
-    """Dynamic nodes around it."""
+    """Dynamic and eager nodes around it."""
     by_id: dict[str, int] = dataclasses.field(default_factory=dict)
     """Nodes that stand in the scope itself, in the author's order; without the one that runs on failure."""
     handler: int | None = None
@@ -206,8 +215,8 @@ class Names:
 class Graph:
     """What a run is: its closure unfolded, its facts and the settings.
 
-    What is there never changes, but for the body of a dynamic node: `grow` appends its nodes at the end, and numbers
-    given before stay. The same growths in the same order give the same numbers.
+    What is there never changes, but for the body of a dynamic node and the calls of an eager one: `grow` appends their
+    nodes at the end, and numbers given before stay. The same growths in the same order give the same numbers.
 
     Args:
         closure: A closure that `limosa_model.graph.validate_closure` accepts.
@@ -254,9 +263,11 @@ class Graph:
         self.launching = 0
         """Nodes that are a single item."""
         self.grown: dict[int, Closure] = {}
-        """Graphs of dynamic nodes, by the node's number, in the order of growth."""
+        """Graphs of dynamic nodes and of calls, by the number of their scope, in the order of growth."""
         self.grown_bytes = 0
         """Their serialised size."""
+        self.call_bytes = 0
+        """Length of the ids of all calls."""
         names = Names(closure)
         total = names.unfolded_size()
         if total > MAX_NODES:
@@ -277,18 +288,23 @@ class Graph:
         """The task of a node item, with the node's overrides applied."""
         return self.nodes[self.by_path[item.node_path]].runs
 
-    def grow(self, number: int, closure: Closure) -> None:
-        """Appends what a dynamic node's task made, as the body of that node.
+    def grow(self, number: int, closure: Closure, call: str = "") -> int:
+        """Appends what a dynamic node's task made, as the body of that node, or a call of an eager node.
 
         Args:
-            number: The node; it has no body yet.
-            closure: A closure that `limosa_model.generated.validate_generated` accepts.
+            number: The node; a dynamic one has no body yet.
+            closure: A closure that `limosa_model.generated.validate_generated`, or `validate_call`, accepts.
+            call: Of an eager node: id of the call, which is new.
+
+        Returns:
+            The number of the scope.
 
         Raises:
             GraphError: The closure lacks something it names; the graph is what it was.
         """
         plan = self.nodes[number]
-        if not plan.makes_graph or plan.body is not None:
+        taken = f"{plan.path}/{call}" in self.by_path if plan.makes_calls else plan.body is not None
+        if taken or plan.makes_calls != bool(call) or not (plan.makes_graph or plan.makes_calls):
             raise GraphError(f"{plan.path} ({plan.kind}) cannot take a graph")
         before = len(self.nodes), len(self.scopes), self.launching
         try:
@@ -298,28 +314,36 @@ class Graph:
         except GraphError:
             self._cut(*before)
             raise
-        self.nodes[number] = dataclasses.replace(plan, body=body)
-        self.grown[number] = closure
+        if call:
+            self.scopes[body] = dataclasses.replace(self.scopes[body], call=call)
+            plan.calls.append(body)
+            self.call_bytes += len(call)
+        else:
+            self.nodes[number] = dataclasses.replace(plan, body=body)
+        self.grown[body] = closure
         self.grown_bytes += closure.ByteSize()
+        return body
 
     def as_given(self) -> "Graph":
         """Takes all growth back, so that a state can begin from the start or be decoded. Gives the graph itself."""
-        for number in self.grown:
-            if number < self._given[0]:
-                self.nodes[number] = dataclasses.replace(self.nodes[number], body=None)
+        for scope in self.grown:
+            number = self.scopes[scope].owner
+            if number is not None and number < self._given[0]:
+                self.nodes[number] = dataclasses.replace(self.nodes[number], body=None, calls=[])
         self.grown.clear()
-        self.grown_bytes = 0
+        self.grown_bytes = self.call_bytes = 0
         self._cut(*self._given)
         return self
 
     def grows_at(self, path: str) -> int | None:
-        """The dynamic node without a body below which a path lies that the graph does not have (yet)."""
+        """The node that may grow below which a path lies that the graph does not have (yet)."""
         while "/" in path:
             path = path.rpartition("/")[0]
             number = self.by_path.get(path)
             if number is not None:
                 plan = self.nodes[number]
-                return number if plan.makes_graph and plan.body is None else None
+                waits = plan.makes_calls or (plan.makes_graph and plan.body is None)
+                return number if waits else None
         return None
 
     def _cut(self, nodes: int, scopes: int, launching: int) -> None:
@@ -338,7 +362,11 @@ class Graph:
         after_failure: bool = False,
     ) -> int:
         plan = ScopePlan(
-            len(self.scopes), names.workflow(workflow), owner, depth, after_failure=after_failure
+            len(self.scopes),
+            names.workflow(workflow),
+            owner,
+            dynamic_depth=depth,
+            after_failure=after_failure,
         )
         self.scopes.append(plan)
         placed = [(node, self._reserve(names, node, plan, prefix, None)) for node in plan.workflow.nodes]
@@ -376,7 +404,7 @@ class Graph:
             dependencies=(),
             task=task,
             item=Item(path),
-            dynamic_depth=scope.dynamic_depth + (kind == "dynamic"),
+            dynamic_depth=scope.dynamic_depth + (kind in ("dynamic", "eager")),
             handles=handles,
             after_failure=handles or scope.after_failure,
             mapped=frozenset(node.map.mapped_inputs) if kind == "map" else frozenset(),

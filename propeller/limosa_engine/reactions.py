@@ -17,9 +17,9 @@ from limosa_engine import (
     run,
 )
 from limosa_engine import events as ev
-from limosa_engine.commands import CollectMap, LoadValue, ReadCommit, ReadError
+from limosa_engine.commands import CollectMap, CommitCall, LoadValue, ReadCall, ReadCommit, ReadError
 from limosa_engine.graph import Item
-from limosa_engine.nodes import dynamic, gate
+from limosa_engine.nodes import dynamic, eager, gate
 from limosa_engine.phases import NODE_TERMINAL, NodePhase, RunPhase
 from limosa_engine.state import RUN_NODE, Check, Ending, Launch
 from limosa_engine.turn import Place, Turn
@@ -186,6 +186,9 @@ def _value_loaded(turn: Turn, event: ev.ValueLoaded) -> None:
 
 def _store_failed(turn: Turn, event: ev.StoreFailed) -> None:
     command = event.command
+    if isinstance(command, ReadCall | CommitCall):
+        eager.store_failed(turn, command, event.retryable)
+        return
     if isinstance(command, LoadValue):
         _read_failed(turn, command.uri, command.digest, event)
         return
@@ -255,6 +258,9 @@ REACTIONS: dict[type[Any], Callable[[Turn, Any], None]] = {
     ev.PodDeleted: _pod_deleted,
     ev.LogKept: _log_kept,
     ev.CommitRead: _commit_read,
+    ev.CallMade: eager.called,
+    ev.CallRead: eager.call_read,
+    ev.CallCommitted: eager.committed,
     ev.ErrorRead: _error_read,
     ev.ValueLoaded: _value_loaded,
     ev.StoreFailed: _store_failed,
@@ -328,7 +334,9 @@ def _read_failed(turn: Turn, key: Key, digest: str, event: ev.StoreFailed) -> No
 
 
 def _retry_reads(turn: Turn) -> None:
-    values = turn.state.values
+    values, calls = turn.state.values, turn.state.call_retries
+    while calls and calls[0][0] <= turn.now:
+        turn.emit(calls.popleft()[1])
     while values.retries and values.retries[0][0] <= turn.now:
         _, key, digest = values.retries.popleft()
         if not values.is_wanted(key):

@@ -1,6 +1,6 @@
 """What the codec leaves out because it follows from what it keeps."""
 
-from limosa_engine import attempts, caching
+from limosa_engine import attempts, caching, slots
 from limosa_engine.graph import Graph, NodePlan
 from limosa_engine.phases import NODE_TERMINAL, LaunchPhase, NodePhase, RunPhase
 from limosa_engine.state import ItemRecord, Launch, NodeRecord, State, Waiting
@@ -79,8 +79,7 @@ def _item(graph: Graph, state: State, plan: NodePlan, position: int, unseen: boo
             memory=attempts.memory_of(plan, item, graph.settings),
             interruptible=attempts.is_interruptible(plan, item, graph.settings),
         )
-        record.live += 1
-        state.live += 1
+        slots.count(state, plan, record, 1)
     elif item.wake_at is not None:
         item.waiting = Waiting("Backoff", state.now, next_at=item.wake_at)
         state.timers.add(item.wake_at, plan.number, position)
@@ -116,5 +115,8 @@ def _scopes(graph: Graph, state: State) -> None:
         scope.aborted = sum(record.phase is NodePhase.ABORTED for record in nodes)
         if plan.owner is None:
             scope.started = state.phase is not RunPhase.QUEUED
+        elif plan.call:
+            # The eager node itself may wait for its next attempt.
+            scope.started = True
         else:
             scope.started = state.nodes[plan.owner].phase not in _NOT_BEGUN

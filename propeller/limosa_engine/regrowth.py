@@ -1,4 +1,4 @@
-"""What a decoded state still waits for: graphs of dynamic nodes, in whose terms the rest of it is written."""
+"""What a decoded state still waits for: graphs of dynamic nodes and calls, in whose terms the rest of it is written."""
 
 import dataclasses
 from collections import deque
@@ -20,11 +20,18 @@ class Section:
     """The encoded records of the nodes that one graph brought."""
 
     owner: int
-    """Number of the dynamic node."""
+    """Number of the dynamic or eager node."""
     digest: bytes
     """`short_digest` of the serialised graph."""
     nodes: int
     data: bytes
+    call: str = ""
+    """Id of the call, of an eager node."""
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """What tells it from others."""
+        return self.owner, self.call
 
 
 @dataclasses.dataclass
@@ -39,9 +46,18 @@ class Regrowth:
     """In the order of growth; the first is the next one to be taken."""
     unseen: set[tuple[int, int]]
     """(node, position) of running items whose launch's pod had not been seen."""
-    asked: set[int] = dataclasses.field(default_factory=set)
-    """Dynamic nodes whose commit was asked for."""
-    read: dict[int, Closure] = dataclasses.field(default_factory=dict)
-    """Graphs that were read and whose turn has not come."""
+    asked: dict[tuple[int, str], Section] = dataclasses.field(default_factory=dict)
+    """Those whose graph was asked for."""
+    read: dict[tuple[int, str], Closure] = dataclasses.field(default_factory=dict)
+    """Graphs that were read."""
+    over: set[tuple[int, str]] = dataclasses.field(default_factory=set)
+    """Calls whose outcome is in the store."""
+    left: list[Section] = dataclasses.field(default_factory=list)
+    """Those to be asked for, once their node is known."""
+
+    def __post_init__(self) -> None:
+        """Everything is to be asked for."""
+        self.left = list(self.sections)
+
     events: list[Any] = dataclasses.field(default_factory=list)
     """What happened meanwhile, in order."""

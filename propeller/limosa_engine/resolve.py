@@ -50,9 +50,9 @@ def node_outputs(turn: Turn, number: int, waiter: int) -> Resolved:
         return unreadable.failure
 
 
-def run_outputs(turn: Turn, waiter: int) -> Resolved:
-    """What the entry workflow's outputs stand for."""
-    return _bindings(turn, 0, turn.graph.scopes[0].workflow.outputs, waiter, None)
+def scope_outputs(turn: Turn, number: int, waiter: int) -> Resolved:
+    """What the outputs of a scope's workflow stand for; of scope 0, the run's."""
+    return _bindings(turn, number, turn.graph.scopes[number].workflow.outputs, waiter, None)
 
 
 def load(turn: Turn, literal: Literal, waiter: int) -> Literal | None:
@@ -201,7 +201,7 @@ def _scope_inputs(turn: Turn, scope: int, waiter: int) -> Inputs:
     owner = turn.graph.scopes[scope].owner
     if owner is None:
         return turn.graph.inputs
-    if turn.graph.nodes[owner].makes_graph:
+    if turn.graph.nodes[owner].makes_graph or turn.graph.scopes[scope].call:
         return _NOTHING
     record = turn.state.scopes[scope]
     if record.inputs is None:
@@ -216,7 +216,7 @@ def _scope_inputs(turn: Turn, scope: int, waiter: int) -> Inputs:
 
 def _outputs(turn: Turn, number: int, waiter: int) -> Inputs | None:
     plan, record = turn.graph.nodes[number], turn.state.nodes[number]
-    if plan.kind in ("task", "gate", "launch_plan"):
+    if plan.kind in ("task", "eager", "gate", "launch_plan"):
         found = _committed(turn, plan, 0, waiter)
         return None if found is None else found.literals
     if plan.kind == "branch":

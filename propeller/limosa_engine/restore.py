@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from limosa_engine import caching, endings, handlers, judge, launches, scopes, snapshots
 from limosa_engine.commands import ReadError
 from limosa_engine.graph import Item
-from limosa_engine.nodes import dynamic, gate
+from limosa_engine.nodes import dynamic, eager, gate
 from limosa_engine.phases import NODE_TERMINAL, RUN_TERMINAL, NodePhase, RunPhase
 from limosa_engine.state import RUN_NODE
 from limosa_engine.turn import Turn
@@ -34,6 +34,7 @@ def resume(turn: Turn) -> None:
     for number, scope in enumerate(state.scopes):
         if scope.failure is not None:
             scopes.fail(turn, number, scope.failure)
+    eager.look_again(turn)
     if state.phase is RunPhase.ABORTING:
         endings.end_scope(turn, 0)
         handlers.abort(turn)
@@ -66,6 +67,7 @@ def refreshed(turn: Turn, item: Item, found: Failure | None) -> None:
     state.refreshing.discard(item)
     if not state.refreshing:
         handlers.look_again(turn)
+        eager.look_again(turn)
     turn.mark(RUN_NODE)
     turn.run_touched = True
     number = turn.graph.by_path[item.node_path]

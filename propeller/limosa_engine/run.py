@@ -75,7 +75,7 @@ def advance(turn: Turn) -> None:
 def _give_outputs(turn: Turn) -> bool:
     """Makes the run's outputs, or the failure that they cannot be had; False while values are being read."""
     state = turn.state
-    outputs = resolve.run_outputs(turn, RUN_NODE)
+    outputs = resolve.scope_outputs(turn, 0, RUN_NODE)
     if outputs is None:
         return False
     state.values.release(RUN_NODE)

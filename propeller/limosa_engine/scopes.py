@@ -8,6 +8,11 @@ from limosa_engine.turn import Turn
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 
 
+def call_waiter(number: int) -> int:
+    """What stands for a call's scope where a node number is expected; the same gives the scope's number back."""
+    return -2 - number
+
+
 def start(turn: Turn, number: int) -> None:
     """The nodes of a scope may begin."""
     record, plan = turn.state.scopes[number], turn.graph.scopes[number]
@@ -30,7 +35,8 @@ def fail(turn: Turn, number: int, failure: Failure) -> None:
     if not plan.fails_immediately:
         return
     endings.end_scope(turn, number)
-    if plan.owner is not None:
+    # A call's failure is its outcome: what follows is the eager task's to decide.
+    if plan.owner is not None and not plan.call:
         fail_around(turn, turn.graph.nodes[plan.owner], failure)
 
 
@@ -78,6 +84,8 @@ def finish_node(
         scope.aborted += 1
     if scope.open_nodes == 0:
         turn.mark(RUN_NODE if owner is None else owner)
+        if turn.graph.scopes[plan.scope].call:
+            turn.mark(call_waiter(plan.scope))
 
 
 def skip(turn: Turn, number: int) -> None:

@@ -1,26 +1,45 @@
 """The run's slots: how many items hold one, and which nodes want one."""
 
+from limosa_engine.graph import NodePlan
+from limosa_engine.settings import EngineSettings
+from limosa_engine.state import NodeRecord, State
 from limosa_engine.turn import Place, Turn
 
 
 def offer(turn: Turn, number: int) -> None:
     """A node has items to launch; without its inputs in memory it gets them first."""
-    state = turn.state
+    state, plan = turn.state, turn.graph.nodes[number]
     if state.nodes[number].inputs is None:
         turn.mark(number)
     else:
-        state.ring.add(number, turn.graph.nodes[number].priority)
+        (state.eager_ring if plan.makes_calls else state.ring).add(number, plan.priority)
 
 
 def take(turn: Turn, place: Place) -> None:
     """An item takes a slot."""
-    place.record.live += 1
-    turn.state.live += 1
+    count(turn.state, place.plan, place.record, 1)
 
 
 def free(turn: Turn, place: Place) -> None:
     """An item gives its slot back."""
-    place.record.live -= 1
-    turn.state.live -= 1
+    count(turn.state, place.plan, place.record, -1)
     if place.record.ready:
         offer(turn, place.plan.number)
+
+
+def count(state: State, plan: NodePlan, record: NodeRecord, by: int) -> None:
+    """Counts a slot of a node as taken, or with -1 as free again."""
+    record.live += by
+    if plan.makes_calls:
+        state.eager_live[plan.dynamic_depth] += by
+    else:
+        state.live += by
+
+
+def eager_slots(settings: EngineSettings) -> int:
+    """Most eager nodes of one depth that are launched at a time.
+
+    They wait for what they call, so they take no slot that this would need: those that they call have slots of their own, be it
+    as the tasks of the run or as eager nodes of the next depth.
+    """
+    return max(1, settings.live_pods // 2)

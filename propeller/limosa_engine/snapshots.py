@@ -91,7 +91,7 @@ def _node(turn: Turn, number: int) -> pb.Snapshot:
     elif record.items:
         _count(turn, plan.item, node, record.items[0])
         if plan.makes_graph and plan.body is not None:
-            node.graph.CopyFrom(turn.graph.grown[number])
+            node.graph.CopyFrom(turn.graph.grown[plan.body])
         if plan.kind == "launch_plan":
             node.child_run = children.child_of(turn, turn.place(number, 0))
     elif plan.cases:
@@ -99,6 +99,8 @@ def _node(turn: Turn, number: int) -> pb.Snapshot:
         node.branch_taken = "" if taken is None else turn.graph.nodes[taken].node.id
     if record.waiting is not None:
         node.reason.CopyFrom(_reason(record.waiting))
+    if turn.graph.scopes[plan.scope].call and plan.parent is None:
+        node.call.CopyFrom(turn.graph.grown[plan.scope])
     return pb.Snapshot(key=_key(turn, plan.item), node=node)
 
 

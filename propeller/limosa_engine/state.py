@@ -5,9 +5,10 @@ What `codec` does not encode (views, values, stories, heaps) is rebuilt from pod
 
 import dataclasses
 import enum
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 
+from limosa_engine.commands import Command
 from limosa_engine.events import MadeGraph
 from limosa_engine.graph import Graph, Item, NodePlan
 from limosa_engine.phases import LaunchPhase, NodePhase, RunPhase
@@ -21,7 +22,9 @@ from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import Origin, Signal
 
 RUN_NODE = -1
-"""Stands for the run itself where a node number is expected."""
+"""Stands for the run itself where a node number is expected; numbers below it for the calls of eager nodes (`scopes.call_waiter`)."""
+CallKey = tuple[int, str]
+"""Number of an eager node, id of a call of its."""
 
 
 class Ending(enum.Enum):
@@ -225,6 +228,14 @@ class NodeRecord:
         return len(self.items) - self.succeeded - self.failed - self.aborted
 
 
+class Outcome(enum.Enum):
+    """How far the outcome of an eager node's call is."""
+
+    OPEN = "the call is not over"
+    WRITING = "it is being written"
+    WRITTEN = "it is in the store"
+
+
 @dataclasses.dataclass(slots=True)
 class ScopeRecord:
     """One instance of a workflow."""
@@ -239,18 +250,22 @@ class ScopeRecord:
     ending: bool = False
     """Its nodes are being ended."""
     inputs: Inputs | None = None
+    outcome: Outcome = Outcome.OPEN
+    """Calls of eager nodes. Not encoded: it is read with the call's record."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Growth:
-    """The graph of a dynamic node, known and part of the run's."""
+    """The graph of a dynamic node, or of a call of an eager one, known and part of the run's."""
 
     owner: int
-    """Number of the dynamic node."""
+    """Number of the dynamic or eager node."""
     digest: bytes
     """`short_digest` of the serialised graph."""
     nodes: int
     """How many nodes it brought."""
+    call: str = ""
+    """Id of the call."""
 
 
 class State:
@@ -270,9 +285,13 @@ class State:
         self.nodes: list[NodeRecord] = []
         self.scopes: list[ScopeRecord] = []
         self.growths: list[Growth] = []
-        """Graphs of dynamic nodes that the run's was grown by, in that order."""
+        """Graphs of dynamic nodes, and calls of eager ones, that the run's was grown by, in that order."""
         self.made_graphs: dict[int, MadeGraph] = {}
         """Graphs read within this step, by dynamic node."""
+        self.calls: dict[CallKey, bool] = {}
+        """Calls of eager nodes that were heard of; true once their record was read."""
+        self.call_retries: deque[tuple[float, Command]] = deque()
+        """Reads and writes of calls to be tried again, in order of time."""
         self.regrowth: Regrowth | None = None
         """After a restart, until the graphs in `growths` are read again."""
         self.follow(graph)
@@ -286,9 +305,13 @@ class State:
         self.listed = False
         """Every pod that existed at the start has been observed; nothing is launched before."""
         self.live = 0
-        """Items that hold one of the run's slots."""
+        """Items that hold one of the run's slots, eager nodes left aside."""
         self.ring = Ring()
-        """Nodes with items to launch."""
+        """Nodes with items to launch, eager nodes left aside."""
+        self.eager_live: Counter[int] = Counter()
+        """Eager nodes that are launched, by their depth: they wait for others, so they have slots of their own."""
+        self.eager_ring = Ring()
+        """Eager nodes to launch."""
         self.lookups: deque[int] = deque()
         """Nodes with items to look up in the cache, served in turn."""
         self.in_lookups: set[int] = set()

@@ -9,7 +9,7 @@ from limosa_engine import caching, capacity, parking, reactions, regrow, run, sc
 from limosa_engine.commands import Command, WakeAt
 from limosa_engine.events import Event
 from limosa_engine.graph import Graph
-from limosa_engine.nodes import ADVANCE
+from limosa_engine.nodes import ADVANCE, eager
 from limosa_engine.phases import NODE_TERMINAL, NodePhase
 from limosa_engine.state import RUN_NODE, Ending, State
 from limosa_engine.turn import Turn
@@ -59,7 +59,7 @@ def step(graph: Graph, state: State, events: Iterable[Event], now: float) -> lis
 def _run(turn: Turn) -> None:
     """Looks at what changed until nothing does any more, and says what to tell admin."""
     state = turn.state
-    while state.dirty or state.ring or state.lookups:
+    while state.dirty or state.ring or state.eager_ring or state.lookups:
         _settle(turn)
         capacity.dispatch(turn)
         if not state.dirty:
@@ -76,6 +76,8 @@ def _settle(turn: Turn) -> None:
         state.in_dirty.discard(number)
         if number == RUN_NODE:
             run.advance(turn)
+        elif number < RUN_NODE:
+            eager.settle_call(turn, scopes.call_waiter(number))
         else:
             _look(turn, number)
             if number in state.keyless:

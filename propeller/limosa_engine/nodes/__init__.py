@@ -7,7 +7,7 @@ Does not belong here: anything that all kinds share (`items`, `scopes`, `resolve
 from collections.abc import Callable
 
 from limosa_engine.graph import NodePlan
-from limosa_engine.nodes import branch, dynamic, gate, launch_plan, map_, subworkflow, task
+from limosa_engine.nodes import branch, dynamic, eager, gate, launch_plan, map_, subworkflow, task
 from limosa_engine.state import NodeRecord
 from limosa_engine.turn import Turn
 
@@ -17,6 +17,7 @@ ADVANCE: dict[str, Callable[[Turn, NodePlan, NodeRecord], None]] = {
     "branch": branch.advance,
     "sub_workflow": subworkflow.advance,
     "dynamic": dynamic.advance,
+    "eager": eager.advance,
     "gate": gate.advance,
     "launch_plan": launch_plan.advance,
 }

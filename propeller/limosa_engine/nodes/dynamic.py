@@ -20,16 +20,27 @@ def advance(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
     """Runs the task as a task node does; once its commit is known, grows the run by the graph and runs that."""
     if plan.body is not None:
         _with_body(turn, plan, record, plan.body)
-    elif record.items and record.items[0].phase is NodePhase.SUCCEEDED:
+        return
+    if record.items and record.items[0].phase is NodePhase.SUCCEEDED:
         _made(turn, plan, record)
-    elif not record.items and plan.dynamic_depth > turn.settings.dynamic_depth:
-        message = (
-            f"{plan.path} lies in {plan.dynamic_depth} dynamic nodes, at most {turn.settings.dynamic_depth} are allowed; "
-            "end the recursion earlier, or have one dynamic task make more of the graph"
-        )
-        expansion.refuse(turn, plan, record, _user(plan, Code.DYNAMIC_TOO_DEEP, message))
+        return
+    too_deep = None if record.items else depth_refusal(turn, plan)
+    if too_deep is not None:
+        expansion.refuse(turn, plan, record, too_deep)
     else:
         task.advance(turn, plan, record)
+
+
+def depth_refusal(turn: Turn, plan: NodePlan) -> Failure | None:
+    """Why a dynamic or eager node may not begin: it lies in too many others."""
+    depth, most = plan.dynamic_depth, turn.settings.dynamic_depth
+    if depth <= most:
+        return None
+    message = (
+        f"{plan.path} lies in {depth} dynamic or eager nodes, at most {most} are allowed; "
+        "end the recursion earlier, or have one of the tasks do more"
+    )
+    return _user(plan, Code.DYNAMIC_TOO_DEEP, message)
 
 
 def past_deadline(turn: Turn, plan: NodePlan, record: NodeRecord, body: int) -> None:
@@ -96,8 +107,8 @@ def _grow(turn: Turn, plan: NodePlan, record: NodeRecord, made: MadeGraph) -> No
     subworkflow.begin(turn, graph.nodes[plan.number], record, body, {})
 
 
-def refusal_of(turn: Turn, plan: NodePlan, made: MadeGraph | None) -> Failure | None:
-    """Why the graph in a node's commit may not run; None where it may."""
+def refusal_of(turn: Turn, plan: NodePlan, made: MadeGraph | None, call: str = "") -> Failure | None:
+    """Why the graph in a node's commit, or of a call of an eager node, may not run; None where it may."""
     if made is None:
         message = (
             f"the commit of {plan.path} ({plan.target}) holds no graph, though its task is a dynamic one"
@@ -108,10 +119,10 @@ def refusal_of(turn: Turn, plan: NodePlan, made: MadeGraph | None) -> Failure | 
         refusal.CopyFrom(made.refusal)
         refusal.origin.CopyFrom(_origin(plan))
         return refusal
-    return _too_large(turn, plan, made.closure)
+    return _too_large(turn, plan, made.closure, call)
 
 
-def _too_large(turn: Turn, plan: NodePlan, closure: Closure) -> Failure | None:
+def _too_large(turn: Turn, plan: NodePlan, closure: Closure, call: str) -> Failure | None:
     try:
         count = Names(closure).unfolded_size()
     except GraphError as error:
@@ -127,11 +138,11 @@ def _too_large(turn: Turn, plan: NodePlan, closure: Closure) -> Failure | None:
     together, room = turn.graph.grown_bytes + closure.ByteSize(), turn.settings.graph_bytes
     if together > room:
         message = (
-            f"with the graph of {plan.path} ({plan.target}) those of the run's dynamic nodes take {together:,} bytes, at most "
+            f"with the graph of {plan.path} ({plan.target}) those of the run's dynamic and eager nodes take {together:,} bytes, at most "
             f"{room:,} are allowed; use map_task for repeated work, or split the run"
         )
         return _user(plan, Code.GRAPH_TOO_LARGE, message)
-    size = worst_case_size(turn.graph) + map_size(state.items) + graph_size(count)
+    size = worst_case_size(turn.graph) + map_size(state.items) + graph_size(count, call)
     limit = turn.settings.state_limit_bytes
     if size > limit:
         message = (

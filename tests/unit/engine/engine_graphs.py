@@ -1,6 +1,6 @@
 """Small graphs out of plain data, for stories and random tests.
 
-Tasks whose names begin with "d" are dynamic ones. A node `{gate: approve}`, `{gate: input}` or `{gate: 30}` (a sleep of so many
+Tasks whose names begin with "d" are dynamic ones, those with "e" eager ones. A node `{gate: approve}`, `{gate: input}` or `{gate: 30}` (a sleep of so many
 seconds) may have a `timeout`, `prompt` and `title`. A graph is `{workflows: {main: {inputs, outputs, nodes, policy}}, tasks: {name: {...}}}`; a value is `$input`,
 `node.output`, `node.output[0]`, `node.output.key`, `!error` (in an `on_failure` node) or anything else as a literal.
 """
@@ -121,7 +121,7 @@ def _task(name: str, body: dict[str, Any]) -> task_pb2.TaskSpec:
     given = body.get("inputs", ["x"])
     names = given if isinstance(given, dict) else dict.fromkeys(given, ...)
     task = task_pb2.TaskSpec(name=name)
-    kind = task.dynamic if name.startswith("d") else task.python
+    kind = {"d": task.dynamic, "e": task.eager}.get(name[0], task.python)
     kind.loader = f"flow:{name}"
     task.interface.inputs.extend(_variable(key, default) for key, default in names.items())
     task.interface.outputs.extend(_variable(key) for key in body.get("outputs", ["o0"]))
@@ -187,6 +187,8 @@ def _node(node_id: str, body: dict[str, Any]) -> wf.Node:
         node.map.min_success_ratio = body.get("min_success_ratio", 0.0)
     elif "dynamic" in body:
         node.dynamic.task = body["dynamic"]
+    elif "eager" in body:
+        node.eager.task = body["eager"]
     elif "gate" in body:
         _gate(node.gate, body)
         node.display_name = body.get("title", node_id)

@@ -20,6 +20,7 @@ A file holds `graphs` by name and `stories`. A story has a graph (a name or a bo
     says: {n0#0: "part of the message"}    of a launch's failure, or of a node's reason, as published
     failure: {code: .., kind: USER, at: n0, says: "part of the message"}
     outputs: {y: 3}           of the run; null for none
+    called: {n0/e0: 3}        nodes in the graph published of a call
     given: {n0: {o0: 3}}      outputs of a node, as far as they are in memory
 """
 
@@ -147,6 +148,9 @@ class Teller:
             assert self.phase(name) == phase, f"step {number}: phase of {name}"
         for name, phase in part.get("launches", {}).items():
             assert LaunchPhase(self.published[name].launch.phase).name == phase, f"step {number}: {name}"
+        for name, count in part.get("called", {}).items():
+            made = self.published[name].node.call
+            assert sum(len(workflow.nodes) for workflow in made.workflows) == count, f"step {number}: {name}"
         for name, code in part.get("reasons", {}).items():
             snapshot = self.published[name]
             assert getattr(snapshot, snapshot.WhichOneof("state") or "").reason.code == code, (
@@ -228,6 +232,15 @@ class Teller:
             return f"collect {command.item} of {command.items}{without}{mark}"
         if isinstance(command, cmd.CommitGate):
             return f"commit {command.item} {graphs.plain(command.outputs)}{_told(command.signal)}{mark}"
+        if isinstance(command, cmd.ReadCall):
+            return f"read-call {command.item}/{command.call}{mark}"
+        if isinstance(command, cmd.CommitCall):
+            ended = (
+                f"failed {command.failure.code}"
+                if command.failure is not None
+                else f"{graphs.plain(command.outputs or LiteralMap())}"
+            )
+            return f"commit-call {command.item}/{command.call} {ended}{mark}"
         if isinstance(command, cmd.Quarantine):
             return f"quarantine {command.failure.code}{mark}"
         if isinstance(command, cmd.LaunchChild):
@@ -275,6 +288,14 @@ class Teller:
             return [ev.CommitRead(item, None)]
         if verb in ("miss", "reserved"):
             return [ev.CacheAnswered(item, ev.CacheOutcome[verb.upper()])]
+        if verb in ("called", "no-call", "call-committed"):
+            path, _, call = name.rpartition("/")
+            told_of: dict[str, ev.Event] = {
+                "called": ev.CallMade(path, call),
+                "no-call": ev.CallRead(Item(path), call, None),
+                "call-committed": ev.CallCommitted(Item(path), call),
+            }
+            return [told_of[verb]]
         if verb == "no-error":
             return [ev.ErrorRead(item, launch, None)]
         raise ValueError(f"no such event: {told}")
@@ -284,6 +305,13 @@ class Teller:
         rest = {key: value for key, value in told.items() if key != verb}
         if verb == "loaded":
             return ev.ValueLoaded(name, graphs.literal(rest["value"]))
+        if verb == "call":
+            path, _, call = name.rpartition("/")
+            body = rest["graph"]
+            made = graphs.made_graph(
+                self.story["graphs"][body] if isinstance(body, str) else body, rest.get("refused", "")
+            )
+            return ev.CallRead(Item(path), call, made, rest.get("over", False))
         item, launch = parse_launch(name)
         if verb == "signal":
             return ev.SignalReceived(name, signal_of(rest))
@@ -321,7 +349,10 @@ class Teller:
             after = rest.get("after")
             return ev.PodRejected(item, launch, rest["code"], "no pod", retry, after, kind)
         if verb == "store-failed":
+            owner, _, call = item.node_path.rpartition("/")
             commands: dict[str, Any] = {
+                "call": cmd.ReadCall(Item(owner), call),
+                "outcome": cmd.CommitCall(Item(owner), call, graphs.literals(rest.get("outputs", {})), None),
                 "commit": cmd.ReadCommit(item),
                 "reuse": cmd.ReuseCommit(item, "t", ""),
                 "error": cmd.ReadError(item, launch, self.launch_id(item, launch)),

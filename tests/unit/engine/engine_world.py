@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import engine_graphs as graphs
+from engine_eager import Calls
 
 from limosa_engine import Graph, Item, State, decode, encode, new_state, step, story
 from limosa_engine import commands as cmd
@@ -48,9 +49,17 @@ class World:
     """Runs one run. Every choice comes from `rng`, so a seed tells the whole story."""
 
     def __init__(
-        self, graph: Graph, plan: Plan, rng: random.Random, *, faults: bool = True, make: Make | None = None
+        self,
+        graph: Graph,
+        plan: Plan,
+        rng: random.Random,
+        *,
+        faults: bool = True,
+        make: Make | None = None,
+        calls: Calls | None = None,
     ) -> None:
         self.graph, self.plan, self.rng, self.faults, self.make = graph, plan, rng, faults, make
+        self.calls = calls or Calls(0, {})
         self.now = 1000.0
         self.pods: dict[tuple[Item, int], Pod] = {}
         self.commits: dict[Item, Commit] = {}
@@ -149,6 +158,13 @@ class World:
         if isinstance(command, cmd.CommitGate):
             made = Commit(run_uid="uid-1", inline=command.outputs, signal=command.signal)
             return ev.CommitRead(command.item, self.commits.setdefault(command.item, made), "sha256:00")
+        if isinstance(command, cmd.ReadCall):
+            key = command.item.node_path, command.call
+            made = graphs.made_of(self.calls.records[key])
+            return ev.CallRead(command.item, command.call, made, key in self.calls.outcomes)
+        if isinstance(command, cmd.CommitCall):
+            self.calls.outcomes.setdefault((command.item.node_path, command.call), command)
+            return ev.CallCommitted(command.item, command.call)
         if isinstance(command, cmd.LookupCache):
             return self.look_up(command)
         if isinstance(command, cmd.LaunchChild):
@@ -197,7 +213,9 @@ class World:
             | cmd.ReadError
             | cmd.LoadValue
             | cmd.CollectMap
-            | cmd.CommitGate,
+            | cmd.CommitGate
+            | cmd.ReadCall
+            | cmd.CommitCall,
         ):
             return ev.StoreFailed(command, "Store", "503", True)
         return None
@@ -304,9 +322,27 @@ class World:
             pod.view = PodView(pod.view.uid, "Failed", reason="Evicted")
         elif pod.view.phase == "Pending":
             pod.view = PodView(pod.view.uid, "Running", started_at=self.now, cluster_node="n1")
+        elif item not in self.commits and self.waits(pod):
+            return
         else:
             pod.view = self.end(pod)
         self.observe(key)
+
+    def waits(self, pod: Pod) -> bool:
+        """Whether an eager pod waits for calls; it says which, as often as it is asked."""
+        path, inputs = pod.command.item.node_path, graphs.plain(pod.command.inputs)
+        if not pod.command.task.startswith("e"):
+            return False
+        calls, _ = self.calls.open(path, total(inputs))
+        self.inbox += [ev.CallMade(path, call) for call in calls]
+        return bool(calls)
+
+    def made(self, command: cmd.CreatePod) -> LiteralMap:
+        """What the author's function gives."""
+        if not command.task.startswith("e"):
+            return compute(command.inputs)
+        _, value = self.calls.open(command.item.node_path, total(graphs.plain(command.inputs)))
+        return graphs.literals({"o0": value})
 
     def end(self, pod: Pod) -> PodView:
         """The pod's runtime: start check, user code, commit, last word."""
@@ -330,7 +366,7 @@ class World:
             return PodView(uid, "Succeeded", exit_code=0)
         if fate == "user":
             return self.fail(uid, command, record)
-        outputs = compute(command.inputs)
+        outputs = self.made(command)
         commit = self.commits[item] = Commit(run_uid="uid-1", launch_id=command.launch_id)
         self.digests[item] = command.input_digest
         if command.task.startswith("d") and self.make is not None:

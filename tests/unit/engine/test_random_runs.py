@@ -1,11 +1,13 @@
 """Random graphs, random orders of events, random crashes: the same results, within budgets, and an end."""
 
+import contextlib
 import random
 import zlib
 from typing import Any
 
 import engine_graphs as graphs
 import pytest
+from engine_eager import Calls, batches
 from engine_world import INPUT, Make, World, total
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -40,6 +42,7 @@ def _tasks() -> dict[str, Any]:
     caches: dict[str, dict[str, str]] = {
         "t": {},
         "d": {},
+        "e": {},
         "c": {"cache": "plain"},
         "s": {"cache": "serialize"},
     }
@@ -106,7 +109,7 @@ def _draw_node(
     ints = [ref for ref, shape in shapes.items() if shape == "int"]
     lists = [ref for ref, shape in shapes.items() if shape == "list"]
     task = f"{rng.choice('ttcs')}{rng.randint(0, 2)}"
-    wide = ["task", "task", "map", "branch", "workflow", "dynamic", "gate", "plan"]
+    wide = ["task", "task", "map", "branch", "workflow", "dynamic", "eager", "gate", "plan"]
     kind = rng.choice(wide if depth < 2 else ["task", "map"])
     if kind == "gate":
         return _draw_gate(rng, ints)
@@ -127,6 +130,8 @@ def _draw_node(
         return {"workflow": inner, "with": {"a": rng.choice(ints)}}, "int"
     if kind == "plan":
         return {"plan": "p", "with": {"x": rng.choice([*ints, *lists])}}, "int"
+    if kind == "eager":
+        return {"eager": f"e{rng.randint(0, 2)}", "with": {"x": rng.choice([*ints, *lists])}}, "int"
     if kind == "dynamic":
         return {"dynamic": f"d{rng.randint(0, 2)}", "with": {"x": rng.choice([*ints, *lists])}}, "int"
     return {"task": task, "with": {"x": rng.choice([*ints, *lists]), "y": rng.choice(ints)}}, "int"
@@ -146,8 +151,10 @@ def _draw_child(rng: random.Random, node_id: str, ints: list[str]) -> dict[str, 
 class Reference:
     """What a run comes to when nothing goes wrong but what the plan says."""
 
-    def __init__(self, spec: dict[str, Any], plan: Any, make: Make, items: set[Item] | None = None) -> None:
-        self.spec, self.plan, self.make = spec, plan, make
+    def __init__(
+        self, spec: dict[str, Any], plan: Any, make: Make, seed: int, items: set[Item] | None = None
+    ) -> None:
+        self.spec, self.plan, self.make, self.seed = spec, plan, make, seed
         self.items: set[Item] = set() if items is None else items
 
     def workflow(self, name: str, inputs: dict[str, Any], prefix: str) -> dict[str, Any]:
@@ -184,7 +191,13 @@ class Reference:
         if "dynamic" in node:
             self.item(node["dynamic"], given, Item(path))
             spec = self.make(path, graphs.literals(given))
-            return Reference(spec, self.plan, self.make, self.items).workflow("main", {}, path + "/")["o0"]
+            return Reference(spec, self.plan, self.make, self.seed, self.items).workflow(
+                "main", {}, path + "/"
+            )["o0"]
+        if "eager" in node:
+            value = self.calls(path, total(given))
+            self.item(node["eager"], given, Item(path))
+            return value
         if "workflow" in node:
             return self.workflow(node["workflow"], given, path + "/")["o0"]
         if "map" in node:
@@ -199,6 +212,16 @@ class Reference:
             if given["v"] > int(case["if"].split()[-1]):
                 return self.child(case["then"], known, path)
         return self.child(node["else"], known, path)
+
+    def calls(self, path: str, value: int) -> int:
+        """What the eager task at a path comes to; calls that fail count for nothing."""
+        found: dict[str, int] = {}
+        for calls, so_far in batches(self.seed, path, value, found.get):
+            for call, node in calls:
+                with contextlib.suppress(Failed):
+                    found[call] = self.node(node, {}, f"{path}/{call}")
+            value = so_far
+        return value
 
     def child(self, then: dict[str, Any], known: dict[str, Any], path: str) -> Any:
         ((child_id, child),) = then.items()
@@ -255,13 +278,13 @@ def start(seed: int, trouble: float, **options: Any) -> tuple[World, Reference, 
     rng = random.Random(seed)
     spec = draw_graph(rng)
     plan, make = make_plan(seed, trouble), make_graph(seed)
-    reference = Reference(spec, plan, make)
+    reference = Reference(spec, plan, make, seed)
     try:
         expected = reference.workflow("main", {"a": 2}, "")
     except Failed:
         expected = None
     graph = graphs.build(spec, inputs={"a": 2}, live_pods=rng.choice([1, 3, 100]), **options)
-    return World(graph, plan, rng, make=make), reference, expected
+    return World(graph, plan, rng, make=make, calls=Calls(seed, _tasks())), reference, expected
 
 
 many = settings(max_examples=60, suppress_health_check=list(HealthCheck))
@@ -287,7 +310,7 @@ def test_same_result_whatever_happens(seed: int, trouble: float) -> None:
     handler = world.graph.scopes[0].handler
     if handler is not None:
         assert (state.nodes[handler].phase is NodePhase.SKIPPED) is (expected is not None)
-    assert state.live == 0
+    assert state.live == state.eager_live.total() == 0
     assert not world.pods
     assert RunPhase.RUNNING not in world.children.values()
     _check_budgets(world)
@@ -340,7 +363,7 @@ def test_another_claim_goes_on_from_the_commits(seed: int) -> None:
     before = dict(world.commits)
     rng = random.Random(seed)
     graph = graphs.build(draw_graph(rng), inputs={"a": 2}, epoch=(1, 2))
-    other = World(graph, world.plan, rng, make=world.make)
+    other = World(graph, world.plan, rng, make=world.make, calls=world.calls)
     other.commits.update(before)
     other.finish()
     assert other.state.outputs is not None
@@ -361,11 +384,13 @@ def test_a_resumed_run_takes_what_the_earlier_one_has(seed: int, trouble: float)
     rng = random.Random(seed)
     except_nodes = [item.node_path for item in world.commits if rng.random() < 0.2]
     graph = graphs.build(spec, inputs={"a": 2}, reuse=except_nodes)
-    other = World(graph, calm, rng, make=make)
+    other = World(graph, calm, rng, make=make, calls=Calls(seed, _tasks()))
     other.earlier = {item: (digest, world.commits[item]) for item, digest in world.digests.items()}
     other.finish()
     assert other.state.outputs is not None
-    assert graphs.plain(other.state.outputs) == Reference(spec, calm, make).workflow("main", {"a": 2}, "")
+    assert graphs.plain(other.state.outputs) == Reference(spec, calm, make, seed).workflow(
+        "main", {"a": 2}, ""
+    )
     for item, _ in other.created:
         digest = other.earlier.get(item, ("", None))[0]
         again = any(f"{item.node_path}/".startswith(f"{path}/") for path in except_nodes)
@@ -412,6 +437,13 @@ def test_crashes_do_happen() -> None:
 def test_without_faults_each_item_is_launched_once(seed: int) -> None:
     rng = random.Random(seed)
     graph = graphs.build(draw_graph(rng), inputs={"a": 2})
-    world = World(graph, lambda item, attempt: "ok", rng, faults=False, make=make_graph(seed))
+    world = World(
+        graph,
+        lambda item, attempt: "ok",
+        rng,
+        faults=False,
+        make=make_graph(seed),
+        calls=Calls(seed, _tasks()),
+    )
     world.finish()
     assert sorted(world.created) == sorted((item, 0) for item in world.launched())

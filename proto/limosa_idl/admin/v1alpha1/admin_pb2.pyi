@@ -1347,13 +1347,21 @@ class RunReport(google.protobuf.message.Message):
     EPOCH_FIELD_NUMBER: builtins.int
     PHASE_FIELD_NUMBER: builtins.int
     SIGNALS_TAKEN_FIELD_NUMBER: builtins.int
+    CALLS_TAKEN_FIELD_NUMBER: builtins.int
+    HAS_CALL_KEY_FIELD_NUMBER: builtins.int
     run_uid: builtins.str
     phase: limosa_idl.run.v1alpha1.run_pb2.RunPhase.ValueType
+    has_call_key: builtins.bool
+    """The operator has the run's `call_key`."""
     @property
     def epoch(self) -> limosa_idl.run.v1alpha1.run_pb2.Epoch: ...
     @property
     def signals_taken(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Paths of gates whose signals the run's state shows."""
+
+    @property
+    def calls_taken(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Paths of calls that the run's state shows."""
 
     def __init__(
         self,
@@ -1362,9 +1370,11 @@ class RunReport(google.protobuf.message.Message):
         epoch: limosa_idl.run.v1alpha1.run_pb2.Epoch | None = ...,
         phase: limosa_idl.run.v1alpha1.run_pb2.RunPhase.ValueType = ...,
         signals_taken: collections.abc.Iterable[builtins.str] | None = ...,
+        calls_taken: collections.abc.Iterable[builtins.str] | None = ...,
+        has_call_key: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["epoch", b"epoch"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["epoch", b"epoch", "phase", b"phase", "run_uid", b"run_uid", "signals_taken", b"signals_taken"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["calls_taken", b"calls_taken", "epoch", b"epoch", "has_call_key", b"has_call_key", "phase", b"phase", "run_uid", b"run_uid", "signals_taken", b"signals_taken"]) -> None: ...
 
 global___RunReport = RunReport
 
@@ -1420,9 +1430,13 @@ class DesiredRun(google.protobuf.message.Message):
     SPEC_FIELD_NUMBER: builtins.int
     ABORT_REASON_FIELD_NUMBER: builtins.int
     SIGNALS_FIELD_NUMBER: builtins.int
+    CALLS_FIELD_NUMBER: builtins.int
+    CALL_KEY_FIELD_NUMBER: builtins.int
     run_uid: builtins.str
     desired: global___Desired.ValueType
     abort_reason: builtins.str
+    call_key: builtins.bytes
+    """What tokens of its eager nodes' attempts are made with; absent when the report says that it is known."""
     @property
     def epoch(self) -> limosa_idl.run.v1alpha1.run_pb2.Epoch: ...
     @property
@@ -1433,6 +1447,10 @@ class DesiredRun(google.protobuf.message.Message):
     def signals(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[limosa_idl.run.v1alpha1.run_pb2.Signal]:
         """All of the run so far; repeated until its state shows that they were taken."""
 
+    @property
+    def calls(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Paths of calls of eager nodes ("n0/e3") that have not ended; repeated until its state shows that they were taken."""
+
     def __init__(
         self,
         *,
@@ -1442,9 +1460,11 @@ class DesiredRun(google.protobuf.message.Message):
         spec: limosa_idl.run.v1alpha1.run_pb2.RunSpec | None = ...,
         abort_reason: builtins.str = ...,
         signals: collections.abc.Iterable[limosa_idl.run.v1alpha1.run_pb2.Signal] | None = ...,
+        calls: collections.abc.Iterable[builtins.str] | None = ...,
+        call_key: builtins.bytes = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["epoch", b"epoch", "spec", b"spec"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["abort_reason", b"abort_reason", "desired", b"desired", "epoch", b"epoch", "run_uid", b"run_uid", "signals", b"signals", "spec", b"spec"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["abort_reason", b"abort_reason", "call_key", b"call_key", "calls", b"calls", "desired", b"desired", "epoch", b"epoch", "run_uid", b"run_uid", "signals", b"signals", "spec", b"spec"]) -> None: ...
 
 global___DesiredRun = DesiredRun
 
@@ -1502,6 +1522,42 @@ class PublishResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["stale_run_uids", b"stale_run_uids"]) -> None: ...
 
 global___PublishResponse = PublishResponse
+
+@typing.final
+class SyncCallsRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    OPEN_FIELD_NUMBER: builtins.int
+    @property
+    def open(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Ids of calls whose records are in the store ("e0", "e1-4"); at most 500."""
+
+    def __init__(
+        self,
+        *,
+        open: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["open", b"open"]) -> None: ...
+
+global___SyncCallsRequest = SyncCallsRequest
+
+@typing.final
+class SyncCallsResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ENDED_FIELD_NUMBER: builtins.int
+    @property
+    def ended(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Their outcomes are in the store, or about to be."""
+
+    def __init__(
+        self,
+        *,
+        ended: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["ended", b"ended"]) -> None: ...
+
+global___SyncCallsResponse = SyncCallsResponse
 
 @typing.final
 class LookupCacheRequest(google.protobuf.message.Message):

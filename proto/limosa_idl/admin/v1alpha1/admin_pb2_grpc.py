@@ -996,3 +996,69 @@ class OperatorService(object):
             limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.StoreCacheResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+
+class EagerServiceStub(object):
+    """What attempts of eager nodes call, each with a token that names it.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.SyncCalls = channel.unary_unary(
+                '/limosa_idl.admin.v1alpha1.EagerService/SyncCalls',
+                request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.SyncCallsRequest.SerializeToString,
+                response_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.SyncCallsResponse.FromString,
+                )
+
+
+class EagerServiceServicer(object):
+    """What attempts of eager nodes call, each with a token that names it.
+    """
+
+    def SyncCalls(self, request, context):
+        """Level-based: says which of its calls the attempt knows no outcome of, answers with those that have ended. Calls that are
+        news go to the operator; saying it twice is the same as once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_EagerServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'SyncCalls': grpc.unary_unary_rpc_method_handler(
+                    servicer.SyncCalls,
+                    request_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.SyncCallsRequest.FromString,
+                    response_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.SyncCallsResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'limosa_idl.admin.v1alpha1.EagerService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+
+
+ # This class is part of an EXPERIMENTAL API.
+class EagerService(object):
+    """What attempts of eager nodes call, each with a token that names it.
+    """
+
+    @staticmethod
+    def SyncCalls(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/limosa_idl.admin.v1alpha1.EagerService/SyncCalls',
+            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.SyncCallsRequest.SerializeToString,
+            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.SyncCallsResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)

@@ -543,3 +543,41 @@ class OperatorServiceServicer(metaclass=abc.ABCMeta):
         """Results, and reservations renewed or given up. At most 500. Saying it twice is the same as once."""
 
 def add_OperatorServiceServicer_to_server(servicer: OperatorServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
+
+class EagerServiceStub:
+    """What attempts of eager nodes call, each with a token that names it."""
+
+    def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
+    SyncCalls: grpc.UnaryUnaryMultiCallable[
+        limosa_idl.admin.v1alpha1.admin_pb2.SyncCallsRequest,
+        limosa_idl.admin.v1alpha1.admin_pb2.SyncCallsResponse,
+    ]
+    """Level-based: says which of its calls the attempt knows no outcome of, answers with those that have ended. Calls that are
+    news go to the operator; saying it twice is the same as once.
+    """
+
+class EagerServiceAsyncStub:
+    """What attempts of eager nodes call, each with a token that names it."""
+
+    SyncCalls: grpc.aio.UnaryUnaryMultiCallable[
+        limosa_idl.admin.v1alpha1.admin_pb2.SyncCallsRequest,
+        limosa_idl.admin.v1alpha1.admin_pb2.SyncCallsResponse,
+    ]
+    """Level-based: says which of its calls the attempt knows no outcome of, answers with those that have ended. Calls that are
+    news go to the operator; saying it twice is the same as once.
+    """
+
+class EagerServiceServicer(metaclass=abc.ABCMeta):
+    """What attempts of eager nodes call, each with a token that names it."""
+
+    @abc.abstractmethod
+    def SyncCalls(
+        self,
+        request: limosa_idl.admin.v1alpha1.admin_pb2.SyncCallsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[limosa_idl.admin.v1alpha1.admin_pb2.SyncCallsResponse, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.admin_pb2.SyncCallsResponse]]:
+        """Level-based: says which of its calls the attempt knows no outcome of, answers with those that have ended. Calls that are
+        news go to the operator; saying it twice is the same as once.
+        """
+
+def add_EagerServiceServicer_to_server(servicer: EagerServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -11,6 +11,7 @@ import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
 import google.protobuf.timestamp_pb2
 import limosa_idl.core.v1alpha1.failure_pb2
+import limosa_idl.core.v1alpha1.interface_pb2
 import limosa_idl.core.v1alpha1.literal_pb2
 import limosa_idl.workflow.v1alpha1.workflow_pb2
 import sys
@@ -470,6 +471,7 @@ class NodeState(google.protobuf.message.Message):
     ORIGIN_FIELD_NUMBER: builtins.int
     ORIGIN_RUN_FIELD_NUMBER: builtins.int
     GRAPH_FIELD_NUMBER: builtins.int
+    CALL_FIELD_NUMBER: builtins.int
     phase: global___NodePhase.ValueType
     kind: builtins.str
     """"task", "map", "branch", "sub_workflow"."""
@@ -511,6 +513,10 @@ class NodeState(google.protobuf.message.Message):
     def graph(self) -> limosa_idl.workflow.v1alpha1.workflow_pb2.Closure:
         """Dynamic nodes, once their graph is known: what they run."""
 
+    @property
+    def call(self) -> limosa_idl.workflow.v1alpha1.workflow_pb2.Closure:
+        """Nodes that an eager node called: what the call runs, a graph of this one node."""
+
     def __init__(
         self,
         *,
@@ -536,9 +542,10 @@ class NodeState(google.protobuf.message.Message):
         origin: global___Origin.ValueType = ...,
         origin_run: builtins.str = ...,
         graph: limosa_idl.workflow.v1alpha1.workflow_pb2.Closure | None = ...,
+        call: limosa_idl.workflow.v1alpha1.workflow_pb2.Closure | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["failure", b"failure", "finished_at", b"finished_at", "graph", b"graph", "queued_at", b"queued_at", "reason", b"reason", "started_at", b"started_at"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["branch_taken", b"branch_taken", "child_run", b"child_run", "display_name", b"display_name", "failure", b"failure", "finished_at", b"finished_at", "graph", b"graph", "items", b"items", "items_failed", b"items_failed", "items_running", b"items_running", "items_succeeded", b"items_succeeded", "kind", b"kind", "launch_id", b"launch_id", "launches", b"launches", "origin", b"origin", "origin_run", b"origin_run", "phase", b"phase", "queued_at", b"queued_at", "reason", b"reason", "started_at", b"started_at", "system_failures", b"system_failures", "target", b"target", "user_failures", b"user_failures"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["call", b"call", "failure", b"failure", "finished_at", b"finished_at", "graph", b"graph", "queued_at", b"queued_at", "reason", b"reason", "started_at", b"started_at"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["branch_taken", b"branch_taken", "call", b"call", "child_run", b"child_run", "display_name", b"display_name", "failure", b"failure", "finished_at", b"finished_at", "graph", b"graph", "items", b"items", "items_failed", b"items_failed", "items_running", b"items_running", "items_succeeded", b"items_succeeded", "kind", b"kind", "launch_id", b"launch_id", "launches", b"launches", "origin", b"origin", "origin_run", b"origin_run", "phase", b"phase", "queued_at", b"queued_at", "reason", b"reason", "started_at", b"started_at", "system_failures", b"system_failures", "target", b"target", "user_failures", b"user_failures"]) -> None: ...
 
 global___NodeState = NodeState
 
@@ -815,6 +822,91 @@ class ErrorRecord(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["at", b"at", "failure", b"failure", "launch_id", b"launch_id", "run_uid", b"run_uid", "runtime_version", b"runtime_version"]) -> None: ...
 
 global___ErrorRecord = ErrorRecord
+
+@typing.final
+class EagerCall(google.protobuf.message.Message):
+    """`calls/<node path>/<call>.pb`: one call that an eager task made, written once, by the attempt that was first. A later
+    attempt makes the same calls, and finds their records.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RUN_UID_FIELD_NUMBER: builtins.int
+    LAUNCH_ID_FIELD_NUMBER: builtins.int
+    CALL_FIELD_NUMBER: builtins.int
+    TARGET_FIELD_NUMBER: builtins.int
+    TARGET_DIGEST_FIELD_NUMBER: builtins.int
+    INPUT_DIGEST_FIELD_NUMBER: builtins.int
+    SOURCE_FIELD_NUMBER: builtins.int
+    GRAPH_FIELD_NUMBER: builtins.int
+    AT_FIELD_NUMBER: builtins.int
+    run_uid: builtins.str
+    launch_id: builtins.str
+    """The attempt."""
+    call: builtins.str
+    """Id of the node that it becomes, below the eager node: "e" and the number of the call in the order of the function's own
+    steps; "e2-0" is the first call of the coroutine that was the function's third step.
+    """
+    target: builtins.str
+    """Name of the task, workflow or launch plan."""
+    target_digest: builtins.str
+    """"sha256:<hex>" of the graph without inputs and places in the author's code."""
+    input_digest: builtins.str
+    """"sha256:<hex>" over the digests of the inputs."""
+    graph: builtins.bytes
+    """A serialised Closure of one node, the inputs standing in it; its entry has no inputs."""
+    @property
+    def source(self) -> limosa_idl.core.v1alpha1.interface_pb2.SourceLocation: ...
+    @property
+    def at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        run_uid: builtins.str = ...,
+        launch_id: builtins.str = ...,
+        call: builtins.str = ...,
+        target: builtins.str = ...,
+        target_digest: builtins.str = ...,
+        input_digest: builtins.str = ...,
+        source: limosa_idl.core.v1alpha1.interface_pb2.SourceLocation | None = ...,
+        graph: builtins.bytes = ...,
+        at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["at", b"at", "source", b"source"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["at", b"at", "call", b"call", "graph", b"graph", "input_digest", b"input_digest", "launch_id", b"launch_id", "run_uid", b"run_uid", "source", b"source", "target", b"target", "target_digest", b"target_digest"]) -> None: ...
+
+global___EagerCall = EagerCall
+
+@typing.final
+class CallOutcome(google.protobuf.message.Message):
+    """`calls/<node path>/<call>.outcome.pb`: how a call ended, written once, by the operator."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RUN_UID_FIELD_NUMBER: builtins.int
+    OUTPUTS_FIELD_NUMBER: builtins.int
+    FAILURE_FIELD_NUMBER: builtins.int
+    AT_FIELD_NUMBER: builtins.int
+    run_uid: builtins.str
+    @property
+    def outputs(self) -> limosa_idl.core.v1alpha1.literal_pb2.LiteralMap: ...
+    @property
+    def failure(self) -> limosa_idl.core.v1alpha1.failure_pb2.Failure: ...
+    @property
+    def at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        run_uid: builtins.str = ...,
+        outputs: limosa_idl.core.v1alpha1.literal_pb2.LiteralMap | None = ...,
+        failure: limosa_idl.core.v1alpha1.failure_pb2.Failure | None = ...,
+        at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["at", b"at", "failure", b"failure", "outcome", b"outcome", "outputs", b"outputs"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["at", b"at", "failure", b"failure", "outcome", b"outcome", "outputs", b"outputs", "run_uid", b"run_uid"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["outcome", b"outcome"]) -> typing.Literal["outputs", "failure"] | None: ...
+
+global___CallOutcome = CallOutcome
 
 @typing.final
 class TerminationRecord(google.protobuf.message.Message):

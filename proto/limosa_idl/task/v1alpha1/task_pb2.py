@@ -16,7 +16,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from limosa_idl.core.v1alpha1 import interface_pb2 as limosa__idl_dot_core_dot_v1alpha1_dot_interface__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#limosa_idl/task/v1alpha1/task.proto\x12\x18limosa_idl.task.v1alpha1\x1a\x1egoogle/protobuf/duration.proto\x1a(limosa_idl/core/v1alpha1/interface.proto\"\xa3\t\n\x08TaskSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x36\n\tinterface\x18\x02 \x01(\x0b\x32#.limosa_idl.core.v1alpha1.Interface\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x38\n\x06source\x18\x04 \x01(\x0b\x32(.limosa_idl.core.v1alpha1.SourceLocation\x12\x36\n\x06python\x18\x05 \x01(\x0b\x32$.limosa_idl.task.v1alpha1.PythonTaskH\x00\x12<\n\tcontainer\x18\x06 \x01(\x0b\x32\'.limosa_idl.task.v1alpha1.ContainerTaskH\x00\x12\x37\n\x07\x64ynamic\x18\x07 \x01(\x0b\x32$.limosa_idl.task.v1alpha1.PythonTaskH\x00\x12\x36\n\tresources\x18\n \x01(\x0b\x32#.limosa_idl.task.v1alpha1.Resources\x12\x34\n\x05retry\x18\x0b \x01(\x0b\x32%.limosa_idl.task.v1alpha1.RetryPolicy\x12*\n\x07timeout\x18\x0c \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08\x64\x65\x61\x64line\x18\r \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1a\n\rinterruptible\x18\x0e \x01(\x08H\x01\x88\x01\x01\x12\x34\n\x05\x63\x61\x63he\x18\x0f \x01(\x0b\x32%.limosa_idl.task.v1alpha1.CachePolicy\x12\x17\n\x0f\x63ontainer_image\x18\x10 \x01(\t\x12H\n\x0b\x65nvironment\x18\x11 \x03(\x0b\x32\x33.limosa_idl.task.v1alpha1.TaskSpec.EnvironmentEntry\x12\x34\n\x07secrets\x18\x12 \x03(\x0b\x32#.limosa_idl.task.v1alpha1.SecretRef\x12\x14\n\x0cpod_template\x18\x13 \x01(\t\x12>\n\x06labels\x18\x14 \x03(\x0b\x32..limosa_idl.task.v1alpha1.TaskSpec.LabelsEntry\x12H\n\x0b\x61nnotations\x18\x15 \x03(\x0b\x32\x33.limosa_idl.task.v1alpha1.TaskSpec.AnnotationsEntry\x12\x10\n\x08priority\x18\x16 \x01(\x11\x12\x15\n\rshared_memory\x18\x17 \x01(\t\x12\x19\n\x11pod_template_name\x18\x18 \x01(\t\x1a\x32\n\x10\x45nvironmentEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06targetB\x10\n\x0e_interruptibleJ\x04\x08\x08\x10\tJ\x04\x08\t\x10\n\"v\n\rContainerTask\x12\x0f\n\x07\x63ommand\x18\x01 \x03(\t\x12\x0c\n\x04\x61rgs\x18\x02 \x03(\t\x12\x13\n\x0bworking_dir\x18\x03 \x01(\t\x12\x17\n\x0finput_directory\x18\x04 \x01(\t\x12\x18\n\x10output_directory\x18\x05 \x01(\t\"d\n\nPythonTask\x12\x0e\n\x06loader\x18\x01 \x01(\t\x12\x15\n\rbundle_digest\x18\x02 \x01(\t\x12\x16\n\x0epython_version\x18\x03 \x01(\t\x12\x17\n\x0f\x66unction_digest\x18\x04 \x01(\t\"S\n\x0cResourceList\x12\x0b\n\x03\x63pu\x18\x01 \x01(\t\x12\x0e\n\x06memory\x18\x02 \x01(\t\x12\x19\n\x11\x65phemeral_storage\x18\x03 \x01(\t\x12\x0b\n\x03gpu\x18\x04 \x01(\r\"\x92\x01\n\tResources\x12\x38\n\x08requests\x18\x01 \x01(\x0b\x32&.limosa_idl.task.v1alpha1.ResourceList\x12\x36\n\x06limits\x18\x02 \x01(\x0b\x32&.limosa_idl.task.v1alpha1.ResourceList\x12\x13\n\x0b\x61\x63\x63\x65lerator\x18\x03 \x01(\t\"\xe4\x01\n\x0bRetryPolicy\x12\x0f\n\x07retries\x18\x01 \x01(\r\x12*\n\x07\x62\x61\x63koff\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0e\x62\x61\x63koff_factor\x18\x03 \x01(\x01\x12\x30\n\rbackoff_limit\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x36\n\x06memory\x18\x05 \x01(\x0b\x32&.limosa_idl.task.v1alpha1.MemoryGrowth\x12\x16\n\x0e\x62\x61\x63koff_jitter\x18\x06 \x01(\x01\"<\n\x0cMemoryGrowth\x12\x0e\n\x06\x66\x61\x63tor\x18\x01 \x01(\x01\x12\r\n\x05limit\x18\x02 \x01(\t\x12\r\n\x05steps\x18\x03 \x03(\t\"Z\n\x0b\x43\x61\x63hePolicy\x12\x0f\n\x07\x65nabled\x18\x01 \x01(\x08\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x11\n\tserialize\x18\x03 \x01(\x08\x12\x16\n\x0eignored_inputs\x18\x04 \x03(\t\"A\n\tSecretRef\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0b\n\x03\x65nv\x18\x03 \x01(\t\x12\x0c\n\x04\x66ile\x18\x04 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#limosa_idl/task/v1alpha1/task.proto\x12\x18limosa_idl.task.v1alpha1\x1a\x1egoogle/protobuf/duration.proto\x1a(limosa_idl/core/v1alpha1/interface.proto\"\xd4\t\n\x08TaskSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x36\n\tinterface\x18\x02 \x01(\x0b\x32#.limosa_idl.core.v1alpha1.Interface\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x38\n\x06source\x18\x04 \x01(\x0b\x32(.limosa_idl.core.v1alpha1.SourceLocation\x12\x36\n\x06python\x18\x05 \x01(\x0b\x32$.limosa_idl.task.v1alpha1.PythonTaskH\x00\x12<\n\tcontainer\x18\x06 \x01(\x0b\x32\'.limosa_idl.task.v1alpha1.ContainerTaskH\x00\x12\x37\n\x07\x64ynamic\x18\x07 \x01(\x0b\x32$.limosa_idl.task.v1alpha1.PythonTaskH\x00\x12\x35\n\x05\x65\x61ger\x18\x08 \x01(\x0b\x32$.limosa_idl.task.v1alpha1.PythonTaskH\x00\x12\x36\n\tresources\x18\n \x01(\x0b\x32#.limosa_idl.task.v1alpha1.Resources\x12\x34\n\x05retry\x18\x0b \x01(\x0b\x32%.limosa_idl.task.v1alpha1.RetryPolicy\x12*\n\x07timeout\x18\x0c \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08\x64\x65\x61\x64line\x18\r \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1a\n\rinterruptible\x18\x0e \x01(\x08H\x01\x88\x01\x01\x12\x34\n\x05\x63\x61\x63he\x18\x0f \x01(\x0b\x32%.limosa_idl.task.v1alpha1.CachePolicy\x12\x17\n\x0f\x63ontainer_image\x18\x10 \x01(\t\x12H\n\x0b\x65nvironment\x18\x11 \x03(\x0b\x32\x33.limosa_idl.task.v1alpha1.TaskSpec.EnvironmentEntry\x12\x34\n\x07secrets\x18\x12 \x03(\x0b\x32#.limosa_idl.task.v1alpha1.SecretRef\x12\x14\n\x0cpod_template\x18\x13 \x01(\t\x12>\n\x06labels\x18\x14 \x03(\x0b\x32..limosa_idl.task.v1alpha1.TaskSpec.LabelsEntry\x12H\n\x0b\x61nnotations\x18\x15 \x03(\x0b\x32\x33.limosa_idl.task.v1alpha1.TaskSpec.AnnotationsEntry\x12\x10\n\x08priority\x18\x16 \x01(\x11\x12\x15\n\rshared_memory\x18\x17 \x01(\t\x12\x19\n\x11pod_template_name\x18\x18 \x01(\t\x1a\x32\n\x10\x45nvironmentEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06targetB\x10\n\x0e_interruptibleJ\x04\x08\t\x10\n\"v\n\rContainerTask\x12\x0f\n\x07\x63ommand\x18\x01 \x03(\t\x12\x0c\n\x04\x61rgs\x18\x02 \x03(\t\x12\x13\n\x0bworking_dir\x18\x03 \x01(\t\x12\x17\n\x0finput_directory\x18\x04 \x01(\t\x12\x18\n\x10output_directory\x18\x05 \x01(\t\"d\n\nPythonTask\x12\x0e\n\x06loader\x18\x01 \x01(\t\x12\x15\n\rbundle_digest\x18\x02 \x01(\t\x12\x16\n\x0epython_version\x18\x03 \x01(\t\x12\x17\n\x0f\x66unction_digest\x18\x04 \x01(\t\"S\n\x0cResourceList\x12\x0b\n\x03\x63pu\x18\x01 \x01(\t\x12\x0e\n\x06memory\x18\x02 \x01(\t\x12\x19\n\x11\x65phemeral_storage\x18\x03 \x01(\t\x12\x0b\n\x03gpu\x18\x04 \x01(\r\"\x92\x01\n\tResources\x12\x38\n\x08requests\x18\x01 \x01(\x0b\x32&.limosa_idl.task.v1alpha1.ResourceList\x12\x36\n\x06limits\x18\x02 \x01(\x0b\x32&.limosa_idl.task.v1alpha1.ResourceList\x12\x13\n\x0b\x61\x63\x63\x65lerator\x18\x03 \x01(\t\"\xe4\x01\n\x0bRetryPolicy\x12\x0f\n\x07retries\x18\x01 \x01(\r\x12*\n\x07\x62\x61\x63koff\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0e\x62\x61\x63koff_factor\x18\x03 \x01(\x01\x12\x30\n\rbackoff_limit\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x36\n\x06memory\x18\x05 \x01(\x0b\x32&.limosa_idl.task.v1alpha1.MemoryGrowth\x12\x16\n\x0e\x62\x61\x63koff_jitter\x18\x06 \x01(\x01\"<\n\x0cMemoryGrowth\x12\x0e\n\x06\x66\x61\x63tor\x18\x01 \x01(\x01\x12\r\n\x05limit\x18\x02 \x01(\t\x12\r\n\x05steps\x18\x03 \x03(\t\"Z\n\x0b\x43\x61\x63hePolicy\x12\x0f\n\x07\x65nabled\x18\x01 \x01(\x08\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x11\n\tserialize\x18\x03 \x01(\x08\x12\x16\n\x0eignored_inputs\x18\x04 \x03(\t\"A\n\tSecretRef\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0b\n\x03\x65nv\x18\x03 \x01(\t\x12\x0c\n\x04\x66ile\x18\x04 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -30,27 +30,27 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_TASKSPEC_ANNOTATIONSENTRY']._options = None
   _globals['_TASKSPEC_ANNOTATIONSENTRY']._serialized_options = b'8\001'
   _globals['_TASKSPEC']._serialized_start=140
-  _globals['_TASKSPEC']._serialized_end=1327
-  _globals['_TASKSPEC_ENVIRONMENTENTRY']._serialized_start=1138
-  _globals['_TASKSPEC_ENVIRONMENTENTRY']._serialized_end=1188
-  _globals['_TASKSPEC_LABELSENTRY']._serialized_start=1190
-  _globals['_TASKSPEC_LABELSENTRY']._serialized_end=1235
-  _globals['_TASKSPEC_ANNOTATIONSENTRY']._serialized_start=1237
-  _globals['_TASKSPEC_ANNOTATIONSENTRY']._serialized_end=1287
-  _globals['_CONTAINERTASK']._serialized_start=1329
-  _globals['_CONTAINERTASK']._serialized_end=1447
-  _globals['_PYTHONTASK']._serialized_start=1449
-  _globals['_PYTHONTASK']._serialized_end=1549
-  _globals['_RESOURCELIST']._serialized_start=1551
-  _globals['_RESOURCELIST']._serialized_end=1634
-  _globals['_RESOURCES']._serialized_start=1637
-  _globals['_RESOURCES']._serialized_end=1783
-  _globals['_RETRYPOLICY']._serialized_start=1786
-  _globals['_RETRYPOLICY']._serialized_end=2014
-  _globals['_MEMORYGROWTH']._serialized_start=2016
-  _globals['_MEMORYGROWTH']._serialized_end=2076
-  _globals['_CACHEPOLICY']._serialized_start=2078
-  _globals['_CACHEPOLICY']._serialized_end=2168
-  _globals['_SECRETREF']._serialized_start=2170
-  _globals['_SECRETREF']._serialized_end=2235
+  _globals['_TASKSPEC']._serialized_end=1376
+  _globals['_TASKSPEC_ENVIRONMENTENTRY']._serialized_start=1193
+  _globals['_TASKSPEC_ENVIRONMENTENTRY']._serialized_end=1243
+  _globals['_TASKSPEC_LABELSENTRY']._serialized_start=1245
+  _globals['_TASKSPEC_LABELSENTRY']._serialized_end=1290
+  _globals['_TASKSPEC_ANNOTATIONSENTRY']._serialized_start=1292
+  _globals['_TASKSPEC_ANNOTATIONSENTRY']._serialized_end=1342
+  _globals['_CONTAINERTASK']._serialized_start=1378
+  _globals['_CONTAINERTASK']._serialized_end=1496
+  _globals['_PYTHONTASK']._serialized_start=1498
+  _globals['_PYTHONTASK']._serialized_end=1598
+  _globals['_RESOURCELIST']._serialized_start=1600
+  _globals['_RESOURCELIST']._serialized_end=1683
+  _globals['_RESOURCES']._serialized_start=1686
+  _globals['_RESOURCES']._serialized_end=1832
+  _globals['_RETRYPOLICY']._serialized_start=1835
+  _globals['_RETRYPOLICY']._serialized_end=2063
+  _globals['_MEMORYGROWTH']._serialized_start=2065
+  _globals['_MEMORYGROWTH']._serialized_end=2125
+  _globals['_CACHEPOLICY']._serialized_start=2127
+  _globals['_CACHEPOLICY']._serialized_end=2217
+  _globals['_SECRETREF']._serialized_start=2219
+  _globals['_SECRETREF']._serialized_end=2284
 # @@protoc_insertion_point(module_scope)

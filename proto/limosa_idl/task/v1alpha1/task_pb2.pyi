@@ -73,6 +73,7 @@ class TaskSpec(google.protobuf.message.Message):
     PYTHON_FIELD_NUMBER: builtins.int
     CONTAINER_FIELD_NUMBER: builtins.int
     DYNAMIC_FIELD_NUMBER: builtins.int
+    EAGER_FIELD_NUMBER: builtins.int
     RESOURCES_FIELD_NUMBER: builtins.int
     RETRY_FIELD_NUMBER: builtins.int
     TIMEOUT_FIELD_NUMBER: builtins.int
@@ -118,6 +119,10 @@ class TaskSpec(google.protobuf.message.Message):
         """Python code whose result is a graph, which then runs."""
 
     @property
+    def eager(self) -> global___PythonTask:
+        """Python code that launches other nodes while it runs."""
+
+    @property
     def resources(self) -> global___Resources: ...
     @property
     def retry(self) -> global___RetryPolicy: ...
@@ -151,6 +156,7 @@ class TaskSpec(google.protobuf.message.Message):
         python: global___PythonTask | None = ...,
         container: global___ContainerTask | None = ...,
         dynamic: global___PythonTask | None = ...,
+        eager: global___PythonTask | None = ...,
         resources: global___Resources | None = ...,
         retry: global___RetryPolicy | None = ...,
         timeout: google.protobuf.duration_pb2.Duration | None = ...,
@@ -167,12 +173,12 @@ class TaskSpec(google.protobuf.message.Message):
         shared_memory: builtins.str = ...,
         pod_template_name: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_interruptible", b"_interruptible", "cache", b"cache", "container", b"container", "deadline", b"deadline", "dynamic", b"dynamic", "interface", b"interface", "interruptible", b"interruptible", "python", b"python", "resources", b"resources", "retry", b"retry", "source", b"source", "target", b"target", "timeout", b"timeout"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_interruptible", b"_interruptible", "annotations", b"annotations", "cache", b"cache", "container", b"container", "container_image", b"container_image", "deadline", b"deadline", "description", b"description", "dynamic", b"dynamic", "environment", b"environment", "interface", b"interface", "interruptible", b"interruptible", "labels", b"labels", "name", b"name", "pod_template", b"pod_template", "pod_template_name", b"pod_template_name", "priority", b"priority", "python", b"python", "resources", b"resources", "retry", b"retry", "secrets", b"secrets", "shared_memory", b"shared_memory", "source", b"source", "target", b"target", "timeout", b"timeout"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_interruptible", b"_interruptible", "cache", b"cache", "container", b"container", "deadline", b"deadline", "dynamic", b"dynamic", "eager", b"eager", "interface", b"interface", "interruptible", b"interruptible", "python", b"python", "resources", b"resources", "retry", b"retry", "source", b"source", "target", b"target", "timeout", b"timeout"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_interruptible", b"_interruptible", "annotations", b"annotations", "cache", b"cache", "container", b"container", "container_image", b"container_image", "deadline", b"deadline", "description", b"description", "dynamic", b"dynamic", "eager", b"eager", "environment", b"environment", "interface", b"interface", "interruptible", b"interruptible", "labels", b"labels", "name", b"name", "pod_template", b"pod_template", "pod_template_name", b"pod_template_name", "priority", b"priority", "python", b"python", "resources", b"resources", "retry", b"retry", "secrets", b"secrets", "shared_memory", b"shared_memory", "source", b"source", "target", b"target", "timeout", b"timeout"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_interruptible", b"_interruptible"]) -> typing.Literal["interruptible"] | None: ...
     @typing.overload
-    def WhichOneof(self, oneof_group: typing.Literal["target", b"target"]) -> typing.Literal["python", "container", "dynamic"] | None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["target", b"target"]) -> typing.Literal["python", "container", "dynamic", "eager"] | None: ...
 
 global___TaskSpec = TaskSpec
 

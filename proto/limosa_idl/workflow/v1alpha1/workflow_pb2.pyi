@@ -115,6 +115,7 @@ class Node(google.protobuf.message.Message):
     LAUNCH_PLAN_FIELD_NUMBER: builtins.int
     GATE_FIELD_NUMBER: builtins.int
     DYNAMIC_FIELD_NUMBER: builtins.int
+    EAGER_FIELD_NUMBER: builtins.int
     id: builtins.str
     """[a-z0-9][a-z0-9-]*, at most 40 characters."""
     display_name: builtins.str
@@ -147,6 +148,10 @@ class Node(google.protobuf.message.Message):
     def dynamic(self) -> global___DynamicNode:
         """Name of a task of the closure whose target is `dynamic`."""
 
+    @property
+    def eager(self) -> global___EagerNode:
+        """Name of a task of the closure whose target is `eager`."""
+
     def __init__(
         self,
         *,
@@ -163,10 +168,11 @@ class Node(google.protobuf.message.Message):
         launch_plan: global___LaunchPlanNode | None = ...,
         gate: global___GateNode | None = ...,
         dynamic: global___DynamicNode | None = ...,
+        eager: global___EagerNode | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["branch", b"branch", "dynamic", b"dynamic", "gate", b"gate", "launch_plan", b"launch_plan", "map", b"map", "overrides", b"overrides", "source", b"source", "sub_workflow", b"sub_workflow", "target", b"target", "task", b"task"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["branch", b"branch", "display_name", b"display_name", "dynamic", b"dynamic", "gate", b"gate", "id", b"id", "inputs", b"inputs", "launch_plan", b"launch_plan", "map", b"map", "overrides", b"overrides", "source", b"source", "sub_workflow", b"sub_workflow", "target", b"target", "task", b"task", "upstream", b"upstream"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["target", b"target"]) -> typing.Literal["task", "map", "branch", "sub_workflow", "launch_plan", "gate", "dynamic"] | None: ...
+    def HasField(self, field_name: typing.Literal["branch", b"branch", "dynamic", b"dynamic", "eager", b"eager", "gate", b"gate", "launch_plan", b"launch_plan", "map", b"map", "overrides", b"overrides", "source", b"source", "sub_workflow", b"sub_workflow", "target", b"target", "task", b"task"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["branch", b"branch", "display_name", b"display_name", "dynamic", b"dynamic", "eager", b"eager", "gate", b"gate", "id", b"id", "inputs", b"inputs", "launch_plan", b"launch_plan", "map", b"map", "overrides", b"overrides", "source", b"source", "sub_workflow", b"sub_workflow", "target", b"target", "task", b"task", "upstream", b"upstream"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["target", b"target"]) -> typing.Literal["task", "map", "branch", "sub_workflow", "launch_plan", "gate", "dynamic", "eager"] | None: ...
 
 global___Node = Node
 
@@ -428,6 +434,23 @@ class DynamicNode(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["task", b"task"]) -> None: ...
 
 global___DynamicNode = DynamicNode
+
+@typing.final
+class EagerNode(google.protobuf.message.Message):
+    """Runs a task; each call that the task makes is a node below this one."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TASK_FIELD_NUMBER: builtins.int
+    task: builtins.str
+    def __init__(
+        self,
+        *,
+        task: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["task", b"task"]) -> None: ...
+
+global___EagerNode = EagerNode
 
 @typing.final
 class Condition(google.protobuf.message.Message):
