@@ -5,19 +5,18 @@ from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
-from limosa_admin import submission
 from limosa_admin.identity import Identity
 from limosa_admin.request_errors import Reason, RequestError
 from limosa_admin.run_view import RunView
 from limosa_admin.store import runs
 from limosa_admin.store.database import Database
+from limosa_admin.submission import Submissions
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_model import failures
 from limosa_model.failures import Code
 from limosa_model.names import child_run_name, child_run_uid
-from limosa_store import Store
 
 Child = pb.LaunchChildrenRequest.Child
 ChildState = pb.LaunchChildrenResponse.ChildState
@@ -35,13 +34,13 @@ class Children:
 
     Attributes:
         database: The tables.
-        store: The objects.
+        submissions: Queues runs.
         view: Shows runs.
         max_depth: How many runs may stand above one; 0: no child runs.
     """
 
     database: Database
-    store: Store
+    submissions: Submissions
     view: RunView
     max_depth: int
 
@@ -118,9 +117,7 @@ class Children:
         made_for = run_pb2.ParentRun(
             run_uid=parent["uid"], run_name=parent["name"], node_path=child.node_path, depth=depth
         )
-        submission.submit(
-            self.database, self.store, request, parent["created_by"], uid=_uid(child), parent=made_for
-        )
+        self.submissions.submit(request, parent["created_by"], uid=_uid(child), parent=made_for)
         return None
 
     def _abort(self, uid: str, parent: sa.RowMapping) -> None:

@@ -6,24 +6,22 @@ from limosa_admin.request_errors import Reason, RequestError, nearest
 from limosa_admin.resume_plan import ResumePlan, node_paths, plan_resume
 from limosa_admin.run_view import run_prefix
 from limosa_admin.store import entities, runs, snapshots
-from limosa_admin.store.database import Database
-from limosa_admin.submission import Resumption, Target, check_request, find_target, submit
+from limosa_admin.submission import Resumption, Submissions, check_request
+from limosa_admin.targets import Target
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure
 from limosa_model.digests import serialize, sha256_hex
-from limosa_store import Store
 
 
 def resume(
-    database: Database, store: Store, row: sa.RowMapping, request: pb.ResumeRunRequest, created_by: str
-) -> tuple[ResumePlan, sa.RowMapping | None]:
+    submissions: Submissions, row: sa.RowMapping, request: pb.ResumeRunRequest, created_by: str
+) -> tuple[ResumePlan, runs.Row | None]:
     """What is reused, and the new run's row; None for a dry run.
 
     Args:
-        database: The tables.
-        store: The objects.
+        submissions: Queues runs.
         row: The run to go on from.
         request: What is wanted.
         created_by: Who wants it.
@@ -34,11 +32,11 @@ def resume(
     if row["phase"] not in runs.TERMINAL:
         remedy = f"wait for its end, or abort it first: limosa abort {row['name']}"
         raise RequestError(Reason.PRECONDITION, f"run '{row['name']}' has not ended; {remedy}")
-    with database.snapshot() as connection:
+    with submissions.database.snapshot() as connection:
         old = Closure.FromString(entities.spec(connection, row["closure_digest"]))
         states = snapshots.of_nodes(connection, row["uid"])
-        wanted = _wanted(row, request)
-        target = find_target(connection, wanted)
+    wanted = _wanted(row, request)
+    target = submissions.targets.find(wanted)
     _carry_inputs(wanted, row, target)
     new = Closure.FromString(target.closure)
     _check_nodes(new, states, request, row["name"])
@@ -48,7 +46,7 @@ def resume(
         return plan, None
     reuse = run_pb2.Reuse(run_prefix=run_prefix(row), run_name=row["name"], except_nodes=plan.except_nodes)
     resumption = Resumption(sha256_hex(serialize(request)), row["uid"], reuse)
-    return plan, submit(database, store, wanted, created_by, resumption=resumption)
+    return plan, submissions.submit(wanted, created_by, resumption=resumption)
 
 
 def _wanted(row: sa.RowMapping, request: pb.ResumeRunRequest) -> pb.CreateRunRequest:

@@ -40,11 +40,11 @@ class RunView:
     public_url: str
     log_interval_s: float = 0.5
 
-    def message(self, row: sa.RowMapping, *, waits: bool = True) -> pb.Run:
+    def message(self, row: runs.Row, *, waits: bool = True) -> pb.Run:
         """A row as a Run; see `messages`. Without `waits` it is not told why nothing happens to it."""
         return self.messages([row])[0] if waits else self._message(row)
 
-    def messages(self, rows: Sequence[sa.RowMapping]) -> list[pb.Run]:
+    def messages(self, rows: Sequence[runs.Row]) -> list[pb.Run]:
         """Rows as Runs. Must not be called within a transaction: it opens one to see why runs wait."""
         reasons = self.waiting.reasons(rows)
         found = []
@@ -55,7 +55,7 @@ class RunView:
             found.append(run)
         return found
 
-    def _message(self, row: sa.RowMapping) -> pb.Run:
+    def _message(self, row: runs.Row) -> pb.Run:
         path = f"/runs/{row['project']}/{row['domain']}/{row['name']}"
         return runs.to_message(row, self.public_url + path)
 

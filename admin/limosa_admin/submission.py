@@ -4,19 +4,15 @@ import dataclasses
 import secrets
 import uuid
 
-import sqlalchemy as sa
-
-from limosa_admin.request_errors import Reason, RequestError, check, invalid, nearest, not_found
-from limosa_admin.store import entities, runs
+from limosa_admin.request_errors import Reason, RequestError, check, invalid
+from limosa_admin.store import runs
+from limosa_admin.store.changes import QUEUE, RUNS, Changes
 from limosa_admin.store.database import Database
+from limosa_admin.targets import Target, Targets
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
-from limosa_idl.core.v1alpha1.interface_pb2 import Interface
 from limosa_idl.run.v1alpha1 import run_pb2
-from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
-from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, LaunchPlanSpec
 from limosa_model import failures
 from limosa_model.digests import serialize, sha256_hex
-from limosa_model.graph import Index, wrap_task
 from limosa_model.interfaces import complete_inputs
 from limosa_model.layout import closure_key
 from limosa_model.names import check_name, generate_run_name
@@ -28,21 +24,8 @@ INPUTS_LIMIT = 256 * 1024
 """Bytes of a run's serialised inputs; they travel in a Kubernetes object."""
 METADATA_LIMIT = 32 * 1024
 """Characters of a run's labels and annotations; they are copied onto every pod."""
-_KIND_WORDS = {
-    pb.ENTITY_KIND_TASK: "task",
-    pb.ENTITY_KIND_WORKFLOW: "workflow",
-    pb.ENTITY_KIND_LAUNCH_PLAN: "launch plan",
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class Target:
-    """What a run runs."""
-
-    id: pb.EntityId
-    closure: bytes
-    interface: Interface
-    plan: LaunchPlanSpec
+_MOST_TRIES = 5
+"""Times that one request tries to make its run."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,115 +38,97 @@ class Resumption:
     reuse: run_pb2.Reuse
 
 
-def submit(
-    database: Database,
-    store: Store,
-    request: pb.CreateRunRequest,
-    created_by: str,
-    *,
-    uid: str = "",
-    parent: run_pb2.ParentRun | None = None,
-    resumption: Resumption | None = None,
-) -> sa.RowMapping:
-    """Queues a run, or finds the one that the same request made before; returns its row.
+@dataclasses.dataclass(frozen=True)
+class Submissions:
+    """Queues runs.
 
-    Args:
+    Attributes:
         database: The tables.
         store: The objects.
-        request: What is wanted.
-        created_by: Who wants it.
-        uid: Of the new run; empty: one that nobody has.
-        parent: The run and node it is made for; None where a person asks.
-        resumption: What it takes from an earlier run; None for a run from the start.
-
-    Raises:
-        RequestError: INVALID for bad names or inputs, NOT_FOUND for the target, EXISTS when another request has the name.
+        changes: Is told of new runs.
+        targets: Finds what is to run.
     """
-    check(check_name("run", request.name) if request.name else None)
-    if request.cache_mode not in run_pb2.CacheMode.values():
-        raise RequestError(Reason.INVALID, f"there is no cache mode {request.cache_mode}")
-    digest = sha256_hex(serialize(request)) if resumption is None else resumption.request_digest
-    with database.transaction() as connection:
-        try:
-            target = find_target(connection, request)
-            new = _new_run(request, target, digest, created_by)
-        except RequestError:
-            # What the run was made of may be gone since; the run is still the answer.
-            known = _known(connection, request, digest)
-            if known is None:
-                raise
-            return known
-        new = dataclasses.replace(new, uid=uid or str(uuid.uuid4()), parent=parent)
-        if resumption is not None:
-            new = dataclasses.replace(new, resumed_uid=resumption.run_uid, reuse=resumption.reuse)
+
+    database: Database
+    store: Store
+    changes: Changes
+    targets: Targets
+
+    def submit(
+        self,
+        request: pb.CreateRunRequest,
+        created_by: str,
+        *,
+        uid: str = "",
+        parent: run_pb2.ParentRun | None = None,
+        resumption: Resumption | None = None,
+    ) -> runs.Row:
+        """Queues a run, or finds the one that the same request made before; returns its row.
+
+        Args:
+            request: What is wanted.
+            created_by: Who wants it.
+            uid: Of the new run; empty: one that nobody has.
+            parent: The run and node it is made for; None where a person asks.
+            resumption: What it takes from an earlier run; None for a run from the start.
+
+        Raises:
+            RequestError: INVALID for bad names or inputs, NOT_FOUND for the target, EXISTS when another request has the name.
+        """
+        check(check_name("run", request.name) if request.name else None)
+        if request.cache_mode not in run_pb2.CacheMode.values():
+            raise RequestError(Reason.INVALID, f"there is no cache mode {request.cache_mode}")
+        digest = sha256_hex(serialize(request)) if resumption is None else resumption.request_digest
+        for _ in range(_MOST_TRIES):
+            try:
+                target = self.targets.find(request)
+                new = _new_run(request, target, digest, created_by)
+            except RequestError:
+                # What the run was made of may be gone since; the run is still the answer.
+                known = self._known(request, digest)
+                if known is None:
+                    raise
+                return known
+            new = dataclasses.replace(new, uid=uid or str(uuid.uuid4()), parent=parent)
+            if resumption is not None:
+                new = dataclasses.replace(new, resumed_uid=resumption.run_uid, reuse=resumption.reuse)
+            self._keep_closure(request, target)
+            row = runs.create(self.database, new)
+            if row is not None:
+                self.changes.tell(QUEUE, RUNS)
+                return row
+            known = self._known(request, digest)
+            if known is not None:
+                return known
+            # A name that was made up is somebody's, or the run was deleted at this moment, or the database has lost what
+            # was read of it: with another name, and with what is read again, it may be made.
+            self.targets.forget()
+        raise RequestError(Reason.UNAVAILABLE, f"run '{request.name}' could not be made now; try again")
+
+    def _keep_closure(self, request: pb.CreateRunRequest, target: Target) -> None:
+        """Before the run is queued: whoever claims it must find its graph."""
         if len(target.closure) > INLINE_CLOSURE_LIMIT:
-            # Before the run is queued: whoever claims it must find its graph.
-            key = closure_key(request.project, request.domain, new.closure_digest)
-            store.put_if_absent(key, target.closure)
-        if target.id.kind == pb.ENTITY_KIND_TASK:
-            # Its workflow of one node is nothing that was registered.
-            entities.add_spec(connection, target.closure)
-        row = runs.create(connection, new) or _known(connection, request, digest)
-    if row is None:
-        raise RequestError(Reason.UNAVAILABLE, f"run '{request.name}' was deleted at this moment; try again")
-    return row
+            key = closure_key(request.project, request.domain, target.closure_digest)
+            self.store.put_if_absent(key, target.closure)
 
-
-def find_target(connection: sa.Connection, request: pb.CreateRunRequest) -> Target:
-    """The closure and interface of a request's target. Raises RequestError(NOT_FOUND)."""
-    wanted = pb.EntityId()
-    wanted.CopyFrom(request.target)
-    wanted.project, wanted.domain = request.project, request.domain
-    for key in ("project", "domain"):
-        given = getattr(request.target, key)
-        if given and given != getattr(request, key):
+    def _known(self, request: pb.CreateRunRequest, digest: str) -> runs.Row | None:
+        if not request.name:
+            return None
+        named = pb.RunId(project=request.project, domain=request.domain, name=request.name)
+        with self.database.transaction() as connection:
+            row = runs.find(connection, named)
+        if row is not None and row["request_digest"] != digest:
             raise RequestError(
-                Reason.INVALID, f"the target is of {key} '{given}' and the run of another; make them equal"
+                Reason.EXISTS,
+                f"run '{request.name}' exists in {request.project}/{request.domain} and was asked for differently; "
+                "choose another name",
             )
-    kinds = [wanted.kind] if wanted.kind else list(_KIND_WORDS)
-    for kind in kinds:
-        wanted.kind = kind
-        found = entities.find(connection, wanted)
-        if found is not None:
-            return _target(connection, *found)
-    wanted.kind = request.target.kind
-    raise _unknown_target(connection, wanted)
+        return row
 
 
 def check_request(request: pb.CreateRunRequest, target: Target) -> None:
     """Refuses inputs, labels and annotations that `submit` would refuse. Raises RequestError."""
     _new_run(request, target, "", "")
-
-
-def _target(connection: sa.Connection, entity: pb.Entity, body: bytes) -> Target:
-    plan = LaunchPlanSpec()
-    if entity.id.kind == pb.ENTITY_KIND_TASK:
-        task = TaskSpec.FromString(body)
-        return Target(entity.id, serialize(wrap_task(task)), task.interface, plan)
-    if entity.id.kind == pb.ENTITY_KIND_LAUNCH_PLAN:
-        plan.MergeFromString(body)
-        workflow = pb.EntityId()
-        workflow.CopyFrom(entity.id)
-        workflow.kind, workflow.name = pb.ENTITY_KIND_WORKFLOW, plan.workflow
-        found = entities.find(connection, workflow)
-        if found is None:
-            raise _unknown_target(connection, workflow)
-        body = found[1]
-    interface = Index(Closure.FromString(body)).entry.interface
-    return Target(entity.id, body, interface, plan)
-
-
-def _known(connection: sa.Connection, request: pb.CreateRunRequest, digest: str) -> sa.RowMapping | None:
-    if not request.name:
-        return None
-    row = runs.find(connection, pb.RunId(project=request.project, domain=request.domain, name=request.name))
-    if row is not None and row["request_digest"] != digest:
-        raise RequestError(
-            Reason.EXISTS,
-            f"run '{request.name}' exists in {request.project}/{request.domain} and was asked for differently; "
-            "choose another name",
-        )
-    return row
 
 
 def _new_run(request: pb.CreateRunRequest, target: Target, digest: str, created_by: str) -> runs.NewRun:
@@ -197,7 +162,7 @@ def _new_run(request: pb.CreateRunRequest, target: Target, digest: str, created_
         name=request.name or generate_run_name(secrets.token_bytes(4)),
         request_digest=digest,
         target=target.id,
-        closure_digest=sha256_hex(target.closure),
+        closure_digest=target.closure_digest,
         inputs=inputs,
         labels=labels,
         annotations=annotations,
@@ -208,11 +173,3 @@ def _new_run(request: pb.CreateRunRequest, target: Target, digest: str, created_
         lane=plan.name if plan.max_active_runs else "",
         lane_limit=plan.max_active_runs,
     )
-
-
-def _unknown_target(connection: sa.Connection, wanted: pb.EntityId) -> RequestError:
-    what = f"{_KIND_WORDS.get(wanted.kind, 'entity')} '{wanted.name}'"
-    if wanted.version:
-        what += f" version {wanted.version}"
-    what += f" in {wanted.project}/{wanted.domain}"
-    return not_found(what, nearest(wanted.name, entities.names(connection, wanted)))

@@ -61,7 +61,7 @@ class Waiting:
         self._limit = max_active_runs
         self._clock = clock
 
-    def reasons(self, rows: Sequence[sa.RowMapping]) -> Mapping[str, run_pb2.Reason]:
+    def reasons(self, rows: Sequence[run_store.Row]) -> Mapping[str, run_pb2.Reason]:
         """By uid, why nothing happens to a run; those that go on, or have ended, are left out."""
         active = [row for row in rows if row["phase"] not in run_store.TERMINAL]
         if not active:
@@ -127,7 +127,7 @@ def of_waiting(project: str, domain: str, created_at: dt.datetime, around: Queue
 
 def _before(
     connection: sa.Connection,
-    waiting: Sequence[sa.RowMapping],
+    waiting: Sequence[run_store.Row],
     clusters: Sequence[Cluster],
     now: dt.datetime,
 ) -> Mapping[str, int | None]:

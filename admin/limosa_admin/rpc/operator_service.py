@@ -86,8 +86,9 @@ class OperatorService:
         for snapshot in request.snapshots:
             _check(snapshot)
         with self._database.transaction() as connection:
-            stale = snapshots.publish(connection, request.cluster_uid, request.snapshots)
-        return pb.PublishResponse(stale_run_uids=stale)
+            published = snapshots.publish(connection, request.cluster_uid, request.snapshots)
+        self._changes.tell(*published.topics)
+        return pb.PublishResponse(stale_run_uids=published.stale)
 
     def lookup_cache(self, request: pb.LookupCacheRequest, call: Call) -> pb.LookupCacheResponse:
         """Who has each result, or makes it."""

@@ -6,6 +6,7 @@ from limosa_admin.identity import Identity
 from limosa_admin.request_errors import Reason, RequestError, check
 from limosa_admin.store import queue
 from limosa_admin.store.database import Database
+from limosa_admin.store.queue import Scope
 from limosa_model.interfaces import suggest
 from limosa_model.names import check_name, namespace_of
 
@@ -24,7 +25,8 @@ class Places:
     def __init__(self, domains: tuple[str, ...], database: Database) -> None:
         self._domains = domains
         self._database = database
-        self._served_until: dict[tuple[str, str], float] = {}
+        # What clusters were in contact at a moment, and until when that is believed.
+        self._in_contact: tuple[float, list[Scope]] = (0.0, [])
 
     def check(self, identity: Identity, project: str, domain: str) -> None:
         """Raises RequestError(INVALID or FORBIDDEN) unless the caller may use project and domain."""
@@ -35,21 +37,21 @@ class Places:
         identity.require_project(project)
 
     def check_served(self, identity: Identity, project: str, domain: str) -> bool:
-        """Whether a cluster that takes runs of the place is in contact now; true is remembered for a second.
+        """Whether a cluster that takes runs of the place is in contact now; those that are are remembered for a second.
 
         Raises RequestError(INVALID) where no cluster would ever take one.
         """
-        if self._served_until.get((project, domain), 0.0) > time.monotonic():
+        until, remembered = self._in_contact
+        if until > time.monotonic() and any(scope.has(project, domain) for scope in remembered):
             return True
         with self._database.transaction() as connection:
             clusters, now = queue.known_clusters(connection)
-        there = [cluster.scope for cluster in clusters if (now - cluster.last_seen).total_seconds() < THERE_S]
+        silent = {cluster.uid: (now - cluster.last_seen).total_seconds() for cluster in clusters}
+        asking = [cluster.scope for cluster in clusters if silent[cluster.uid] < IN_CONTACT_S]
+        self._in_contact = time.monotonic() + REMEMBERED_S, asking
+        there = [cluster.scope for cluster in clusters if silent[cluster.uid] < THERE_S]
         if not there or any(scope.has(project, domain) for scope in there):
-            able = (cluster for cluster in clusters if cluster.scope.has(project, domain))
-            asks = any((now - cluster.last_seen).total_seconds() < IN_CONTACT_S for cluster in able)
-            if asks:
-                self._served_until[project, domain] = time.monotonic() + REMEMBERED_S
-            return asks
+            return any(scope.has(project, domain) for scope in asking)
         served = {namespace for scope in there for namespace in scope.namespaces}
         # Names of other tenants' places are not the caller's business.
         own = tuple(namespace_of(allowed, "") for allowed in identity.projects) or ("",)

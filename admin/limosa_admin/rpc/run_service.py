@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
 
-from limosa_admin import page_tokens, resuming, submission
+from limosa_admin import page_tokens, resuming
 from limosa_admin.request_errors import Reason, RequestError, not_found
 from limosa_admin.rpc.call import Call, wait
 from limosa_admin.rpc.places import Places
@@ -14,6 +14,7 @@ from limosa_admin.signalling import signal_gate
 from limosa_admin.store import caches, entities, runs, snapshots
 from limosa_admin.store.changes import Changes, run_topic
 from limosa_admin.store.database import Database
+from limosa_admin.submission import Submissions
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure
@@ -34,12 +35,13 @@ class RunService:
     changes: Changes
     places: Places
     view: RunView
+    submissions: Submissions
 
     def create_run(self, request: pb.CreateRunRequest, call: Call) -> pb.Run:
         """Queues a run, or answers with the one the same request made before."""
         self.places.check(call.identity, request.project, request.domain)
         asks = self.places.check_served(call.identity, request.project, request.domain)
-        row = submission.submit(self.database, self.store, request, call.identity.subject)
+        row = self.submissions.submit(request, call.identity.subject)
         # A cluster that asks for work takes it in a moment, so why it waits is for those who look again.
         return self.view.message(row, waits=not asks)
 
@@ -102,7 +104,7 @@ class RunService:
         """Queues a run that goes on from one that has ended; or, of a dry run, says what it would reuse."""
         row = self._row(request.id, call)
         self.places.check_served(call.identity, request.id.project, request.id.domain)
-        plan, made = resuming.resume(self.database, self.store, row, request, call.identity.subject)
+        plan, made = resuming.resume(self.submissions, row, request, call.identity.subject)
         return pb.ResumeRunResponse(run=None if made is None else self.view.message(made), nodes=plan.nodes)
 
     def delete_run(self, request: pb.DeleteRunRequest, call: Call) -> pb.DeleteRunResponse:

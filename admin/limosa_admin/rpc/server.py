@@ -25,6 +25,8 @@ from limosa_admin.run_view import RunView
 from limosa_admin.settings import AdminSettings
 from limosa_admin.store.changes import Changes
 from limosa_admin.store.database import Database
+from limosa_admin.submission import Submissions
+from limosa_admin.targets import Targets
 from limosa_admin.transfers import Transfers
 from limosa_idl.admin.v1alpha1 import admin_pb2
 from limosa_store import Store
@@ -72,8 +74,9 @@ def services(parts: Parts) -> Mapping[ServiceDescriptor, object]:
     settings = parts.settings
     places = Places(settings.domains, parts.database)
     ours = admin_pb2.DESCRIPTOR.services_by_name
-    runs = RunService(parts.database, parts.store, parts.changes, places, parts.view)
-    children = Children(parts.database, parts.store, parts.view, settings.max_child_depth)
+    submissions = Submissions(parts.database, parts.store, parts.changes, Targets(parts.database))
+    runs = RunService(parts.database, parts.store, parts.changes, places, parts.view, submissions)
+    children = Children(parts.database, submissions, parts.view, settings.max_child_depth)
     operators = OperatorService(
         parts.database, parts.changes, children, settings.max_active_runs, settings.reclaim_after_s
     )

@@ -213,9 +213,7 @@ def _use(connection: sa.Connection, times: Counter[Place]) -> dict[Place, tuple[
     if not times:
         return {}
     wanted = sorted(times)
-    found = connection.execute(
-        _USE, {**_columns(wanted), "times": [times[place] for place in wanted]}
-    ).tuples()
+    found = connection.execute(_USE, {**_columns(wanted), "times": [times[place] for place in wanted]})
     return {(row[0], row[1], row[2]): (row[3], row[4]) for row in found}
 
 
@@ -240,7 +238,7 @@ def _reserve(
         "index": [_holder(one)[2] for one in rows],
         "seconds": seconds,
     }
-    got = connection.execute(_RESERVE, values).tuples()
+    got = connection.execute(_RESERVE, values)
     return {(row[0], row[1], row[2]): _holder(first[row[0], row[1], row[2]]) for row in got}
 
 
@@ -250,7 +248,7 @@ def _holders(connection: sa.Connection, places: Sequence[Place]) -> dict[Place, 
     table = cache_reservations.c
     key = sa.tuple_(table.project, table.domain, table.key)
     columns = (table.project, table.domain, table.key, table.run_name, table.node_path, table.index)
-    found = connection.execute(sa.select(*columns).where(key.in_(sorted(set(places))))).tuples()
+    found = connection.execute(sa.select(*columns).where(key.in_(sorted(set(places)))))
     return {(row[0], row[1], row[2]): _told(*row[3:]) for row in found}
 
 
@@ -288,7 +286,7 @@ def _renew(
 ) -> set[tuple[Place, Holder]]:
     if not held:
         return set()
-    found = connection.execute(_RENEW, {**_pairs(sorted(held)), "seconds": seconds}).tuples()
+    found = connection.execute(_RENEW, {**_pairs(sorted(held)), "seconds": seconds})
     return {((row[0], row[1], row[2]), (row[3], row[4], row[5])) for row in found}
 
 

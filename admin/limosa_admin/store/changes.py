@@ -8,13 +8,14 @@ import logging
 import select
 import socket
 import threading
+import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import sqlalchemy as sa
 
-from limosa_admin.store.database import CHANNEL, Database
+from limosa_admin.store.database import CHANNEL, Database, notify
 
 QUEUE = "queue"
 """Topic: runs to claim, to abort or to forget."""
@@ -22,6 +23,10 @@ RUNS = "runs"
 """Topic: any run."""
 TOKEN = "token"
 """Topic: tokens were made or revoked."""
+LISTENER = "limosa-admin-changes"
+"""What Postgres shows the listening connection as."""
+TELL_EVERY_S = 0.05
+"""Least time between two words to other processes of what was told here."""
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +45,9 @@ class Changes:
         self._subscribers: dict[str, set[Callable[[], None]]] = defaultdict(set)
         self._stopping = threading.Event()
         self._listening = threading.Event()
+        # Topics that other processes are still to be told of, and when they were told last.
+        self._untold: set[str] = set()
+        self._told_at = 0.0
         # A byte on it ends the wait for notifications.
         self._poke, self._poked = socket.socketpair()
         self._thread = threading.Thread(target=self._listen_forever, name="changes", daemon=True)
@@ -56,6 +64,19 @@ class Changes:
         self._wake_all()
         if self._thread.is_alive():
             self._thread.join(5)
+
+    def tell(self, *topics: str) -> None:
+        """Says that what was committed changed topics: to this process at once, to others a moment later.
+
+        For what changes so often that `database.notify` would be too dear: Postgres lets transactions that notify commit
+        only one after the other. Should this process end within the moment, the others learn it when they look again.
+        """
+        with self._lock:
+            waits = bool(self._untold)
+            self._untold.update(topics)
+        if not waits:
+            self._poke.send(b"!")
+        self._wake(_with_runs(topics))
 
     def add(self, topic: str, wake: Callable[[], None]) -> None:
         """Calls `wake` after each change of a topic for good; see `subscribe`."""
@@ -92,23 +113,45 @@ class Changes:
         with self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             # The listener waits for as long as nothing happens, so it leaves the pool for good.
             connection.detach()
+            # Whoever is told looks at the tables, which are safe; the word itself needs no disk.
+            connection.execute(sa.text("SET synchronous_commit = off"))
+            connection.execute(sa.text(f"SET application_name = '{LISTENER}'"))
             connection.execute(sa.text(f"LISTEN {CHANNEL}"))
             raw: Any = connection.connection.dbapi_connection
             self._listening.set()
             # What changed while nobody listened is unknown.
             self._wake_all()
             while not self._stopping.is_set():
-                if raw not in select.select([raw, self._poked], [], [])[0]:
-                    continue
-                try:
-                    raw.poll()
-                except raw.Error as error:
-                    raise OSError(str(error)) from error
-                topics = {notice.payload for notice in raw.notifies}
-                raw.notifies.clear()
-                if any(topic.startswith("run ") for topic in topics):
-                    topics.add(RUNS)
-                self._wake(topics)
+                ready = select.select([raw, self._poked], [], [], self._until_tell())[0]
+                if self._poked in ready:
+                    self._poked.recv(4096)
+                if raw in ready:
+                    self._hear(raw)
+                if self._until_tell() == 0:
+                    self._tell_others(connection)
+
+    def _hear(self, raw: Any) -> None:
+        try:
+            raw.poll()
+        except raw.Error as error:
+            raise OSError(str(error)) from error
+        # What this connection told, `tell` has woken already.
+        topics = [notice.payload for notice in raw.notifies if notice.pid != raw.info.backend_pid]
+        raw.notifies.clear()
+        self._wake(_with_runs(topics))
+
+    def _until_tell(self) -> float | None:
+        """Seconds until others are to be told something; None while there is nothing to tell."""
+        with self._lock:
+            if not self._untold:
+                return None
+        return max(0.0, self._told_at + TELL_EVERY_S - time.monotonic())
+
+    def _tell_others(self, connection: sa.Connection) -> None:
+        with self._lock:
+            topics, self._untold = self._untold, set()
+        self._told_at = time.monotonic()
+        notify(connection, *topics)
 
     def _wake(self, topics: set[str]) -> None:
         with self._lock:
@@ -120,3 +163,9 @@ class Changes:
         with self._lock:
             topics = set(self._subscribers)
         self._wake(topics)
+
+
+def _with_runs(topics: Iterable[str]) -> set[str]:
+    """What is said of one run is also said of any."""
+    found = set(topics)
+    return found | {RUNS} if any(topic.startswith("run ") for topic in found) else found

@@ -27,6 +27,13 @@ UPDATE runs
                   FOR UPDATE SKIP LOCKED)
 RETURNING uid, pg_notify(:channel, :topic || uid)
 """)
+_HELD = (
+    sa.select(
+        runs.c.uid, runs.c.epoch_generation, runs.c.epoch_number, runs.c.abort_requested, runs.c.abort_reason
+    )
+    .where(runs.c.cluster_uid == sa.bindparam("cluster"), run_store.IS_ACTIVE)
+    .order_by(runs.c.number)
+)
 _LOCK = sa.text("SELECT pg_advisory_xact_lock(:key)")
 _CLAIMING = 0x11305B
 """Advisory lock under which claims are made, so that the limit per project-domain holds."""
@@ -114,17 +121,7 @@ def _take(connection: sa.Connection, cluster_uid: str, chosen: Sequence[str]) ->
 def desired(connection: sa.Connection, request: pb.SyncRequest) -> list[pb.DesiredRun]:
     """What a cluster should have; runs whose spec does not fit are left for the next answer."""
     reported = {report.run_uid: report.epoch for report in request.runs}
-    wanted = connection.execute(
-        sa.select(
-            runs.c.uid,
-            runs.c.epoch_generation,
-            runs.c.epoch_number,
-            runs.c.abort_requested,
-            runs.c.abort_reason,
-        )
-        .where(runs.c.cluster_uid == request.cluster_uid, run_store.IS_ACTIVE)
-        .order_by(runs.c.number)
-    ).all()
+    wanted = connection.execute(_HELD, {"cluster": request.cluster_uid}).all()
     epochs = {row.uid: Epoch(generation=row.epoch_generation, number=row.epoch_number) for row in wanted}
     unknown = [uid for uid, epoch in epochs.items() if reported.get(uid) != epoch]
     found = read_specs(connection, unknown)

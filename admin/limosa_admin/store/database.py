@@ -1,6 +1,7 @@
 """The connection to Postgres: transactions, notifications, and what a broken connection means."""
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,7 +16,12 @@ CHANNEL = "limosa"
 
 _OPTIONS = "-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000 -c timezone=UTC"
 
+PING_AFTER_S = 1.0
+"""A pooled connection that was not used for longer is tried before it is used."""
+
 _NUL = "the request has a text with a NUL character, which nothing here is called; remove it"
+_MOST_SINGLE = 8
+"""Single statements at a time: Postgres writes those that end together to the disk together."""
 _UNTRANSLATABLE = "22P05"
 """Postgres's code for a NUL inside of JSON."""
 
@@ -25,26 +31,17 @@ class SchemaError(Exception):
 
 
 class Database:
-    """One Postgres database. Safe from several threads; each transaction takes a connection of the pool."""
+    """One Postgres database. Safe from several threads; each transaction takes a connection of a pool."""
 
     def __init__(self, url: str, pool_size: int = 20) -> None:
-        self._engine = sa.create_engine(
+        self._engine = _engine(url, pool_size)
+        # Connections that begin no transactions of their own: a single statement is one round trip on them.
+        self._single = _engine(
             url,
-            pool_size=pool_size,
-            max_overflow=0,
-            pool_timeout=10,
-            pool_pre_ping=True,
-            connect_args={
-                "options": _OPTIONS,
-                "connect_timeout": 10,
-                "application_name": "limosa-admin",
-                # The listener only waits; without these it would not notice that the other side is gone.
-                "keepalives_idle": 30,
-                "keepalives_interval": 10,
-                "keepalives_count": 3,
-            },
+            min(pool_size, _MOST_SINGLE),
+            isolation_level="AUTOCOMMIT",
+            skip_autocommit_rollback=True,
         )
-        sa.event.listen(self._engine, "before_cursor_execute", _refuse_nul)
 
     @property
     def engine(self) -> sa.Engine:
@@ -56,6 +53,16 @@ class Database:
         """A read-committed transaction, committed at the end of the block."""
         with _refusals(), self._engine.begin() as connection:
             yield connection
+
+    def single(self, statement: str, given: Mapping[str, Any]) -> sa.Row[Any] | None:
+        """Carries out one statement in a transaction of its own and gives its first row, in one round trip.
+
+        Args:
+            statement: In the driver's spelling, with `%(name)s` for what is given.
+            given: By name, values that the driver knows.
+        """
+        with _refusals(), self._single.connect() as connection:
+            return connection.exec_driver_sql(statement, dict(given)).first()
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[sa.Connection]:
@@ -93,8 +100,9 @@ class Database:
             return bytes(connection.execute(sa.select(server.c.signing_key)).scalar_one())
 
     def close(self) -> None:
-        """Closes the pool's connections."""
+        """Closes the pools' connections."""
         self._engine.dispose()
+        self._single.dispose()
 
 
 _NOTIFY = sa.text("SELECT pg_notify(:channel, topic) FROM unnest(CAST(:topics AS text[])) AS topic")
@@ -104,6 +112,48 @@ def notify(connection: sa.Connection, *topics: str) -> None:
     """Tells every admin process, at commit, what changed."""
     if topics:
         connection.execute(_NOTIFY, {"channel": CHANNEL, "topics": list(topics)})
+
+
+def _engine(url: str, pool_size: int, **options: Any) -> sa.Engine:
+    engine = sa.create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=10,
+        connect_args={
+            "options": _OPTIONS,
+            "connect_timeout": 10,
+            "application_name": "limosa-admin",
+            # The listener only waits; without these it would not notice that the other side is gone.
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+        },
+        **options,
+    )
+    sa.event.listen(engine, "before_cursor_execute", _refuse_nul)
+    sa.event.listen(engine, "checkin", _note_use)
+    sa.event.listen(engine, "checkout", _try_idle)
+    return engine
+
+
+def _note_use(_connection: object, record: sa.pool.ConnectionPoolEntry) -> None:
+    record.info["used"] = time.monotonic()
+
+
+def _try_idle(connection: Any, record: sa.pool.ConnectionPoolEntry, _proxy: object) -> None:
+    """Tries a connection that was idle; to try each one each time would be a round trip more for every transaction."""
+    used = record.info.get("used")
+    if used is None or time.monotonic() - used <= PING_AFTER_S:
+        return
+    before, connection.autocommit = connection.autocommit, True
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        connection.autocommit = before
+    except connection.Error as error:
+        # The pool takes another connection then.
+        raise exc.DisconnectionError(str(error)) from error
 
 
 def _refuse_nul(

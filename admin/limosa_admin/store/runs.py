@@ -1,14 +1,15 @@
 """Runs: asked for, looked up, aborted, deleted. What works on them is in `claims`, how far they are in `snapshots`."""
 
 import dataclasses
+import json
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from google.protobuf.timestamp_pb2 import Timestamp
-from sqlalchemy.dialects.postgresql import insert
 
 from limosa_admin.store.changes import QUEUE, run_topic
-from limosa_admin.store.database import notify
+from limosa_admin.store.database import Database, notify
 from limosa_admin.store.schema import clusters, runs
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
@@ -24,12 +25,36 @@ HOLDS_SLOT = sa.and_(runs.c.cluster_uid.is_not(None), IS_ACTIVE, runs.c.phase !=
 """Clusters work on it, so that it counts in limits."""
 
 
-_NO_CLUSTER = sa.literal(None, sa.Text).label("cluster_name")
+Row = Mapping[Any, Any]
+"""A run's row by columns' names, and `cluster_name`."""
+
+_QUEUED = run_pb2.RunState(phase=run_pb2.RUN_PHASE_QUEUED).SerializeToString()
+_MADE_BY_DATABASE = ("number", "created_at")
+_GIVEN = [column.name for column in runs.columns if column.name not in (*_MADE_BY_DATABASE, "cluster_uid")]
+# In the driver's spelling: putting it together anew, as SQLAlchemy does, costs more than carrying it out.
+_CREATE = (
+    f"INSERT INTO runs ({', '.join(_GIVEN)}) SELECT {', '.join(f'%({name})s' for name in _GIVEN)} "
+    "FROM specs WHERE digest = %(closure_digest)s ON CONFLICT DO NOTHING "
+    f"RETURNING {', '.join(_MADE_BY_DATABASE)}"
+)
+
+
+_PARENTS = runs.alias("parents")
+_ORPHANS = (
+    sa.select(runs.c.uid)
+    .select_from(runs.outerjoin(_PARENTS, _PARENTS.c.uid == runs.c.parent_uid))
+    .where(
+        IS_ACTIVE,
+        runs.c.parent_uid.is_not(None),
+        ~runs.c.abort_requested,
+        sa.or_(_PARENTS.c.uid.is_(None), _PARENTS.c.phase.in_(TERMINAL)),
+    )
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class NewRun:
-    """A run to keep. `closure_digest` names a spec kept before, in the same transaction."""
+    """A run to keep. `closure_digest` names a spec kept before."""
 
     uid: str
     project: str
@@ -56,9 +81,12 @@ class NewRun:
     """What it takes from that run."""
 
 
-def create(connection: sa.Connection, new: NewRun) -> sa.RowMapping | None:
-    """Queues a run and gives its row; None when one of that name is there already."""
-    row = {
+def create(database: Database, new: NewRun) -> Row | None:
+    """Queues a run and gives its row; None when one of that name or uid is there already, or its spec is not.
+
+    Nobody is told: that is the caller's. One statement, because admin makes no other change as often.
+    """
+    row: dict[str, Any] = {
         "uid": new.uid,
         "project": new.project,
         "domain": new.domain,
@@ -73,7 +101,7 @@ def create(connection: sa.Connection, new: NewRun) -> sa.RowMapping | None:
         "annotations": new.annotations,
         "created_by": new.created_by,
         "phase": run_pb2.RUN_PHASE_QUEUED,
-        "state": run_pb2.RunState(phase=run_pb2.RUN_PHASE_QUEUED).SerializeToString(),
+        "state": _QUEUED,
         "state_seq": -1,
         "epoch_generation": 0,
         "epoch_number": 0,
@@ -85,17 +113,18 @@ def create(connection: sa.Connection, new: NewRun) -> sa.RowMapping | None:
         "max_parallelism": new.max_parallelism,
         "lane": new.lane,
         "lane_limit": new.lane_limit,
+        "parent_uid": None if new.parent is None else new.parent.run_uid,
+        "parent_name": "" if new.parent is None else new.parent.run_name,
+        "parent_node": "" if new.parent is None else new.parent.node_path,
+        "depth": 0 if new.parent is None else new.parent.depth,
+        "resumed_uid": None if new.reuse is None else new.resumed_uid,
+        "reuse": None if new.reuse is None else serialize(new.reuse),
     }
-    if new.parent is not None:
-        row["parent_uid"], row["parent_name"] = new.parent.run_uid, new.parent.run_name
-        row["parent_node"], row["depth"] = new.parent.node_path, new.parent.depth
-    if new.reuse is not None:
-        row["resumed_uid"], row["reuse"] = new.resumed_uid, serialize(new.reuse)
-    statement = insert(runs).values(row).on_conflict_do_nothing()
-    made = connection.execute(statement.returning(runs, _NO_CLUSTER)).mappings().first()
-    if made is not None:
-        notify(connection, QUEUE, run_topic(new.uid))
-    return made
+    given = {**row, "labels": json.dumps(new.labels), "annotations": json.dumps(new.annotations)}
+    made = database.single(_CREATE, given)
+    if made is None:
+        return None
+    return {**row, **made._mapping, "cluster_uid": None, "cluster_name": None}
 
 
 def find(connection: sa.Connection, run: pb.RunId, *, lock: bool = False) -> sa.RowMapping | None:
@@ -182,11 +211,7 @@ def end_unclaimed(connection: sa.Connection) -> None:
 
 def abort_orphans(connection: sa.Connection) -> None:
     """Asks for the end of children whose parent has ended or is gone: nobody waits for them any more."""
-    parents = runs.alias("parents")
-    over = sa.or_(parents.c.uid.is_(None), parents.c.phase.in_(TERMINAL))
-    joined = runs.outerjoin(parents, parents.c.uid == runs.c.parent_uid)
-    orphans = (IS_ACTIVE, runs.c.parent_uid.is_not(None), ~runs.c.abort_requested, over)
-    for uid in connection.execute(sa.select(runs.c.uid).select_from(joined).where(*orphans)).scalars().all():
+    for uid in connection.execute(_ORPHANS).scalars().all():
         row = get(connection, uid, lock=True)
         if row is not None:
             abort(connection, row, f"run '{row['parent_name']}', which made it, is over")
@@ -199,7 +224,7 @@ def delete(connection: sa.Connection, uid: str) -> None:
     notify(connection, QUEUE)
 
 
-def to_message(row: sa.RowMapping, url: str) -> pb.Run:
+def to_message(row: Row, url: str) -> pb.Run:
     """A row as a Run; `url` is the page that shows it."""
     created_at = Timestamp()
     created_at.FromDatetime(row["created_at"])
@@ -230,7 +255,7 @@ def to_message(row: sa.RowMapping, url: str) -> pb.Run:
     )
 
 
-def reuse_of(row: sa.RowMapping) -> run_pb2.Reuse | None:
+def reuse_of(row: Row) -> run_pb2.Reuse | None:
     """What a run takes from an earlier one; None for a run from the start."""
     return None if row["reuse"] is None else run_pb2.Reuse.FromString(bytes(row["reuse"]))
 
@@ -241,7 +266,7 @@ def resumed_by(connection: sa.Connection, uid: str) -> str:
     return connection.execute(query).scalar() or ""
 
 
-def parent_of(row: sa.RowMapping) -> run_pb2.ParentRun | None:
+def parent_of(row: Row) -> run_pb2.ParentRun | None:
     """The run and node that a run was made for; None where a person made it."""
     if row["parent_uid"] is None:
         return None

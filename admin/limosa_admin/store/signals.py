@@ -11,6 +11,13 @@ from limosa_admin.store.database import notify
 from limosa_admin.store.schema import runs, signals
 from limosa_idl.run.v1alpha1.run_pb2 import Signal
 
+_OF_CLUSTER = (
+    sa.select(signals.c.run_uid, signals.c.body)
+    .select_from(signals.join(runs, runs.c.uid == signals.c.run_uid))
+    .where(runs.c.cluster_uid == sa.bindparam("cluster"), run_store.IS_ACTIVE)
+    .order_by(signals.c.run_uid, signals.c.node_path)
+)
+
 
 def keep(connection: sa.Connection, run_uid: str, signal: Signal) -> Signal:
     """Keeps a signal, unless the gate has one; returns the one that counts."""
@@ -25,13 +32,7 @@ def keep(connection: sa.Connection, run_uid: str, signal: Signal) -> Signal:
 
 def of_cluster(connection: sa.Connection, cluster_uid: str) -> Mapping[str, list[Signal]]:
     """Signals of the runs that a cluster works on, by run uid, in the order of their paths."""
-    query = (
-        sa.select(signals.c.run_uid, signals.c.body)
-        .select_from(signals.join(runs, runs.c.uid == signals.c.run_uid))
-        .where(runs.c.cluster_uid == cluster_uid, run_store.IS_ACTIVE)
-        .order_by(signals.c.run_uid, signals.c.node_path)
-    )
     found: dict[str, list[Signal]] = {}
-    for run_uid, body in connection.execute(query):
+    for run_uid, body in connection.execute(_OF_CLUSTER, {"cluster": cluster_uid}):
         found.setdefault(run_uid, []).append(Signal.FromString(bytes(body)))
     return found

@@ -2,14 +2,13 @@
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from limosa_admin.store import caches
 from limosa_admin.store import runs as run_store
 from limosa_admin.store.changes import QUEUE, run_topic
-from limosa_admin.store.database import notify
 from limosa_admin.store.schema import runs, snapshots
 from limosa_idl.run.v1alpha1 import run_pb2
 
@@ -40,6 +39,30 @@ ON CONFLICT (run_uid, node_path, index, launch) DO UPDATE
         AND excluded.seq > old.seq AND NOT old.final)
 """)
 
+# In one order, so that two batches over the same runs cannot lock each other out.
+_LOCK = sa.text("""
+SELECT uid, cluster_uid, epoch_generation, epoch_number, phase, state, state_seq, change FROM runs
+ WHERE uid = ANY (:uids) ORDER BY uid FOR UPDATE
+""")
+_UPDATE_RUNS = sa.text("""
+UPDATE runs
+   SET change = new.change, phase = new.phase, state = coalesce(new.state, runs.state),
+       state_seq = coalesce(new.seq, runs.state_seq)
+  FROM unnest(CAST(:uid AS text[]), CAST(:change AS bigint[]), CAST(:phase AS smallint[]), CAST(:state AS bytea[]),
+              CAST(:seq AS bigint[])) AS new (uid, change, phase, state, seq)
+ WHERE runs.uid = new.uid
+""")
+
+
+class _Changed(NamedTuple):
+    """A run's row as it becomes; without state and number where that stays as it is."""
+
+    uid: str
+    change: int
+    phase: int
+    state: bytes | None
+    seq: int | None
+
 
 @dataclasses.dataclass(frozen=True)
 class Delta:
@@ -56,32 +79,44 @@ class Delta:
     change: int
 
 
-def publish(connection: sa.Connection, cluster_uid: str, batch: Sequence[run_pb2.Snapshot]) -> list[str]:
-    """Takes what is newer than what is known; returns the runs on which this cluster's claim is stale."""
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """What became of a batch.
+
+    Attributes:
+        stale: Runs on which the cluster's claim is stale.
+        topics: What changed, to be told once it is committed.
+    """
+
+    stale: list[str]
+    topics: list[str]
+
+
+def publish(connection: sa.Connection, cluster_uid: str, batch: Sequence[run_pb2.Snapshot]) -> Published:
+    """Takes what is newer than what is known."""
     by_run: dict[str, list[run_pb2.Snapshot]] = {}
     for snapshot in batch:
         by_run.setdefault(snapshot.key.run_uid, []).append(snapshot)
     rows = _lock(connection, by_run)
     accepted: list[tuple[int, run_pb2.Snapshot]] = []
+    changed: list[_Changed] = []
     stale = []
-    ended: dict[str, int] = {}
     for uid in sorted(by_run):
         row = rows.get(uid)
         current = [] if row is None else [s for s in by_run[uid] if _is_current(row, cluster_uid, s.epoch)]
         if row is None or len(current) < len(by_run[uid]):
             stale.append(uid)
         if row is not None and current:
-            change = row["change"] + 1
-            states = [s for s in current if s.WhichOneof("state") == "run"]
-            if _update_run(connection, row, change, states) in run_store.TERMINAL:
-                ended[uid] = change
-            accepted += [(change, s) for s in current if s.WhichOneof("state") != "run"]
-            notify(connection, run_topic(uid))
+            changed.append(_of_run(row, [s for s in current if s.WhichOneof("state") == "run"]))
+            accepted += [(changed[-1].change, s) for s in current if s.WhichOneof("state") != "run"]
+    _update_runs(connection, changed)
     _upsert(connection, accepted)
+    ended = {run.uid: run.change for run in changed if run.phase in run_store.TERMINAL}
     for uid, change in ended.items():
         _close(connection, uid, change)
     caches.release_runs(connection, ended)
-    return stale
+    frees = any(run.state is not None and run.phase in run_store.SLOTLESS for run in changed)
+    return Published(stale, [run_topic(run.uid) for run in changed] + ([QUEUE] if frees else []))
 
 
 def read(
@@ -149,9 +184,8 @@ def launches(
 
 
 def _lock(connection: sa.Connection, uids: Iterable[str]) -> Mapping[str, sa.RowMapping]:
-    # In one order, so that two batches over the same runs cannot lock each other out.
-    query = sa.select(runs).where(runs.c.uid.in_(list(uids))).order_by(runs.c.uid).with_for_update()
-    return {row["uid"]: row for row in connection.execute(query).mappings()}
+    found = connection.execute(_LOCK, {"uids": list(uids)}).mappings()
+    return {row["uid"]: row for row in found}
 
 
 def _is_current(row: sa.RowMapping, cluster_uid: str, epoch: run_pb2.Epoch) -> bool:
@@ -159,20 +193,20 @@ def _is_current(row: sa.RowMapping, cluster_uid: str, epoch: run_pb2.Epoch) -> b
     return claim == (cluster_uid, epoch.generation, epoch.number)
 
 
-def _update_run(
-    connection: sa.Connection, row: sa.RowMapping, change: int, states: list[run_pb2.Snapshot]
-) -> int:
-    """Takes the newest state; returns the phase that the run has now."""
-    values: dict[str, Any] = {"change": change}
+def _of_run(row: sa.RowMapping, states: list[run_pb2.Snapshot]) -> _Changed:
+    """A run's row with the newest of some states, where that is news to it."""
     newest = max(states, key=lambda snapshot: snapshot.seq, default=None)
-    if newest is not None and newest.seq > row["state_seq"] and row["phase"] not in run_store.TERMINAL:
-        values["phase"] = newest.run.phase
-        values["state"] = _with_beginning(newest.run, row).SerializeToString()
-        values["state_seq"] = newest.seq
-        if newest.run.phase in run_store.SLOTLESS:
-            notify(connection, QUEUE)
-    connection.execute(sa.update(runs).where(runs.c.uid == row["uid"]).values(values))
-    return int(values.get("phase", row["phase"]))
+    change = row["change"] + 1
+    if newest is None or newest.seq <= row["state_seq"] or row["phase"] in run_store.TERMINAL:
+        return _Changed(row["uid"], change, row["phase"], None, None)
+    state = _with_beginning(newest.run, row).SerializeToString()
+    return _Changed(row["uid"], change, newest.run.phase, state, newest.seq)
+
+
+def _update_runs(connection: sa.Connection, changed: Sequence[_Changed]) -> None:
+    if changed:
+        columns = zip(*changed, strict=True)
+        connection.execute(_UPDATE_RUNS, dict(zip(_Changed._fields, map(list, columns), strict=True)))
 
 
 def _with_beginning(state: run_pb2.RunState, row: sa.RowMapping) -> run_pb2.RunState:

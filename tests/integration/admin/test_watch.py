@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from limosa_admin.rpc import run_service
 from limosa_admin.store import runs
+from limosa_admin.store.changes import LISTENER, RUNS, Changes
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.run.v1alpha1 import run_pb2
 
@@ -117,9 +118,36 @@ def test_a_server_that_shuts_down_ends_watches_so_that_clients_connect_again(sta
 def test_notifications_survive_a_lost_connection(stand, desired) -> None:
     watch = Watch(stand)
     watch.wait_for(1)
-    listeners = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()"
+    listeners = sa.text(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name = :name AND datname = current_database()"
+    )
     with stand.database.transaction() as connection:
-        assert connection.execute(sa.text(listeners)).scalars().all() == [True]
+        assert connection.execute(listeners, {"name": LISTENER}).scalars().all() == [True]
     stand.run_state(desired, run_pb2.RUN_PHASE_SUCCEEDED)
     watch.end()
     assert watch.updates[-1].run.state.phase == run_pb2.RUN_PHASE_SUCCEEDED
+
+
+def test_what_is_told_wakes_this_process_once_and_the_others_too(database) -> None:
+    here, there = Changes(database), Changes(database)
+    woken: list[str] = []
+    any_run, seven, eight = threading.Event(), threading.Event(), threading.Event()
+    for changes in (here, there):
+        changes.start()
+    with (
+        here.subscribe("run 7", lambda: woken.append("here")),
+        here.subscribe(RUNS, any_run.set),
+        here.subscribe("run 8", eight.set),
+        there.subscribe("run 7", seven.set),
+    ):
+        here.tell("run 7")
+        assert woken == ["here"]
+        assert any_run.is_set()
+        assert seven.wait(10)
+        # What comes back over Postgres was told here already; the next word comes after it.
+        there.tell("run 8")
+        assert eight.wait(10)
+        assert woken == ["here"]
+    here.stop()
+    there.stop()

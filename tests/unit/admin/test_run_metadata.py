@@ -3,12 +3,13 @@
 import pytest
 
 from limosa_admin.request_errors import Reason, RequestError
-from limosa_admin.submission import Target, check_request
+from limosa_admin.submission import check_request
+from limosa_admin.targets import Target
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import LaunchPlanSpec
 
-TARGET = Target(pb.EntityId(), b"", Interface(), LaunchPlanSpec(labels={"team": "blue"}))
+TARGET = Target(pb.EntityId(), b"", "", Interface(), LaunchPlanSpec(labels={"team": "blue"}))
 
 
 def test_the_platform_s_own_annotations_are_taken() -> None:
