@@ -23,6 +23,7 @@ SILENCE_SECONDS = 90.0
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 ONLY_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+ONLY_METADATA_LIST = ONLY_METADATA.replace("Metadata;", "MetadataList;")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,7 +140,15 @@ class Verbs:
             options["preconditions"] = {"uid": uid}
         if grace_seconds is not None:
             options["gracePeriodSeconds"] = grace_seconds
-        await self._write("DELETE", resource.path(namespace, name), orjson.dumps(options))
+        await self._write("DELETE", resource.path(namespace, name), orjson.dumps(options), parse=False)
+
+    async def delete_collection(self, resource: Resource, namespace: str, labels: str) -> None:
+        """Deletes, in the background, every object that a label selector chooses."""
+        params = {"labelSelector": labels}
+        options = orjson.dumps({"propagationPolicy": "Background"})
+        await self._write(
+            "DELETE", resource.path(namespace), options, params=params, accept=ONLY_METADATA_LIST, parse=False
+        )
 
     async def watch(
         self, resource: Resource, namespace: str | None, labels: str, since: str
@@ -179,13 +188,21 @@ class Verbs:
         return await self._send("GET", PODS.path(namespace, pod, "log"), params=params)
 
     async def _write(
-        self, method: str, path: str, data: bytes, kind: str = "application/json", parse: bool = True
+        self,
+        method: str,
+        path: str,
+        data: bytes,
+        kind: str = "application/json",
+        *,
+        params: Mapping[str, str] | None = None,
+        accept: str = "application/json",
+        parse: bool = True,
     ) -> Object:
         async with self._writes:
             # Asked as late as possible: a request may have waited for its turn longer than leadership lasted.
             if not self._may_write():
                 raise NotLeaderError(f"{method} {path}: leadership has run out")
-            answer = await self._send(method, path, data=data, kind=kind)
+            answer = await self._send(method, path, params=params, data=data, kind=kind, accept=accept)
         return orjson.loads(answer) if answer and parse else {}
 
     async def _json(

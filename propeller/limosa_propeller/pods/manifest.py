@@ -162,6 +162,7 @@ class PodFactory:
                 names.LABEL_NODE: names.label_value(item.node_path),
                 names.LABEL_PROJECT: spec.project,
                 names.LABEL_DOMAIN: spec.domain,
+                names.LABEL_LAUNCH: command.launch_id,
             },
             "annotations": annotations,
             "ownerReferences": [self._owner],

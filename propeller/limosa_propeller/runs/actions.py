@@ -2,8 +2,7 @@
 
 import asyncio
 import dataclasses
-import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from limosa_engine.commands import (
@@ -46,13 +45,13 @@ from limosa_propeller.runs import (
     reused,
 )
 from limosa_propeller.runs.opening import OpenedRun
+from limosa_propeller.runs.removals import FEW, MANY, remove_launches, remove_pod
 from limosa_propeller.runs.services import Services
 from limosa_store.errors import StoreError
 
 CAPACITY_RETRY_SECONDS = 2.0
 GONE_RETRY_SECONDS = 1.0
 TEMPLATE_RETRY_SECONDS = 2.0
-DELETE_BACKOFF_SECONDS = (0.5, 1, 2, 5, 10, 30)
 
 
 class _TemplateMissingError(Exception):
@@ -211,21 +210,25 @@ async def delete_pod(context: RunContext, command: DeletePod) -> Event:
     return PodDeleted(command.item, command.launch, gone)
 
 
-async def remove_pod(services: Services, namespace: str, name: str, uid: str) -> bool:
-    """Has a pod deleted; True when there is none of that uid. Waits while the API server gives no answer."""
-    attempt = 0
-    while True:
-        try:
-            # Removals come in bulk; launches must not stand in line behind them.
-            async with services.removals:
-                await services.verbs.delete(PODS, namespace, name, uid)
-            return False
-        except ApiError as error:
-            if error.status in (404, 409):
-                return True
-            pause = DELETE_BACKOFF_SECONDS[min(attempt, len(DELETE_BACKOFF_SECONDS) - 1)]
-            attempt += 1
-            await asyncio.sleep(max(pause * random.uniform(0.7, 1.3), error.retry_after or 0.0))
+def in_batches(context: RunContext, commands: Iterable[DeletePod]) -> Iterator[list[DeletePod]]:
+    """Parts that one request each can remove; a pod that has to be looked at by itself is a part of its own."""
+    alike = list[DeletePod]()
+    for command in commands:
+        if (command.item, command.launch) in context.pods and not _is_raw(context, command.item):
+            alike.append(command)
+        else:
+            yield [command]
+    size = MANY if len(alike) > FEW else 1
+    yield from (alike[at : at + size] for at in range(0, len(alike), size))
+
+
+async def delete_pods(context: RunContext, commands: Sequence[DeletePod]) -> Sequence[Event]:
+    """Deletes the pods of launches that are over by one request; an answer for each."""
+    graph = context.run.graph
+    ids = [graph.launch_id(command.item, command.launch) for command in commands]
+    if len(commands) > 1 and await remove_launches(context.services, context.namespace, ids):
+        return [PodDeleted(command.item, command.launch) for command in commands]
+    return await asyncio.gather(*(delete_pod(context, command) for command in commands))
 
 
 async def keep_log(context: RunContext, command: KeepLog) -> Event:

@@ -30,11 +30,12 @@ from limosa_model.failures import Code
 from limosa_model.manifest import ABORT
 from limosa_propeller.kube.errors import ApiError, NotLeaderError
 from limosa_propeller.runs import cached
-from limosa_propeller.runs.actions import ACTIONS, PodConflictError, RunContext, remove_pod
+from limosa_propeller.runs.actions import ACTIONS, PodConflictError, RunContext, delete_pods, in_batches
 from limosa_propeller.runs.claims import Claim, claim_of
 from limosa_propeller.runs.notices import notice_of, post, spec_ignored
 from limosa_propeller.runs.opening import OpenedRun, RefusedError, open_run, spec_changed
 from limosa_propeller.runs.pod_index import PodEntry, PodIndex
+from limosa_propeller.runs.removals import OVER, remove_pod
 from limosa_propeller.runs.services import RUNS, Services
 from limosa_propeller.runs.signals import Signals
 from limosa_propeller.runs.spec_digest import spec_digest
@@ -343,6 +344,13 @@ class RunDriver:
         self._services.metrics.carried_out(command, answer)
         self._post(answer)
 
+    async def _delete_pods(self, commands: list[DeletePod]) -> None:
+        assert self._context is not None
+        answers = await delete_pods(self._context, commands)
+        for command, answer in zip(commands, answers, strict=True):
+            self._services.metrics.carried_out(command, answer)
+            self._post(answer)
+
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
         self._tasks.add(task)
@@ -398,13 +406,19 @@ class RunDriver:
         if self._ended is not None:
             self._over_by_force()
             return
+        over: list[DeletePod] = []
         while self._held and self._held[0][0] <= version:
             _, command = self._held.popleft()
             if isinstance(command, Publish):
                 self._services.snapshots.put(command.snapshot)
                 logger.info("run is over", extra={**self.log, "phase": self.phase})
+            elif isinstance(command, DeletePod) and command.reason in OVER:
+                over.append(command)
             else:
                 self._spawn(self._carry_out(command))
+        if over and self._context is not None:
+            for part in in_batches(self._context, over):
+                self._spawn(self._delete_pods(part))
 
     def _over_by_force(self) -> None:
         assert self._ended is not None

@@ -296,10 +296,12 @@ def test_field_selectors(cluster, own_namespace, pod):
 
 def test_delete_collection(cluster, own_namespace, pod):
     place = f"/api/v1/namespaces/{own_namespace}/pods"
-    for index in range(3):
+    for index in range(5):
         body = pod(f"p{index}")
-        body["metadata"]["labels"] = {"run": "a" if index else "b"}
+        body["metadata"]["labels"] = {"run": "a" if index else "b", "id": f"x{index}"}
         cluster.create(place, body)
+    cluster.delete(place, labelSelector="id in (x3,x4,x9)")
+    assert [entry["metadata"]["name"] for entry in cluster.get(place)["items"]] == ["p0", "p1", "p2"]
     assert cluster.delete(place, labelSelector="run=a")["kind"] in ("PodList", "Status")
     assert [entry["metadata"]["name"] for entry in cluster.get(place)["items"]] == ["p0"]
 

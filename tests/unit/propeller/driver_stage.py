@@ -59,6 +59,8 @@ class FakeCluster:
         self.status_gate.set()
         self.status_error: ApiError | None = None
         self.create_error: ApiError | None = None
+        self.collection_errors: list[ApiError] = []
+        """What removals of many are answered with, one after the other."""
         self.run: Object | None = None
         self._version = 10
 
@@ -91,6 +93,16 @@ class FakeCluster:
         if name not in self.pods:
             raise ApiError(404, "NotFound", name)
         assert self.pods.pop(name)["metadata"]["uid"] == uid
+
+    async def delete_collection(self, resource: object, namespace: str, labels: str) -> None:
+        key, _, values = labels.partition(" in ")
+        wanted = set(values.strip("()").split(","))
+        self.writes.append(f"delete {len(wanted)}")
+        if self.collection_errors:
+            raise self.collection_errors.pop(0)
+        for name, pod in list(self.pods.items()):
+            if pod["metadata"]["labels"].get(key) in wanted:
+                del self.pods[name]
 
     async def replace_status(
         self, resource: object, namespace: str, name: str, uid: str, status: bytes
@@ -179,7 +191,21 @@ class Stage:
 
     async def end_pod(self, exit_code: int = 0, committed: bool = True) -> None:
         """The one pod ends; its news reach the driver."""
-        (pod,) = [p for p in self.cluster.pods.values() if p["status"]["phase"] == "Pending"]
+        (pod,) = self.pending()
+        self._end(pod, exit_code, committed)
+        await settle()
+
+    async def end_pods(self, left: int = 0) -> None:
+        """All pods but the first `left` succeed; their news reach the driver together."""
+        for pod in self.pending()[left:]:
+            self._end(pod, 0, True)
+        await settle()
+
+    def pending(self) -> list[Object]:
+        """Pods that have not ended."""
+        return [pod for pod in self.cluster.pods.values() if pod["status"]["phase"] == "Pending"]
+
+    def _end(self, pod: Object, exit_code: int, committed: bool) -> None:
         launch_id = pod["metadata"]["annotations"]["limosa.dev/launch-id"]
         record = TerminationRecord(launch_id=launch_id, outcome=TerminationRecord.OUTCOME_COMMITTED)
         record.outputs.literals["o0"].CopyFrom(integer(7))
@@ -195,7 +221,6 @@ class Stage:
         entry = self.pods.observe(pod)
         assert entry is not None
         self.driver.observe_pod(entry)
-        await settle()
 
 
 async def settle() -> None:
@@ -226,6 +251,16 @@ def chain(length: int) -> Closure:
         tasks=[task],
         workflows=[WorkflowSpec(name="f.w", interface=interface, nodes=nodes, outputs=[last])],
     )
+
+
+def parallel(count: int) -> Closure:
+    """A workflow that calls its task `count` times with its input."""
+    closure = chain(1)
+    workflow = closure.workflows[0]
+    for number in range(1, count):
+        workflow.nodes.add().CopyFrom(workflow.nodes[0])
+        workflow.nodes[number].id = f"n{number}"
+    return closure
 
 
 def manifest(closure: Closure) -> Object:

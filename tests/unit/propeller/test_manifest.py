@@ -82,6 +82,7 @@ def test_names_say_which_launch_it_is_and_cannot_be_forged() -> None:
         "limosa.dev/node": "n0.n3",
         "limosa.dev/project": "demo",
         "limosa.dev/domain": "development",
+        "limosa.dev/launch-id": "abcdefghij",
     }
     assert metadata["annotations"]["limosa.dev/sandbox-python"] == "/venv/bin/python"
     assert metadata["annotations"]["limosa.dev/index"] == "7"
