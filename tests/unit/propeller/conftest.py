@@ -1,6 +1,7 @@
-"""Makes the modules that these tests share importable."""
+"""Makes the modules that these tests share importable: their own, the engine's random graphs, the referee."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "engine"), str(HERE.parents[1] / "integration" / "faults")]
