@@ -16,6 +16,8 @@ SHORT_NAME = "wfr"
 
 LABEL_RUN = f"{GROUP}/run"
 LABEL_NODE = f"{GROUP}/node"
+LABEL_SHARD = f"{GROUP}/shard"
+"""Of runs and pods where several operators share a cluster: whose they are, see `shard_label`."""
 LABEL_PROJECT = f"{GROUP}/project"
 LABEL_DOMAIN = f"{GROUP}/domain"
 LABEL_LAUNCH = f"{GROUP}/launch-id"
@@ -225,6 +227,16 @@ def launch_id(run_uid: str, node_path: str, index: int | None, epoch: Epoch, lau
     parts = (run_uid, node_path, "" if index is None else str(index), format_epoch(epoch), str(launch))
     digest = hashlib.sha256("\0".join(parts).encode()).digest()
     return base64.b32encode(digest)[:10].decode().lower()
+
+
+def shard_of(run_uid: str, shards: int) -> int:
+    """Which of `shards` shares of a cluster's runs a run belongs to: 0 to `shards` - 1, the same on every computation."""
+    return int.from_bytes(hashlib.sha256(run_uid.encode()).digest()[:8], "big") % shards
+
+
+def shard_label(shard: int, shards: int) -> str:
+    """Value of the label of what belongs to a shard; it says of how many, so that none is mistaken for another division's."""
+    return f"{shard}-of-{shards}"
 
 
 def child_run_uid(parent_uid: str, node_path: str) -> str:

@@ -1,10 +1,8 @@
-"""Leadership: one operator of a cluster writes; the others wait."""
+"""Leadership: of the operators of a cluster one writes, or one of each shard; the others wait."""
 
-import asyncio
 import datetime
 import enum
 import logging
-import random
 import time
 from collections.abc import Callable
 from typing import Any
@@ -39,6 +37,7 @@ class Leadership:
         seconds: int,
         identity: str,
         clock: Callable[[], float] = time.monotonic,
+        dead: Callable[[str], bool] = is_dead,
     ) -> None:
         """Prepares; nothing is asked yet.
 
@@ -49,38 +48,18 @@ class Leadership:
             seconds: Its length.
             identity: Of this process, see `process_identity`.
             clock: Monotonic seconds.
+            dead: Whether the holder of an identity is known not to write any more.
         """
         self._verbs = verbs
         self._namespace, self._name, self._seconds = namespace, name, seconds
         self._identity = identity
-        self._clock = clock
+        self._clock, self._dead = clock, dead
         self._deadline = float("-inf")
         self._last_seen: tuple[str, float] = ("", 0.0)
 
     def may_write(self) -> bool:
         """Whether this process leads, now."""
         return self._clock() < self._deadline
-
-    async def acquire(self) -> None:
-        """Returns once this process leads."""
-        place = f"{self._namespace}/{self._name}"
-        waiting = False
-        while await self.attempt() is not Attempt.HELD:
-            if not waiting:
-                logger.info("waiting for leadership", extra={"lease": place})
-            waiting = True
-            await asyncio.sleep(self._seconds / 10 * random.uniform(0.8, 1.2))
-        logger.info("leading", extra={"lease": place, "identity": self._identity})
-
-    async def keep(self) -> None:
-        """Renews until leadership is lost; then returns, and the process must end.
-
-        A lease that ran out is not renewed, though it may be free: another process may have led meanwhile.
-        """
-        while self.may_write():
-            await asyncio.sleep(min(self._seconds / 5, max(0.0, self._deadline - self._clock())))
-            if self.may_write() and await self.attempt() is Attempt.TAKEN:
-                self._deadline = float("-inf")
 
     async def release(self) -> None:
         """Lets the next one start at once. A failure is of no consequence: the lease runs out by itself."""
@@ -96,13 +75,20 @@ class Leadership:
             logger.warning("leadership was not released", extra={"error": str(error)})
 
     async def attempt(self) -> Attempt:
-        """One try to take or renew the lease."""
+        """One try to take the lease."""
+        return await self._ask(self._is_free)
+
+    async def renew(self) -> Attempt:
+        """One try to keep it. What another held meanwhile is lost, even where it is free again: much may have been done."""
+        return await self._ask(self._is_ours)
+
+    async def _ask(self, may_have: Callable[[dict[str, Any]], bool]) -> Attempt:
         asked_at = self._clock()
         try:
             lease = await self._read()
             if lease is None:
                 await self._verbs.create(LEASES, self._namespace, self._body({}))
-            elif self._is_free(lease.get("spec") or {}):
+            elif may_have(lease):
                 # Of two that try, the server's resourceVersion check lets one through.
                 await self._verbs.replace(LEASES, self._namespace, self._name, {**lease, **self._body(lease)})
             else:
@@ -122,15 +108,22 @@ class Leadership:
                 return None
             raise
 
-    def _is_free(self, spec: dict[str, Any]) -> bool:
+    def _is_ours(self, lease: dict[str, Any]) -> bool:
+        return (lease.get("spec") or {}).get("holderIdentity") == self._identity
+
+    def _is_free(self, lease: dict[str, Any]) -> bool:
         """Ours, given up, of a dead process, or unchanged for its whole length by our own clock."""
+        spec = lease.get("spec") or {}
         holder = spec.get("holderIdentity") or ""
-        if holder in ("", self._identity) or is_dead(holder):
+        if holder in ("", self._identity) or self._dead(holder):
             return True
         stamp = f"{holder}/{spec.get('renewTime')}"
         if stamp != self._last_seen[0]:
             self._last_seen = (stamp, self._clock())
         return self._clock() - self._last_seen[1] > (spec.get("leaseDurationSeconds") or self._seconds)
+
+    def _metadata(self, lease: dict[str, Any]) -> dict[str, Any]:
+        return lease.get("metadata") or {"name": self._name, "namespace": self._namespace}
 
     def _body(self, lease: dict[str, Any]) -> dict[str, Any]:
         old = lease.get("spec") or {}
@@ -139,7 +132,7 @@ class Leadership:
         return {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": lease.get("metadata") or {"name": self._name, "namespace": self._namespace},
+            "metadata": self._metadata(lease),
             "spec": {
                 "holderIdentity": self._identity,
                 "leaseDurationSeconds": self._seconds,

@@ -82,8 +82,10 @@ class OperatorSettings:
     """Path; empty: the pod's own service account, else ~/.kube/config."""
     lease_namespace: str = "default"
     lease_name: str = "limosa-propeller"
-    lease_seconds: int = 15
-    """How long a leader's lease lasts unless renewed."""
+    lease_seconds: int = 10
+    """How long a leader's lease lasts unless renewed; another takes over within a third more."""
+    shards: int = 1
+    """Shares that the cluster's runs are divided into; each is led by one process, a process may lead several."""
     liveness_endpoint: str = ""
     """URL on which /healthz is served ("http://127.0.0.1:8080/healthz"); empty: not served."""
     resync_seconds: float = 45.0
@@ -114,7 +116,7 @@ class OperatorSettings:
 def parse_settings(argv: Sequence[str], environ: Mapping[str, str]) -> OperatorSettings:
     """Reads flags and, where a flag is not given, the environment. Raises SettingsError."""
     given = _parser(environ).parse_args(argv)
-    for name in ("max_runs", "lease_seconds", "task_user"):
+    for name in ("max_runs", "lease_seconds", "task_user", "shards"):
         if getattr(given, name) < (0 if name == "max_runs" else 1):
             raise SettingsError(f"--{name.replace('_', '-')} is {getattr(given, name)}; it must be positive")
     admin = None
@@ -149,6 +151,7 @@ def parse_settings(argv: Sequence[str], environ: Mapping[str, str]) -> OperatorS
         lease_namespace=given.lease_namespace,
         lease_name=given.lease_name,
         lease_seconds=given.lease_seconds,
+        shards=given.shards,
         liveness_endpoint=given.liveness,
         pending_timeout_seconds=_read("--pending-timeout", given.pending_timeout, _seconds_or_none),
         log_level=given.log_level,
@@ -208,7 +211,14 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     )
     add("--lease-namespace", "LIMOSA_LEASE_NAMESPACE", _own_namespace(), "where leadership is kept")
     add("--lease-name", "LIMOSA_LEASE_NAME", OperatorSettings.lease_name, "name of the Lease")
-    add("--lease-seconds", "LIMOSA_LEASE_SECONDS", "15", "how long leadership lasts unrenewed", type=int)
+    add("--lease-seconds", "LIMOSA_LEASE_SECONDS", "10", "how long leadership lasts unrenewed", type=int)
+    add(
+        "--shards",
+        "LIMOSA_SHARDS",
+        "1",
+        "shares of the runs, the same for all operators of a cluster",
+        type=int,
+    )
     add("--liveness", "LIMOSA_LIVENESS_ENDPOINT", "", "URL of /healthz")
     add("--log-level", "LIMOSA_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR")
     add("--log-format", "LIMOSA_LOG_FORMAT", "json", "json or text", choices=("json", "text"))

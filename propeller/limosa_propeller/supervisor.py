@@ -1,9 +1,12 @@
 """The life of an operator process: lead, watch, rebuild after what kopf cannot get over, hand over, end."""
 
 import asyncio
+import contextlib
+import functools
 import logging
 import random
-from collections.abc import Coroutine
+import signal
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from limosa_engine.settings import EngineSettings
@@ -17,16 +20,17 @@ from limosa_propeller.kube.connection import Connection
 from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.kube.pace import Pace
 from limosa_propeller.kube.verbs import Verbs
-from limosa_propeller.leadership import Leadership
 from limosa_propeller.metrics import Metrics, tally
 from limosa_propeller.namespaces import Namespaces
 from limosa_propeller.pod_templates import PodTemplates
 from limosa_propeller.process_identity import own_identity
 from limosa_propeller.runs.capacity import Capacity, Limits
+from limosa_propeller.runs.division import Division
 from limosa_propeller.runs.fleet import Fleet
 from limosa_propeller.runs.services import Services
 from limosa_propeller.secrets import TaskSecrets
 from limosa_propeller.settings import OperatorSettings
+from limosa_propeller.shards import Shards
 from limosa_propeller.store_access import StoreAccess
 from limosa_propeller.timers import Timers
 from limosa_propeller.watching import watch
@@ -41,6 +45,8 @@ QUIET_SECONDS = 60.0
 """After this long without trouble, the next rebuild is a quick one again."""
 PROBE_SECONDS = 5.0
 FIRST_RESYNC_SECONDS = 3.0
+DRAIN_SECONDS = 2.0
+"""How long a stop waits for writes that were sent."""
 
 
 class LeadershipLostError(Exception):
@@ -57,22 +63,22 @@ class Supervisor:
     def __init__(self, settings: OperatorSettings, store: StoreSettings) -> None:
         self._settings = settings
         self._connection = Connection(settings.kubeconfig)
-        self._leadership = Leadership(
-            Verbs(self._connection, lambda: True, in_flight=4),
-            settings.lease_namespace,
-            settings.lease_name,
-            settings.lease_seconds,
-            own_identity(),
-        )
+        self._shards = Shards(Verbs(self._connection, lambda: True, in_flight=4), settings, own_identity())
         self._store = StoreAccess(open_store(store), settings.store_threads)
         self._clock = Clock()
         self._metrics = Metrics()
         self._metrics.gauge(
             "limosa_leader",
             "1 while this process leads",
-            lambda: {"": float(self._leadership.may_write())},
+            lambda: {"": float(self._shards.may_write())},
+        )
+        self._metrics.gauge(
+            "limosa_shards_led",
+            "Shards of the cluster's runs that this process leads",
+            lambda: {"": float(len(self._shards.led))},
         )
         self._fleet: Fleet | None = None
+        self._terminated = asyncio.Event()
 
     async def run(self) -> None:
         """Returns after an orderly stop. Raises LeadershipLostError, UnusableStoreError or OSError (port taken)."""
@@ -85,13 +91,13 @@ class Supervisor:
             await health.start()
         try:
             await self._probe_store()
-            await self._leadership.acquire()
+            self._take_signals()
             keeper = asyncio.create_task(self._keep_leading())
             try:
                 await self._watch_for_ever(keeper)
             finally:
                 keeper.cancel()
-                await self._leadership.release()
+                await self._shards.release()
         finally:
             if health is not None:
                 await health.close()
@@ -99,7 +105,7 @@ class Supervisor:
             await self._connection.close()
 
     def _ready(self) -> bool:
-        return self._fleet is not None and self._fleet.synced and self._leadership.may_write()
+        return self._fleet is not None and self._fleet.synced and self._shards.may_write()
 
     async def _probe_store(self) -> None:
         """Commits rest on conditional writes: without them nothing is started."""
@@ -112,32 +118,50 @@ class Supervisor:
             logger.warning("object store cannot be probed yet", extra={"error": str(error)})
             await asyncio.sleep(PROBE_SECONDS * random.uniform(0.5, 1.5))
 
+    def _take_signals(self) -> None:
+        """Signals end this process, not only the streams of the moment, as kopf's handlers would have it."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._terminated.set)
+
     async def _keep_leading(self) -> None:
-        await self._leadership.keep()
+        await self._shards.keep()
         logger.critical("leadership is lost; this process ends")
 
     async def _watch_for_ever(self, keeper: "asyncio.Task[None]") -> None:
         loop = asyncio.get_running_loop()
         troubles = 0
         while True:
+            led = await self._settle(keeper)
+            if self._terminated.is_set():
+                return
             began = loop.time()
             attempt = Attempt(
-                self._settings, self._connection, self._leadership, self._store, self._clock, self._metrics
+                self._settings,
+                self._connection,
+                self._shards.may_write,
+                led,
+                self._store,
+                self._clock,
+                self._metrics,
             )
-            keeper.add_done_callback(attempt.leadership_ended)
+            keeper.add_done_callback(attempt.end)
+            ends = [asyncio.create_task(what.wait()) for what in (self._shards.changed, self._terminated)]
+            for end in ends:
+                end.add_done_callback(attempt.end)
             self._fleet = attempt.fleet
             try:
                 await watch(
                     self._settings,
                     self._connection,
+                    runs=attempt.fleet.runs_selector,
                     on_run=attempt.fleet.observe_run,
-                    start=attempt.start,
+                    start=functools.partial(self._start, attempt),
                     stop=attempt.stop,
                     stopping=attempt.stopping,
                 )
                 attempt.check()
             except Exception:
-                if not self._leadership.may_write():
+                if not self._shards.may_write():
                     # Whoever met the refusal of its writes first: the process ends.
                     await attempt.stop()
                     raise LeadershipLostError from None
@@ -151,11 +175,29 @@ class Supervisor:
                 await asyncio.sleep(pause * random.uniform(0.7, 1.3))
             else:
                 await attempt.stop()
-                if keeper.done():
-                    raise LeadershipLostError
-                return
+                if not keeper.done() and not self._shards.changed.is_set():
+                    return
+            finally:
+                for end in ends:
+                    end.cancel()
+
+    async def _start(self, attempt: "Attempt") -> None:
+        # kopf has just taken the signals to itself.
+        self._take_signals()
+        await attempt.start()
+
+    async def _settle(self, keeper: "asyncio.Task[None]") -> tuple[int, ...]:
+        """Shards to work on; none after a signal. Raises LeadershipLostError."""
+        settling = asyncio.create_task(self._shards.settle())
+        ended = asyncio.create_task(self._terminated.wait())
+        try:
+            await asyncio.wait((keeper, settling, ended), return_when=asyncio.FIRST_COMPLETED)
             if keeper.done():
                 raise LeadershipLostError
+            return settling.result() if settling.done() else ()
+        finally:
+            settling.cancel()
+            ended.cancel()
 
 
 class Attempt:
@@ -165,13 +207,15 @@ class Attempt:
         self,
         settings: OperatorSettings,
         connection: Connection,
-        leadership: Leadership,
+        may_write: Callable[[], bool],
+        led: tuple[int, ...],
         store: StoreAccess,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
         self._settings = settings
-        verbs = Verbs(connection, leadership.may_write, settings.requests_in_flight, metrics.requested)
+        self._verbs = verbs = Verbs(connection, may_write, settings.requests_in_flight, metrics.requested)
+        division = Division(settings.shards, led)
         self._namespaces = Namespaces(verbs)
         self._outbox = Outbox(clock) if settings.admin is not None else None
         self._cache = CacheDesk() if settings.admin is not None else None
@@ -179,6 +223,7 @@ class Attempt:
         self._timers = Timers(asyncio.get_running_loop())
         self._services = Services(
             settings=settings,
+            division=division,
             engine=EngineSettings(
                 live_pods=settings.pods_per_run,
                 interruptible=settings.pods.interruptible,
@@ -195,10 +240,10 @@ class Attempt:
             templates=PodTemplates(verbs),
             capacity=Capacity(
                 Limits(
-                    settings.pods_per_namespace,
-                    settings.pods_per_cluster,
+                    division.share(settings.pods_per_namespace),
+                    division.share(settings.pods_per_cluster),
                     settings.unschedulable_per_run,
-                    settings.unschedulable,
+                    division.share(settings.unschedulable),
                 )
             ),
             pace=Pace(settings.requests_in_flight),
@@ -214,12 +259,13 @@ class Attempt:
         """Set when this attempt has to end."""
         self._tasks: list[asyncio.Task[None]] = []
         self._error: BaseException | None = None
+        self._stopped = False
 
     async def start(self) -> None:
         """Reads the cluster and begins. Raises ApiError when it cannot be read."""
         await self.fleet.resync()
         logger.info("operator works", extra={"runs": len(self.fleet.drivers)})
-        for stream in self.fleet.pod_streams:
+        for stream in self.fleet.streams:
             self._spawn(stream.watch())
         self._spawn(self._resync())
         settings, outbox, cache, children = self._settings, self._outbox, self._cache, self._children
@@ -243,8 +289,8 @@ class Attempt:
             lambda: {"": float(0 if outbox is None else len(outbox))},
         )
 
-    def leadership_ended(self, _: "asyncio.Task[None]") -> None:
-        """Ends this attempt, and so the process."""
+    def end(self, _: "asyncio.Task[Any]") -> None:
+        """Ends this attempt: leadership was lost, or other shards are to be led."""
         self.stopping.set()
 
     def check(self) -> None:
@@ -264,6 +310,11 @@ class Attempt:
 
     async def stop(self) -> None:
         """Ends every task; calling it again is harmless."""
+        if not self._stopped:
+            # Whoever leads next must not be overtaken by a write of ours that is still on its way.
+            self._stopped = True
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._verbs.drain(), DRAIN_SECONDS)
         self.fleet.close()
         self._timers.close()
         for task in self._tasks:

@@ -1,7 +1,7 @@
 """kopf, reduced to what it does best: the runs' watch stream, authentication, and the process's life cycle.
 
 Pods are not kopf's: each has five events in its short life, and each event would pass a worker of its own, a body,
-a patch and a handler's state, a third of a millisecond together (see docs/decisions/0021-pod-stream.md).
+a patch and a handler's state, a third of a millisecond together (see docs/decisions/0004-pods-have-their-own-stream.md).
 """
 
 import asyncio
@@ -69,6 +69,7 @@ async def watch(
     settings: OperatorSettings,
     connection: Connection,
     *,
+    runs: str,
     on_run: Observe,
     start: Callable[[], Awaitable[None]],
     stop: Callable[[], Awaitable[None]],
@@ -79,7 +80,8 @@ async def watch(
     Args:
         settings: Which namespaces.
         connection: The session for everything.
-        on_run: Told of WorkflowRuns.
+        runs: Label selector of WorkflowRuns; empty: all.
+        on_run: Told of those.
         start: Awaited before the streams begin.
         stop: Awaited after they ended; must end every task that `start` began, because kopf cancels what is left.
         stopping: Set to end without a signal.
@@ -110,7 +112,7 @@ async def watch(
     try:
         await kopf.operator(
             registry=registry,
-            settings=_kopf_settings(),
+            settings=_kopf_settings(runs),
             # By default kopf asks for the user's name, which a numeric user of an image does not have.
             identity=cast(Any, own_identity()),
             standalone=True,
@@ -127,8 +129,10 @@ async def _relay(stopping: asyncio.Event, flag: asyncio.Event) -> None:
     flag.set()
 
 
-def _kopf_settings() -> kopf.OperatorSettings:
+def _kopf_settings(runs: str) -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
+    if runs:
+        settings.watching.label_selectors[names.GROUP, names.PLURAL] = runs
     settings.posting.enabled = False
     settings.peering.standalone = True
     settings.scanning.disabled = True

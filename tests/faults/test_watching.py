@@ -67,7 +67,7 @@ class Theatre:
         await self.fleet.resync()
 
     def watch(self) -> None:
-        self._tasks = [asyncio.create_task(stream.watch()) for stream in self.fleet.pod_streams]
+        self._tasks = [asyncio.create_task(stream.watch()) for stream in self.fleet.streams]
 
     async def close(self) -> None:
         for task in self._tasks:

@@ -19,6 +19,8 @@ from limosa_model import layout
 LONGEST_WAIT_S = 20.0
 Asks = frozenset[tuple[str, int, int, int | str]]
 """Run uid, epoch, and what is wanted of the run: a Desired, or the path of a gate that is told something."""
+Operator = tuple[str, int, tuple[int, ...]]
+"""Uid of the cluster, shards that it is divided into, those of the operator."""
 GATHER_S = 0.05
 """Least time between two looks at the tables for one waiting call."""
 REPEAT_AFTER_S = 1.0
@@ -52,8 +54,8 @@ class OperatorService:
         self._max_active_runs = max_active_runs
         self._reclaim_after_s = reclaim_after_s
         self._clock = clock
-        # Per cluster, what it was last asked to do and when. Losing it costs one repeated answer.
-        self._asked: dict[str, tuple[Asks, float]] = {}
+        # Per operator, what it was last asked to do and when. Losing it costs one repeated answer.
+        self._asked: dict[Operator, tuple[Asks, float]] = {}
 
     def sync(self, request: pb.SyncRequest, call: Call) -> pb.SyncResponse:
         """The whole desired set, at once when it asks for something, else when it does or the wait ends."""
@@ -62,6 +64,7 @@ class OperatorService:
                 Reason.INVALID, "cluster_uid is empty: send the uid of the namespace kube-system"
             )
         ends = self._clock() + min(request.wait_ms / 1000, LONGEST_WAIT_S)
+        operator = request.cluster_uid, request.shards, tuple(request.led_shards)
         woken = call.waker()
         met, pause = False, threading.Event()
         with self._changes.subscribe(QUEUE, woken.set):
@@ -69,10 +72,10 @@ class OperatorService:
                 response, asks = self._compute(request, call, meet=not met)
                 computed = self._clock()
                 met = True
-                held = self._held_back(request.cluster_uid, asks)
+                held = self._held_back(operator, asks)
                 remaining = ends - self._clock()
                 if (asks and held <= 0) or remaining <= 0 or not call.is_wanted():
-                    self._asked[request.cluster_uid] = (asks, self._clock())
+                    self._asked[operator] = (asks, self._clock())
                     return response
                 wait(woken, min(remaining, held) if held > 0 else remaining)
                 # Many words of changes in a row, of runs being created for instance, are worth one look.
@@ -125,13 +128,12 @@ class OperatorService:
                 claims.lose(connection, claims.silent(connection, self._reclaim_after_s))
             rules = claims.ClaimRules(self._max_active_runs, scope)
             run_store.abort_orphans(connection)
-            slots = claims.Slots(request.free_slots, request.slots)
-            claims.claim(connection, request.cluster_uid, slots, rules)
+            claims.claim(connection, request.cluster_uid, claims.slots_of(request), rules)
             wanted = claims.desired(connection, request)
         return pb.SyncResponse(runs=wanted), _asks(request, wanted)
 
-    def _held_back(self, cluster_uid: str, asks: Asks) -> float:
-        last, at = self._asked.get(cluster_uid, (frozenset(), 0.0))
+    def _held_back(self, operator: Operator, asks: Asks) -> float:
+        last, at = self._asked.get(operator, (frozenset(), 0.0))
         if not asks or asks != last:
             return 0.0
         only_signals = all(isinstance(what, str) for *_, what in asks)

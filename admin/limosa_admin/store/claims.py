@@ -16,6 +16,7 @@ from limosa_admin.store.schema import clusters, runs, specs
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import Epoch, RunSpec
+from limosa_model.names import shard_of
 from limosa_model.pod_contract import INLINE_CLOSURE_LIMIT
 
 _TAKE = sa.text("""
@@ -67,10 +68,26 @@ class Slots:
     Attributes:
         free: Further runs it can take, child runs left aside.
         most: Runs it holds at a time; of each depth as many child runs. 0: as many child runs as there are.
+        shared: Several operators share the cluster: each counts its own runs only, so that `free` is a bound and no more.
     """
 
     free: int
     most: int = 0
+    shared: bool = False
+
+
+def slots_of(request: pb.SyncRequest) -> Slots:
+    """What an operator says of its cluster's room."""
+    return Slots(request.free_slots, request.slots, request.shards > 1)
+
+
+def room(connection: sa.Connection, cluster_uid: str, slots: Slots) -> int:
+    """Further runs that a cluster can take, whichever of its operators has them."""
+    if not slots.shared or not slots.free:
+        return slots.free
+    taken = (runs.c.cluster_uid == cluster_uid, run_store.HOLDS_SLOT, runs.c.parent_uid.is_(None))
+    held = connection.execute(sa.select(sa.func.count()).select_from(runs).where(*taken)).scalar_one()
+    return max(0, min(slots.free, slots.most - held))
 
 
 def meet(connection: sa.Connection, request: pb.SyncRequest, scope: Scope) -> None:
@@ -78,7 +95,7 @@ def meet(connection: sa.Connection, request: pb.SyncRequest, scope: Scope) -> No
     values = {
         "name": request.cluster_name or request.cluster_uid,
         "last_seen": sa.func.now(),
-        "free_slots": request.free_slots,
+        "free_slots": room(connection, request.cluster_uid, slots_of(request)),
         "serves": list(scope.namespaces),
         "projects": list(scope.projects),
     }
@@ -96,17 +113,21 @@ def claim(connection: sa.Connection, cluster_uid: str, slots: Slots, rules: Clai
     if not lanes and not children:
         return 0
     connection.execute(_LOCK, {"key": _CLAIMING})
+    left = min(left, room(connection, cluster_uid, slots))
     busy = turns.under_way(connection)
     limit = rules.max_active_runs
     chosen = turns.choose_children(connection, cluster_uid, children, slots.most, busy, limit)
     claimed = _take(connection, cluster_uid, chosen[:MOST_CLAIMS])
-    for _ in range(_MOST_ROUNDS):
+    for _ in range(_MOST_ROUNDS if left else 0):
         chosen, more = turns.choose(lanes, busy, left, limit)
         taken = _take(connection, cluster_uid, chosen)
         claimed, left = claimed + taken, left - taken
         if not left or not (more or taken < len(chosen)):
             break
         lanes = turns.heads(connection, rules.scope, max(1, -(-left // _LANES_AT_ONCE)))
+    if claimed and slots.shared:
+        # Whichever operator the runs belong to must hear of them, and only one of them has asked.
+        notify(connection, QUEUE)
     return claimed
 
 
@@ -119,9 +140,10 @@ def _take(connection: sa.Connection, cluster_uid: str, chosen: Sequence[str]) ->
 
 
 def desired(connection: sa.Connection, request: pb.SyncRequest) -> list[pb.DesiredRun]:
-    """What a cluster should have; runs whose spec does not fit are left for the next answer."""
+    """What an operator should have; runs whose spec does not fit are left for the next answer."""
     reported = {report.run_uid: report.epoch for report in request.runs}
     wanted = connection.execute(_HELD, {"cluster": request.cluster_uid}).all()
+    wanted = [row for row in wanted if row.uid in reported or _is_led(request, row.uid)]
     epochs = {row.uid: Epoch(generation=row.epoch_generation, number=row.epoch_number) for row in wanted}
     unknown = [uid for uid, epoch in epochs.items() if reported.get(uid) != epoch]
     found = read_specs(connection, unknown)
@@ -150,6 +172,10 @@ def desired(connection: sa.Connection, request: pb.SyncRequest) -> list[pb.Desir
         if uid not in epochs:
             answer.append(pb.DesiredRun(run_uid=uid, epoch=epoch, desired=pb.DESIRED_FORGET))
     return answer
+
+
+def _is_led(request: pb.SyncRequest, run_uid: str) -> bool:
+    return request.shards <= 1 or shard_of(run_uid, request.shards) in request.led_shards
 
 
 def read_specs(connection: sa.Connection, uids: Sequence[str]) -> Mapping[str, RunSpec]:

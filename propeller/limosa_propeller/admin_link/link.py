@@ -128,7 +128,7 @@ class AdminLink:
             news.cancel()
 
     def _report(self) -> SyncRequest:
-        reports, active = [], 0
+        reports, active, division = [], 0, self._services.division
         for driver in self._fleet.drivers.values():
             if driver.claim.local:
                 continue
@@ -151,6 +151,8 @@ class AdminLink:
             wait_ms=WAIT_MS,
             namespaces=self._served,
             slots=self._admin.max_runs,
+            shards=division.shards,
+            led_shards=division.led,
         )
 
     async def _apply(self, answer: SyncResponse) -> None:

@@ -33,6 +33,7 @@ class RunObjects:
         """Makes the object; one that exists for this very claim is as good. Raises ApiError when it may work later."""
         manifest = to_manifest(change.spec, change.epoch, ABORT if change.abort else RUN)
         metadata = manifest["metadata"]
+        metadata["labels"].update(self._services.division.labels(change.spec.run_uid))
         namespace, name = metadata["namespace"], metadata["name"]
         try:
             self._fleet.adopt(await self._services.verbs.create(RUNS, namespace, manifest))

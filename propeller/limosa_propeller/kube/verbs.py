@@ -72,7 +72,12 @@ class Verbs:
         self._connection = connection
         self._seen = seen
         self._may_write = may_write
+        self._in_flight = in_flight
         self._writes = asyncio.Semaphore(in_flight)
+
+    async def drain(self) -> None:
+        """Returns once no write is under way; later ones wait for ever, until whoever sends them is cancelled."""
+        await asyncio.gather(*(self._writes.acquire() for _ in range(self._in_flight)))
 
     async def get(self, resource: Resource, namespace: str | None, name: str) -> Object:
         """One object."""

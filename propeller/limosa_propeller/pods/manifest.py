@@ -53,8 +53,11 @@ class PodFactory:
         owner_uid: str,
         storage_root: str,
         settings: PodSettings,
+        labels: Mapping[str, str] | None = None,
     ) -> None:
+        """Prepares; `labels` are the operator's own, such as the run's shard."""
         self._spec = spec
+        self._labels = labels or {}
         self._epoch = names.format_epoch(epoch)
         self._namespace = namespace
         self._root = storage_root
@@ -163,6 +166,7 @@ class PodFactory:
                 names.LABEL_PROJECT: spec.project,
                 names.LABEL_DOMAIN: spec.domain,
                 names.LABEL_LAUNCH: command.launch_id,
+                **self._labels,
             },
             "annotations": annotations,
             "ownerReferences": [self._owner],

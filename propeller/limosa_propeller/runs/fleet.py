@@ -2,14 +2,17 @@
 
 import asyncio
 import logging
+import math
 from typing import Any
 
 from limosa_model import names
 from limosa_propeller.kube.reflector import Reflector
 from limosa_propeller.kube.verbs import PODS
+from limosa_propeller.runs.claims import claim_of
 from limosa_propeller.runs.driver import RunDriver
 from limosa_propeller.runs.pod_index import PodEntry, PodIndex
 from limosa_propeller.runs.services import RUNS, Services
+from limosa_propeller.runs.sorting import Sorting
 
 logger = logging.getLogger(__name__)
 
@@ -21,12 +24,20 @@ class Fleet:
         self._services = services
         self._pods = PodIndex()
         self._versions: dict[str, int] = {}
-        self._gone: dict[str, None] = {}
+        self._gone: dict[str, float] = {}
+        """Versions at which objects went; one that is newer is back under a label of ours."""
         self.drivers: dict[str, RunDriver] = {}
-        self.pod_streams = [
-            Reflector(services.verbs, PODS, namespace, names.LABEL_RUN, self.observe_pods, self.observe_pod)
-            for namespace in services.settings.namespaces or (None,)
+        self._division = services.division
+        namespaces = services.settings.namespaces
+        self._sorting = Sorting(services.verbs, RUNS, services.division, namespaces)
+        self.runs_selector = services.division.ours
+        """Label selector of the runs that this fleet is to be told of; empty: all."""
+        pods = ",".join(filter(None, (names.LABEL_RUN, self.runs_selector)))
+        self._pod_streams = [
+            Reflector(services.verbs, PODS, namespace, pods, self.observe_pods, self.observe_pod)
+            for namespace in namespaces or (None,)
         ]
+        self.streams = [*self._pod_streams, *self._sorting.streams]
         """To be watched for as long as the fleet lives."""
         self.news = asyncio.Event()
         """Set when admin should hear at once what is here: a run's object went before its end, a run gave its slot back."""
@@ -35,10 +46,10 @@ class Fleet:
 
     async def resync(self) -> None:
         """Reads all pods, then all runs, and heals what events missed. Raises ApiError."""
-        for reflector in self.pod_streams:
+        for reflector in self._pod_streams:
             await reflector.list()
         for namespace in self._services.settings.namespaces or (None,):
-            runs, version = await self._services.verbs.list(RUNS, namespace)
+            runs, version = await self._services.verbs.list(RUNS, namespace, self.runs_selector)
             for run in runs:
                 self._observe_run("MODIFIED", run)
             self._forget_missing({run["metadata"]["uid"] for run in runs}, int(version), namespace)
@@ -88,6 +99,7 @@ class Fleet:
 
     def close(self) -> None:
         """Stops all drivers."""
+        self._sorting.close()
         for driver in self.drivers.values():
             driver.close()
 
@@ -95,12 +107,15 @@ class Fleet:
         metadata = run["metadata"]
         uid, version = metadata["uid"], int(metadata["resourceVersion"])
         if kind == "DELETED":
-            self._run_gone(uid)
+            self._run_gone(uid, version)
             return
-        if uid in self._gone or self._versions.get(uid, -1) >= version:
+        if max(self._gone.get(uid, -1), self._versions.get(uid, -1)) >= version:
+            return
+        driver = self.drivers.get(uid)
+        if driver is None and not self._division.has(claim_of(run).run_uid, metadata.get("labels") or {}):
+            self._sorting.sort(run)
             return
         self._versions[uid] = version
-        driver = self.drivers.get(uid)
         if driver is not None:
             driver.observe_object(run)
         elif not metadata.get("deletionTimestamp"):
@@ -113,10 +128,10 @@ class Fleet:
         for uid, driver in list(self.drivers.items()):
             elsewhere = namespace is not None and driver.namespace != namespace
             if uid not in present and self._versions[uid] <= version and not elsewhere:
-                self._run_gone(uid)
+                self._run_gone(uid, version)
 
-    def _run_gone(self, uid: str) -> None:
-        self._gone[uid] = None
+    def _run_gone(self, uid: str, version: float = math.inf) -> None:
+        self._gone[uid] = version
         if len(self._gone) > 10_000:
             del self._gone[next(iter(self._gone))]
         self._versions.pop(uid, None)

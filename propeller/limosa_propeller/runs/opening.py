@@ -99,7 +99,13 @@ async def open_run(manifest: dict[str, Any], services: Services) -> OpenedRun:
         raise RefusedError(failures.user(Code.GRAPH_INVALID, str(error))) from error
     state, restored = _state(manifest, graph, services)
     factory = PodFactory(
-        spec, epoch, namespace, manifest["metadata"]["uid"], services.store.root, services.settings.pods
+        spec,
+        epoch,
+        namespace,
+        manifest["metadata"]["uid"],
+        services.store.root,
+        services.settings.pods,
+        services.division.labels(spec.run_uid),
     )
     return OpenedRun(spec, epoch, local, graph, state, restored, factory)
 

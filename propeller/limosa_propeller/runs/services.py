@@ -22,6 +22,7 @@ from limosa_propeller.metrics import Metrics
 from limosa_propeller.namespaces import Namespaces
 from limosa_propeller.pod_templates import PodTemplates
 from limosa_propeller.runs.capacity import Capacity
+from limosa_propeller.runs.division import Division
 from limosa_propeller.secrets import TaskSecrets
 from limosa_propeller.settings import OperatorSettings
 from limosa_propeller.store_access import StoreAccess
@@ -75,6 +76,7 @@ class Services:
     """The process's parts, made once for each start of the watch streams."""
 
     settings: OperatorSettings
+    division: Division
     engine: EngineSettings
     verbs: Verbs
     store: StoreAccess

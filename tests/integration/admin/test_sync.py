@@ -11,7 +11,7 @@ from limosa_admin.store import claims
 from limosa_admin.store.schema import server
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.run.v1alpha1 import run_pb2
-from limosa_model import layout
+from limosa_model import layout, names
 from limosa_model.digests import sha256_hex
 
 
@@ -314,3 +314,59 @@ def test_a_client_that_leaves_frees_its_place(make_stand) -> None:
         except grpc.RpcError:
             assert time.monotonic() < ends
             threading.Event().wait(0.05)
+
+
+class TestShards:
+    """Operators that share a cluster: each has its shards' runs, the cluster its one limit."""
+
+    @staticmethod
+    def sync(stand, shard: int, most: int, runs=(), wait_ms: int = 0) -> list:
+        division = {"shards": 2, "led_shards": [shard]}
+        request = pb.SyncRequest(
+            cluster_uid="c1", free_slots=most, slots=most, runs=runs, wait_ms=wait_ms, **division
+        )
+        return list(stand.operator.operator.Sync(request).runs)
+
+    @staticmethod
+    def shard(run) -> int:
+        return names.shard_of(run.uid if isinstance(run, pb.Run) else run.run_uid, 2)
+
+    def test_each_gets_its_own_runs_whoever_claimed_them(self, stand) -> None:
+        stand.register()
+        for number in range(8):
+            stand.create(f"run-{number}")
+        answers = [self.sync(stand, shard, most=50) for shard in (0, 1)]
+        for shard, answer in enumerate(answers):
+            assert {self.shard(run) for run in answer} == {shard}
+        assert len({run.run_uid for answer in answers for run in answer}) == 8
+
+    def test_together_they_hold_no_more_than_the_cluster_may(self, stand) -> None:
+        stand.register()
+        for number in range(8):
+            stand.create(f"run-{number}")
+        held: list[list] = [[], []]
+        for _ in range(3):
+            for shard in (0, 1):
+                held[shard] = self.sync(stand, shard, most=3, runs=map(report, held[shard]))
+        assert len(held[0]) + len(held[1]) == 3
+        stand.run_state((held[0] + held[1])[0], run_pb2.RUN_PHASE_SUCCEEDED)
+        for _ in range(2):
+            for shard in (0, 1):
+                held[shard] = self.sync(stand, shard, most=3)
+        assert len(held[0]) + len(held[1]) == 3
+
+    def test_one_that_waits_hears_at_once_of_what_another_claimed_for_it(self, stand) -> None:
+        stand.register()
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            waiting = pool.submit(self.sync, stand, 1, 0, (), 20_000)
+            while not self.shard(stand.create(f"run-{time.monotonic_ns()}")):
+                self.sync(stand, 0, most=50)
+            self.sync(stand, 0, most=50)
+            assert {self.shard(run) for run in waiting.result(10)} == {1}
+
+    def test_a_run_under_the_wrong_label_is_not_deleted(self, stand) -> None:
+        stand.register()
+        while not (found := self.sync(stand, 0, most=50)):
+            stand.create(f"run-{time.monotonic_ns()}")
+        told = {run.run_uid: run for run in self.sync(stand, 1, most=0, runs=[report(found[0])])}
+        assert told[found[0].run_uid].desired == pb.DESIRED_RUN

@@ -36,6 +36,7 @@ from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.kube.pace import Pace
 from limosa_propeller.metrics import Metrics
 from limosa_propeller.runs.capacity import Capacity, Limits
+from limosa_propeller.runs.division import Division
 from limosa_propeller.runs.driver import RunDriver
 from limosa_propeller.runs.pod_index import PodIndex
 from limosa_propeller.runs.services import Services
@@ -169,6 +170,7 @@ class Stage:
             namespaces=Tenant(),  # type: ignore[arg-type]
             secrets=AllSecrets(),  # type: ignore[arg-type]
             templates=self.templates,  # type: ignore[arg-type]
+            division=Division(),
             capacity=Capacity(Limits(100, 100)),
             pace=Pace(64),
             removals=asyncio.Semaphore(4),

@@ -27,5 +27,7 @@ async def test_a_user_without_a_name_can_run_the_operator(monkeypatch):
         return None
 
     stopping = asyncio.Event()
-    await watch(OperatorSettings(), None, on_run=print, start=nothing, stop=nothing, stopping=stopping)
+    await watch(
+        OperatorSettings(), None, runs="", on_run=print, start=nothing, stop=nothing, stopping=stopping
+    )
     assert reached

@@ -1389,6 +1389,8 @@ class SyncRequest(google.protobuf.message.Message):
     WAIT_MS_FIELD_NUMBER: builtins.int
     NAMESPACES_FIELD_NUMBER: builtins.int
     SLOTS_FIELD_NUMBER: builtins.int
+    SHARDS_FIELD_NUMBER: builtins.int
+    LED_SHARDS_FIELD_NUMBER: builtins.int
     cluster_uid: builtins.str
     """uid of namespace kube-system."""
     cluster_name: builtins.str
@@ -1399,11 +1401,17 @@ class SyncRequest(google.protobuf.message.Message):
     """Longest wait for something new, at most 20,000 ms."""
     slots: builtins.int
     """Runs it holds at a time, and as many child runs of each depth; 0: as many child runs as there are."""
+    shards: builtins.int
+    """Operators that share the cluster divide its runs into so many shards, by a hash of the run's uid; 0 or 1: it is not divided."""
     @property
     def runs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RunReport]: ...
     @property
     def namespaces(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Project-domains served; empty: all."""
+
+    @property
+    def led_shards(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Shards of which this operator has the runs, 0 to shards - 1. What it says of slots is of the whole cluster."""
 
     def __init__(
         self,
@@ -1415,8 +1423,10 @@ class SyncRequest(google.protobuf.message.Message):
         wait_ms: builtins.int = ...,
         namespaces: collections.abc.Iterable[builtins.str] | None = ...,
         slots: builtins.int = ...,
+        shards: builtins.int = ...,
+        led_shards: collections.abc.Iterable[builtins.int] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["cluster_name", b"cluster_name", "cluster_uid", b"cluster_uid", "free_slots", b"free_slots", "namespaces", b"namespaces", "runs", b"runs", "slots", b"slots", "wait_ms", b"wait_ms"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cluster_name", b"cluster_name", "cluster_uid", b"cluster_uid", "free_slots", b"free_slots", "led_shards", b"led_shards", "namespaces", b"namespaces", "runs", b"runs", "shards", b"shards", "slots", b"slots", "wait_ms", b"wait_ms"]) -> None: ...
 
 global___SyncRequest = SyncRequest
 
