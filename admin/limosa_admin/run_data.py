@@ -12,10 +12,10 @@ from limosa_idl.core.v1alpha1.interface_pb2 import Interface, Variable
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap, Offloaded
 from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_idl.run.v1alpha1.run_pb2 import Commit, NodeState
-from limosa_idl.workflow.v1alpha1.workflow_pb2 import Binding, Closure, Node, WorkflowSpec
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import Binding, Closure, MapNode, Node, WorkflowSpec
 from limosa_model import bindings, layout, values
 from limosa_model.digests import sha256_hex
-from limosa_model.graph import Index, children_of, inside, scope_nodes
+from limosa_model.graph import Index, children_of, inside, scope_nodes, tolerates_failures
 from limosa_model.interfaces import node_interface
 from limosa_store import ErrorCode, Store, StoreError
 
@@ -229,9 +229,21 @@ class RunData:
         if state.items > MOST_ITEMS:
             raise NotKnown(f"{path} has {state.items} items; ask for one by its index")
         with concurrent.futures.ThreadPoolExecutor(_READERS) as pool:
-            items = list(pool.map(lambda index: self._commit(path, index), range(state.items)))
+            items = list(pool.map(lambda index: self._row(node.map, path, index), range(state.items)))
         outputs: Sequence[Variable] = scope.index.task(node.map.task).interface.outputs
-        return {v.name: values.collection([item[v.name] for item in items]) for v in outputs}
+        return {
+            v.name: values.collection([values.none() if item is None else item[v.name] for item in items])
+            for v in outputs
+        }
+
+    def _row(self, node: MapNode, path: str, index: int) -> Mapping[str, Literal] | None:
+        """The outputs of an item of a map that succeeded; None of one that was allowed to fail."""
+        try:
+            return self._commit(path, index)
+        except NotKnown:
+            if not tolerates_failures(node):
+                raise
+            return None
 
     def _commit(self, path: str, index: int | None) -> Mapping[str, Literal]:
         if (path, index) not in self._commits:
@@ -240,7 +252,9 @@ class RunData:
 
     def _read_commit(self, path: str, index: int | None) -> Mapping[str, Literal]:
         item = path if index is None else f"{path}[{index}]"
-        data = self._get(layout.commit_key(self._prefix, path, index), lambda: self._why_absent(item, path))
+        data = self._get(
+            layout.commit_key(self._prefix, path, index), lambda: self._why_absent(item, path, index is not None)
+        )
         try:
             commit = Commit.FromString(data)
             if commit.WhichOneof("outputs") == "offloaded":
@@ -249,8 +263,10 @@ class RunData:
             raise damaged(f"the commit of {item}") from error
         return commit.inline.literals
 
-    def _why_absent(self, item: str, path: str) -> str:
+    def _why_absent(self, item: str, path: str, is_item: bool = False) -> str:
         state = self._node_state(path)
+        if is_item and state and state.phase == run_pb2.NODE_PHASE_SUCCEEDED:
+            return f"{item} has no result: the item failed"
         end = ENDS_WITHOUT_RESULT.get(state.phase) if state else None
         return f"{item} has no result: the node {end}" if end else f"{item} has no result yet"
 

@@ -79,6 +79,7 @@ class World:
     def __init__(self, folder: pathlib.Path) -> None:
         self.store: Store = open_store(StoreSettings(url=f"file://{folder}"))
         self.states: dict[str, NodeState] = {}
+        self.closure = closure()
 
     def commit(self, path: str, value: int | Literal, index: int | None = None) -> None:
         literal = values.integer(value) if isinstance(value, int) else value
@@ -87,7 +88,7 @@ class World:
 
     def read(self, path: str, index: int | None = None):
         inputs = {"x": values.integer(1)}
-        return RunData(closure(), inputs, PREFIX, self.store, self.states.get).of_node(path, index)
+        return RunData(self.closure, inputs, PREFIX, self.store, self.states.get).of_node(path, index)
 
     def numbers(self, path: str, index: int | None = None) -> tuple[object, object]:
         found = self.read(path, index)
@@ -138,6 +139,19 @@ def test_a_map_and_its_items(world: World) -> None:
     assert world.numbers("n1") == ([1, 2], [10, 20])
     world.states["n1"] = NodeState(phase=run_pb2.NODE_PHASE_SUCCEEDED, items=5000, items_succeeded=5000)
     assert "ask for one by its index" in world.read("n1").note
+
+
+def test_an_item_that_was_allowed_to_fail_is_none_among_the_results(world: World) -> None:
+    world.closure.workflows[1].nodes[1].map.min_successes = 1
+    world.commit("n0", 2)
+    world.commit("n1", 10, 0)
+    world.states["n1"] = NodeState(
+        phase=run_pb2.NODE_PHASE_SUCCEEDED, items=2, items_succeeded=1, items_failed=1
+    )
+    assert world.numbers("n1") == ([1, 2], [10, None])
+    assert world.read("n1", 1).note == "outputs: n1[1] has no result: the item failed"
+    world.closure.workflows[1].nodes[1].map.ClearField("min_successes")
+    assert not world.read("n1").HasField("outputs"), "items that must all succeed have all a commit"
 
 
 def test_a_map_that_was_never_expanded_has_no_empty_list_as_its_result(world: World) -> None:
