@@ -123,15 +123,25 @@ def select(
     """
     if ordinal is not None:
         return [snapshot for snapshot in launches if snapshot.key.launch == ordinal]
-    newest = {(s.key.node_path, s.key.index if s.key.HasField("index") else -1): s for s in launches}
+    newest = {_item(s): s for s in launches}
     latest = sorted(newest.values(), key=lambda s: s.launch.created_at.ToNanoseconds())
     chosen = {snapshot.launch.launch_id for snapshot in latest[-most:]}
     return [s for s in launches if s.launch.launch_id in chosen or tail.is_reading(s.launch.launch_id)]
 
 
+def count_items(launches: Sequence[run_pb2.Snapshot]) -> int:
+    """How many node items have launches among these."""
+    return len({_item(snapshot) for snapshot in launches})
+
+
 def is_over(launches: Sequence[run_pb2.Snapshot]) -> bool:
     """Whether all launches have ended."""
     return all(snapshot.launch.phase in _ENDED for snapshot in launches)
+
+
+def _item(snapshot: run_pb2.Snapshot) -> tuple[str, int]:
+    key = snapshot.key
+    return key.node_path, key.index if key.HasField("index") else -1
 
 
 def _chunk(tail: _Tail, data: bytes) -> LogChunk:

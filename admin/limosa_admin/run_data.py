@@ -253,7 +253,8 @@ class RunData:
     def _read_commit(self, path: str, index: int | None) -> Mapping[str, Literal]:
         item = path if index is None else f"{path}[{index}]"
         data = self._get(
-            layout.commit_key(self._prefix, path, index), lambda: self._why_absent(item, path, index is not None)
+            layout.commit_key(self._prefix, path, index),
+            lambda: self._why_absent(item, path, index is not None),
         )
         try:
             commit = Commit.FromString(data)

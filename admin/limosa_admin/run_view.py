@@ -113,12 +113,14 @@ class RunLog:
 
     Attributes:
         more: Whether anything can follow what was read.
+        left_out: Node items asked for whose log is not read, because later ones began.
     """
 
     def __init__(
         self, view: RunView, row: sa.RowMapping, request: pb.TailLogsRequest, most_launches: int
     ) -> None:
         self.more = True
+        self.left_out = 0
         self._view = view
         self._uid = row["uid"]
         self._request = request
@@ -145,6 +147,7 @@ class RunLog:
             node = snapshots.of_node(connection, self._uid, node_path) if node_path else None
             row = runs.get(connection, self._uid)
         chosen = log_tail.select(known, ordinal, self._tail, self._most)
+        self.left_out = log_tail.count_items(known) - log_tail.count_items(chosen) if ordinal is None else 0
         run_over = row is None or row["phase"] in runs.TERMINAL
         node_over = node is not None and node.phase >= run_pb2.NODE_PHASE_SUCCEEDED
         launch_over = ordinal is not None and bool(chosen) and log_tail.is_over(chosen)

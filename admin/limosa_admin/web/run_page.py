@@ -17,7 +17,7 @@ from limosa_admin.store import entities, runs, snapshots
 from limosa_admin.transfers import Transfers, project_of
 from limosa_admin.web import failure_view, graph_view, items_view, phases, run_tree, timeline_view, value_view
 from limosa_admin.web.frame import page
-from limosa_admin.web.html import Markup, el
+from limosa_admin.web.html import Child, Markup, el
 from limosa_admin.web.run_tree import RunTree, TreeNode
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
@@ -67,7 +67,7 @@ class RunPage:
         identity: Identity = request.state.identity
         chosen = choice(request)
         parts, _ = await run_in_threadpool(self.parts, identity, chosen)
-        log = await run_in_threadpool(self._log_text, identity, chosen)
+        log, left_out = await run_in_threadpool(self._log_text, identity, chosen)
         base = f"/runs/{chosen.run.project}/{chosen.run.domain}/{chosen.run.name}"
         query = "?" + urlencode(dict(request.query_params))
         body = el(
@@ -80,6 +80,7 @@ class RunPage:
             el(
                 "section",
                 el("h2", "Log" if chosen.attempt is None else f"Log of attempt {chosen.attempt}", id="logs"),
+                _left_out(left_out),
                 el("pre", log, id="log", data_log=f"{base}/log{query}"),
                 class_="panel",
             ),
@@ -148,8 +149,9 @@ class RunPage:
         now = dt.datetime.now(dt.timezone.utc)
         return _Seen(chosen, delta.run, self._view.message(delta.run), tree, data, now)
 
-    def _log_text(self, identity: Identity, chosen: Choice) -> list[Markup]:
-        return [log_line(chunk, chosen) for chunk in self.log(identity, chosen).read()]
+    def _log_text(self, identity: Identity, chosen: Choice) -> tuple[list[Markup], int]:
+        log = self.log(identity, chosen)
+        return [log_line(chunk, chosen) for chunk in log.read()], log.left_out
 
 
 def choice(request: Request) -> Choice:
@@ -166,6 +168,13 @@ def _number(request: Request, name: str) -> int | None:
     if value and not (value.isascii() and value.isdigit() and len(value) < 10):
         raise RequestError(Reason.INVALID, f"{name} '{value[:20]}' is not a number")
     return int(value) if value else None
+
+
+def _left_out(count: int) -> Child:
+    if not count:
+        return None
+    others = "1 other's is" if count == 1 else f"{count} others' are"
+    return el("p", f"Logs of the {LOG_LAUNCHES} that began last; {others} shown when you choose the node.")
 
 
 def log_line(chunk: pb.LogChunk, chosen: Choice) -> Markup:

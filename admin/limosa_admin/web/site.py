@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
@@ -73,7 +74,11 @@ def application(parts: Parts) -> Starlette:
         guarded = _guarded(endpoint, HTTP_ROUTES[name], parts.authenticator, name)
         routes.append(Route(path, guarded, methods=[method]))
     hosts = Middleware(TrustedHostMiddleware, allowed_hosts=_hosts(parts), www_redirect=False)
-    return Starlette(routes=routes, middleware=[Middleware(_SecurityHeaders), hosts])
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(_SecurityHeaders), hosts],
+        exception_handlers={HTTPException: _no_route},
+    )
 
 
 def _endpoints(parts: Parts) -> Mapping[str, Endpoint]:
@@ -147,6 +152,14 @@ def _identify(request: Request, authenticator: Authenticator) -> Identity:
     except RequestError as error:
         # A browser's remedy is another than a program's.
         raise RequestError(error.reason, f"the login has ended; {HOW}") from error
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    message = "there is no such page" if error.status_code == 404 else error.detail
+    response = error_page.render(request, error.status_code, message)
+    response.headers.update(error.headers or {})
+    return response
 
 
 def _refused(request: Request, error: RequestError | StoreError) -> Response:

@@ -209,6 +209,16 @@ def test_a_login_link_works_once_and_becomes_a_cookie(site) -> None:
         pytest.fail("the session is still accepted")
 
 
+def test_an_address_that_nothing_serves_is_a_page_with_a_way_back(site) -> None:
+    status, headers, body = site.http("GET", "/nope", Accept="text/html")
+    assert (status, b"there is no such page" in body, b'href="/"' in body) == (404, True, True)
+    assert headers["x-frame-options"] == "DENY"
+    assert json.loads(site.http("GET", "/nope")[2]) == {"error": "there is no such page"}
+    status, headers, body = site.http("POST", "/healthz")
+    assert (status, json.loads(body)) == (405, {"error": "Method Not Allowed"})
+    assert sorted(headers["allow"].split(", ")) == ["GET", "HEAD"]
+
+
 def test_a_login_leads_back_to_the_page_that_asked_for_it(site) -> None:
     token = site.token(Role.VIEWER)
     wanted = "/runs/demo/development/a?node=n0%2Fn1&index=2"

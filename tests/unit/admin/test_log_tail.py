@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from limosa_admin.log_tail import LogTail, select
+from limosa_admin.log_tail import LogTail, count_items, select
 from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_model.layout import log_key
 from limosa_store import Store, StoreSettings, open_store
@@ -85,3 +85,8 @@ def test_at_most_so_many_the_newest_first(store: Store) -> None:
     launches = [launch(str(n), created=n, index=n) for n in (3, 1, 2)]
     chosen = select(launches, None, LogTail(store, "r", 0), most=2)
     assert [snapshot.launch.launch_id for snapshot in chosen] == ["3", "2"]
+    assert (count_items(launches), count_items(chosen)) == (3, 2)
+
+
+def test_attempts_of_one_item_count_once(store: Store) -> None:
+    assert count_items([launch("a", ordinal=0), launch("b", ordinal=1), launch("c", index=0)]) == 2
