@@ -21,6 +21,7 @@ class Code:
     TASK_NOT_FOUND = "TaskNotFound"
     BAD_INPUT = "BadInput"
     BAD_OUTPUT = "BadOutput"
+    FILE_OUT_OF_REACH = "FileOutOfReach"
     EXITED = "Exited"
     CRASHED = "Crashed"
     OOM_KILLED = "OOMKilled"

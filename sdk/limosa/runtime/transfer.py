@@ -84,9 +84,10 @@ class LaunchTransfer:
         key = self._store.key(uri)
         if key is None:
             message = (
-                f"{uri} does not lie in this platform's store ({self._store.settings.url}); upload it first"
+                f"{uri} does not lie in this platform's store ({self._store.settings.url}): download it, and give "
+                "the run the local file, which is uploaded; or read it in the task with a library of yours"
             )
-            raise LaunchFailed(failures.user(Code.BAD_INPUT, message))
+            raise LaunchFailed(failures.user(Code.FILE_OUT_OF_REACH, message))
         return key
 
 

@@ -215,8 +215,8 @@ def test_files_and_directories_travel(tmp_path):
 def test_a_file_that_lies_elsewhere_is_the_authors_to_upload(tmp_path, uri):
     pod = Pod(tmp_path, "@task\ndef f(x: File) -> str:\n    return x.open().read()\n")
     assert pod.run(inputs={"x": Literal(blob=Blob(uri=uri))}) == 1, pod.output
-    assert pod.failure.code == "BadInput"
-    assert f"{uri} does not lie in this platform's store ({pod.root}); upload it first" in pod.failure.message
+    assert pod.failure.code == "FileOutOfReach"
+    assert f"{uri} does not lie in this platform's store ({pod.root}): download it" in pod.failure.message
 
 
 def test_a_launch_waits_for_nobody_when_its_result_is_durable(tmp_path):
