@@ -49,7 +49,7 @@ async def ask(answers: list[Any], coroutine: Any, pick: Callable[[Any], Any] = l
 def pod_of(run: dict[str, Any], name: str) -> dict[str, Any]:
     owner = {"apiVersion": run["apiVersion"], "kind": run["kind"], "name": "r", "uid": run["metadata"]["uid"]}
     spec = {"containers": [{"name": "task", "image": "i"}], "restartPolicy": "Never"}
-    metadata = {"name": name, "namespace": NAMESPACE, "ownerReferences": [owner]}
+    metadata = {"name": name, "namespace": NAMESPACE, "labels": {"kept": name}, "ownerReferences": [owner]}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
@@ -75,6 +75,9 @@ async def talk(verbs: Any) -> list[Any]:
     pods, version = await verbs.list(PODS, NAMESPACE)
     versions = [int(pod["metadata"]["resourceVersion"]) for pod in pods]
     said.append((sorted(pod["metadata"]["name"] for pod in pods), int(version) >= max(versions)))
+    await ask(said, verbs.delete_collection(PODS, NAMESPACE, "kept in (p0,p7)"))
+    pods, _ = await verbs.list(PODS, NAMESPACE)
+    said.append([pod["metadata"]["name"] for pod in pods])
     patch = {"metadata": {"uid": uid}, "spec": {"desired": "ABORT"}}
     await ask(said, verbs.merge(RUNS, NAMESPACE, "r", patch), lambda one: one["metadata"]["generation"])
     patch["metadata"] = {"uid": "another"}

@@ -420,6 +420,9 @@ class _Verbs:
     async def log_tail(self, namespace: str, pod: str, container: str, lines: int) -> bytes:
         return await self._life.cross(f"log {pod}", lambda: b"Killed")
 
+    async def delete_collection(self, resource: Resource, namespace: str, labels: str) -> None:
+        await self._life.cross("delete many", lambda: self._api.delete_collection(resource, labels))
+
     async def delete(
         self,
         resource: Resource,

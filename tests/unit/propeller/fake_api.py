@@ -83,6 +83,14 @@ class FakeApi:
             if plural == "pods" and found["metadata"]["uid"] in {owner["uid"] for owner in owners}:
                 self._end(plural, one)
 
+    def delete_collection(self, resource: Resource, labels: str) -> None:
+        """Removes those whose label has one of the values: "label in (value,value)"."""
+        label, _, values = labels.partition(" in ")
+        wanted = set(values.strip("()").split(","))
+        for (plural, _), one in list(self.objects.items()):
+            if plural == resource.plural and (one["metadata"].get("labels") or {}).get(label) in wanted:
+                self._end(plural, one)
+
     def set_pod_status(self, name: str, status: Object) -> None:
         """As the kubelet does."""
         pod = self.objects["pods", name]

@@ -92,6 +92,12 @@ def _graphs_of_any_type(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("limosa_propeller.runs.made_graphs.validate_generated", lambda closure, task: [])
 
 
+@pytest.fixture(autouse=True)
+def _two_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pods are removed together also in runs as small as these."""
+    monkeypatch.setattr("limosa_propeller.runs.actions.FEW", 1)
+
+
 def play(
     spec: dict[str, Any], plan: Plan, make: Make, seed: int, deaths: Sequence[Death], live_pods: int = 100
 ) -> World:
@@ -186,5 +192,6 @@ def test_the_operator_has_a_boundary_of_every_kind() -> None:
     (life,) = play(FLOW, fate, grow, 0, []).lives
     crossed = {word for word in CROSSINGS for what in life.crossed if what.startswith(word)}
     assert crossed == set(CROSSINGS)
+    assert "delete many" in life.crossed
     # What `at` above is drawn from reaches the end of the run.
     assert len(life.crossed) > MOST_CROSSINGS * 0.9
