@@ -27,6 +27,8 @@ GRPC_METHODS: Mapping[str, Role] = {
     f"/{_ADMIN}.RunService/TailLogs": Role.VIEWER,
     f"/{_ADMIN}.CacheService/ListCache": Role.VIEWER,
     f"/{_ADMIN}.CacheService/InvalidateCache": Role.CONTRIBUTOR,
+    f"/{_ADMIN}.ClusterService/ListClusters": Role.VIEWER,
+    f"/{_ADMIN}.ClusterService/LoseCluster": Role.ADMIN,
     f"/{_ADMIN}.TransferService/SignUpload": Role.CONTRIBUTOR,
     f"/{_ADMIN}.TransferService/SignDownload": Role.VIEWER,
     f"/{_ADMIN}.TransferService/ListObjects": Role.VIEWER,

@@ -13,6 +13,7 @@ from limosa_admin.authentication import Authenticator
 from limosa_admin.children import Children
 from limosa_admin.metrics import Metrics
 from limosa_admin.rpc.cache_service import CacheService
+from limosa_admin.rpc.cluster_service import ClusterService
 from limosa_admin.rpc.health_service import HealthService
 from limosa_admin.rpc.operator_service import OperatorService
 from limosa_admin.rpc.places import Places
@@ -86,6 +87,7 @@ def services(parts: Parts) -> Mapping[ServiceDescriptor, object]:
         ours["RegistryService"]: RegistryService(parts.database, places),
         ours["RunService"]: runs,
         ours["CacheService"]: CacheService(parts.database, places),
+        ours["ClusterService"]: ClusterService(parts.database),
         ours["TransferService"]: TransferService(parts.transfers, places),
         ours["OperatorService"]: operators,
         health_pb2.DESCRIPTOR.services_by_name["Health"]: HealthService(parts.database),

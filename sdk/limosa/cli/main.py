@@ -30,6 +30,7 @@ VERBS = {
     "get": "List or show runs and what is registered.",
     "cache": "List or forget cached results.",
     "secrets": "Set, list and delete secrets for tasks.",
+    "cluster": "List clusters, or give one up that is lost.",
     "delete": "Delete a finished run with its data.",
     "doctor": "Check this machine and the platform.",
     "demo": "The whole platform on this machine.",

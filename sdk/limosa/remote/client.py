@@ -36,6 +36,7 @@ class Client:
         self._runs = stubs.RunServiceStub(channel)
         self._transfers = stubs.TransferServiceStub(channel)
         self._cache = stubs.CacheServiceStub(channel)
+        self._clusters = stubs.ClusterServiceStub(channel)
 
     def __enter__(self) -> "Client":
         return self
@@ -138,6 +139,15 @@ class Client:
             key=key,
         )
         return self.connection.call(self._cache.InvalidateCache, request).invalidated
+
+    def list_clusters(self) -> list[pb.Cluster]:
+        """Every cluster that ever asked for work, by name."""
+        return list(self.connection.call(self._clusters.ListClusters, pb.ListClustersRequest()).clusters)
+
+    def lose_cluster(self, name: str, *, force: bool = False) -> int:
+        """Lets other clusters take the runs of one that will not come back; says how many. `force`: also one in contact."""
+        request = pb.LoseClusterRequest(name=name, force=force)
+        return self.connection.call(self._clusters.LoseCluster, request).released_runs
 
     def get_run(self, name: str) -> pb.RunDetail:
         """A run with its graph and latest snapshots."""

@@ -136,6 +136,7 @@ class Client:
     transfers: Any
     operator: Any
     cache: Any
+    clusters: Any
 
 
 class Stand:
@@ -209,6 +210,7 @@ class Stand:
             Bound(stubs.TransferServiceStub(channel)),
             Bound(stubs.OperatorServiceStub(channel)),
             Bound(stubs.CacheServiceStub(channel)),
+            Bound(stubs.ClusterServiceStub(channel)),
         )
 
     def channel(self) -> grpc.Channel:

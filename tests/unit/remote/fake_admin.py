@@ -26,6 +26,7 @@ class FakeAdmin(
     stubs.RunServiceServicer,
     stubs.TransferServiceServicer,
     stubs.CacheServiceServicer,
+    stubs.ClusterServiceServicer,
 ):
     """Answers each method from `script[method]`: a list of messages, Refuse, or lists of them for streams."""
 
@@ -78,6 +79,12 @@ class FakeAdmin(
     def ListCache(self, request, context):
         return self._answer("ListCache", request, context)
 
+    def ListClusters(self, request, context):
+        return self._answer("ListClusters", request, context)
+
+    def LoseCluster(self, request, context):
+        return self._answer("LoseCluster", request, context)
+
     def InvalidateCache(self, request, context):
         return self._answer("InvalidateCache", request, context)
 
@@ -127,6 +134,7 @@ def serving(admin, port=0):
     stubs.add_RunServiceServicer_to_server(admin, server)
     stubs.add_TransferServiceServicer_to_server(admin, server)
     stubs.add_CacheServiceServicer_to_server(admin, server)
+    stubs.add_ClusterServiceServicer_to_server(admin, server)
     bound = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     try:

@@ -878,6 +878,101 @@ class CacheEntry(google.protobuf.message.Message):
 global___CacheEntry = CacheEntry
 
 @typing.final
+class ListClustersRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+global___ListClustersRequest = ListClustersRequest
+
+@typing.final
+class ListClustersResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CLUSTERS_FIELD_NUMBER: builtins.int
+    @property
+    def clusters(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Cluster]: ...
+    def __init__(
+        self,
+        *,
+        clusters: collections.abc.Iterable[global___Cluster] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["clusters", b"clusters"]) -> None: ...
+
+global___ListClustersResponse = ListClustersResponse
+
+@typing.final
+class Cluster(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    UID_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    LAST_SEEN_FIELD_NUMBER: builtins.int
+    IN_CONTACT_FIELD_NUMBER: builtins.int
+    ACTIVE_RUNS_FIELD_NUMBER: builtins.int
+    uid: builtins.str
+    """Of its namespace kube-system."""
+    name: builtins.str
+    """As its operator is told; two clusters may have the same."""
+    in_contact: builtins.bool
+    """It asked for work a moment ago, as it does all the time."""
+    active_runs: builtins.int
+    """Runs under way there."""
+    @property
+    def last_seen(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        uid: builtins.str = ...,
+        name: builtins.str = ...,
+        last_seen: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        in_contact: builtins.bool = ...,
+        active_runs: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["last_seen", b"last_seen"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["active_runs", b"active_runs", "in_contact", b"in_contact", "last_seen", b"last_seen", "name", b"name", "uid", b"uid"]) -> None: ...
+
+global___Cluster = Cluster
+
+@typing.final
+class LoseClusterRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    FORCE_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """Name, or uid."""
+    force: builtins.bool
+    """Also one that is in contact: it gives its runs up when it hears of it."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        force: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["force", b"force", "name", b"name"]) -> None: ...
+
+global___LoseClusterRequest = LoseClusterRequest
+
+@typing.final
+class LoseClusterResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RELEASED_RUNS_FIELD_NUMBER: builtins.int
+    released_runs: builtins.int
+    """Runs that other clusters can take now."""
+    def __init__(
+        self,
+        *,
+        released_runs: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["released_runs", b"released_runs"]) -> None: ...
+
+global___LoseClusterResponse = LoseClusterResponse
+
+@typing.final
 class ListCacheRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

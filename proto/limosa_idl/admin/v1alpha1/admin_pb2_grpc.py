@@ -798,6 +798,105 @@ class CacheService(object):
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 
 
+class ClusterServiceStub(object):
+    """Where runs can run.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.ListClusters = channel.unary_unary(
+                '/limosa_idl.admin.v1alpha1.ClusterService/ListClusters',
+                request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.ListClustersRequest.SerializeToString,
+                response_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.ListClustersResponse.FromString,
+                )
+        self.LoseCluster = channel.unary_unary(
+                '/limosa_idl.admin.v1alpha1.ClusterService/LoseCluster',
+                request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.LoseClusterRequest.SerializeToString,
+                response_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.LoseClusterResponse.FromString,
+                )
+
+
+class ClusterServiceServicer(object):
+    """Where runs can run.
+    """
+
+    def ListClusters(self, request, context):
+        """By name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LoseCluster(self, request, context):
+        """Lets other clusters take the runs of one that will not come back. FAILED_PRECONDITION while it is in contact.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_ClusterServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'ListClusters': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListClusters,
+                    request_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.ListClustersRequest.FromString,
+                    response_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.ListClustersResponse.SerializeToString,
+            ),
+            'LoseCluster': grpc.unary_unary_rpc_method_handler(
+                    servicer.LoseCluster,
+                    request_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.LoseClusterRequest.FromString,
+                    response_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.LoseClusterResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'limosa_idl.admin.v1alpha1.ClusterService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+
+
+ # This class is part of an EXPERIMENTAL API.
+class ClusterService(object):
+    """Where runs can run.
+    """
+
+    @staticmethod
+    def ListClusters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/limosa_idl.admin.v1alpha1.ClusterService/ListClusters',
+            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.ListClustersRequest.SerializeToString,
+            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.ListClustersResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def LoseCluster(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/limosa_idl.admin.v1alpha1.ClusterService/LoseCluster',
+            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.LoseClusterRequest.SerializeToString,
+            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.LoseClusterResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+
 class OperatorServiceStub(object):
     """What operators call.
     """

@@ -435,6 +435,58 @@ class CacheServiceServicer(metaclass=abc.ABCMeta):
 
 def add_CacheServiceServicer_to_server(servicer: CacheServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
 
+class ClusterServiceStub:
+    """Where runs can run."""
+
+    def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
+    ListClusters: grpc.UnaryUnaryMultiCallable[
+        limosa_idl.admin.v1alpha1.admin_pb2.ListClustersRequest,
+        limosa_idl.admin.v1alpha1.admin_pb2.ListClustersResponse,
+    ]
+    """By name."""
+
+    LoseCluster: grpc.UnaryUnaryMultiCallable[
+        limosa_idl.admin.v1alpha1.admin_pb2.LoseClusterRequest,
+        limosa_idl.admin.v1alpha1.admin_pb2.LoseClusterResponse,
+    ]
+    """Lets other clusters take the runs of one that will not come back. FAILED_PRECONDITION while it is in contact."""
+
+class ClusterServiceAsyncStub:
+    """Where runs can run."""
+
+    ListClusters: grpc.aio.UnaryUnaryMultiCallable[
+        limosa_idl.admin.v1alpha1.admin_pb2.ListClustersRequest,
+        limosa_idl.admin.v1alpha1.admin_pb2.ListClustersResponse,
+    ]
+    """By name."""
+
+    LoseCluster: grpc.aio.UnaryUnaryMultiCallable[
+        limosa_idl.admin.v1alpha1.admin_pb2.LoseClusterRequest,
+        limosa_idl.admin.v1alpha1.admin_pb2.LoseClusterResponse,
+    ]
+    """Lets other clusters take the runs of one that will not come back. FAILED_PRECONDITION while it is in contact."""
+
+class ClusterServiceServicer(metaclass=abc.ABCMeta):
+    """Where runs can run."""
+
+    @abc.abstractmethod
+    def ListClusters(
+        self,
+        request: limosa_idl.admin.v1alpha1.admin_pb2.ListClustersRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[limosa_idl.admin.v1alpha1.admin_pb2.ListClustersResponse, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.admin_pb2.ListClustersResponse]]:
+        """By name."""
+
+    @abc.abstractmethod
+    def LoseCluster(
+        self,
+        request: limosa_idl.admin.v1alpha1.admin_pb2.LoseClusterRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[limosa_idl.admin.v1alpha1.admin_pb2.LoseClusterResponse, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.admin_pb2.LoseClusterResponse]]:
+        """Lets other clusters take the runs of one that will not come back. FAILED_PRECONDITION while it is in contact."""
+
+def add_ClusterServiceServicer_to_server(servicer: ClusterServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
+
 class OperatorServiceStub:
     """What operators call."""
 
