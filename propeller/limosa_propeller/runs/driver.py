@@ -206,9 +206,9 @@ class RunDriver:
         """Takes the run out of the engine's hands: its status says why, its pods go."""
         if self._ended or self._closed or self._was_over:
             return
-        logger.error(
-            "run is ended by the operator", extra={**self.log, "code": failure.code, "why": failure.message}
-        )
+        level = logging.INFO if phase is RunPhase.ABORTED else logging.ERROR
+        extra = {**self.log, "code": failure.code, "why": failure.message}
+        logger.log(level, "run is ended by the operator", extra=extra)
         self._ended = phase, failure
         self._held.clear()
         self._inbox.clear()

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from aiohttp import ClientConnectionError, hdrs, web
+from aiohttp import ClientConnectionError, ClientConnectionResetError, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
@@ -282,6 +282,9 @@ class _Handler:
                 if piece:
                     await response.write(piece)
             await response.write_eof()
+        except ClientConnectionResetError:
+            # The reader is gone, which is how most watches end.
+            return response
         finally:
             if task is not None:
                 self.streams.discard(task)

@@ -6,6 +6,7 @@ import asyncio
 import json
 
 import aiohttp
+import aiohttp.web
 import pytest
 
 from limosa_sandbox.cluster import watching
@@ -113,6 +114,21 @@ async def test_a_watch_is_dropped_when_its_client_leaves(http, storage):
             break
         await asyncio.sleep(0.01)
     assert not watches
+
+
+async def test_a_client_that_leaves_while_it_is_written_to_is_no_error(http, storage, monkeypatch, caplog):
+    async def reset(self, data):
+        raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+
+    async with http.get(f"{PODS}?watch=1&resourceVersion={storage.version}"):
+        monkeypatch.setattr(aiohttp.web.StreamResponse, "write", reset)
+        storage.patch("pods", "default", "p", {"metadata": {"labels": {"a": "b"}}})
+        for _ in range(1000):
+            if not storage.collection("pods").watches:
+                break
+            await asyncio.sleep(0.01)
+    assert not storage.collection("pods").watches
+    assert not caplog.records
 
 
 async def test_closing_ends_open_streams(storage, logs):

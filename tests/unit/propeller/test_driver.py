@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import logging
 from pathlib import Path
 
 import orjson
@@ -261,6 +262,21 @@ async def test_an_object_being_deleted_is_left_alone(stage: Stage) -> None:
     stage.driver.observe_object(deleted)
     await stage.end_pod()
     assert stage.cluster.writes == before
+
+
+async def test_a_run_aborted_before_it_was_opened_makes_nothing_and_is_no_error(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    aborted = copy.deepcopy(stage.manifest)
+    aborted["spec"]["desired"] = "ABORT"
+    stage.cluster.run = aborted
+    RunDriver(aborted, stage.services, stage.pods, stage.gone.append, stage.tell).start()
+    await settle()
+    assert stage.cluster.writes == ["status"]
+    assert [record.levelname for record in caplog.records if "ended by the operator" in record.message] == [
+        "INFO"
+    ]
 
 
 async def test_a_run_that_is_over_only_loses_its_pods(stage: Stage) -> None:
