@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from limosa.render.failure import next_commands
+from limosa.render.remedies import gate_remedy, remedy_of
 from limosa.render.run_view import ORIGIN_WORDS, TERMINAL_RUN_PHASES, RunView
 from limosa.render.tree import clock, duration
 from limosa_idl.admin.v1alpha1.admin_pb2 import Run, RunDetail, RunUpdate
@@ -25,8 +27,8 @@ _MEANINGS = {
     "CacheLookup": "the cache is asked for its result",
     "WaitingForReservation": "another run makes the same result; it is taken once it is there",
     "AdminUnreachable": "whether another run makes the same result is not known yet",
-    "WaitingForApproval": "a person has to let it pass: limosa approve RUN NODE [--reject]",
-    "WaitingForInput": "it has to be given a value: limosa signal RUN NODE VALUE",
+    "WaitingForApproval": "a person has to let it pass",
+    "WaitingForInput": "it has to be given a value",
     "Sleeping": "it goes on when its time has come",
     "Backoff": "it waits before the next attempt",
     "Unschedulable": "the cluster has no node with room for its pod",
@@ -38,15 +40,21 @@ _MEANINGS = {
 """By reason code: what is going on. Codes without a row speak for themselves in their detail."""
 
 
-def explain_run(detail: RunDetail, now: dt.datetime) -> str:
-    """A whole run: its state, and every node that is not done."""
+def explain_run(detail: RunDetail, now: dt.datetime, flags: str = "") -> str:
+    """A whole run: its state, every node that is not done, and what to do.
+
+    Args:
+        detail: The run.
+        now: Ends the spans of what still runs.
+        flags: Added to the commands, where they need some to find the run.
+    """
     known = _Known(detail)
     run, state = detail.run, detail.run.state
     phase = pb.RunPhase.Name(state.phase).removeprefix("RUN_PHASE_").lower()
     ended = state.phase in TERMINAL_RUN_PHASES
     lines = [f"{run.name} {'' if ended else 'is '}{phase}{_since(state, run, now)}"]
     if state.HasField("failure"):
-        lines.append(f"  {_failure(state.failure)}")
+        lines.append(f"  {_failure(state.failure)}{_place_of(state.failure)}")
     elif run.abort_reason:
         lines.append(f"  {run.abort_reason}")
     if state.reason.code and state.phase not in TERMINAL_RUN_PHASES:
@@ -58,11 +66,16 @@ def explain_run(detail: RunDetail, now: dt.datetime) -> str:
         for place in known.walk()
         if known.phase(place.path) not in _DONE and not _never_began(known.state(place.path))
     ]
-    lines += [
-        f"  {place.path} {place.name}: {known.sentence(place, now)}" for place in open_nodes[:_OPEN_SHOWN]
-    ]
+    told = set()
+    for place in open_nodes[:_OPEN_SHOWN]:
+        lines.append(f"  {place.path} {place.name}: {known.sentence(place, now)}")
+        remedy = known.remedy(place)
+        lines += [f"    → {remedy}"] if remedy and remedy not in told else []
+        told.add(remedy)
     if len(open_nodes) > _OPEN_SHOWN:
         lines.append(f"  … and {len(open_nodes) - _OPEN_SHOWN} more nodes")
+    if state.HasField("failure"):
+        lines += ["Go on", *(f"  {command}" for command in known.commands(flags))]
     return "\n".join(lines)
 
 
@@ -74,6 +87,8 @@ def explain_node(detail: RunDetail, path: str, index: int | None, now: dt.dateti
     title = path if index is None else f"{path}[{index}]"
     target = f" ({state.kind} {state.target})" if state.target else ""
     lines = [f"{title} {place.name}{target}", f"  {known.sentence(place, now, index)}"]
+    remedy = known.remedy(place, index)
+    lines += [f"  → {remedy}"] if remedy else []
     if index is None and state.items:
         lines += known.items(path, state, now)
     attempts = known.launches.get((path, index), {})
@@ -138,6 +153,24 @@ class _Known:
         """The phase of a node."""
         return self.state(path).phase or pb.NODE_PHASE_WAITING
 
+    def remedy(self, place: _Place, index: int | None = None) -> str:
+        """What a person does so that a node or item goes on, or so that it does not fail again; empty where nothing is."""
+        state = self.state(place.path, index)
+        if state.phase == pb.NODE_PHASE_FAILED:
+            code, text = state.failure.code, state.failure.message
+        else:
+            reason = None if state.phase in _ENDED else self.reason_of(place.path, index, state)
+            if reason is None:
+                return ""
+            if gate := gate_remedy(self._view.run.name, place.path, place.node):
+                return gate
+            code, text = reason.code, reason.detail
+        return remedy_of(code, text, self._view.secrets(place.path))
+
+    def commands(self, flags: str) -> list[str]:
+        """What a person types next about a run that failed."""
+        return next_commands(self._view, flags)
+
     def sentence(self, place: _Place, now: dt.datetime, index: int | None = None) -> str:
         """What a node or item does, why, and what comes next."""
         state = self.state(place.path, index)
@@ -155,7 +188,9 @@ class _Known:
         if index is None and _never_began(state):
             return f"not run: {self._skipped(place)}"
         if phase in _ENDED:
-            return "; ".join([f"{word}{_took(state)}", *self._how(place, state, index)])
+            why = self._view.run.abort_reason if phase == pb.NODE_PHASE_ABORTED else ""
+            ended = f"{word}{_took(state)}" + (f": {why}" if why else "")
+            return "; ".join([ended, *self._how(place, state, index)])
         reason = self.reason_of(place.path, index, state)
         since = _ago(state.started_at if state.HasField("started_at") else state.queued_at, now)
         parts = [f"{word}{since}"]
@@ -274,6 +309,14 @@ def _attempt(launch: pb.LaunchState, now: dt.datetime, told: pb.Reason | None) -
 def _failure(failure: Failure) -> str:
     first = (failure.message or failure.code).splitlines()[0]
     return first if failure.code in first else f"{failure.code}: {first}"
+
+
+def _place_of(failure: Failure) -> str:
+    """Where a run's failure came from, as words behind it."""
+    origin = failure.origin
+    if not origin.node_path or failure.message.startswith(origin.node_path):
+        return ""
+    return f" (node {origin.node_path}" + (f", item {origin.index})" if origin.HasField("index") else ")")
 
 
 def _why_final(state: pb.NodeState, retries: int) -> str:

@@ -9,8 +9,9 @@ from runs import NOW, at, node, update
 from limosa.render.explanation import explain_node, explain_run
 from limosa_idl.admin.v1alpha1.admin_pb2 import RunDetail
 from limosa_idl.core.v1alpha1 import failure_pb2 as f
+from limosa_idl.core.v1alpha1.types_pb2 import SIMPLE_TYPE_FLOAT, LiteralType
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
-from limosa_idl.workflow.v1alpha1.workflow_pb2 import Binding, BindingData, OutputRef
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import Binding, BindingData, GateNode, OutputRef
 
 
 def detail(found, **retries):
@@ -37,6 +38,8 @@ def test_a_run_that_waits_for_room():
         "  1 of 3 nodes done\n"
         "  n1 try_penalty: running for 11.0 s; the cluster has no node with room for its pod "
         "(0/1 nodes are available: 1 Insufficient nvidia.com/gpu.); 1 of 4 items done, 0 running\n"
+        "    → Ask for less (resources=…), or add capacity "
+        "(here: limosa demo stop, then limosa demo start --gpus N).\n"
         "  n2 choose: waits for n1"
     )
 
@@ -101,7 +104,11 @@ def test_why_there_is_no_further_attempt(kind, retryable, retries, said):
 def test_what_a_skipped_and_a_never_started_node_waited_for():
     text = explain_run(detail(runs.USER_ERROR), NOW)
     assert text.startswith(
-        "calm-heron-4f2a failed after 8.4 s\n  UserException: ValueError: penalty is -1.0\n"
+        "calm-heron-4f2a failed after 8.4 s\n  UserException: ValueError: penalty is -1.0 (node n1, item 2)\n"
+    )
+    assert text.endswith("\n  limosa resume calm-heron-4f2a house.py")
+    assert "Go on\n  limosa logs calm-heron-4f2a n1 --index 2 -p p\n" in explain_run(
+        detail(runs.USER_ERROR), NOW, "-p p"
     )
     assert "n2 choose" not in text
     assert explain_node(detail(runs.USER_ERROR), "n2", None, NOW).endswith(
@@ -183,3 +190,28 @@ def test_cached_items_and_their_retries_are_counted():
     ]
     text = explain_node(detail(update(pb.RUN_PHASE_SUCCEEDED, state, *items)), "n1", None, NOW)
     assert text.splitlines()[1] == "  succeeded after 3.0 s; of its 3 items 2 cached; its items used 1 retry"
+
+
+@pytest.mark.parametrize(
+    ("gate", "code", "typed"),
+    [
+        (GateNode(approval=GateNode.Approval()), "WaitingForApproval", "limosa approve calm-heron-4f2a n0"),
+        (
+            GateNode(wait_for_input=GateNode.WaitForInput(type=LiteralType(simple=SIMPLE_TYPE_FLOAT))),
+            "WaitingForInput",
+            "limosa signal calm-heron-4f2a n0 <float>",
+        ),
+    ],
+)
+def test_a_gate_names_the_command_that_lets_the_run_pass(gate, code, typed):
+    waits = node("n0", pb.NODE_PHASE_RUNNING, 1, kind="gate", reason=pb.Reason(code=code, since=at(1)))
+    made = detail(update(pb.RUN_PHASE_PARKED, waits, end=None))
+    made.closure.workflows[0].nodes[0].gate.CopyFrom(gate)
+    assert f"\n  → {typed}" in explain_node(made, "n0", None, NOW)
+    assert f"\n    → {typed}" in explain_run(made, NOW)
+
+
+def test_an_aborted_node_says_who_ended_the_run_and_why():
+    made = detail(update(pb.RUN_PHASE_ABORTED, node("n0", pb.NODE_PHASE_ABORTED, 1, 5, kind="task")))
+    made.run.abort_reason = "enough (by ada)"
+    assert "aborted after 4.0 s: enough (by ada)" in explain_node(made, "n0", None, NOW)

@@ -29,7 +29,8 @@ def command(run: str, node: str, index: int | None, **target: str | None) -> int
         path = node_path(source, run, node, index)
         detail = source.get_run(run)
         reuse = _reuse(source, detail, path, index) if path else ""
-    text = explain_node(detail, path, index, now_utc()) if path else explain_run(detail, now_utc())
+        flags = source.selection
+    text = explain_node(detail, path, index, now_utc()) if path else explain_run(detail, now_utc(), flags)
     write_result(text + (f"\n  {reuse}\n" if reuse else "\n"))
     return ExitCode.OK
 
