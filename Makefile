@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LAB ?= ../shared/cluster
+JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check proto lock bench e2e-smoke clean
@@ -26,7 +27,8 @@ demo: $(STAMP) ## start the platform on this machine and run the example on it
 
 test: $(STAMP) ## all tests that need no cluster
 	@scripts/chromium-setup
-	$(BIN)/python -m pytest tests/unit tests/typing tests/contract tests/faults tests/integration tests/browser
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile tests/unit tests/typing tests/contract tests/faults tests/integration
+	$(BIN)/python -m pytest tests/browser
 
 check: $(STAMP) ## the fast loop: lint, types, import rules, unit tests
 	$(BIN)/ruff check .
