@@ -23,7 +23,7 @@ from limosa_model.bindings import outputs_of
 from limosa_model.cache_policy import cache_problems
 from limosa_model.effective import effective_task
 from limosa_model.gates import gate_problems
-from limosa_model.graph import ON_FAILURE, Index, branch_children, dependencies, scope_nodes
+from limosa_model.graph import ON_FAILURE, Index, branch_children, cycle, scope_nodes
 from limosa_model.interfaces import node_interface, suggest
 from limosa_model.names import check_name
 from limosa_model.problems import Problem
@@ -204,9 +204,9 @@ def _workflow(index: Index, workflow: WorkflowSpec) -> list[Problem]:
     problems += scope.check_outputs()
     if workflow.HasField("on_failure"):
         problems += _handler(index, workflow, place)
-    cycle = _cycle(workflow)
-    if cycle:
-        chain = " → ".join(cycle)
+    around = cycle(workflow)
+    if around:
+        chain = " → ".join(around)
         problems.append(
             Problem("Cycle", place, f"nodes wait for each other: {chain}", "remove one of the orderings")
         )
@@ -436,29 +436,3 @@ def _operands(condition: Condition) -> Iterator[Operand]:
             yield from _operands(part)
     else:
         yield Operand()
-
-
-def _cycle(workflow: WorkflowSpec) -> list[str]:
-    """Ids along one cycle, first repeated last; empty where there is none. Iterative: a chain may be long."""
-    edges = {node.id: sorted(dependencies(node)) for node in workflow.nodes}
-    done: set[str] = set()
-    for start in edges:
-        path: list[str] = []
-        on_path: set[str] = set()
-        stack: list[tuple[str, bool]] = [(start, False)]
-        while stack:
-            node_id, leaving = stack.pop()
-            if leaving:
-                path.pop()
-                on_path.discard(node_id)
-                done.add(node_id)
-                continue
-            if node_id in on_path:
-                return [*path[path.index(node_id) :], node_id]
-            if node_id in done or node_id not in edges:
-                continue
-            path.append(node_id)
-            on_path.add(node_id)
-            stack.append((node_id, True))
-            stack += [(other, False) for other in edges[node_id]]
-    return []

@@ -104,6 +104,32 @@ def dependencies(node: Node) -> set[str]:
     return found
 
 
+def cycle(workflow: WorkflowSpec) -> list[str]:
+    """Ids along one cycle, first repeated last; empty where there is none. Iterative: a chain may be long."""
+    edges = {node.id: sorted(dependencies(node)) for node in workflow.nodes}
+    done: set[str] = set()
+    for start in edges:
+        path: list[str] = []
+        on_path: set[str] = set()
+        stack: list[tuple[str, bool]] = [(start, False)]
+        while stack:
+            node_id, leaving = stack.pop()
+            if leaving:
+                path.pop()
+                on_path.discard(node_id)
+                done.add(node_id)
+                continue
+            if node_id in on_path:
+                return [*path[path.index(node_id) :], node_id]
+            if node_id in done or node_id not in edges:
+                continue
+            path.append(node_id)
+            on_path.add(node_id)
+            stack.append((node_id, True))
+            stack += [(other, False) for other in edges[node_id]]
+    return []
+
+
 def find_node(closure: Closure, path: str) -> Node | None:
     """The node at a path ("n3/n1"), through branches and sub-workflows; None where there is none."""
     index = Index(closure)

@@ -171,6 +171,7 @@ class Workflow(Generic[P, R]):
             failure_policy=Policy.Value(f"FAILURE_POLICY_{self.failure_policy.name}"),
         )
         spec.source.file, spec.source.line = relative_file(origin, trace.source_root), origin.line
+        _check_order(spec, origin)
         if self.on_failure is not None:
             self._add_handler(spec, trace, origin)
         return spec
@@ -235,3 +236,17 @@ def workflow(
 def _make(function: Callable[P, R], failure_policy: FailurePolicy, on_failure: Any) -> Workflow[P, R]:
     check_shape(function, "workflow")
     return Workflow(function, failure_policy, on_failure)
+
+
+def _check_order(spec: "WorkflowSpec", origin: Origin) -> None:
+    """Refuses nodes that wait for each other, which only orderings without data can bring about."""
+    if not any(node.upstream for node in spec.nodes):
+        return
+    from limosa_model.graph import cycle
+
+    around = cycle(spec)
+    if around:
+        names = {node.id: node.display_name or node.id for node in spec.nodes}
+        chain = " → ".join(f"{node_id} ({names[node_id]})" for node_id in around)
+        message = f"the nodes of {spec.name.rpartition('.')[2]} wait for each other: {chain}"
+        raise LimosaError("Cycle", message, str(origin), "remove one of the orderings (>> or chain)")

@@ -65,7 +65,7 @@ def included_files(root: Path, patterns: Iterable[str]) -> set[PurePosixPath]:
     """Files below the root that the project's `include` globs name; a directory stands for all below it.
 
     Raises:
-        BundleError: A pattern leaves the root or matches nothing.
+        BundleError: A pattern or a link it matches leaves the root, or it matches nothing.
     """
     base = root.resolve()
     found: set[PurePosixPath] = set()
@@ -74,30 +74,44 @@ def included_files(root: Path, patterns: Iterable[str]) -> set[PurePosixPath]:
             raise _bad_pattern(root, pattern, "leaves the source root", "name files below it")
         matches: set[PurePosixPath] = set()
         for path in base.glob(pattern):
-            if path.is_dir():
+            # A folder that lies elsewhere is not walked: its link is refused below.
+            if path.is_dir() and _inside(base, path):
                 matches.update(_walk(base, path))
-            elif path.is_file() and "__pycache__" not in path.parts:
+            elif path.exists() and "__pycache__" not in path.parts:
                 matches.add(PurePosixPath(path.relative_to(base).as_posix()))
         if not matches:
             raise _bad_pattern(root, pattern, "matches no file", "correct it or remove it from `include`")
+        for match in sorted(matches):
+            if not _inside(base, base / match):
+                why = (
+                    f"matches {match}, a link that leads out of the source root to {(base / match).resolve()}"
+                )
+                raise _bad_pattern(root, pattern, why, "put a copy there, or remove it from `include`")
         found |= matches
     return found
 
 
 def all_files(root: Path) -> set[PurePosixPath]:
-    """Everything below the root that git does not ignore; without git, everything but what tools leave behind."""
+    """Everything below the root that git does not ignore; without git, everything but what tools leave behind.
+
+    Links that lead out of the root stay behind.
+    """
     base = root.resolve()
     listed = _git_files(base)
-    if listed is None:
-        return set(_walk(base, base))
     found: set[PurePosixPath] = set()
-    for name in listed:
+    for name in listed or ():
         path = base / name
-        if path.is_dir():  # a submodule
+        if path.is_dir() and _inside(base, path):  # a submodule
             found.update(_walk(base, path))
         elif path.is_file():
             found.add(PurePosixPath(name))
-    return found
+    files = _walk(base, base) if listed is None else found
+    return {file for file in files if _inside(base, base / file)}
+
+
+def _inside(base: Path, path: Path) -> bool:
+    """Whether a path, its links followed, lies below the root."""
+    return path.resolve().is_relative_to(base)
 
 
 def _git_files(base: Path) -> list[str] | None:

@@ -135,6 +135,34 @@ def test_include_takes_globs_and_directories_and_says_when_one_matches_nothing(p
             included_files(project, [pattern])
 
 
+@pytest.fixture
+def elsewhere(tmp_path, project):
+    """Links of a project to a file and a folder beside it."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "secret.txt").write_text("s")
+    (project / "link.txt").symlink_to(folder / "secret.txt")
+    (project / "linked").symlink_to(folder)
+    (project / "own.py").symlink_to("flow.py")
+    return folder
+
+
+@pytest.mark.parametrize("pattern", ["link*", "link.txt", "linked", "linked/*"])
+def test_include_follows_no_link_out_of_the_source_root(project, elsewhere, pattern):
+    with pytest.raises(BundleError) as caught:
+        included_files(project, [pattern])
+    assert f"leads out of the source root to {elsewhere}" in caught.value.message
+    assert included_files(project, ["own.py"]) == {PurePosixPath("own.py")}
+
+
+@pytest.mark.parametrize("versioned", [True, False])
+def test_copy_all_leaves_links_out_of_the_source_root_behind(project, elsewhere, versioned):
+    if versioned:
+        subprocess.run(["git", "-C", str(project), "init", "-q"], check=True)
+    names = {str(name) for name in all_files(project)}
+    assert names == {"flow.py", "own.py", "pkg/__init__.py", "pkg/steps.py"}
+
+
 def test_copy_all_follows_git(project):
     def git(*arguments):
         subprocess.run(["git", "-C", str(project), *arguments], check=True, capture_output=True)

@@ -277,7 +277,8 @@ CASES = {
     "cycle": (
         "a = number(x=1); b = number(x=a); b >> a; return b",
         "-> int",
-        "workflow flow.wf (flow.py:{wf}): nodes wait for each other: n0 → n1 → n0; remove one of the orderings",
+        "flow.py:{wf}: the nodes of wf wait for each other: n0 (number) → n1 (number) → n0 (number); "
+        "remove one of the orderings (>> or chain)",
     ),
     "cache without version": (
         "return number.with_overrides(cache=True)(x=1)",

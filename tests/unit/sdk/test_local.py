@@ -259,6 +259,26 @@ def test_a_workflow_with_constants_promises_and_a_sub_workflow():
     assert wf(x=5) == (10 + 1) + 4
 
 
+def test_nodes_that_wait_for_each_other_are_told_before_any_runs():
+    ran = []
+
+    @task
+    def note(x: int) -> int:
+        ran.append(x)
+        return x
+
+    @workflow
+    def around(x: int) -> int:
+        first = note(x=x)
+        second = note(x=first)
+        second >> first
+        return second
+
+    with pytest.raises(LimosaError, match=r"n0 \(note\) → n1 \(note\) → n0 \(note\)"):
+        around(x=1)
+    assert ran == []
+
+
 def test_named_outputs_keep_their_class():
     @workflow
     def wf(x: int) -> Split:
