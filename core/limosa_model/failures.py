@@ -89,6 +89,7 @@ def user(
     retryable: bool = False,
     origin: FailureOrigin | None = None,
     exception: ExceptionDetails | None = None,
+    remedy: str = "",
 ) -> Failure:
     """A failure of the author's code, data or request."""
     return Failure(
@@ -98,6 +99,7 @@ def user(
         retryable=retryable,
         origin=origin,
         exception=exception,
+        remedy=remedy,
     )
 
 

@@ -60,6 +60,12 @@ ON_FAILURE = "on-failure"
 """Id of every node that runs on failure."""
 
 
+def branch_name(node: Node, path: str) -> str:
+    """What failures call a branch: its author's name for it and where it was written, else its path."""
+    where = f"{node.source.file}:{node.source.line}" if node.source.file else path
+    return f"conditional '{node.display_name or node.id}' ({where})"
+
+
 def scope_nodes(workflow: WorkflowSpec) -> list[Node]:
     """The nodes that stand in a workflow, the one that runs on failure last."""
     handler = [workflow.on_failure] if workflow.HasField("on_failure") else []

@@ -20,9 +20,21 @@ class LimosaError(Exception):
 
     def __str__(self) -> str:
         """One line or more: "place: message; remedy"."""
-        text = f"{self.place}: {self.message}" if self.place else self.message
-        return f"{text}; {self.remedy}" if self.remedy else text
+        return f"{self.located}; {self.remedy}" if self.remedy else self.located
+
+    @property
+    def located(self) -> str:
+        """What is wrong and where, without what to do about it."""
+        return f"{self.place}: {self.message}" if self.place else self.message
 
 
 class ScriptFailed(Exception):
-    """A script ended with a status other than 0, or without writing an output; the message says which."""
+    """A script ended with a status other than 0, or without writing an output; the message says which.
+
+    Attributes:
+        remedy: What to do about it; empty where its log tells.
+    """
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy

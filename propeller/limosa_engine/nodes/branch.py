@@ -10,6 +10,7 @@ from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal
 from limosa_model import conditions, failures
 from limosa_model.failures import Code
+from limosa_model.graph import branch_name
 
 
 def advance(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
@@ -67,12 +68,12 @@ def _choose(plan: NodePlan, operands: Inputs) -> int | Failure:
             if conditions.evaluate(case.condition, operands):
                 return position
     except conditions.ConditionError as error:
-        return _user(plan, Code.BRANCH_CONDITION, f"branch {plan.path}: {error}")
+        return _user(plan, Code.BRANCH_CONDITION, f"{branch_name(plan.node, plan.path)}: {error}")
     otherwise = branch.WhichOneof("otherwise")
     if otherwise == "else_then":
         return len(branch.cases)
     message = branch.else_fail if otherwise == "else_fail" else "no case holds, and there is no otherwise"
-    return _user(plan, Code.BRANCH_FAILED, f"branch {plan.path}: {message}")
+    return _user(plan, Code.BRANCH_FAILED, f"{branch_name(plan.node, plan.path)}: {message}")
 
 
 def _user(plan: NodePlan, code: str, message: str) -> Failure:

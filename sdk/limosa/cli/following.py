@@ -73,15 +73,15 @@ def show_end(source: RunSource, view: RunView, *, form: str) -> ExitCode:
         say(tree(view, now, final=False))
         if view.run.abort_reason:
             say(f"  {view.run.abort_reason}", "dim")
-        _write_end(view, form)
+        write_end(view, form)
         return ExitCode.ABORTED
     say(failed_run(view, failure_details(source, view), now, source.selection))
-    _write_end(view, form)
+    write_end(view, form)
     system = view.failure is not None and view.failure.kind == FAILURE_KIND_SYSTEM
     return ExitCode.SYSTEM if system else ExitCode.USER_FAILURE
 
 
-def _write_end(view: RunView, form: str) -> None:
+def write_end(view: RunView, form: str) -> None:
     """What a script reads of a run that gave no outputs."""
     if form != "text":
         facts = run_facts(view.run)

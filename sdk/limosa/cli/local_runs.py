@@ -4,17 +4,16 @@ import contextlib
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Group
 from rich.text import Text
 
-from limosa.cli.console import say, write_data, write_result
+from limosa.cli.console import say, write_result
 from limosa.cli.exit_codes import ExitCode
-from limosa.cli.following import plain_values
-from limosa.cli.run_facts import failure_facts
+from limosa.cli.following import failure_details, plain_values, write_end
 from limosa.cli.run_pages import view_of
 from limosa.cli.run_sources import KeptSource, shown_path
 from limosa.cli.typed_command import GivenInputs
@@ -22,11 +21,12 @@ from limosa.compiler import LoadedModule
 from limosa.local import RUNS, KeptRuns, LocalCache, LocalTransfer, NodeProgress, RunRecord, unenforced
 from limosa.local import run as run_locally
 from limosa.local.answers import answering
-from limosa.render.failure import failure_block, ways_on
+from limosa.local.failing import failure_of
+from limosa.render.failure import failed_run
 from limosa.render.outputs import render_outputs
 from limosa.render.phases import mark
+from limosa.render.progress import now_utc
 from limosa.render.tree import duration
-from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.run.v1alpha1 import run_pb2
 
 CACHE = Path(".limosa", "cache")
@@ -72,28 +72,23 @@ def run_here(
     try:
         with _stdout_to_stderr(), answering(answers):
             result = run_locally(entity, dict(inputs.literals), store, progress, progress.begun, cache)
-    except Exception:  # the author's own, told through its node
-        if progress.failure is None:
+    except Exception as error:  # the author's own, told through its node
+        if failure_of(error) is None:
             raise
-        say(Group(failure_block(progress.failure), Text(), *_ways_on(store, progress.name)))
-        if form != "text":
-            write_data(
-                {"name": progress.name, "phase": "failed", "failure": failure_facts(progress.failure)}, form
-            )
-        return ExitCode.USER_FAILURE
+        return _show_failed(KeptSource(KeptRuns(store)), progress.name, form)
     outputs = plain_values(result.literals, entity.interface.outputs, transfer)
     write_result(render_outputs(outputs, form))
     return ExitCode.OK
 
 
 class _Progress:
-    """Tells the run's name and each node's end as one line, and remembers the failure that ended the run."""
+    """Tells the run's name and each node's end as one line."""
 
     def __init__(self, store: Path) -> None:
         self.name = ""
-        self.failure: Failure | None = None
         self._store = store
         self._began: dict[str, float] = {}
+        self._items: dict[str, Counter[int]] = {}
 
     def begun(self, record: RunRecord) -> None:
         """The run has a name."""
@@ -102,10 +97,10 @@ class _Progress:
 
     def __call__(self, change: NodeProgress) -> None:
         self._began.setdefault(change.path, time.monotonic())
-        if change.phase == run_pb2.NODE_PHASE_FAILED and change.failure is not None:
-            self.failure = self.failure or change.failure
-        if change.index is not None and change.phase == run_pb2.NODE_PHASE_SUCCEEDED:
-            return
+        if change.index is not None:
+            self._items.setdefault(change.path, Counter())[change.phase] += 1
+            if change.phase == run_pb2.NODE_PHASE_SUCCEEDED:
+                return
         if change.phase in _ENDED:
             self._say(change)
 
@@ -116,9 +111,15 @@ class _Progress:
             line.append(f"  cached, from {change.cached_from}", "dim")
         elif change.phase in (run_pb2.NODE_PHASE_SUCCEEDED, run_pb2.NODE_PHASE_FAILED):
             line.append(f"  {duration(time.monotonic() - self._began[change.path])}", "dim")
+        if change.index is None and change.path in self._items:
+            line.append(f"  {self._counted(self._items[change.path])}", "dim")
         if change.phase == run_pb2.NODE_PHASE_RETRYING and change.failure is not None:
             line.append(f"  attempt {change.attempt} failed: {change.failure.message}", "yellow")
         say(line)
+
+    def _counted(self, items: Counter[int]) -> str:
+        succeeded, failed = items[run_pb2.NODE_PHASE_SUCCEEDED], items[run_pb2.NODE_PHASE_FAILED]
+        return f"{succeeded}/{succeeded + failed} items" + (f", {failed} failed" if failed else "")
 
 
 @contextlib.contextmanager
@@ -135,9 +136,8 @@ def _stdout_to_stderr() -> Iterator[None]:
         os.close(saved)
 
 
-def _ways_on(store: Path, name: str) -> list[Text]:
-    """The commands to go on with, where they find the run from this folder."""
-    source = KeptSource(KeptRuns(store))
-    if not source.is_found_here():
-        return []
-    return ways_on(view_of(source, name), source.selection)
+def _show_failed(source: KeptSource, name: str, form: str) -> ExitCode:
+    view = view_of(source, name)
+    say(failed_run(view, failure_details(source, view), now_utc(), reachable=source.is_found_here()))
+    write_end(view, form)
+    return ExitCode.USER_FAILURE

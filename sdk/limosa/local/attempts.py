@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from limosa.checkpoints import Checkpoint, DirectoryCheckpoints
 from limosa.context import Context, running_in
 from limosa.errors import LimosaError, ScriptFailed
-from limosa.local.failing import note
+from limosa.local.failing import note, remember_failure
 from limosa.local.history import RunDirectory
 from limosa.local.progress import NodeProgress, Report
 from limosa.local.transfer import LocalTransfer
@@ -108,8 +108,10 @@ def _attempt(
             if not final:
                 continue
             _note(error, task, item, number)
-            if isinstance(error, SystemExit):
-                raise _left(task, error) from error
+            told = _left(task, error) if isinstance(error, SystemExit) else error
+            remember_failure(told, failure)
+            if told is not error:
+                raise told from error
             raise
     raise AssertionError("a loop over at least one attempt ended without a result")
 
@@ -173,14 +175,17 @@ def _failure(error: BaseException, task: Task[..., Any], item: Attempt, number: 
 
     origin = FailureOrigin(node_path=item.path, index=item.index, launch=number - 1, task=task.name)
     if isinstance(error, ScriptFailed):
-        return failures.user(Code.EXITED, str(error), retryable=True, origin=origin)
+        return failures.user(Code.EXITED, str(error), retryable=True, origin=origin, remedy=error.remedy)
     root = Path(task.source_root)
     details = exception_details(error, root)
     if not details.frames and isinstance(error, LimosaError) and error.code == Code.BAD_OUTPUT:
         details.frames.extend(definition_frames(task.function, root))
-    code = error.code if isinstance(error, LimosaError) else Code.USER_EXCEPTION
-    message = f"{details.type}: {details.message}" if code == Code.USER_EXCEPTION else details.message
-    return failures.user(code, message, retryable=True, origin=origin, exception=details)
+    if isinstance(error, LimosaError):
+        return failures.user(
+            error.code, error.located, retryable=True, origin=origin, exception=details, remedy=error.remedy
+        )
+    message = f"{details.type}: {details.message}"
+    return failures.user(Code.USER_EXCEPTION, message, retryable=True, origin=origin, exception=details)
 
 
 def _note(error: BaseException, task: Task[..., Any], item: Attempt, number: int) -> None:

@@ -109,6 +109,15 @@ class RunRecord(RunDirectory):
         record = ErrorRecord(run_uid=self.uid, launch_id=launch_id, failure=failure, runtime_version=VERSION)
         record.at.FromDatetime(dt.datetime.now(dt.timezone.utc))
         self._write(layout.error_key(self._prefix, launch_id), serialize(record))
+        self._end_log(launch_id, failure)
+
+    def _end_log(self, launch_id: str, failure: Failure) -> None:
+        from limosa.runtime.exceptions import last_words
+
+        log = self.root / layout.log_key(self._prefix, launch_id, 0)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8", errors="replace") as file:
+            file.write(last_words(failure))
 
     def values(self, path: str, index: int | None, inputs: Literals, outputs: Literals | None = None) -> None:
         """Keeps what a node item was given and gave."""

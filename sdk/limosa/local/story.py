@@ -5,8 +5,8 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from limosa.errors import LimosaError
 from limosa.launch_plans import LaunchPlan
+from limosa.local.failing import failure_of, unforeseen
 from limosa.local.history import DOMAIN, PROJECT, RunRecord
 from limosa.local.progress import NodeProgress
 from limosa.tasks import Task
@@ -17,8 +17,6 @@ from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
-from limosa_model import failures
-from limosa_model.failures import Code
 from limosa_model.graph import Index, children_of, wrap_task
 
 _ENDED = {
@@ -52,7 +50,6 @@ class Story:
         self._closure = closure_of(entity.workflow if isinstance(entity, LaunchPlan) else entity)
         self._nodes: dict[tuple[str, int | None], run_pb2.NodeState] = {}
         self._launches: dict[tuple[str, int | None, int], run_pb2.LaunchState] = {}
-        self._failure: Failure | None = None
         self._keep()
 
     def __call__(self, change: NodeProgress) -> None:
@@ -67,7 +64,6 @@ class Story:
             state.finished_at.CopyFrom(now)
         if change.failure is not None and change.phase == run_pb2.NODE_PHASE_FAILED:
             state.failure.CopyFrom(change.failure)
-            self._failure = self._failure or change.failure
         if change.attempt:
             self._take_launch(change, now)
         self._tell_parent(change)
@@ -80,7 +76,7 @@ class Story:
     def failed(self, error: BaseException) -> None:
         """The run ended with an exception: its own, or a node's, which was told before."""
         if isinstance(error, Exception):
-            self._end(run_pb2.RUN_PHASE_FAILED, self._failure or _failure_of(error))
+            self._end(run_pb2.RUN_PHASE_FAILED, failure_of(error) or unforeseen(error))
         else:
             self._run.abort_reason = f"stopped on this machine ({type(error).__name__})"
             self._end(run_pb2.RUN_PHASE_ABORTED, None)
@@ -198,13 +194,6 @@ def _state_of(node: Node) -> run_pb2.NodeState:
     target = getattr(node, kind) if kind else None
     name = next((getattr(target, field) for field in ("task", "workflow") if hasattr(target, field)), "")
     return run_pb2.NodeState(kind=kind, target=name, display_name=node.display_name)
-
-
-def _failure_of(error: Exception) -> Failure:
-    code = error.code if isinstance(error, LimosaError) else Code.USER_EXCEPTION
-    return failures.user(
-        code, str(error) if isinstance(error, LimosaError) else f"{type(error).__name__}: {error}"
-    )
 
 
 def _now() -> Timestamp:

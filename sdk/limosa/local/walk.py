@@ -9,14 +9,13 @@ from limosa.errors import LimosaError
 from limosa.local.answers import pass_gate
 from limosa.local.attempts import Attempt, attempt_graph, attempt_task
 from limosa.local.cache import LocalCache
-from limosa.local.failing import error_of, note, remember_node
+from limosa.local.failing import error_of, failure_at, note
 from limosa.local.history import RunDirectory
 from limosa.local.progress import NodeProgress, Report
 from limosa.local.transfer import LocalTransfer
 from limosa.map_tasks import MapPolicy, Tolerance
 from limosa.tasks import Task
 from limosa.workflows import Workflow
-from limosa_idl.core.v1alpha1.failure_pb2 import FailureOrigin
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import (
@@ -26,12 +25,12 @@ from limosa_idl.run.v1alpha1.run_pb2 import (
     NODE_PHASE_SUCCEEDED,
 )
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Binding, Node
-from limosa_model import failures, values
+from limosa_model import values
 from limosa_model.bindings import BindingError, resolve
 from limosa_model.conditions import ConditionError, evaluate
 from limosa_model.failures import Code
 from limosa_model.generated import MAX_DYNAMIC_DEPTH
-from limosa_model.graph import branch_children, dependencies
+from limosa_model.graph import branch_children, branch_name, dependencies
 
 if TYPE_CHECKING:
     from limosa.dynamic_tasks import Generated
@@ -101,7 +100,7 @@ class Scope:
             try:
                 self._results[ready.id] = self._run_node(ready, path)
             except Exception as error:
-                remember_node(error, path)
+                failure_at(error, path)
                 raise
         return {
             binding.name: self._resolve(binding, "the outputs") for binding in self._workflow.spec.outputs
@@ -148,8 +147,8 @@ class Scope:
             else:
                 inner = self._workflow.targets[node.sub_workflow.workflow]
                 results = Scope(inner, inputs, path + "/", self._run, self._dynamic_depth, self._depth).walk()
-        except BaseException:
-            self._report(node, path, NODE_PHASE_FAILED)
+        except BaseException as error:
+            self._failed(node, path, error)
             raise
         self._report(node, path, NODE_PHASE_SUCCEEDED)
         return results
@@ -167,8 +166,7 @@ class Scope:
                 node, inputs, path, LocalTransfer(self._run.record.data(launch_id), self._run.scratch)
             )
         except LimosaError as error:
-            failure = failures.user(error.code, error.message, origin=FailureOrigin(node_path=path))
-            self._run.report(NodeProgress(path, None, node, NODE_PHASE_FAILED, 1, failure))
+            self._failed(node, path, error, attempt=1)
             raise
         self._run.record.commit(
             path, None, launch_id, LiteralMap(literals=inputs), LiteralMap(literals=outputs)
@@ -221,14 +219,14 @@ class Scope:
                     taken = case.then
                     break
             except ConditionError as error:
-                raise LimosaError(Code.BRANCH_CONDITION, str(error), _place(node)) from error
+                raise LimosaError(Code.BRANCH_CONDITION, str(error), branch_name(node, path)) from error
         if taken is None and node.branch.WhichOneof("otherwise") == "else_then":
             taken = node.branch.else_then
         for child in branch_children(node.branch):
             if taken is None or child.id != taken.id:
                 self._report(child, f"{path}/{child.id}", NODE_PHASE_SKIPPED)
         if taken is None:
-            raise LimosaError(Code.BRANCH_FAILED, node.branch.else_fail, _place(node))
+            raise LimosaError(Code.BRANCH_FAILED, node.branch.else_fail, branch_name(node, path))
         return self._run_node(taken, f"{path}/{taken.id}")
 
     def _resolve(self, binding: Binding, place: str) -> Literal:
@@ -239,6 +237,10 @@ class Scope:
 
     def _report(self, node: Node, path: str, phase: Any) -> None:
         self._run.report(NodeProgress(path, None, node, phase, 0))
+
+    def _failed(self, node: Node, path: str, error: BaseException, attempt: int = 0) -> None:
+        failure = failure_at(error, path)
+        self._run.report(NodeProgress(path, None, node, NODE_PHASE_FAILED, attempt, failure))
 
 
 def walk_dynamic(
@@ -259,8 +261,9 @@ def walk_dynamic(
     made = attempt_graph(task, item, run.record, run.scratch, run.report)
     try:
         results = Scope(made, {}, item.path + "/", run, depth + 1).walk()
-    except BaseException:
-        run.report(NodeProgress(item.path, None, item.node, NODE_PHASE_FAILED, 0))
+    except BaseException as error:
+        failure = failure_at(error, item.path)
+        run.report(NodeProgress(item.path, None, item.node, NODE_PHASE_FAILED, 0, failure))
         raise
     run.report(NodeProgress(item.path, None, item.node, NODE_PHASE_SUCCEEDED, 0))
     return results

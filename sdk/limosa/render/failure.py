@@ -55,6 +55,7 @@ def failed_run(
     lines: int | None = TREE_LINES,
     *,
     itself: bool = False,
+    reachable: bool = True,
 ) -> RenderableType:
     """Tree, error, source, inputs, log, and the commands to go on.
 
@@ -65,6 +66,7 @@ def failed_run(
         flags: Added to the commands, where they need some to find the run.
         lines: Most lines of the tree; None shows every node.
         itself: It is `limosa get run` that shows this, which is then not among the commands.
+        reachable: Commands find the run from this folder; else none are shown.
     """
     parts: list[RenderableType] = [summary(view, now), tree(view, now, final=True, lines=lines), Text()]
     failure = view.failure
@@ -83,13 +85,10 @@ def failed_run(
             parts.append(Text("Last log lines", "bold"))
             parts += [_one_line("  " + line, "dim") for line in details.log_lines[-LOG_LINES:]]
             parts.append(Text())
-    return Group(*parts, *ways_on(view, flags, itself=itself))
-
-
-def ways_on(view: RunView, flags: str = "", *, itself: bool = False) -> list[Text]:
-    """`next_commands` under their title."""
-    commands = next_commands(view, flags, itself=itself)
-    return [Text("Go on", "bold"), *(Text("  " + line) for line in commands)]
+    if reachable:
+        parts.append(Text("Go on", "bold"))
+        parts += [Text("  " + line) for line in next_commands(view, flags, itself=itself)]
+    return Group(*parts)
 
 
 def failure_block(
@@ -117,9 +116,9 @@ def failure_block(
         parts.append(Text("  " + where, "dim"))
     if exception.frames:
         parts += [Text(), source_lines(telling_frame(exception.frames))]
-    remedy = remedy_of(failure.code, failure.message, secrets)
+    remedy = failure.remedy or remedy_of(failure.code, failure.message, secrets)
     if failure.code == Code.USER_EXCEPTION:
-        remedy = EXCEPTION_REMEDIES.get(exception.type, "")
+        remedy = failure.remedy or EXCEPTION_REMEDIES.get(exception.type, "")
     if remedy:
         parts.append(Text.assemble("  ", ("→ ", "green"), remedy))
     elif failure.kind == FAILURE_KIND_SYSTEM:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import traceback
 
-from limosa_idl.core.v1alpha1.failure_pb2 import ExceptionDetails, Frame
+from limosa_idl.core.v1alpha1.failure_pb2 import ExceptionDetails, Failure, Frame
 
 MAX_FRAMES = 50
 MAX_MESSAGE = 8 * 1024
@@ -47,6 +47,11 @@ def exception_details(error: BaseException, root: Path) -> ExceptionDetails:
     if isinstance(error, SyntaxError) and error.filename and error.lineno:
         details.frames.append(_frame(traceback.FrameSummary(error.filename, error.lineno, "<module>"), root))
     return details
+
+
+def last_words(failure: Failure) -> str:
+    """How a log of an attempt that failed ends: the traceback, or what is wrong where none is known."""
+    return failure.exception.traceback or f"limosa: {failure.code}: {failure.message}\n"
 
 
 def definition_frames(function: Any, root: Path) -> list[Frame]:

@@ -21,6 +21,7 @@ from limosa.runtime.checkpoints import LaunchCheckpoints
 from limosa.runtime.child import HELD
 from limosa.runtime.commit import CommitSlot
 from limosa.runtime.ending import preempted
+from limosa.runtime.exceptions import last_words
 from limosa.runtime.outcome import Failed, LaunchFailed, Outcome, Preempted, Prepared
 from limosa.runtime.report import Report
 from limosa.runtime.transfer import LaunchTransfer
@@ -163,10 +164,7 @@ def _hear_no_more() -> None:
 
 
 def _print(failure: Failure) -> None:
-    if failure.exception.traceback:
-        print(failure.exception.traceback, file=sys.stderr, end="")
-    else:
-        print(f"limosa: {failure.code}: {failure.message}", file=sys.stderr)
+    print(last_words(failure), file=sys.stderr, end="")
 
 
 def _scratch_directory() -> Path:

@@ -50,13 +50,16 @@ class Failure(google.protobuf.message.Message):
     RETRYABLE_FIELD_NUMBER: builtins.int
     ORIGIN_FIELD_NUMBER: builtins.int
     EXCEPTION_FIELD_NUMBER: builtins.int
+    REMEDY_FIELD_NUMBER: builtins.int
     kind: global___FailureKind.ValueType
     code: builtins.str
     """Stable CamelCase identifier ("OOMKilled", "UserException", "Timeout"). Decisions read this and never the message."""
     message: builtins.str
-    """For people: what happened, where, what to do."""
+    """For people: what happened and where."""
     retryable: builtins.bool
     """Another attempt may succeed."""
+    remedy: builtins.str
+    """What to do, where whoever found it knows better than what is said of every failure with this code; else empty."""
     @property
     def origin(self) -> global___FailureOrigin: ...
     @property
@@ -72,9 +75,10 @@ class Failure(google.protobuf.message.Message):
         retryable: builtins.bool = ...,
         origin: global___FailureOrigin | None = ...,
         exception: global___ExceptionDetails | None = ...,
+        remedy: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["exception", b"exception", "origin", b"origin"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["code", b"code", "exception", b"exception", "kind", b"kind", "message", b"message", "origin", b"origin", "retryable", b"retryable"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["code", b"code", "exception", b"exception", "kind", b"kind", "message", b"message", "origin", b"origin", "remedy", b"remedy", "retryable", b"retryable"]) -> None: ...
 
 global___Failure = Failure
 

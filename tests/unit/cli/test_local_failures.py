@@ -1,0 +1,117 @@
+"""How a run of this machine that failed is told: at its end, and when it is read again."""
+
+import json
+import re
+
+import pytest
+
+FLOW = """
+from limosa import conditional, map_task, task, workflow
+
+
+@task
+def score(x: int) -> int:
+    if x == 2:
+        raise ValueError("no 2")
+    return x
+
+
+@task
+def later(n: int) -> int:
+    print("looking")
+    raise KeyError("the real one")
+
+
+@task
+def half(n: int) -> int:
+    return n // 2
+
+
+@workflow
+def tolerant(xs: list[int] = [1, 2, 3, 4]) -> int:
+    map_task(score, min_successes=3)(x=xs)
+    return later(n=7)
+
+
+@workflow
+def halves(n: int = 3) -> int:
+    return conditional("parity").if_(n == 2).then(half(n=n)).else_().fail("n is odd")
+
+
+@workflow
+def tolerant_halves(xs: list[int] = [1, 2]) -> int:
+    map_task(score, min_successes=1)(x=xs)
+    return halves(n=5)
+"""
+
+
+@pytest.fixture
+def fails(limosa, place):
+    """Runs a workflow that fails; gives the run's name and what was told."""
+    (place / "flow.py").write_text(FLOW)
+
+    def call(entity):
+        result = limosa("run", "flow.py", entity)
+        assert result.status == 1, result.err
+        return re.search(r"^run (\S+)", result.err, re.MULTILINE).group(1), result.err
+
+    return call
+
+
+def test_an_item_that_was_allowed_to_fail_is_not_why_the_run_failed(fails, limosa):
+    name, told = fails("tolerant")
+    assert "KeyError: 'the real one'\n  in flow.later, node n1\n" in told
+    assert "ValueError" not in told
+    assert f"limosa logs {name} n1\n" in told
+    facts = json.loads(limosa("get", "run", name, "-o", "json").out)
+    assert (facts["failure"]["node"], facts["failure"]["message"]) == ("n1", "KeyError: 'the real one'")
+    shown = limosa("get", "run", name).out
+    assert "KeyError: 'the real one'" in shown
+    assert "ValueError" not in shown
+    assert "the real one" in limosa("explain", name).out
+
+
+def test_the_end_shows_tree_inputs_and_log(fails):
+    _, told = fails("tolerant")
+    screen = re.sub(r" +\d+\.\d s", " 0.0 s", told[told.index("✗ n1 later") :])
+    lines = [line.rstrip() for line in screen.splitlines()]
+    assert re.fullmatch(r"✗ \S+ failed after 0.0 s", lines[1])
+    assert lines[2:4] == ["  ✓ n0 score 0.0 s  3/4 items, 1 failed", "  ✗ n1 later 0.0 s"]
+    assert screen.count("Inputs of the node\n  n  7\n") == 1
+    assert screen.count("Last log lines\n  looking\n") == 1
+
+
+def test_a_map_that_bears_failures_says_how_many(fails):
+    _, told = fails("tolerant")
+    assert re.search(r"^  ✓ n0 score  \d\.\d s  3/4 items, 1 failed$", told, re.MULTILINE)
+
+
+def test_logs_end_with_the_traceback_as_a_pod_s_do(fails, limosa):
+    name, _ = fails("tolerant")
+    lines = limosa("logs", name).out.splitlines()
+    assert lines[0] == "n0[1] │ Traceback (most recent call last):"
+    assert "n0[1] │ ValueError: no 2" in lines
+    own = limosa("logs", name, "n1").out.splitlines()
+    assert (own[0], own[1], own[-1]) == (
+        "looking",
+        "Traceback (most recent call last):",
+        "KeyError: 'the real one'",
+    )
+    assert "Last log lines" not in limosa("get", "run", name, "n0", "--index", "1").out
+
+
+def test_a_conditional_that_fails_is_named_with_its_line(fails, limosa):
+    name, told = fails("halves")
+    line = next(number for number, text in enumerate(FLOW.splitlines(), 1) if '("parity")' in text)
+    assert f"BranchFailed: conditional 'parity' (flow.py:{line}): n is odd\n  node n1\n" in told
+    assert "Inputs of the node\n  n  3\n" in told
+    assert f"limosa inputs {name} n1\n" in told
+    assert limosa("inputs", name, "n1").out == "n: 3\n"
+
+
+def test_a_graph_that_cannot_go_on_is_why_whatever_failed_before(fails, limosa):
+    name, told = fails("tolerant_halves")
+    assert "BranchFailed: conditional 'parity'" in told
+    assert "ValueError" not in told
+    facts = json.loads(limosa("get", "run", name, "-o", "json").out)
+    assert (facts["failure"]["node"], facts["failure"]["code"]) == ("n1/n1", "BranchFailed")
