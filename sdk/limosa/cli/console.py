@@ -1,13 +1,14 @@
 """The two streams of a command."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from limosa.errors import LimosaError
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-
-    from limosa.errors import LimosaError
 
 
 def stderr_console() -> "Console":
@@ -48,7 +49,7 @@ def confirm(question: str) -> None:
         raise click.Abort
 
 
-def show_error(error: "LimosaError") -> None:
+def show_error(error: LimosaError) -> None:
     """An error in its one shape: cause, place, remedy; for a file or a workflow's body that raised, the line at fault."""
     from limosa.author_errors import BODY
     from limosa.render.failure import error_block
@@ -74,8 +75,20 @@ def write_result(text: str) -> None:
         from limosa.render.terminal import neutralized
 
         text = neutralized(text)
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # Python would complain again at exit, of what it still holds.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise LimosaError(
+            "LocalFile",
+            f"the result cannot be written: {error.strerror}",
+            "standard output",
+            "make room, or write elsewhere; what a run gave stays: limosa outputs RUN",
+        ) from error
 
 
 def write_data(data: Any, form: str) -> None:

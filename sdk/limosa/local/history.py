@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from limosa.errors import LimosaError
 from limosa.local.printing import copied_to
 from limosa.version import VERSION
 from limosa_idl.admin.v1alpha1.admin_pb2 import GetRunDataResponse, RunDetail
@@ -74,11 +75,23 @@ class RunRecord(RunDirectory):
     """A run of which inputs, commits, errors and outputs are kept."""
 
     def __init__(self, root: Path) -> None:
-        """Begins a new run below a root and forgets the oldest ones."""
+        """Begins a new run below a root and forgets the oldest ones.
+
+        Raises:
+            LimosaError: Nothing can be written there.
+        """
         super().__init__(root)
         self.directory = self.root / self._prefix
-        self.directory.mkdir(parents=True)
-        _forget(self.directory.parent)
+        try:
+            self.directory.mkdir(parents=True)
+            _forget(self.directory.parent)
+        except OSError as error:
+            raise LimosaError(
+                "LocalFile",
+                f"runs of this machine are kept there, and nothing can be written: {error.strerror}",
+                str(error.filename or self.root),
+                "make it a folder that you may write to, or remove it",
+            ) from error
 
     def inputs(self, inputs: LiteralMap) -> None:
         """Keeps the run's inputs."""

@@ -1,7 +1,10 @@
 """Runs of this machine, read with the commands that read the platform's."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -283,3 +286,33 @@ def test_a_broken_project_file_stops_a_run_here_too(limosa, project, text, told)
     result = limosa("run", "flow.py", "flow")
     assert (result.status, told in result.err) == (2, True), result.err
     assert result.out == ""
+
+
+@pytest.mark.parametrize("broken", ["a file", "a link to nowhere", "its runs are a file"])
+def test_where_runs_cannot_be_kept_the_place_is_named(limosa, project, broken):
+    kept = project / ".limosa"
+    if broken == "a file":
+        kept.write_text("")
+    elif broken == "a link to nowhere":
+        kept.symlink_to(project / "nowhere" / "else")
+    else:
+        kept.mkdir()
+        (kept / "runs").write_text("")
+    result = limosa("run", "flow.py", "flow")
+    assert result.status == 3
+    assert result.err.startswith("Error: runs of this machine are kept there, and nothing can be written: ")
+    assert f"at {kept}" in result.err
+    assert "make it a folder that you may write to" in result.err
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no device that is always full")
+def test_a_result_that_cannot_be_written_is_told(project):
+    command = [sys.executable, "-c", "from limosa.cli.main import main; main()", "run", "flow.py", "flow"]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=project, check=False
+        )
+    assert done.returncode == 3, done.stderr
+    assert "the result cannot be written: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
