@@ -104,7 +104,11 @@ class Client:
         labels: Mapping[str, str] | None = None,
         cache_mode: "run_pb2.CacheMode.ValueType" = run_pb2.CACHE_MODE_UNSPECIFIED,
     ) -> pb.Run:
-        """Starts a run; the same call again gives the same run."""
+        """Starts a run; the same call again gives the same run.
+
+        Raises:
+            RemoteError: It was refused; or nobody answered any more, and then the run may have been made.
+        """
         request = pb.CreateRunRequest(
             project=self.target.project,
             domain=self.target.domain,
@@ -115,7 +119,12 @@ class Client:
             labels=labels,
             cache_mode=cache_mode,
         )
-        return self.connection.call(self._runs.CreateRun, request)
+        try:
+            return self.connection.call(self._runs.CreateRun, request)
+        except RemoteError as error:
+            if error.code in (RemoteError.UNREACHABLE, RemoteError.TIMEOUT):
+                error.remedy = f"whether run {name} was made is not known: `limosa get run {name}` tells once admin answers"
+            raise
 
     def list_cache(self, task: str = "") -> Iterator[pb.CacheEntry]:
         """Cached results, newest first; of one task where it is named."""

@@ -17,6 +17,8 @@ _Response = TypeVar("_Response")
 CALL_TIMEOUT_S = 60.0
 RETRY_PAUSES_S = (0.2, 0.6, 1.2)
 """Waits before a call is repeated while the server does not answer; every call may be repeated."""
+RESTART_PAUSES_S = (0.2, 0.6, 1.2, 2.0, 3.0, 3.0)
+"""The same of a server that has answered before: long enough for it to be started again."""
 _MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
 
@@ -27,7 +29,8 @@ class Connection:
         """Connects at the first call."""
         self.target = target
         self.channel = _open_channel(target)
-        self._metadata = (("authorization", f"Bearer {target.token}"),) if target.token else ()
+        self._metadata = (("authorization", f"Bearer {_checked(target)}"),) if target.token else ()
+        self._has_answered = False
 
     def call(self, method: "grpc.UnaryUnaryMultiCallable[Any, _Response]", request: Any) -> _Response:
         """One answer, the call being repeated briefly while the server is not there.
@@ -35,9 +38,11 @@ class Connection:
         Raises:
             RemoteError: It was refused, or nobody answered.
         """
-        for pause in (*RETRY_PAUSES_S, None):
+        for pause in (*(RESTART_PAUSES_S if self._has_answered else RETRY_PAUSES_S), None):
             try:
-                return method(request, timeout=CALL_TIMEOUT_S, metadata=self._metadata)
+                answer = method(request, timeout=CALL_TIMEOUT_S, metadata=self._metadata)
+                self._has_answered = True
+                return answer
             except grpc.RpcError as error:
                 if pause is None or not is_transient(error):
                     raise self.error(error) from error
@@ -69,6 +74,17 @@ def backoff() -> Iterator[float]:
     while True:
         yield pause * random.uniform(0.8, 1.2)
         pause = min(pause * 2, 5.0)
+
+
+def _checked(target: Target) -> str:
+    if target.token.isascii() and target.token.isprintable():
+        return target.token
+    raise LimosaError(
+        code="Unauthenticated",
+        message="the token has characters that no token has",
+        place=target.describe(),
+        remedy="copy it again, without what stands around it; `limosa config show` tells where it is set",
+    )
 
 
 def _open_channel(target: Target) -> grpc.Channel:

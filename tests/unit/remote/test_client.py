@@ -5,9 +5,11 @@ import pytest
 from fake_admin import FakeAdmin, Refuse, client_of, serving
 
 from limosa.cli.exit_codes import ExitCode, exit_code_of
+from limosa.errors import LimosaError
 from limosa.remote import RemoteError, connection
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
+from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1 import run_pb2
 
 
@@ -43,6 +45,31 @@ def test_a_call_is_repeated_while_the_server_is_not_ready(admin):
     admin.script["GetInfo"] = [Refuse(grpc.StatusCode.UNAVAILABLE), pb.GetInfoResponse(version="2")]
     with client_of(admin.port) as client:
         assert client.info().version == "2"
+
+
+def test_a_server_that_has_answered_is_given_time_to_start_again(admin, monkeypatch):
+    monkeypatch.setattr(connection, "RESTART_PAUSES_S", (0.01,) * 6)
+    admin.script["GetInfo"] = [pb.GetInfoResponse(version="1")]
+    admin.script["CreateRun"] = [*[Refuse(grpc.StatusCode.UNAVAILABLE)] * 5, pb.Run(name="calm")]
+    with client_of(admin.port) as client:
+        client.info()
+        assert client.create_run("calm", pb.EntityId(), LiteralMap()).name == "calm"
+
+
+def test_a_run_that_may_have_been_made_is_named(admin):
+    admin.script["CreateRun"] = [Refuse(grpc.StatusCode.UNAVAILABLE)]
+    with client_of(admin.port) as client, pytest.raises(RemoteError) as caught:
+        client.create_run("calm", pb.EntityId(), LiteralMap())
+    assert caught.value.code == RemoteError.UNREACHABLE
+    assert "whether run calm was made is not known: `limosa get run calm`" in caught.value.remedy
+
+
+@pytest.mark.parametrize("token", ["tök", "a\nb", "ab\x7f"])
+def test_a_token_that_no_header_can_carry_is_refused_here(admin, token):
+    with pytest.raises(LimosaError, match="the token has characters that no token has") as caught:
+        client_of(admin.port, token)
+    assert token not in str(caught.value)
+    assert exit_code_of(caught.value) is ExitCode.UNREACHABLE
 
 
 def test_nobody_there_names_endpoint_and_remedy():
