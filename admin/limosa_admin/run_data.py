@@ -280,7 +280,7 @@ class RunData:
             raise damaged(literal.offloaded.uri) from error
 
     def _read(self, reference: Offloaded) -> bytes:
-        key = layout.key_of(self._store.settings.url, reference.uri)
+        key = self._store.key(reference.uri)
         # Admin reads with its own rights, so a reference must not lead out of the run's project-domain.
         if key is None or not key.startswith("/".join(self._prefix.split("/")[:2]) + "/"):
             raise NotKnown(f"{reference.uri} lies outside of the run's project and domain")

@@ -56,7 +56,7 @@ class Transfers:
 
     def key_of(self, uri: str) -> str:
         """Key of a URI below the root. Raises RequestError(INVALID)."""
-        key = layout.key_of(self.store.settings.url, uri)
+        key = self.store.key(uri)
         if key is None or key.count("/") < 2:
             root = self.store.settings.url
             raise RequestError(Reason.INVALID, f"'{uri}' is not an object of a project below {root}")
@@ -67,9 +67,11 @@ class Transfers:
     ) -> tuple[list[pb.ListObjectsResponse.Object], str | None]:
         """A page of what lies below a prefix, and the key to go on after (None at the end)."""
         found: list[pb.ListObjectsResponse.Object] = []
+        last: str | None = None
         for info in self.store.list(prefix, start_after=after):
             if len(found) == PAGE:
-                return found, layout.key_of(self.store.settings.url, found[-1].uri)
+                return found, last
+            last = info.key
             found.append(pb.ListObjectsResponse.Object(uri=self.store.uri(info.key), size=info.size))
         return found, None
 

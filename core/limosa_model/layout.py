@@ -1,6 +1,6 @@
 """The store layout: where everything of one project-domain lies.
 
-Keys are relative to the root of the store, without a leading slash. The run prefix
+Keys are relative to the root of the store, without a leading slash (their URIs: `limosa_store.uris`). The run prefix
 carries the run's uid, so that a name used again never meets old results.
 """
 
@@ -93,17 +93,3 @@ def log_prefix(prefix: str, launch_id: str) -> str:
 def log_key(prefix: str, launch_id: str, segment: int) -> str:
     """One log segment, numbered from 0."""
     return f"{log_prefix(prefix, launch_id)}{segment:08d}"
-
-
-def join_uri(root: str, key: str) -> str:
-    """Absolute URI of a key."""
-    return f"{root.rstrip('/')}/{key}"
-
-
-def key_of(root: str, uri: str) -> str | None:
-    """Key of an absolute URI, or None when it does not lie below the root."""
-    base = root.rstrip("/") + "/"
-    if not uri.startswith(base):
-        return None
-    key = uri[len(base) :]
-    return None if ".." in key.split("/") else key

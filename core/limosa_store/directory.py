@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from functools import wraps
 from pathlib import Path
 from typing import BinaryIO, ParamSpec, TypeVar, cast
-from urllib.parse import quote, unquote, urlsplit
 
 from limosa_store.errors import ErrorCode, StoreError
 from limosa_store.settings import StoreSettings
 from limosa_store.store import Body, ObjectInfo, check_key, check_prefix
 from limosa_store.tree import ObjectTree, StoredFile
+from limosa_store.uris import key_of, uri_of
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -59,15 +59,11 @@ class DirectoryStore:
 
     def uri(self, key: str) -> str:
         """Returns the `file://` URI of a key."""
-        check_key(key)
-        return f"file://{quote(str(self._tree.root))}/{quote(key)}"
+        return uri_of(self._settings.url, key)
 
     def key(self, uri: str) -> str | None:
         """Returns the key of a `file://` URI below this directory, or None."""
-        parts = urlsplit(uri)
-        root = str(self._tree.root) + "/"
-        path = unquote(parts.path)
-        return path[len(root) :] or None if parts.scheme == "file" and path.startswith(root) else None
+        return key_of(self._settings.url, uri)
 
     def _find(self, key: str) -> StoredFile:
         check_key(key)

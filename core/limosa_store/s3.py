@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO, Literal, NoReturn, cast
-from urllib.parse import quote, unquote, urlsplit
 
 import obstore
 from obstore import exceptions
@@ -22,6 +21,7 @@ from limosa_store.object_reader import OPENING_BYTES, REQUEST_BYTES, ObjectReade
 from limosa_store.s3_errors import FAILURES, REMEDIES, code_of, detail_of
 from limosa_store.settings import StoreSettings
 from limosa_store.store import Body, ObjectInfo, check_key, check_prefix
+from limosa_store.uris import key_of, uri_of
 
 _PART_BYTES = 16 << 20
 """Times the 10,000 parts of one upload: streams of unknown length up to 156 GiB."""
@@ -51,15 +51,11 @@ class S3Store:
 
     def uri(self, key: str) -> str:
         """Returns the `s3://` URI of a key."""
-        return f"s3://{self._bucket}/{quote(self._path(key))}"
+        return uri_of(self._settings.url, key)
 
     def key(self, uri: str) -> str | None:
         """Returns the key of an `s3://` URI below this root, or None."""
-        parts = urlsplit(uri, allow_fragments=False)
-        path = unquote(parts.path).lstrip("/")
-        root = f"{self._root}/" if self._root else ""
-        inside = parts.scheme == "s3" and parts.netloc == self._bucket and path.startswith(root)
-        return path[len(root) :] or None if inside else None
+        return key_of(self._settings.url, uri)
 
     def get(self, key: str, *, limit: int | None = None) -> bytes:
         """Returns the whole object, or at most its first `limit` bytes."""

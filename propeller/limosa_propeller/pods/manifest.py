@@ -29,6 +29,7 @@ from limosa_propeller.pods.shapes import shaped
 from limosa_propeller.pods.strategic_merge import strategic_merge
 from limosa_propeller.pods.volumes import mounts_of, secret_paths, volumes_of
 from limosa_propeller.settings import PodSettings
+from limosa_store.uris import uri_of
 
 HOME_DIR = "/home/limosa"
 TMP_DIR = "/tmp"
@@ -297,7 +298,7 @@ class PodFactory:
             input_digest=command.input_digest,
             image=task.container_image,
             inputs=command.inputs if inline else None,
-            inputs_uri="" if inline else layout.join_uri(self._root, self.inputs_key(command)),
+            inputs_uri="" if inline else uri_of(self._root, self.inputs_key(command)),
             previous_checkpoint=self._previous_checkpoint(command),
         )
 
@@ -308,7 +309,7 @@ class PodFactory:
         before = names.launch_id(
             self._spec.run_uid, item.node_path, item.index, names.parse_epoch(self._epoch), command.launch - 1
         )
-        return layout.join_uri(self._root, layout.checkpoint_prefix(self.prefix, before))
+        return uri_of(self._root, layout.checkpoint_prefix(self.prefix, before))
 
 
 def _variables(plain: Mapping[str, str], secrets: Mapping[str, SecretRef]) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from limosa_propeller.runs.reads import CorruptError, committed
 from limosa_propeller.runs.services import Services
 from limosa_store.errors import StoreError
 from limosa_store.store import Store
+from limosa_store.uris import uri_of
 
 MOST_ATTEMPTS = 3
 """Results one after another that turn out to be gone."""
@@ -61,7 +62,7 @@ def result_of(root: str, run: OpenedRun, command: StoreCache) -> StoreCacheReque
         task=command.task,
         key=command.key,
         cache_version=command.version,
-        commit_uri=layout.join_uri(root, key) if kept else "",
+        commit_uri=uri_of(root, key) if kept else "",
         renew=command.what is Keep.RENEW,
         overwrite=kept and command.overwrite,
     )

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, unquote_plus
 
 from limosa_sandbox.s3.errors import S3Error
 from limosa_sandbox.s3.settings import Credential
@@ -212,12 +212,12 @@ def sign(key: bytes, timestamp: str, scope: str, digest: str, algorithm: str = A
 
 
 def parse_query(query: str) -> list[tuple[str, str]]:
-    """Splits a raw query into decoded names and values, in order; '+' is a plus."""
+    """Splits a raw query into decoded names and values, in order; '+' is a blank, as S3 reads and signs it."""
     pairs = []
     for item in query.split("&"):
         if item:
             name, _, value = item.partition("=")
-            pairs.append((unquote(name), unquote(value)))
+            pairs.append((unquote_plus(name), unquote_plus(value)))
     return pairs
 
 

@@ -13,6 +13,7 @@ from limosa.render.outputs import json_text
 from limosa_idl.core.v1alpha1.interface_pb2 import Variable
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
 from limosa_model.values import in_order, to_plain
+from limosa_store.uris import name_of
 
 VALUES_FILE = "outputs.json"
 
@@ -79,7 +80,7 @@ class Downloads:
             self._transfer.fetch_directory(blob.uri, target)
             self._written.append(target)
             return str(target)
-        name = _safe(blob.name or blob.uri.rpartition("/")[2])
+        name = _safe(blob.name or name_of(blob.uri))
         return self._file(blob.uri, f"{place}/{name}", literal.digest)
 
     def _file(self, uri: str, name: str, digest: str) -> str:

@@ -29,6 +29,7 @@ from limosa_model import layout
 from limosa_model.graph import Index, closure_around
 from limosa_model.targets import python_part
 from limosa_model.values import to_plain
+from limosa_store.uris import uri_of
 
 Call = Callable[[Any, dict[str, Any]], Any]
 """Calls a task's function with its arguments: plainly, or under a debugger."""
@@ -90,7 +91,7 @@ class Replay:
             return target
         run = self._detail.run
         root = self._client.info().storage_root
-        uri = layout.join_uri(root, layout.code_key(run.project, run.domain, digest))
+        uri = uri_of(root, layout.code_key(run.project, run.domain, digest))
         path = transfer.download_file(uri, "code.tar.gz")
         try:
             with path.open("rb") as stream:

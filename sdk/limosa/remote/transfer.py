@@ -14,6 +14,7 @@ from limosa.remote.client import Client
 from limosa.remote.http_transfer import TransferFailed
 from limosa.types.transfer import Stored
 from limosa_idl.admin.v1alpha1.admin_pb2 import SignedTransfer
+from limosa_store.uris import below
 
 _PAUSES_S = (0.5, 1.5, 4.0)
 
@@ -72,7 +73,7 @@ class ClientTransfer:
                 size,
                 str(file),
             )
-            prefix = signed.uri[: -len(relative) - 1]
+            prefix = signed.uri.rsplit("/", relative.count("/") + 1)[0]
         return Stored(prefix, sum(size for _, size, _ in measured.values()), "sha256:" + whole.hexdigest())
 
     def download_file(self, uri: str, name: str) -> Path:
@@ -130,13 +131,13 @@ class ClientTransfer:
 
     def fetch_directory(self, uri: str, target: Path) -> Path:
         """Copies everything below a prefix into a directory."""
-        prefix = uri.rstrip("/") + "/"
         target.mkdir(parents=True, exist_ok=True)
         base = target.resolve()
-        for found in self._client.list_objects(prefix):
-            if not found.uri.startswith(prefix):
+        for found in self._client.list_objects(uri.rstrip("/") + "/"):
+            relative = below(uri, found.uri)
+            if relative is None:
                 continue  # a sibling whose name begins alike
-            file = (target / found.uri[len(prefix) :]).resolve()
+            file = (target / relative).resolve()
             if base not in file.parents:
                 raise LimosaError(
                     code="HostilePath",

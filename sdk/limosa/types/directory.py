@@ -40,7 +40,9 @@ class Directory:
         if self._path is None:
             assert self._transfer is not None
             assert self._literal is not None
-            name = self._literal.blob.name or self.uri.rpartition("/")[2]
+            from limosa_store.uris import name_of
+
+            name = self._literal.blob.name or name_of(self.uri)
             self._path = self._transfer.download_directory(self.uri, name)
         return str(self._path)
 

@@ -41,7 +41,9 @@ class File:
     def name(self) -> str:
         """The file's own name, without folders."""
         if self._literal is not None:
-            return self._literal.blob.name or self._literal.blob.uri.rpartition("/")[2]
+            from limosa_store.uris import name_of
+
+            return self._literal.blob.name or name_of(self._literal.blob.uri)
         assert self._path is not None
         return self._path.name
 

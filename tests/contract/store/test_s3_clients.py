@@ -51,6 +51,18 @@ def test_boto3_sees_the_same_objects(s3_store: Store, boto: Any, key: str) -> No
     assert s3_store.head(key) is None
 
 
+@pytest.mark.parametrize("prefix", ["my data", "a+b", "50%25 + x", "é&="])
+def test_every_client_lists_below_a_prefix_with_odd_characters(
+    s3_store: Store, boto: Any, prefix: str
+) -> None:
+    """Clients write a blank in a query as '+' or as '%20', and sign the same for both."""
+    bucket, root = bucket_and_root(s3_store)
+    s3_store.put(f"{prefix}/b c.txt", b"x")
+    assert [info.key for info in s3_store.list(prefix)] == [f"{prefix}/b c.txt"]
+    listed = boto.list_objects_v2(Bucket=bucket, Prefix=f"{root}/{prefix}/")["Contents"]
+    assert [entry["Key"] for entry in listed] == [f"{root}/{prefix}/b c.txt"]
+
+
 def test_large_objects_cross_clients(s3_store: Store, boto: Any, tmp_path: Any) -> None:
     bucket, root = bucket_and_root(s3_store)
     data = os.urandom(20 << 20)

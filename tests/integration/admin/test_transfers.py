@@ -47,6 +47,16 @@ def test_up_and_down_again(site, transfers) -> None:
     assert [(found.uri, found.size) for found in listed] == [(signed.uri, len(CONTENT))]
 
 
+@pytest.mark.parametrize("name", ["a b.txt", "é.txt", "100%.txt", "a#b?c.txt", "a+b.txt", "%2e.txt", "'; ls"])
+def test_names_that_addresses_write_in_another_way(site, transfers, name: str) -> None:
+    signed = transfers.SignUpload(upload(f"my data/{name}", 1))
+    assert site.http("PUT", signed.url, body=b"x")[0] == 200
+    down = transfers.SignDownload(pb.SignDownloadRequest(uri=signed.uri))
+    assert site.http("GET", down.url)[2] == b"x"
+    folder = pb.ListObjectsRequest(uri=signed.uri.rpartition("/")[0])
+    assert [found.uri for found in transfers.ListObjects(folder).objects] == [signed.uri]
+
+
 def test_code_bundles_go_to_their_digest(site, transfers) -> None:
     request = pb.SignUploadRequest(project="demo", domain="development", code_bundle=DIGEST, size=4)
     signed = transfers.SignUpload(request)

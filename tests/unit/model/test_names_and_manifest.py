@@ -57,13 +57,6 @@ def test_pod_names_fit_dns():
     assert names.pod_name("a" * 50, "b" * 10) == "a" * 30 + "-" + "b" * 10
 
 
-def test_uris_come_back_to_keys_and_others_do_not():
-    uri = layout.join_uri("s3://bucket/root/", "p/d/x")
-    assert layout.key_of("s3://bucket/root", uri) == "p/d/x"
-    assert layout.key_of("s3://bucket/root", "s3://bucket/rooted/x") is None
-    assert layout.key_of("s3://bucket/root", "s3://bucket/root/p/../q") is None
-
-
 def test_no_commit_is_anothers_folder():
     items = [
         ("n1", None),

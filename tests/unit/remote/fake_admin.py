@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import http.server
 import threading
+from urllib.parse import quote, unquote
 
 import grpc
 
@@ -106,20 +107,22 @@ class FakeAdmin(
         else:
             key = f"uploads/{request.upload.digest}/{request.upload.name}"
         return pb.SignedTransfer(
-            url=f"{self.store_url}/{key}", uri=f"s3://b/root/{key}", exists=f"/{key}" in self.uploaded
+            url=f"{self.store_url}/{quote(key)}",
+            uri=f"s3://b/root/{quote(key)}",
+            exists=f"/{key}" in self.uploaded,
         )
 
     def SignDownload(self, request, context):
-        key = request.uri.removeprefix("s3://b/root")
+        key = unquote(request.uri).removeprefix("s3://b/root")
         if key not in self.uploaded:
             context.abort(grpc.StatusCode.NOT_FOUND, f"{request.uri} does not exist")
-        return pb.SignedTransfer(url=self.store_url + key, uri=request.uri)
+        return pb.SignedTransfer(url=self.store_url + quote(key), uri=request.uri)
 
     def ListObjects(self, request, context):
-        prefix = request.uri.removeprefix("s3://b/root")
+        prefix = unquote(request.uri).removeprefix("s3://b/root")
         found = [key for key in sorted(self.uploaded) if key.startswith(prefix)]
         objects = [
-            pb.ListObjectsResponse.Object(uri=f"s3://b/root{key}", size=len(self.uploaded[key]))
+            pb.ListObjectsResponse.Object(uri=f"s3://b/root{quote(key)}", size=len(self.uploaded[key]))
             for key in found
         ]
         return pb.ListObjectsResponse(objects=objects)
@@ -153,12 +156,12 @@ def store(objects, statuses=None):
             body = self.rfile.read(int(self.headers["Content-Length"]))
             status = statuses.pop(0) if statuses else 200
             if status == 200:
-                objects[self.path] = body
+                objects[unquote(self.path)] = body
             self._end(status)
 
         def do_GET(self):
             status = statuses.pop(0) if statuses else 200
-            self._end(status, objects.get(self.path, b"") if status == 200 else b"")
+            self._end(status, objects.get(unquote(self.path), b"") if status == 200 else b"")
 
         def _end(self, status, body=b""):
             self.send_response(status)

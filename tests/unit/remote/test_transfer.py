@@ -66,6 +66,24 @@ def test_a_directory_keeps_its_shape(rig, tmp_path):
     assert {p.relative_to(copy).as_posix() for p in copy.rglob("*") if p.is_file()} == {"a.txt", "deep/b.txt"}
 
 
+ODD_NAMES = ["a b.txt", "é.txt", "100%.txt", "a#b?c.txt", "a+b.txt", "%2e.txt", 'q"uote.html', "'; ls"]
+
+
+@pytest.mark.parametrize("last", ODD_NAMES)
+def test_a_directory_keeps_names_that_addresses_write_in_another_way(rig, tmp_path, last):
+    source = tmp_path / "my texts"
+    (source / "z z").mkdir(parents=True)
+    (source / "a.txt").write_text("A")
+    (source / "z z" / last).write_text("B")
+    stored = rig.transfer.upload_directory(source, "my texts")
+    assert stored.uri.endswith("/my%20texts")
+    copy = rig.transfer.download_directory(stored.uri, "my texts")
+    assert {p.relative_to(copy).as_posix() for p in copy.rglob("*") if p.is_file()} == {
+        "a.txt",
+        f"z z/{last}",
+    }
+
+
 def test_an_empty_directory_is_refused(rig, tmp_path):
     with pytest.raises(LimosaError, match="has no files"):
         rig.transfer.upload_directory(tmp_path, "x")

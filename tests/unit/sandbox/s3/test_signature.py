@@ -123,5 +123,5 @@ def test_the_documented_chunk_signature() -> None:
 
 
 def test_queries_keep_order_and_plus_signs() -> None:
-    assert parse_query("b=1+2&a=%2F&delete&c=") == [("b", "1+2"), ("a", "/"), ("delete", ""), ("c", "")]
+    assert parse_query("b=1+2%2B3&a=%2F&delete&c=") == [("b", "1 2+3"), ("a", "/"), ("delete", ""), ("c", "")]
     assert parse_query("") == []
