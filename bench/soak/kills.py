@@ -80,7 +80,7 @@ class Kill:
 
 @dataclass
 class Killer:
-    """Kills as chance, by a seed, says. `run` is its whole work."""
+    """Kills as chance, by a seed, says. `run` is its whole work; `began` is when that began, monotonic seconds."""
 
     sandbox: Sandbox
     seed: int
@@ -91,13 +91,13 @@ class Killer:
 
     def __post_init__(self) -> None:
         self._chance = random.Random(self.seed)
-        self._began = time.monotonic()
+        self.began = time.monotonic()
         self._items: Counter[tuple[str, ...]] = Counter()
         self._watches: list[threading.Thread] = []
 
     def run(self) -> None:
         """Kills until the time is over, and waits until everyone is back."""
-        self._began = begins = time.monotonic()
+        self.began = begins = time.monotonic()
         for act in self.acts:
             ends = begins + act.share * self.seconds
             self._play(act, begins, ends)
@@ -230,7 +230,7 @@ class Killer:
         return True
 
     def _note(self, victim: str, began: float, back_s: float | None) -> None:
-        self.kills.append(Kill(victim, began - self._began, back_s))
+        self.kills.append(Kill(victim, began - self.began, back_s))
 
 
 def _item(pod: dict) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from limosa.errors import LimosaError
 from limosa.remote import Client, RemoteError
 from limosa_idl.admin.v1alpha1 import admin_pb2
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
-from limosa_idl.run.v1alpha1.run_pb2 import Signal
+from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_model import values
 from limosa_model.names import ANNOTATION_SANDBOX_PYTHON
 
@@ -26,6 +26,18 @@ END_WITHIN_S = 240.0
 PATIENCE_S = 180.0
 """Seconds for which a call is repeated while the platform is down."""
 _AGAIN_S = 0.5
+_NODE_ENDS = {
+    run_pb2.NODE_PHASE_SUCCEEDED,
+    run_pb2.NODE_PHASE_FAILED,
+    run_pb2.NODE_PHASE_SKIPPED,
+    run_pb2.NODE_PHASE_ABORTED,
+}
+_LAUNCH_ENDS = {
+    run_pb2.LAUNCH_PHASE_SUCCEEDED,
+    run_pb2.LAUNCH_PHASE_FAILED,
+    run_pb2.LAUNCH_PHASE_ABORTED,
+    run_pb2.LAUNCH_PHASE_SUPERSEDED,
+}
 
 _Answer = TypeVar("_Answer")
 
@@ -39,6 +51,7 @@ class Outcome:
         name: The run's.
         uid: The run's, once it was accepted.
         phase: Its terminal phase; empty while, or where, there is none.
+        accepted_at: Monotonic seconds.
         took_s: From its acceptance to the news of its end.
         wrong: Why this is not what was promised; empty where it is.
     """
@@ -47,6 +60,7 @@ class Outcome:
     name: str
     uid: str = ""
     phase: str = ""
+    accepted_at: float = 0.0
     took_s: float = 0.0
     wrong: str = ""
 
@@ -112,7 +126,7 @@ class Load:
         began = time.monotonic()
         try:
             outcome.uid = insist(lambda: self._create(client, outcome)).uid
-            began = time.monotonic()
+            began = outcome.accepted_at = time.monotonic()
             deeds = threading.Thread(target=self._do, args=(outcome, began))
             deeds.start()
             ended = insist(lambda: runs.await_end(client, outcome.name, END_WITHIN_S))
@@ -155,7 +169,8 @@ class Load:
         fitting = [ending for ending in outcome.order.endings if ending.phase == ended.phase]
         if not fitting:
             return f"{ended.phase} ({ended.failure.code}: {ended.failure.message})"
-        return min((self._differs(client, outcome.name, ending, ended) for ending in fitting), key=len)
+        differs = min((self._differs(client, outcome.name, ending, ended) for ending in fitting), key=len)
+        return differs or _unfinished(insist(lambda: client.get_run(outcome.name)))
 
     def _differs(self, client: Client, name: str, ending: Ending, ended: runs.Ended) -> str:
         if ending.code and ended.failure.code != ending.code:
@@ -195,12 +210,23 @@ def _carry_out(client: Client, name: str, deed: Deed) -> None:
     if deed.what == ABORT:
         client.abort_run(name, "the soak")
         return
-    signal = Signal(node_path=deed.node)
+    signal = run_pb2.Signal(node_path=deed.node)
     if deed.what in (APPROVE, REJECT):
         signal.approved = deed.what == APPROVE
     else:
         signal.value.CopyFrom(values.integer(deed.value))
     client.signal_run(name, signal)
+
+
+def _unfinished(detail: admin_pb2.RunDetail) -> str:
+    """What a run that is over shows as not over: people would wait for it."""
+    found = [
+        f"{one.key.node_path}[{one.key.index if one.key.HasField('index') else ''}]#{one.key.launch}"
+        for one in detail.snapshots
+        if (one.WhichOneof("state") == "node" and one.node.phase not in _NODE_ENDS)
+        or (one.WhichOneof("state") == "launch" and one.launch.phase not in _LAUNCH_ENDS)
+    ]
+    return f"ended, but shows as under way: {', '.join(found)}" if found else ""
 
 
 def _outputs(client: Client, name: str, path: str) -> Mapping[str, Any]:

@@ -65,6 +65,13 @@ def tell(given: argparse.Namespace, load: Load, killer: Killer, sampler: Sampler
     grown = [
         f"{life.part} grew by {life.growth:.2f}" for life in sampler.lives() if life.growth > GROWTH_LIMIT
     ]
+    slowest = sorted(load.outcomes, key=lambda one: -one.took_s)[:5]
+    for one in slowest:
+        at = one.accepted_at - killer.began
+        print(
+            f"slowest: {one.name} ({one.order.kind}), accepted at {at:.0f} s, took {one.took_s:.1f} s",
+            file=sys.stderr,
+        )
     broken = [*verdict.broken(), *grown]
     for one in broken:
         print(f"BROKEN {one}", file=sys.stderr)
