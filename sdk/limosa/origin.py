@@ -2,12 +2,27 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 SOURCE_ROOT_MARKS = ("limosa.toml", "pyproject.toml", ".git")
 """A source root is the nearest folder upwards that holds one of these."""
+
+
+_shown_from: ContextVar[str | None] = ContextVar("limosa_shown_from", default=None)
+
+
+@contextmanager
+def shown_from(folder: str) -> Iterator[None]:
+    """Has paths shown as seen from a folder, while the working directory is another."""
+    token = _shown_from.set(folder)
+    try:
+        yield
+    finally:
+        _shown_from.reset(token)
 
 
 class Origin(NamedTuple):
@@ -19,7 +34,7 @@ class Origin(NamedTuple):
 
     def __str__(self) -> str:
         try:
-            shown = os.path.relpath(self.file)
+            shown = os.path.relpath(self.file, _shown_from.get())
         except ValueError:
             shown = self.file
         return f"{self.file if shown.startswith('..') else shown}:{self.line}"

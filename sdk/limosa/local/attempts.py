@@ -1,8 +1,9 @@
 """One node item: its task's function, tried as often as its retries allow."""
 
+import contextlib
 import dataclasses
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,6 +14,7 @@ from limosa.local.failing import note, remember_failure
 from limosa.local.history import RunDirectory
 from limosa.local.progress import NodeProgress, Report
 from limosa.local.transfer import LocalTransfer
+from limosa.local.workplace import missing_file_hint, variables_of, with_variables, working_in
 from limosa.tasks import Task
 from limosa.types import ValueProblem, to_literal, to_python
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
@@ -97,7 +99,8 @@ def _attempt(
         report(NodeProgress(item.path, item.index, item.node, NODE_PHASE_RUNNING, number))
         transfer = LocalTransfer(record.data(launch_id), scratch)
         try:
-            with running_in(_context(task, item, record, scratch, number)), record.printed(launch_id):
+            variables = variables_of(task, item.node)
+            with _at_work(task, item, record, scratch, number, variables), record.printed(launch_id):
                 return work(task, item.inputs, transfer), launch_id, number
         except (Exception, SystemExit) as error:
             final = number > item.retries or isinstance(error, LimosaError)
@@ -116,12 +119,28 @@ def _attempt(
     raise AssertionError("a loop over at least one attempt ended without a result")
 
 
-def _context(
-    task: Task[..., Any], item: Attempt, record: RunDirectory, scratch: Path, number: int
-) -> Context:
-    files = [record.checkpoint(record.launch_id(item.path, item.index, at)) for at in range(number, 0, -1)]
+@contextlib.contextmanager
+def _at_work(
+    task: Task[..., Any],
+    item: Attempt,
+    record: RunDirectory,
+    scratch: Path,
+    number: int,
+    variables: Mapping[str, str],
+) -> Iterator[None]:
+    """What the function finds around it: a folder, variables and a context of this attempt's own."""
     scratch.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=scratch))
+    with contextlib.ExitStack() as entered:
+        made = tempfile.TemporaryDirectory(dir=scratch, ignore_cleanup_errors=True)
+        folder = Path(entered.enter_context(made))
+        entered.enter_context(running_in(_context(task, item, record, folder, number)))
+        entered.enter_context(with_variables(variables))
+        entered.enter_context(working_in(folder / "code", task.source_root))
+        yield
+
+
+def _context(task: Task[..., Any], item: Attempt, record: RunDirectory, folder: Path, number: int) -> Context:
+    files = [record.checkpoint(record.launch_id(item.path, item.index, at)) for at in range(number, 0, -1)]
     work = folder / "work"
     work.mkdir()
     checkpoint = Checkpoint(DirectoryCheckpoints(files[0], files[1:]), folder)
@@ -178,6 +197,9 @@ def _failure(error: BaseException, task: Task[..., Any], item: Attempt, number: 
         return failures.user(Code.EXITED, str(error), retryable=True, origin=origin, remedy=error.remedy)
     root = Path(task.source_root)
     details = exception_details(error, root)
+    hint = missing_file_hint(error, task.source_root)
+    if hint:
+        details.message += f"\n{hint}"
     if not details.frames and isinstance(error, LimosaError) and error.code == Code.BAD_OUTPUT:
         details.frames.extend(definition_frames(task.function, root))
     if isinstance(error, LimosaError):
@@ -190,6 +212,9 @@ def _failure(error: BaseException, task: Task[..., Any], item: Attempt, number: 
 
 def _note(error: BaseException, task: Task[..., Any], item: Attempt, number: int) -> None:
     """Says which task raised."""
+    hint = missing_file_hint(error, task.source_root)
+    if hint:
+        note(error, hint)
     where = f"{item.path}[{item.index}]" if item.index is not None else item.path
     text = f"in task {task.name}, node {where}" + (f", attempt {number}" if number > 1 else "")
     note(error, text)
