@@ -20,7 +20,7 @@ from limosa.cli.typed_command import GivenInputs
 from limosa.compiler import LoadedModule
 from limosa.local import RUNS, KeptRuns, LocalCache, LocalTransfer, NodeProgress, RunRecord, unenforced
 from limosa.local import run as run_locally
-from limosa.local.answers import answering
+from limosa.local.answers import answering, check_answers
 from limosa.local.failing import failure_of
 from limosa.render.failure import failed_run
 from limosa.render.outputs import render_outputs
@@ -59,8 +59,9 @@ def run_here(
         answers: What gates are told, by name or path.
 
     Raises:
-        LimosaError: The inputs do not fit, or the graph could not go on.
+        LimosaError: The inputs or answers do not fit.
     """
+    check_answers(entity, answers)
     store = Path(loaded.source_root, RUNS)
     transfer = LocalTransfer(None, store)  # inputs are referred to where they lie
     inputs = given.literals(transfer)

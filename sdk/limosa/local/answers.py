@@ -1,5 +1,6 @@
 """What gates are told in runs on this machine: given in advance, or asked for on the terminal."""
 
+import difflib
 import json
 import sys
 import time
@@ -9,6 +10,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from limosa.errors import LimosaError
+from limosa.local.gates import gates_of
 from limosa.local.transfer import LocalTransfer
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal
 from limosa_idl.core.v1alpha1.types_pb2 import SIMPLE_TYPE_STRING, LiteralType
@@ -61,10 +63,34 @@ def pass_gate(
     return {OUTPUT: _literal(given, wanted, node, path, transfer)}
 
 
+def check_answers(entity: Any, answers: Mapping[str, str]) -> None:
+    """Refuses answers that no gate of a task, workflow or launch plan takes, before anything runs.
+
+    Args:
+        entity: What is to run.
+        answers: As on a command line, by name or path of the gate.
+
+    Raises:
+        LimosaError: There is no such gate, or it takes other answers.
+    """
+    graph = gates_of(entity)
+    names = list(dict.fromkeys(gate.node.display_name for gate in graph.gates))
+    for key, text in answers.items():
+        meant = [gate for gate in graph.gates if key in (gate.path, gate.node.display_name)]
+        if not meant and graph.whole:
+            raise _unknown(key, names, f"--answer {key}={text}")
+        for gate in meant:
+            if gate.node.gate.HasField("approval"):
+                _approval(text, gate.node, gate.path)
+            elif gate.node.gate.HasField("wait_for_input"):
+                _from_text(text, gate.node.gate.wait_for_input.type, gate.node, gate.path)
+
+
 def _approval(given: Any, node: Node, path: str) -> bool:
     found = _YES.get(given.strip().lower()) if isinstance(given, str) else given
     if not isinstance(found, bool):
-        raise _misfit(node, path, f"got {given!r}", "answer True or False")
+        wanted = "yes or no" if isinstance(given, str) else "True or False"
+        raise _misfit(node, path, f"expected {wanted}, got {given!r}", f"answer {wanted}")
     return found
 
 
@@ -80,9 +106,9 @@ def _ask(node: Node, path: str, what: str) -> str:
     if not sys.stdin.isatty():
         name = node.display_name
         message = f"gate {path} ('{name}') waits for an answer, and there is no terminal to ask on"
-        remedy = (
-            f"give it in advance: limosa run --answer {name}=…, or limosa.testing.answers({{{name!r}: …}})"
-        )
+        wait = node.gate.wait_for_input
+        value = f"<{describe(wait.type)}>" if node.gate.HasField("wait_for_input") else "yes"
+        remedy = f"answer in advance: limosa run --answer {name}={value}, in tests limosa.testing.answers({{{name!r}: …}})"
         raise LimosaError("GateUnanswered", message, _place(node), remedy)
     prompt = f" {node.gate.prompt}" if node.gate.prompt else ""
     print(f"{path} ({node.display_name}):{prompt} {what}", end="", file=sys.stderr, flush=True)
@@ -96,6 +122,7 @@ def _literal(given: Any, wanted: LiteralType, node: Node, path: str, transfer: L
     """A value given in advance: plain data, text as on a command line, or the Python object itself."""
     if isinstance(given, str):
         return _from_text(given, wanted, node, path)
+    remedy = f"answer with a value of type {describe(wanted)}"
     try:
         return from_plain(given, wanted)
     except PlainError as error:
@@ -104,10 +131,10 @@ def _literal(given: Any, wanted: LiteralType, node: Node, path: str, transfer: L
         try:
             literal = to_literal(given, type(given), transfer)
         except (ValueProblem, LimosaError, ValueError):
-            raise _misfit(node, path, str(error)) from error
+            raise _misfit(node, path, str(error), remedy) from error
         reason = conforms(literal, wanted)
         if reason:
-            raise _misfit(node, path, reason) from error
+            raise _misfit(node, path, reason, remedy) from error
         return literal
 
 
@@ -120,13 +147,20 @@ def _from_text(text: str, wanted: LiteralType, node: Node, path: str) -> Literal
     try:
         return from_plain(text, wanted)
     except PlainError as error:
-        raise _misfit(node, path, str(error)) from error
+        raise _misfit(node, path, str(error), f"answer with a value of type {describe(wanted)}") from None
 
 
-def _misfit(node: Node, path: str, why: str, remedy: str = "") -> LimosaError:
+def _unknown(key: str, names: list[str], place: str) -> LimosaError:
+    close = difflib.get_close_matches(key, names, n=1)
+    remedy = f"did you mean '{close[0]}'?" if close else "" if names else "leave it out"
+    message = f"there is no gate '{key}'; " + (f"gates are {', '.join(names)}" if names else "there is none")
+    return LimosaError("UnknownGate", message, place, remedy)
+
+
+def _misfit(node: Node, path: str, why: str, remedy: str) -> LimosaError:
     message = f"gate {path} ('{node.display_name}'): {why}"
     return LimosaError(Code.BAD_INPUT, message, _place(node), remedy)
 
 
 def _place(node: Node) -> str:
-    return f"{node.source.file}:{node.source.line}: {node.display_name}"
+    return f"{node.source.file}:{node.source.line}"

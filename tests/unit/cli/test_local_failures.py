@@ -115,3 +115,72 @@ def test_a_graph_that_cannot_go_on_is_why_whatever_failed_before(fails, limosa):
     assert "ValueError" not in told
     facts = json.loads(limosa("get", "run", name, "-o", "json").out)
     assert (facts["failure"]["node"], facts["failure"]["code"]) == ("n1/n1", "BranchFailed")
+
+
+GATES = """
+from limosa import LaunchPlan, approve, conditional, dynamic, task, wait_for_input, workflow
+
+
+@task
+def same(n: int) -> int:
+    return n
+
+
+@workflow
+def shipped(n: int = 1) -> int:
+    return approve(same(n=n), name="ship")
+
+
+plan = LaunchPlan(shipped, name="plan")
+
+
+@workflow
+def flow(n: int = 1) -> float:
+    conditional("size").if_(n > 1).then(shipped(n=n)).else_().then(plan(n=n))
+    return wait_for_input("rate", float)
+
+
+@dynamic
+def made(n: int) -> int:
+    return approve(same(n=n), name="later")
+
+
+@workflow
+def maker(n: int = 1) -> int:
+    return made(n=n)
+"""
+
+
+@pytest.mark.parametrize(
+    ("entity", "answer", "told"),
+    [
+        ("flow", "shp=yes", "there is no gate 'shp'; gates are ship, rate"),
+        ("flow", "shp=yes", "did you mean 'ship'?"),
+        ("same", "ship=yes", "there is no gate 'ship'; there is none"),
+        ("flow", "ship=maybe", "gate n2/n0/n1 ('ship'): expected yes or no, got 'maybe'"),
+        ("flow", "ship=maybe", "→ answer yes or no"),
+        ("flow", "rate=x", "gate n3 ('rate'): expected float, got str 'x'"),
+        ("flow", "n3=x", "→ answer with a value of type float"),
+    ],
+)
+def test_an_answer_that_no_gate_takes_stops_the_run_before_it_begins(limosa, place, entity, answer, told):
+    (place / "flow.py").write_text(GATES)
+    words = ["--n", "1"] if entity == "same" else []
+    result = limosa("run", "--answer", answer, "flow.py", entity, *words)
+    assert (result.status, told in result.err) == (2, True), result.err
+    assert "kept in" not in result.err
+
+
+def test_answers_of_gates_that_are_known_later_wait_for_them(limosa, place):
+    (place / "flow.py").write_text(GATES)
+    assert limosa("run", "--answer", "later=yes", "flow.py", "maker").out == "1\n"
+    both = limosa("run", "--answer", "ship=yes", "--answer", "rate=0.5", "flow.py", "flow")
+    assert both.out == "0.5\n"
+
+
+def test_a_gate_without_an_answer_says_how_to_give_it(limosa, place):
+    (place / "flow.py").write_text(GATES)
+    told = limosa("run", "flow.py", "shipped").err
+    assert "GateUnanswered: flow.py:12: gate n1 ('ship') waits for an answer" in told
+    assert "→ answer in advance: limosa run --answer ship=yes" in told
+    assert "--answer rate=<float>" in limosa("run", "--answer", "ship=yes", "flow.py", "flow").err
