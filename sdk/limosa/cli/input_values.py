@@ -122,6 +122,11 @@ class InputValues:
             raise PlainError(
                 place, f"expected the path or URI of a {describe(type_)}; there is no file {data}"
             )
+        if not path.is_dir() and not path.is_file():
+            raise PlainError(
+                place,
+                f"expected a {describe(type_)}; {data} is a device, pipe or socket: write a file of it first",
+            )
         if type_.WhichOneof("kind") == "structured_dataset":
             return self._dataset(path, place)
         if type_.blob.dimensionality == types_pb2.BlobType.DIMENSIONALITY_MULTIPART:

@@ -4,6 +4,7 @@ import dataclasses
 import datetime as dt
 import json
 import math
+import os
 import re
 
 import click
@@ -253,13 +254,19 @@ def test_paths_are_uploaded_and_uris_are_not(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "type_name", "message"),
-    [("gone", "File", "there is no file"), ("d", "File", "is a directory"), ("f", "Directory", "is a file")],
+    [
+        ("gone", "File", "there is no file"),
+        ("d", "File", "is a directory"),
+        ("f", "Directory", "is a file"),
+        ("pipe", "File", "is a device, pipe or socket: write a file of it first"),
+    ],
 )
 def test_paths_of_the_wrong_kind(tmp_path, name, type_name, message):
     import limosa
 
     (tmp_path / "f").write_text("")
     (tmp_path / "d").mkdir()
+    os.mkfifo(tmp_path / "pipe")
     with pytest.raises(LimosaError, match=message):
         read(interface(x=getattr(limosa, type_name)), "--x", str(tmp_path / name))
 
