@@ -37,6 +37,7 @@ class ClusterSecrets:
     def __init__(self, access: Access) -> None:
         """Opens the cluster. Raises LimosaError when there is no way to it."""
         self.namespace = access.namespace
+        self._is_demo = bool(access.kubeconfig)
         self._api, self._errors = _open(access)
 
     def set(self, name: str, values: Mapping[str, bytes]) -> bool:
@@ -122,7 +123,14 @@ class ClusterSecrets:
         if status == 404:
             remedy = "check --project and --domain; the namespace is made by whoever runs the cluster"
             return LimosaError("NamespaceMissing", f"there is no namespace {self.namespace}", remedy=remedy)
-        message = f"the cluster refuses: {reason}" if status else f"the cluster does not answer: {reason}"
+        if status is None:
+            remedy = (
+                "start the platform with `limosa demo start`"
+                if self._is_demo
+                else "check it: kubectl cluster-info"
+            )
+            return LimosaError("Unreachable", "the cluster does not answer", self.namespace, remedy)
+        message = f"the cluster refuses: {reason}"
         return LimosaError(
             "SecretsRefused", message, self.namespace, "check the name and the cluster: kubectl get secrets"
         )

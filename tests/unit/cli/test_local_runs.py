@@ -134,7 +134,10 @@ def test_a_failed_one_tells_the_ways_on_and_they_work(limosa, project):
     assert (beyond.status, "there were 2" in beyond.err) == (2, True)
     missing = limosa("outputs", name)
     assert (missing.status, missing.out) == (2, "")
-    assert "outputs: the run failed" in missing.err
+    assert (
+        f"there are no outputs: the run failed\n  at run {name}\n  → `limosa explain {name}` says why"
+        in missing.err
+    )
 
 
 def test_files_are_fetched(limosa, project):

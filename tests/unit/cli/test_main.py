@@ -45,7 +45,7 @@ def test_an_unknown_verb_suggests_the_nearest(limosa):
     [
         ("statsu", "'demo status'"),
         ("runs", "'get runs'"),
-        ("lst", "'cache list' or 'secrets list' or 'config list'"),
+        ("lits", "'cache list' or 'secrets list' or 'cluster list' or 'config list'"),
     ],
 )
 def test_commands_of_groups_are_suggested_too(limosa, typed, meant):

@@ -1,5 +1,9 @@
 """What `limosa secrets` refuses before it asks a cluster."""
 
+import json
+import socket
+from pathlib import Path
+
 import pytest
 
 from limosa.cli.main import run
@@ -42,3 +46,24 @@ def test_without_a_way_to_a_cluster_the_remedy_is_named(
     said = capfd.readouterr().err
     assert "there is no way to the cluster" in said
     assert "limosa config add CONTEXT --kube-context NAME" in said
+
+
+def test_a_cluster_that_does_not_answer_is_told_without_its_client_s_words(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        server = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        found = {
+            "clusters": [{"name": "c", "cluster": {"server": server}}],
+            "users": [{"name": "u", "user": {}}],
+            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+            "current-context": "x",
+        }
+        (tmp_path / "kubeconfig").write_text(json.dumps(found))
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+        monkeypatch.setenv("LIMOSA_HOME", f"{tmp_path}/home")
+        assert run(["secrets", "list"]) == 6
+    assert capfd.readouterr().err == (
+        "Error: the cluster does not answer\n  at demo-development\n  → check it: kubectl cluster-info\n"
+    )

@@ -38,6 +38,7 @@ def command(
     from limosa.cli.downloads import Downloads
     from limosa.cli.nodes import node_path
     from limosa.cli.run_sources import open_runs
+    from limosa.cli.run_values import no_values
 
     if len(words) > 2:
         raise click.UsageError(f"'{words[2]}' is one word too many", ctx)
@@ -49,8 +50,7 @@ def command(
         place = given or Path(run, path, "" if index is None else str(index))
         data = source.run_data(run, path, index)
         if not data.HasField("outputs"):
-            say(data.note or "the outputs are not known yet")
-            return ExitCode.USAGE
+            raise no_values(source, run, data, "outputs")
         item = "" if index is None else f"[{index}]"
         say(f"outputs of {f'node {path}{item} of ' if path else ''}{run} go to {place}", "dim")
         with source.transfer() as transfer:
