@@ -9,7 +9,7 @@ from limosa_admin.request_errors import Reason, RequestError
 from limosa_admin.rpc.call import Call, wait
 from limosa_admin.store import caches, claims, snapshots
 from limosa_admin.store import runs as run_store
-from limosa_admin.store.changes import QUEUE, Changes
+from limosa_admin.store.changes import QUEUE, Changes, run_topic
 from limosa_admin.store.database import Database
 from limosa_admin.store.queue import Scope
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
@@ -128,8 +128,12 @@ class OperatorService:
                 claims.lose(connection, claims.silent(connection, self._reclaim_after_s))
             rules = claims.ClaimRules(self._max_active_runs, scope)
             run_store.abort_orphans(connection)
-            claims.claim(connection, request.cluster_uid, claims.slots_of(request), rules)
+            slots = claims.slots_of(request)
+            claimed = claims.claim(connection, request.cluster_uid, slots, rules)
             wanted = claims.desired(connection, request)
+        # Whichever operator the runs belong to must hear of them, and only one of them has asked.
+        others = [QUEUE] if claimed and slots.shared else []
+        self._changes.tell(*others, *map(run_topic, claimed))
         return pb.SyncResponse(runs=wanted), _asks(request, wanted)
 
     def _held_back(self, operator: Operator, asks: Asks) -> float:

@@ -71,6 +71,8 @@ class Changes:
         For what changes so often that `database.notify` would be too dear: Postgres lets transactions that notify commit
         only one after the other. Should this process end within the moment, the others learn it when they look again.
         """
+        if not topics:
+            return
         with self._lock:
             waits = bool(self._untold)
             self._untold.update(topics)

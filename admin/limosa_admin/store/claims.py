@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from limosa_admin.store import runs as run_store
 from limosa_admin.store import signals, turns
 from limosa_admin.store.changes import QUEUE, run_topic
-from limosa_admin.store.database import CHANNEL, notify
+from limosa_admin.store.database import notify
 from limosa_admin.store.queue import Scope
 from limosa_admin.store.schema import clusters, runs, specs
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
@@ -26,7 +26,7 @@ UPDATE runs
  WHERE uid IN (SELECT uid FROM runs
                 WHERE uid = ANY (:uids) AND phase NOT IN (5, 6, 7) AND cluster_uid IS NULL AND NOT abort_requested
                   FOR UPDATE SKIP LOCKED)
-RETURNING uid, pg_notify(:channel, :topic || uid)
+RETURNING uid
 """)
 _HELD = (
     sa.select(
@@ -35,9 +35,6 @@ _HELD = (
     .where(runs.c.cluster_uid == sa.bindparam("cluster"), run_store.IS_ACTIVE)
     .order_by(runs.c.number)
 )
-_LOCK = sa.text("SELECT pg_advisory_xact_lock(:key)")
-_CLAIMING = 0x11305B
-"""Advisory lock under which claims are made, so that the limit per project-domain holds."""
 MOST_CLAIMS = 200
 """Claims of one call."""
 _LANES_AT_ONCE = 4
@@ -103,40 +100,42 @@ def meet(connection: sa.Connection, request: pb.SyncRequest, scope: Scope) -> No
     connection.execute(statement.on_conflict_do_update(index_elements=["uid"], set_=values))
 
 
-def claim(connection: sa.Connection, cluster_uid: str, slots: Slots, rules: ClaimRules) -> int:
-    """Gives waiting runs to a cluster, each in a new epoch; returns how many. Whose turn it is is told in `turns`."""
+def claim(connection: sa.Connection, cluster_uid: str, slots: Slots, rules: ClaimRules) -> list[str]:
+    """Gives waiting runs to a cluster, each in a new epoch; returns their uids, to be told once that is committed.
+
+    Whose turn it is is told in `turns`.
+    """
     left = min(slots.free, MOST_CLAIMS)
     # Who stands first is read before the lock: most calls find nobody. Whom others took meanwhile is made up for below.
-    ahead = max(1, -(-left // _LANES_AT_ONCE))
-    lanes = turns.heads(connection, rules.scope, ahead) if left else []
-    children = turns.waiting_children(connection, cluster_uid)
-    if not lanes and not children:
-        return 0
-    connection.execute(_LOCK, {"key": _CLAIMING})
+    found = turns.read(connection, cluster_uid, rules.scope, _ahead(left))
+    lanes, limit = found.lanes, rules.max_active_runs
+    if not lanes and not found.children:
+        return []
     left = min(left, room(connection, cluster_uid, slots))
-    busy = turns.under_way(connection)
-    limit = rules.max_active_runs
-    chosen = turns.choose_children(connection, cluster_uid, children, slots.most, busy, limit)
+    chosen = turns.choose_children(connection, cluster_uid, found.children, slots.most, found.busy, limit)
     claimed = _take(connection, cluster_uid, chosen[:MOST_CLAIMS])
     for _ in range(_MOST_ROUNDS if left else 0):
-        chosen, more = turns.choose(lanes, busy, left, limit)
+        chosen, more = turns.choose(lanes, found.busy, left, limit)
         taken = _take(connection, cluster_uid, chosen)
-        claimed, left = claimed + taken, left - taken
-        if not left or not (more or taken < len(chosen)):
+        claimed += taken
+        left -= len(taken)
+        if not left or not (more or len(taken) < len(chosen)):
             break
-        lanes = turns.heads(connection, rules.scope, max(1, -(-left // _LANES_AT_ONCE)))
-    if claimed and slots.shared:
-        # Whichever operator the runs belong to must hear of them, and only one of them has asked.
-        notify(connection, QUEUE)
+        lanes = turns.heads(connection, rules.scope, _ahead(left))
     return claimed
 
 
-def _take(connection: sa.Connection, cluster_uid: str, chosen: Sequence[str]) -> int:
+def _ahead(left: int) -> int:
+    """How many runs of each lane to read for so many claims."""
+    return -(-left // _LANES_AT_ONCE)
+
+
+def _take(connection: sa.Connection, cluster_uid: str, chosen: Sequence[str]) -> list[str]:
     """Makes runs a cluster's, but for those that somebody changes at this moment."""
     if not chosen:
-        return 0
-    given = {"cluster": cluster_uid, "uids": list(chosen), "channel": CHANNEL, "topic": run_topic("")}
-    return len(connection.execute(_TAKE, given).all())
+        return []
+    given = {"cluster": cluster_uid, "uids": list(chosen)}
+    return list(connection.execute(_TAKE, given).scalars())
 
 
 def desired(connection: sa.Connection, request: pb.SyncRequest) -> list[pb.DesiredRun]:

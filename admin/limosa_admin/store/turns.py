@@ -23,11 +23,11 @@ LaneName = tuple[str, str, str]
 """Project, domain, launch plan with a limit of its own or empty."""
 
 _HEADS = sa.text("SELECT * FROM queue_heads(:ahead, CAST(:namespaces AS text[]), CAST(:projects AS text[]))")
-_CHILDREN = sa.text("SELECT * FROM queue_children(:cluster)")
-_UNDER_WAY = sa.text("""
-SELECT project, domain, lane, count(*) FROM runs
- WHERE phase NOT IN (5, 6, 7) AND phase <> 8 AND cluster_uid IS NOT NULL GROUP BY project, domain, lane
-""")
+_TURNS = sa.text(
+    "SELECT * FROM queue_turns(:cluster, :ahead, CAST(:namespaces AS text[]), CAST(:projects AS text[]), :claiming)"
+)
+_CLAIMING = 0x11305B
+"""Advisory lock under which claims are made, so that limits hold."""
 _ANCESTORS = sa.text("""
 WITH RECURSIVE up AS (
     SELECT uid AS child, parent_uid FROM runs WHERE uid = ANY (:uids)
@@ -97,19 +97,35 @@ class UnderWay:
         return full_place or (lane_limit > 0 and self.lanes[name] - own[1] >= lane_limit)
 
 
-def under_way(connection: sa.Connection) -> UnderWay:
-    """Counts what clusters work on."""
-    lanes: Counter[LaneName] = Counter()
-    places: Counter[Place] = Counter()
-    for project, domain, lane, count in connection.execute(_UNDER_WAY):
-        lanes[project, domain, lane] = count
-        places[project, domain] += count
-    return UnderWay(places, lanes)
+@dataclasses.dataclass(frozen=True)
+class Turns:
+    """Everything that is known when a claim begins.
+
+    Attributes:
+        lanes: Their heads; children are in none.
+        children: Of the cluster's runs, those that wait, deepest first: what was begun is finished first.
+        busy: What clusters work on. Where anybody waits, it stays true until the transaction ends.
+    """
+
+    lanes: list[Lane]
+    children: list[sa.Row[Any]]
+    busy: UnderWay
 
 
-def waiting_children(connection: sa.Connection, cluster_uid: str) -> Sequence[sa.Row[Any]]:
-    """Children of a cluster's runs that wait, deepest first: what was begun is finished first."""
-    return connection.execute(_CHILDREN, {"cluster": cluster_uid}).all()
+def read(connection: sa.Connection, cluster_uid: str, scope: Scope, ahead: int) -> Turns:
+    """Who waits, with the first `ahead` runs of every lane (0: of none), and what is under way."""
+    given = {"cluster": cluster_uid, "claiming": _CLAIMING, **_given(scope, ahead)}
+    heads_found, children, busy = [], [], UnderWay(Counter(), Counter())
+    for row in connection.execute(_TURNS, given):
+        kind, project, domain, lane, *head, _depth, held = row
+        if kind == "head":
+            heads_found.append((project, domain, lane, *head))
+        elif kind == "child":
+            children.append(row)
+        else:
+            busy.lanes[project, domain, lane] = held
+            busy.places[project, domain] += held
+    return Turns(_lanes(heads_found, ahead), children, busy)
 
 
 def choose_children(
@@ -145,15 +161,7 @@ def choose_children(
 
 def heads(connection: sa.Connection, scope: Scope, ahead: int) -> list[Lane]:
     """The first `ahead` runs of every lane that a cluster may take from; children are in none."""
-    given = {"ahead": ahead, "namespaces": list(scope.namespaces), "projects": list(scope.projects)}
-    lanes: dict[LaneName, Lane] = {}
-    for project, domain, lane, uid, priority, number, limit in connection.execute(_HEADS, given):
-        # All runs of a lane have its limit as it was when they were made; the first one's counts.
-        found = lanes.setdefault((project, domain, lane), Lane((project, domain, lane), limit, deque(), True))
-        found.waiting.append(Candidate(uid, priority, number))
-    for found in lanes.values():
-        found.whole = len(found.waiting) < ahead
-    return list(lanes.values())
+    return _lanes(connection.execute(_HEADS, _given(scope, ahead)), ahead)
 
 
 def choose(lanes: Iterable[Lane], busy: UnderWay, slots: int, place_limit: int) -> tuple[list[str], bool]:
@@ -187,6 +195,21 @@ def choose(lanes: Iterable[Lane], busy: UnderWay, slots: int, place_limit: int) 
             return chosen, len(chosen) < slots
         line_up(place)
     return chosen, False
+
+
+def _given(scope: Scope, ahead: int) -> dict[str, object]:
+    return {"ahead": ahead, "namespaces": list(scope.namespaces), "projects": list(scope.projects)}
+
+
+def _lanes(rows: Iterable[Sequence[Any]], ahead: int) -> list[Lane]:
+    lanes: dict[LaneName, Lane] = {}
+    for project, domain, lane, uid, priority, number, limit in rows:
+        # All runs of a lane have its limit as it was when they were made; the first one's counts.
+        found = lanes.setdefault((project, domain, lane), Lane((project, domain, lane), limit, deque(), True))
+        found.waiting.append(Candidate(uid, priority, number))
+    for found in lanes.values():
+        found.whole = len(found.waiting) < ahead
+    return list(lanes.values())
 
 
 def _best(lanes: Sequence[Lane], busy: UnderWay, place_limit: int) -> Lane | None:
