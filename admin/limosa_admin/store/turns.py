@@ -116,7 +116,7 @@ def read(connection: sa.Connection, cluster_uid: str, scope: Scope, ahead: int) 
     """Who waits, with the first `ahead` runs of every lane (0: of none), and what is under way."""
     given = {"cluster": cluster_uid, "claiming": _CLAIMING, **_given(scope, ahead)}
     heads_found, children, busy = [], [], UnderWay(Counter(), Counter())
-    for row in connection.execute(_TURNS, given):
+    for row in connection.execute(_TURNS, given).all():
         kind, project, domain, lane, *head, _depth, held = row
         if kind == "head":
             heads_found.append((project, domain, lane, *head))
@@ -161,7 +161,7 @@ def choose_children(
 
 def heads(connection: sa.Connection, scope: Scope, ahead: int) -> list[Lane]:
     """The first `ahead` runs of every lane that a cluster may take from; children are in none."""
-    return _lanes(connection.execute(_HEADS, _given(scope, ahead)), ahead)
+    return _lanes(connection.execute(_HEADS, _given(scope, ahead)).all(), ahead)
 
 
 def choose(lanes: Iterable[Lane], busy: UnderWay, slots: int, place_limit: int) -> tuple[list[str], bool]:

@@ -1,0 +1,36 @@
+"""CPU time of the platform's processes: what is left to compare where others use the same machine."""
+
+from typing import NamedTuple
+
+import parts
+import psutil
+
+
+class Used(NamedTuple):
+    """CPU seconds since the processes began, user and system."""
+
+    admin: float
+    postgres: float
+
+    def since(self, before: "Used") -> "Used":
+        """What was used in between."""
+        return Used(self.admin - before.admin, self.postgres - before.postgres)
+
+
+def used(platform: parts.Platform) -> Used:
+    """Of admin, and of all of Postgres' processes, those that ended included."""
+    postmaster = psutil.Process(platform.postgres_pid)
+    own = postmaster.cpu_times()
+    ended = own.children_user + own.children_system
+    return Used(
+        _seconds(psutil.Process(platform.admin_pid)),
+        _seconds(postmaster) + ended + sum(map(_seconds, postmaster.children(recursive=True))),
+    )
+
+
+def _seconds(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system)

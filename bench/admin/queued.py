@@ -1,0 +1,103 @@
+"""A long queue, as admin would have written it, and claims from it."""
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import callers
+import parts
+
+from limosa_admin.store import claims
+from limosa_admin.store.database import Database
+from limosa_admin.store.queue import Scope
+from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
+from limosa_idl.run.v1alpha1 import run_pb2
+
+CLAIMS = 500
+"""Claims measured of each size."""
+HELD = 200
+"""Runs under way at most: older ones end."""
+CREATED_PER_S = 50
+"""Runs made beside the claims."""
+_FILL = """
+INSERT INTO runs (uid, project, domain, name, request_digest, target_kind, target_name, target_version, closure_digest,
+                  inputs, labels, annotations, created_by, phase, state, state_seq, epoch_generation, epoch_number,
+                  abort_requested, abort_reason, change, priority, lane, lane_limit)
+SELECT gen_random_uuid()::text, 'p' || mod(n, %(places)s), 'development', 'queued-' || n, '', 2, 'demo.t', 'v1', %(digest)s,
+       '', '{}', '{}', 'bench', 1, %(state)s, -1, 0, 0, false, '', 0, mod(n, 3),
+       CASE WHEN mod(n, 7) = 0 THEN 'demo.narrow' ELSE '' END, CASE WHEN mod(n, 7) = 0 THEN 4 ELSE 0 END
+  FROM generate_series(%(first)s, %(last)s) AS n
+"""
+_BARE = """
+UPDATE runs SET cluster_uid = 'c1', epoch_number = epoch_number + 1, change = change + 1 WHERE uid IN (
+    SELECT uid FROM runs WHERE phase NOT IN (5, 6, 7) AND cluster_uid IS NULL ORDER BY number LIMIT %s
+       FOR UPDATE SKIP LOCKED)
+"""
+_END = """
+UPDATE runs SET phase = 5 WHERE uid IN (
+    SELECT uid FROM runs WHERE cluster_uid IS NOT NULL AND phase NOT IN (5, 6, 7) ORDER BY number OFFSET %s)
+"""
+
+
+class Times(NamedTuple):
+    """Milliseconds of claims."""
+
+    queued: int
+    slots: int
+    ours: list[float]
+    bare: list[float]
+
+
+def fill(platform: parts.Platform, digest: str, first: int, last: int) -> None:
+    """Queues runs from one number to another: 20 project-domains, three priorities, a seventh of them limited."""
+    state = run_pb2.RunState(phase=run_pb2.RUN_PHASE_QUEUED).SerializeToString()
+    with parts.connected(platform.url) as cursor:
+        for begin in range(first, last, 100_000):
+            end = min(begin + 100_000, last) - 1
+            given = {"places": callers.PLACES, "digest": digest, "state": state, "first": begin, "last": end}
+            cursor.execute(_FILL, given)
+        cursor.execute("VACUUM ANALYZE runs")
+        cursor.execute("CHECKPOINT")
+
+
+def measure(platform: parts.Platform, queued: int) -> list[Times]:
+    """Claims of one run, as slots become free, and of ten, while runs are created."""
+    database = Database(platform.url.replace("postgresql://", "postgresql+psycopg2://", 1), pool_size=2)
+    rules = claims.ClaimRules(0, Scope((), ()))
+    with database.transaction() as connection:
+        claims.meet(connection, pb.SyncRequest(cluster_uid="c1", cluster_name="c1"), rules.scope)
+
+    def claim(slots: int) -> None:
+        with database.transaction() as connection:
+            if len(claims.claim(connection, "c1", claims.Slots(slots, 200), rules)) != slots:
+                sys.exit("a claim found no runs; make the queue longer")
+
+    found = []
+    with parts.connected(platform.url) as cursor, callers.creating(platform, CREATED_PER_S):
+        for slots in (1, 10):
+            ours = _times(cursor, lambda slots=slots: claim(slots), slots)  # type: ignore[misc]
+            bare = _times(cursor, lambda slots=slots: cursor.execute(_BARE, (slots,)), slots)  # type: ignore[misc]
+            found.append(Times(queued, slots, ours, bare))
+    database.close()
+    return found
+
+
+def percentile(taken: list[float], of: int) -> float:
+    """The value that so many of a hundred do not exceed."""
+    return statistics.quantiles(taken, n=100)[of - 1]
+
+
+def _times(cursor: Any, work: Callable[[], object], slots: int) -> list[float]:
+    for _ in range(20):
+        work()
+    taken: list[float] = []
+    while len(taken) < CLAIMS // slots:
+        began = time.perf_counter()
+        work()
+        taken.append((time.perf_counter() - began) * 1000)
+        if len(taken) * slots % HELD == 0:
+            cursor.execute(_END, (HELD // 2,))
+    cursor.execute(_END, (0,))
+    return taken
