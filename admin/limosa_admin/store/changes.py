@@ -124,13 +124,12 @@ class Changes:
             # What changed while nobody listened is unknown.
             self._wake_all()
             while not self._stopping.is_set():
-                ready = select.select([raw, self._poked], [], [], self._until_tell())[0]
-                if self._poked in ready:
+                if self._poked in select.select([raw, self._poked], [], [], self._until_tell())[0]:
                     self._poked.recv(4096)
-                if raw in ready:
-                    self._hear(raw)
                 if self._until_tell() == 0:
                     self._tell_others(connection)
+                # Also what came while others were told: the connection is not readable for it again.
+                self._hear(raw)
 
     def _hear(self, raw: Any) -> None:
         try:

@@ -5,8 +5,10 @@ import pytest
 import sqlalchemy as sa
 
 from limosa_admin.rpc import run_service
+from limosa_admin.store import changes as changes_module
 from limosa_admin.store import runs
 from limosa_admin.store.changes import LISTENER, RUNS, Changes
+from limosa_admin.store.database import notify
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.run.v1alpha1 import run_pb2
 
@@ -151,3 +153,19 @@ def test_what_is_told_wakes_this_process_once_and_the_others_too(database) -> No
         assert woken == ["here"]
     here.stop()
     there.stop()
+
+
+def test_a_word_that_comes_while_others_are_told_is_heard(database, monkeypatch) -> None:
+    def tell_while_a_word_comes(connection: sa.Connection, *topics: str) -> None:
+        with database.transaction() as other:
+            notify(other, "run 8")
+        notify(connection, *topics)
+
+    monkeypatch.setattr(changes_module, "notify", tell_while_a_word_comes)
+    changes = Changes(database)
+    changes.start()
+    heard = threading.Event()
+    with changes.subscribe("run 8", heard.set):
+        changes.tell("run 7")
+        assert heard.wait(5)
+    changes.stop()
