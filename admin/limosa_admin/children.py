@@ -94,9 +94,12 @@ class Children:
             return failures.user(Code.CHILD_REFUSED, f"no child run was made: {error.message}")
 
     def _make(self, child: Child, parent: sa.RowMapping) -> Failure | None:
-        if parent["phase"] in runs.TERMINAL or parent["abort_requested"]:
-            return failures.user(
-                Code.ABORTED, f"run '{parent['name']}' is over, or is to be; it launches nothing"
+        if parent["phase"] in runs.TERMINAL:
+            return failures.user(Code.ABORTED, f"run '{parent['name']}' is over; it launches nothing")
+        if parent["abort_requested"]:
+            # No end: its operator asked before it heard of the abort, and is to abort the run, not to fail it by this.
+            return failures.system(
+                Code.ABORTED, f"run '{parent['name']}' is to be aborted; it launches nothing"
             )
         depth = parent["depth"] + 1
         if depth > self.max_depth:

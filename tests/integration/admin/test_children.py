@@ -114,7 +114,7 @@ def test_only_the_claim_that_stands_makes_children(stand, parent):
 
 
 def test_a_parent_that_is_over_launches_nothing(stand, parent):
-    stand.admin.runs.AbortRun(pb.AbortRunRequest(id=run_id("calm-heron-1")))
+    stand.run_state(parent, FAILED)
     failure = ask(stand, parent, "n0")[0].failure
     assert (failure.code, failure.retryable) == ("Aborted", False)
 
@@ -146,6 +146,16 @@ def test_a_child_is_ended_when_its_parent_asks(stand, parent):
     assert wanted[run.run_uid].desired == pb.DESIRED_ABORT
     assert "calm-heron-1" in wanted[run.run_uid].abort_reason
     assert queued.name
+
+
+def test_a_parent_that_is_to_be_aborted_launches_nothing_and_does_not_fail_by_it(stand, parent):
+    """Its operator may ask before it hears of the abort: the answer has it wait for that."""
+    stand.admin.runs.AbortRun(pb.AbortRunRequest(id=run_id("calm-heron-1")))
+    state = ask(stand, parent, "n0")[0]
+    assert not state.name
+    assert state.failure.retryable
+    assert "is to be aborted" in state.failure.message
+    assert ask(stand, parent, "n0", abort=True, target="")[0].failure.code == failures.Code.CHILD_MISSING
 
 
 def test_children_are_ended_when_their_parent_is_over(stand, parent):
