@@ -226,7 +226,8 @@ def launch_id(run_uid: str, node_path: str, index: int | None, epoch: Epoch, lau
     """Names one launch of one node item: ten lower-case base32 characters, the same on every computation."""
     parts = (run_uid, node_path, "" if index is None else str(index), format_epoch(epoch), str(launch))
     digest = hashlib.sha256("\0".join(parts).encode()).digest()
-    return base64.b32encode(digest)[:10].decode().lower()
+    # Ten characters are in the first ten bytes; encoding all 32 takes three times as long.
+    return base64.b32encode(digest[:10])[:10].decode().lower()
 
 
 def shard_of(run_uid: str, shards: int) -> int:

@@ -1,12 +1,11 @@
 """What the engine sees of a pod."""
 
-import dataclasses
+from typing import NamedTuple
 
 from limosa_idl.run.v1alpha1.run_pb2 import TerminationRecord
 
 
-@dataclasses.dataclass(frozen=True)
-class PodView:
+class PodView(NamedTuple):
     """The facts of a pod's status that decisions rest on. Times are Unix seconds; empty text means absent."""
 
     uid: str

@@ -336,6 +336,8 @@ class State:
         """Pods whose deletion was asked for and not answered."""
         self.refreshing: set[Item] = set()
         """Failed items whose error record is being read again after a restart."""
+        self.changes = 0
+        """Steps so far that changed what `codec` encodes or what people are told, or that asked for something."""
         self.history: deque[tuple[float, int, int | None, str]] = deque(maxlen=settings.story_length)
         """Time, node number, index, what: see `story`."""
 

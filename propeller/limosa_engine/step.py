@@ -53,6 +53,7 @@ def step(graph: Graph, state: State, events: Iterable[Event], now: float) -> lis
     wake = state.timers.announce()
     if wake is not None:
         turn.emit(WakeAt(wake))
+    state.changes += turn.changed
     return turn.commands
 
 

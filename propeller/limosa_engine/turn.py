@@ -56,6 +56,17 @@ class Turn:
         self.touched_nodes: dict[int, None] = {}
         self.run_touched = False
 
+    @property
+    def changed(self) -> bool:
+        """Whether anything came of it that others see; most words about a pod's last moments change nothing."""
+        return bool(
+            self.commands
+            or self.run_touched
+            or self.touched_nodes
+            or self.touched_items
+            or self.touched_launches
+        )
+
     def emit(self, command: Command) -> None:
         """Adds a command."""
         self.commands.append(command)

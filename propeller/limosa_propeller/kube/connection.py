@@ -47,6 +47,7 @@ class Connection:
         )
         return aiohttp.ClientSession(
             connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": "limosa-propeller"},
         )
 

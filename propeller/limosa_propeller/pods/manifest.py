@@ -1,6 +1,7 @@
 """A launch as a pod manifest."""
 
 import base64
+import dataclasses
 import json
 import math
 from collections.abc import Mapping
@@ -39,6 +40,20 @@ _NOWHERE = Item("-")
 """No node's path."""
 
 
+@dataclasses.dataclass(frozen=True)
+class _Fixed:
+    """What all launches of a task have in common in a run; nobody changes it."""
+
+    task: TaskSpec
+    """Held, so that its identity stays its own."""
+    spec: dict[str, Any]
+    """Of the pod, without containers."""
+    container: dict[str, Any]
+    """Without environment."""
+    labels: dict[str, str]
+    annotations: dict[str, str]
+
+
 class PodPolicyError(Exception):
     """A task asks for a pod it may not have; the message names each field."""
 
@@ -72,8 +87,8 @@ class PodFactory:
             "blockOwnerDeletion": False,
         }
         self._user = settings.run_as_user
-        self._fixed: dict[tuple[str, bool], tuple[dict[str, Any], dict[str, Any]]] = {}
-        """By node path and whether interruptible: pod spec and container, without what differs between launches."""
+        self._fixed: dict[tuple[int, bool], _Fixed] = {}
+        """By the identity of the task and whether interruptible."""
         self.prefix = layout.run_prefix(spec.project, spec.domain, spec.name, spec.run_uid)
         """Where in the store the run's objects lie, relative to the root."""
 
@@ -120,7 +135,7 @@ class PodFactory:
         try:
             return self.make(command, task, named)
         finally:
-            self._fixed.pop((_NOWHERE.node_path, command.interruptible), None)
+            self._fixed.pop((id(task), command.interruptible), None)
 
     def _with_templates(
         self, pod: dict[str, Any], task: TaskSpec, named: Mapping[str, Any] | None
@@ -142,46 +157,33 @@ class PodFactory:
         return merged
 
     def _metadata(self, command: CreatePod, task: TaskSpec) -> dict[str, Any]:
-        spec, item = self._spec, command.item
-        annotations = {**spec.annotations, **_not_ours(task.annotations)}
-        annotations.update(
-            {
-                names.ANNOTATION_RUN_UID: spec.run_uid,
-                names.ANNOTATION_NODE_PATH: item.node_path,
-                names.ANNOTATION_EPOCH: self._epoch,
-                names.ANNOTATION_LAUNCH: str(command.launch),
-                names.ANNOTATION_LAUNCH_ID: command.launch_id,
-                names.ANNOTATION_INPUT_DIGEST: command.input_digest,
-            }
-        )
+        item = command.item
+        fixed = self._fixed_of(task, command.interruptible)
+        annotations = {
+            **fixed.annotations,
+            names.ANNOTATION_NODE_PATH: item.node_path,
+            names.ANNOTATION_LAUNCH: str(command.launch),
+            names.ANNOTATION_LAUNCH_ID: command.launch_id,
+            names.ANNOTATION_INPUT_DIGEST: command.input_digest,
+        }
         if item.index is not None:
             annotations[names.ANNOTATION_INDEX] = str(item.index)
         return {
             "name": self.name(command),
             "namespace": self._namespace,
             "labels": {
-                **_not_ours(spec.labels),
-                **_not_ours(task.labels),
-                names.LABEL_RUN: spec.name,
+                **fixed.labels,
                 names.LABEL_NODE: names.label_value(item.node_path),
-                names.LABEL_PROJECT: spec.project,
-                names.LABEL_DOMAIN: spec.domain,
                 names.LABEL_LAUNCH: command.launch_id,
-                **self._labels,
             },
             "annotations": annotations,
             "ownerReferences": [self._owner],
         }
 
     def _pod_spec(self, command: CreatePod, task: TaskSpec) -> dict[str, Any]:
-        # All launches of a node differ in their environment alone.
-        key = command.item.node_path, command.interruptible
-        fixed = self._fixed.get(key)
-        if fixed is None:
-            fixed = self._fixed_part(task, command.interruptible), self._fixed_container(task)
-            self._fixed[key] = fixed
-        spec = dict(fixed[0])
-        container = {**fixed[1], "env": self._environment(command, task)}
+        fixed = self._fixed_of(task, command.interruptible)
+        spec = dict(fixed.spec)
+        container = {**fixed.container, "env": self._environment(command, task)}
         if command.memory:
             container["resources"] = container_resources(task, self._settings, command.memory)
         if task.WhichOneof("target") == "container":
@@ -197,6 +199,32 @@ class PodFactory:
         if command.timeout is not None:
             spec["activeDeadlineSeconds"] = max(1, math.ceil(command.timeout))
         return spec
+
+    def _fixed_of(self, task: TaskSpec, interruptible: bool) -> "_Fixed":
+        key = id(task), interruptible
+        found = self._fixed.get(key)
+        if found is None:
+            spec = self._spec
+            found = self._fixed[key] = _Fixed(
+                task,
+                self._fixed_part(task, interruptible),
+                self._fixed_container(task),
+                {
+                    **_not_ours(spec.labels),
+                    **_not_ours(task.labels),
+                    names.LABEL_RUN: spec.name,
+                    names.LABEL_PROJECT: spec.project,
+                    names.LABEL_DOMAIN: spec.domain,
+                    **self._labels,
+                },
+                {
+                    **spec.annotations,
+                    **_not_ours(task.annotations),
+                    names.ANNOTATION_RUN_UID: spec.run_uid,
+                    names.ANNOTATION_EPOCH: self._epoch,
+                },
+            )
+        return found
 
     def _fixed_part(self, task: TaskSpec, interruptible: bool) -> dict[str, Any]:
         spec: dict[str, Any] = {

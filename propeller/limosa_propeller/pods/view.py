@@ -1,8 +1,7 @@
 """A pod's JSON, as the engine reads it, and whose launch it is."""
 
-import dataclasses
 import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from limosa_engine.graph import Item
 from limosa_engine.pods import PodView
@@ -13,8 +12,7 @@ from limosa_model.raw_containers import AUTHOR, PREPARE
 _STARTING = ("PodInitializing", "ContainerCreating")
 
 
-@dataclasses.dataclass(frozen=True)
-class PodIdentity:
+class PodIdentity(NamedTuple):
     """Which launch of which run a pod is."""
 
     owner_uid: str

@@ -278,7 +278,7 @@ class RunDriver:
             return
         events, self._inbox = self._inbox, []
         run, metrics = self._context.run, self._services.metrics
-        begun = perf_counter()
+        begun, before = perf_counter(), run.state.changes
         try:
             commands = step(run.graph, run.state, events, self._services.clock.now())
             metrics.step_seconds.observe(perf_counter() - begun)
@@ -288,7 +288,7 @@ class RunDriver:
             self._poisoned(error)
             return
         metrics.transition_seconds.observe(perf_counter() - self._arrived)
-        if self._ended or run.state.regrowth is not None:
+        if self._ended or run.state.regrowth is not None or run.state.changes == before:
             return
         if run.state.phase in RUN_TERMINAL and not self.over:
             self._count_end(run.state.phase, run.state.started_at)

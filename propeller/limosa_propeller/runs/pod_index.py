@@ -1,8 +1,7 @@
 """Pods as last seen, by the WorkflowRun that owns them."""
 
-import dataclasses
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from limosa_engine.pods import PodView
 from limosa_propeller.pods.view import PodIdentity, identity_of, view_of
@@ -11,8 +10,7 @@ TOMBSTONES = 10_000
 """Deleted pods remembered, so that a list read before the deletion does not bring one back."""
 
 
-@dataclasses.dataclass(frozen=True)
-class PodEntry:
+class PodEntry(NamedTuple):
     """One pod."""
 
     namespace: str

@@ -44,7 +44,7 @@ class StatusWriter:
         self._interval, self._rate = interval, rate
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
-        self._dirty = self._urgent = False
+        self._dirty = self._urgent = self._waits = False
         self._quiet_until = 0.0
         self._failures = 0
 
@@ -70,12 +70,14 @@ class StatusWriter:
             return
         # After an error even the urgent wait.
         delay = 0.0 if self._urgent and not self._failures else self._quiet_until - self._loop.time()
-        if delay > 0:
-            self._timers.wake_in(self._timer_key, delay, self._start)
-        else:
+        if delay <= 0:
             self._start()
+        elif not self._waits:
+            self._waits = True
+            self._timers.wake_in(self._timer_key, delay, self._start)
 
     def _start(self) -> None:
+        self._waits = False
         if self._task is None and self._dirty:
             self._timers.cancel(self._timer_key)
             self._task = self._loop.create_task(self._write())

@@ -111,7 +111,9 @@ class Teller:
                 self.published = {}
             events = [event for text in part.get("when", []) for event in self.event(text)]
             already = len(self.state.history)
+            before, changes = encode(self.state), self.state.changes
             commands = step(self.graph, self.state, events, self.now)
+            assert changes != self.state.changes or before == encode(self.state), f"step {number} is not told"
             self.collect(already)
             self.now_published: list[str] = []
             told = [self.shown(command) for command in commands if not isinstance(command, cmd.Publish)]

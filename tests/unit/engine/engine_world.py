@@ -114,7 +114,10 @@ class World:
         count = self.rng.randint(1, len(self.inbox)) if self.inbox else 0
         events, self.inbox = self.inbox[:count], self.inbox[count:]
         twin_graph, twin = copy.deepcopy((self.graph, self.state)) if check else (None, None)
+        before, changes = encode(self.state), self.state.changes
         commands = step(self.graph, self.state, events, self.now)
+        # An operator writes no status after a step that says that it changed nothing.
+        assert changes != self.state.changes or (before == encode(self.state) and not commands)
         if twin_graph is not None and twin is not None:
             again = step(twin_graph, twin, events, self.now)
             assert [_frozen(command) for command in again] == [_frozen(command) for command in commands]

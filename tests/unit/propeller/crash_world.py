@@ -36,6 +36,7 @@ from limosa_propeller.kube.pace import Pace
 from limosa_propeller.kube.verbs import PODS, Resource
 from limosa_propeller.metrics import Metrics
 from limosa_propeller.runs.capacity import Capacity, Limits
+from limosa_propeller.runs.division import Division
 from limosa_propeller.runs.fleet import Fleet
 from limosa_propeller.runs.services import RUNS, Services
 from limosa_propeller.settings import AdminSettings, OperatorSettings
@@ -331,6 +332,7 @@ class Operator:
             pace=Pace(64),
             removals=asyncio.Semaphore(4),
             snapshots=self._outbox,
+            division=Division(),
             children=_Children(world, life),
             cache=_Cache(world.admin, life),
             metrics=Metrics(),

@@ -67,3 +67,14 @@ async def test_no_answer_means_asking_again(stage: Stage, monkeypatch: pytest.Mo
     await stage.end_pods()
     assert deletions(stage) == [f"delete {COUNT}"] * 3
     assert stage.cluster.pods == {}
+
+
+async def test_word_of_pods_that_are_gone_is_worth_no_status(stage: Stage) -> None:
+    await stage.end_pods()
+    entries = list(stage.pods.owned_by("object-uid"))
+    before = stage.cluster.writes.count("status")
+    for entry in entries:
+        stage.driver.pod_gone(entry)
+        await settle()
+    assert len(entries) == COUNT
+    assert stage.cluster.writes.count("status") == before

@@ -130,3 +130,17 @@ async def test_a_closed_writer_writes_no_more() -> None:
     writer.close()
     await settle()
     assert recorder.accepted == []
+
+
+async def test_one_timer_serves_all_changes_of_an_interval() -> None:
+    recorder = Recorder()
+    writer = recorder.writer()
+    writer.touch()
+    await settle()
+    for _ in range(5):
+        writer.touch()
+    assert len(recorder.delays) == 1
+    recorder.fire()
+    await settle()
+    writer.touch()
+    assert (len(recorder.sent), len(recorder.delays)) == (2, 2)
