@@ -28,6 +28,19 @@ class LimosaError(Exception):
         return f"{self.place}: {self.message}" if self.place else self.message
 
 
+class CorruptData(LimosaError):
+    """Stored bytes are not those that were written: their digest is another, or they cannot be read."""
+
+    def __init__(self, uri: str, why: str = "their digest is another") -> None:
+        """Takes which bytes they are, and what shows it."""
+        super().__init__(
+            "CorruptData",
+            f"the stored bytes are not those that were written: {why}",
+            uri,
+            "the object store changed them; run the workflow again",
+        )
+
+
 class ScriptFailed(Exception):
     """A script ended with a status other than 0, or without writing an output; the message says which.
 

@@ -1,6 +1,5 @@
 """Outputs as files of a directory."""
 
-import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from limosa.cli.following import fetched
 from limosa.cli.run_sources import Fetcher
 from limosa.errors import LimosaError
 from limosa.render.outputs import json_text
+from limosa.types.checked import measure
 from limosa_idl.core.v1alpha1.interface_pb2 import Variable
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
 from limosa_model.values import in_order, to_plain
@@ -77,7 +77,7 @@ class Downloads:
         blob = literal.blob
         if blob.multipart:
             target = self._directory / place
-            self._transfer.fetch_directory(blob.uri, target)
+            self._transfer.fetch_directory(blob.uri, target, literal.digest)
             self._written.append(target)
             return str(target)
         name = _safe(blob.name or name_of(blob.uri))
@@ -86,19 +86,11 @@ class Downloads:
     def _file(self, uri: str, name: str, digest: str) -> str:
         target = self._directory / name
         if target.exists() and digest.startswith("sha256:"):
-            if not target.is_file() or _digest(target) != digest:
+            if not target.is_file() or measure(target)[1] != digest:
                 raise _occupied(target)
             self._written.append(target)
             return str(target)
-        self._transfer.fetch(uri, target)
-        if digest.startswith("sha256:") and _digest(target) != digest:
-            target.unlink()
-            raise LimosaError(
-                code="CorruptData",
-                message="the stored bytes are not those the run wrote: their digest is another",
-                place=uri,
-                remedy="the object store changed them; run the workflow again",
-            )
+        self._transfer.fetch(uri, target, digest)
         self._written.append(target)
         return str(target)
 
@@ -112,11 +104,3 @@ def _occupied(path: Path) -> LimosaError:
 def _safe(name: str) -> str:
     cleaned = re.sub(r"[\x00-\x1f/\\]", "_", name)
     return "_" if cleaned in ("", ".", "..") else cleaned
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    return "sha256:" + digest.hexdigest()

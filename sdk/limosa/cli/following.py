@@ -13,6 +13,7 @@ from limosa.render.outputs import render_outputs
 from limosa.render.progress import follow, now_utc
 from limosa.render.run_view import RunView
 from limosa.render.tree import summary, tree
+from limosa.types.offloaded import fetch
 from limosa.types.transfer import TransferContext
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
@@ -138,7 +139,7 @@ def fetched(literal: Literal, transfer: TransferContext) -> Literal:
     if kind == "offloaded":
         if literal.offloaded.size > LARGEST_SHOWN_BYTES:
             return literal
-        return fetched(_fetch(literal, transfer), transfer)
+        return fetched(fetch(literal, transfer), transfer)
     if kind == "collection" and _has_stored(literal):
         items = [fetched(item, transfer) for item in literal.collection.literals]
         made = Literal()
@@ -151,17 +152,6 @@ def fetched(literal: Literal, transfer: TransferContext) -> Literal:
         made.map_value.order.extend(literal.map_value.order)
         return made
     return literal
-
-
-def _fetch(literal: Literal, transfer: TransferContext) -> Literal:
-    from limosa.types.converter import ValueProblem
-    from limosa.types.offloaded import fetch
-
-    try:
-        return fetch(literal, transfer)
-    except ValueProblem as error:
-        remedy = "the object store changed it; run the workflow again"
-        raise LimosaError(code="CorruptData", message=str(error), remedy=remedy) from error
 
 
 def _has_stored(literal: Literal) -> bool:

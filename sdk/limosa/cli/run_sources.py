@@ -22,12 +22,16 @@ from limosa_idl.admin.v1alpha1.admin_pb2 import GetRunDataResponse, LogChunk, Ru
 class Fetcher(TransferContext, Protocol):
     """Reads what literals refer to, also into places that a person names."""
 
-    def fetch(self, uri: str, target: Path) -> Path:
-        """Copies one object to a path, which appears only when it is complete."""
+    def fetch(self, uri: str, target: Path, digest: str = "") -> Path:
+        """Copies one object to a path, which appears only when it is complete and has the digest, if one is given.
+
+        Raises:
+            CorruptData: It has another.
+        """
         ...
 
-    def fetch_directory(self, uri: str, target: Path) -> Path:
-        """Copies everything below a prefix into a directory."""
+    def fetch_directory(self, uri: str, target: Path, digest: str = "") -> Path:
+        """Copies everything below a prefix into a directory; likewise, but for what of it is there already."""
         ...
 
 

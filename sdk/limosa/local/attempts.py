@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from limosa.checkpoints import Checkpoint, DirectoryCheckpoints
 from limosa.context import Context, running_in
-from limosa.errors import LimosaError, ScriptFailed
+from limosa.errors import CorruptData, LimosaError, ScriptFailed
 from limosa.local.failing import note, remember_failure
 from limosa.local.history import RunDirectory
 from limosa.local.progress import NodeProgress, Report
@@ -195,6 +195,8 @@ def _failure(error: BaseException, task: Task[..., Any], item: Attempt, number: 
     origin = FailureOrigin(node_path=item.path, index=item.index, launch=number - 1, task=task.name)
     if isinstance(error, ScriptFailed):
         return failures.user(Code.EXITED, str(error), retryable=True, origin=origin, remedy=error.remedy)
+    if isinstance(error, CorruptData):
+        return failures.system(error.code, error.located, retryable=False, origin=origin)
     root = Path(task.source_root)
     details = exception_details(error, root)
     hint = missing_file_hint(error, task.source_root)

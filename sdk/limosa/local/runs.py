@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from limosa.local.history import RunDirectory, RunRecord
 from limosa.local.holding import holding, scratch_directory
 from limosa.local.progress import NodeProgress, Report, ignore
 from limosa.local.story import Story
-from limosa.local.transfer import LocalTransfer, local_path
+from limosa.local.transfer import LocalTransfer, copied_directory, copied_file, local_path
 from limosa.local.walk import Scope, Surroundings, walk_dynamic
 from limosa.tasks import Task
 from limosa.types import ValueProblem, to_literal, to_python
@@ -148,25 +147,23 @@ class KeptFiles(LocalTransfer):
         """Needs no places: nothing is copied."""
         super().__init__(None, Path(tempfile.gettempdir()))
 
-    def download_file(self, uri: str, name: str) -> Path:
+    def download_file(self, uri: str, name: str, digest: str = "") -> Path:
         """The kept file itself."""
         return local_path(uri)
 
-    def download_directory(self, uri: str, name: str) -> Path:
+    def download_directory(self, uri: str, name: str, digest: str = "") -> Path:
         """The kept directory itself."""
         return local_path(uri)
 
-    def fetch(self, uri: str, target: Path) -> Path:
+    def fetch(self, uri: str, target: Path, digest: str = "") -> Path:
         """Copies a kept file to a path, which appears only when it is complete."""
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(f".{target.name}.part")
         try:
-            shutil.copyfile(local_path(uri), partial)
-            return partial.replace(target)
+            return copied_file(uri, partial, digest).replace(target)
         finally:
             partial.unlink(missing_ok=True)
 
-    def fetch_directory(self, uri: str, target: Path) -> Path:
+    def fetch_directory(self, uri: str, target: Path, digest: str = "") -> Path:
         """Copies a kept directory."""
-        shutil.copytree(local_path(uri), target, dirs_exist_ok=True)
-        return target
+        return copied_directory(uri, target, digest)

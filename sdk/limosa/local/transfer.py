@@ -1,6 +1,5 @@
 """Bytes of local runs: files below one directory, referred to by file:// URIs."""
 
-import hashlib
 import itertools
 import shutil
 import tempfile
@@ -10,9 +9,8 @@ from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from limosa.errors import LimosaError
+from limosa.types.checked import check, checked, copy, digest_of_members, measure, members
 from limosa.types.transfer import Stored
-
-_CHUNK = 1024 * 1024
 
 
 class LocalTransfer:
@@ -33,38 +31,33 @@ class LocalTransfer:
     def upload_file(self, path: Path, name: str) -> Stored:
         """Keeps a file."""
         kept = self._keep(path, name, shutil.copyfile)
-        size, digest = _measure(kept)
+        size, digest = measure(kept)
         return Stored(kept.as_uri(), size, digest)
 
     def upload_directory(self, path: Path, name: str) -> Stored:
         """Keeps a directory with everything below it."""
         kept = self._keep(path, name, shutil.copytree)
-        total, whole = 0, hashlib.sha256()
-        for file in sorted(entry for entry in kept.rglob("*") if entry.is_file()):
-            size, digest = _measure(file)
-            whole.update(f"{file.relative_to(kept).as_posix()}\0{digest}\n".encode())
+        total, digests = 0, {}
+        for relative, file in members(kept):
+            size, digests[relative] = measure(file)
             total += size
-        return Stored(kept.as_uri(), total, "sha256:" + whole.hexdigest())
+        return Stored(kept.as_uri(), total, digest_of_members(digests))
 
-    def download_file(self, uri: str, name: str) -> Path:
+    def download_file(self, uri: str, name: str, digest: str = "") -> Path:
         """A private copy of a file."""
         if uri not in self._copies:
-            target = self.scratch(name)
-            shutil.copyfile(local_path(uri), target)
-            self._copies[uri] = target
+            self._copies[uri] = copied_file(uri, self.scratch(name), digest)
         return self._copies[uri]
 
-    def download_directory(self, uri: str, name: str) -> Path:
+    def download_directory(self, uri: str, name: str, digest: str = "") -> Path:
         """A private copy of a directory."""
         if uri not in self._copies:
-            target = self.scratch(name)
-            shutil.copytree(local_path(uri), target)
-            self._copies[uri] = target
+            self._copies[uri] = copied_directory(uri, self.scratch(name), digest)
         return self._copies[uri]
 
-    def open_file(self, uri: str) -> BinaryIO:
+    def open_file(self, uri: str, digest: str = "") -> BinaryIO:
         """Reads a file from its start."""
-        return local_path(uri).open("rb")
+        return checked(local_path(uri).open("rb"), uri, digest)
 
     def scratch(self, name: str) -> Path:
         """A new path below the scratch directory."""
@@ -92,10 +85,21 @@ def local_path(uri: str) -> Path:
     return path
 
 
-def _measure(path: Path) -> tuple[int, str]:
-    digest, size = hashlib.sha256(), 0
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-    return size, "sha256:" + digest.hexdigest()
+def copied_file(uri: str, target: Path, digest: str) -> Path:
+    """Copies the file of a file:// URI to a path. Raises LimosaError, CorruptData where its digest is another."""
+    with local_path(uri).open("rb") as source:
+        check(uri, copy(source, target), digest)
+    return target
+
+
+def copied_directory(uri: str, target: Path, digest: str) -> Path:
+    """Copies a directory to a path, which may be there; likewise."""
+    source, digests = local_path(uri), dict[str, str]()
+
+    def take(path: str, into: str) -> None:
+        with open(path, "rb") as stream:
+            digests[Path(path).relative_to(source).as_posix()] = copy(stream, Path(into))
+
+    shutil.copytree(source, target, copy_function=take, dirs_exist_ok=True)
+    check(uri, digest_of_members(digests), digest)
+    return target

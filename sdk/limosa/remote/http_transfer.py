@@ -6,10 +6,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
 from urllib.parse import urlsplit
 
 from limosa.remote.errors import RemoteError
+from limosa.types.checked import HashingSink
 
 TIMEOUT_S = 120.0
 CHUNK = 1 << 20
@@ -33,8 +33,8 @@ def put(url: str, headers: Mapping[str, str], path: Path, size: int, ca_certific
             response.read()
 
 
-def get(url: str, headers: Mapping[str, str], sink: IO[bytes], ca_certificate: Path | None) -> None:
-    """Fetches an object into a file. Raises TransferFailed."""
+def get(url: str, headers: Mapping[str, str], sink: HashingSink, ca_certificate: Path | None) -> None:
+    """Fetches an object. Raises TransferFailed."""
     with open_stream(url, headers, ca_certificate) as response:
         expected = response.headers.get("Content-Length")
         received = 0

@@ -1,6 +1,5 @@
 """A person's files: up to the store as inputs, down from it as outputs."""
 
-import hashlib
 import tempfile
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from limosa.errors import LimosaError
 from limosa.remote import http_transfer
 from limosa.remote.client import Client
 from limosa.remote.http_transfer import TransferFailed
+from limosa.types.checked import HashingSink, check, checked, digest_of_members, measure, members
 from limosa.types.transfer import Stored
 from limosa_idl.admin.v1alpha1.admin_pb2 import SignedTransfer
 from limosa_store.uris import below
@@ -47,54 +47,56 @@ class ClientTransfer:
     def upload_file(self, path: Path, name: str) -> Stored:
         """Sends a file as an input."""
         size, digest = _measure(path)
-        signed, _ = self._send(lambda: self._client.sign_upload(digest, name, size), path, size, str(path))
-        return Stored(signed.uri, size, f"sha256:{digest}")
+        signed, _ = self._send(
+            lambda: self._client.sign_upload(digest.partition(":")[2], name, size), path, size, str(path)
+        )
+        return Stored(signed.uri, size, digest)
 
     def upload_directory(self, path: Path, name: str) -> Stored:
         """Sends every file below a directory; links are followed."""
-        files = sorted(entry for entry in path.rglob("*") if entry.is_file())
-        if not files:
+        measured = {relative: (file, *_measure(file)) for relative, file in members(path)}
+        if not measured:
             raise LimosaError(
                 code="EmptyDirectory",
                 message="the directory has no files",
                 place=str(path),
                 remedy="put a file in it, or name another",
             )
-        measured = {file.relative_to(path).as_posix(): (file, *_measure(file)) for file in files}
-        whole = hashlib.sha256()
-        for relative, (_, _, digest) in measured.items():
-            whole.update(f"{relative}\0sha256:{digest}\n".encode())
+        whole = digest_of_members({relative: digest for relative, (_, _, digest) in measured.items()})
         prefix = ""
         for relative, (file, size, _) in measured.items():
             member = f"{name}/{relative}"
             signed, _ = self._send(
-                lambda member=member, size=size: self._client.sign_upload(whole.hexdigest(), member, size),  # type: ignore[misc]
+                lambda member=member, size=size: self._client.sign_upload(
+                    whole.partition(":")[2], member, size
+                ),  # type: ignore[misc]
                 file,
                 size,
                 str(file),
             )
             prefix = signed.uri.rsplit("/", relative.count("/") + 1)[0]
-        return Stored(prefix, sum(size for _, size, _ in measured.values()), "sha256:" + whole.hexdigest())
+        return Stored(prefix, sum(size for _, size, _ in measured.values()), whole)
 
-    def download_file(self, uri: str, name: str) -> Path:
+    def download_file(self, uri: str, name: str, digest: str = "") -> Path:
         """A local copy of an object."""
         if uri not in self._local:
-            self._local[uri] = self.fetch(uri, self.scratch(name))
+            self._local[uri] = self.fetch(uri, self.scratch(name), digest)
         return self._local[uri]
 
-    def download_directory(self, uri: str, name: str) -> Path:
+    def download_directory(self, uri: str, name: str, digest: str = "") -> Path:
         """A local copy of everything below a prefix."""
         if uri not in self._local:
-            self._local[uri] = self.fetch_directory(uri, self.scratch(name))
+            self._local[uri] = self.fetch_directory(uri, self.scratch(name), digest)
         return self._local[uri]
 
-    def open_file(self, uri: str) -> BinaryIO:
+    def open_file(self, uri: str, digest: str = "") -> BinaryIO:
         """Reads an object from its start."""
         signed = self._client.sign_download(uri)
         try:
-            return cast(BinaryIO, http_transfer.open_stream(signed.url, signed.headers, self._ca))
+            stream = cast(BinaryIO, http_transfer.open_stream(signed.url, signed.headers, self._ca))
         except TransferFailed as failed:
             raise http_transfer.final_error(f"reading {uri} failed", signed.url, failed) from failed
+        return checked(stream, uri, digest)
 
     def scratch(self, name: str) -> Path:
         """A new path in a temporary directory."""
@@ -106,33 +108,15 @@ class ClientTransfer:
         self._count += 1
         return folder / name
 
-    def fetch(self, uri: str, target: Path) -> Path:
-        """Copies an object to a path, which appears only when it is complete."""
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.part")
-        try:
-            for pause in (*_PAUSES_S, None):
-                signed = self._client.sign_download(uri)
-                try:
-                    with partial.open("wb") as sink:
-                        http_transfer.get(signed.url, signed.headers, sink, self._ca)
-                    return partial.replace(target)
-                except TransferFailed as failed:
-                    if pause is None or not failed.again:
-                        raise http_transfer.final_error(
-                            f"fetching {uri} failed", signed.url, failed
-                        ) from failed
-                time.sleep(pause)
-        except OSError as error:
-            raise _local_error(target, error) from error
-        finally:
-            partial.unlink(missing_ok=True)
-        raise AssertionError("the last attempt returns or raises")
+    def fetch(self, uri: str, target: Path, digest: str = "") -> Path:
+        """Copies an object to a path, which appears only when it is complete. Raises CorruptData for another digest."""
+        self._fetch(uri, target, digest)
+        return target
 
-    def fetch_directory(self, uri: str, target: Path) -> Path:
-        """Copies everything below a prefix into a directory."""
+    def fetch_directory(self, uri: str, target: Path, digest: str = "") -> Path:
+        """Copies everything below a prefix into a directory. Raises CorruptData likewise, once all is there."""
         target.mkdir(parents=True, exist_ok=True)
-        base = target.resolve()
+        base, digests = target.resolve(), {}
         for found in self._client.list_objects(uri.rstrip("/") + "/"):
             relative = below(uri, found.uri)
             if relative is None:
@@ -145,8 +129,35 @@ class ClientTransfer:
                     place=found.uri,
                     remedy="look at what wrote it; nothing was written outside",
                 )
-            self.fetch(found.uri, file)
+            digests[relative] = self._fetch(found.uri, file)
+        check(uri, digest_of_members(digests), digest)
         return target
+
+    def _fetch(self, uri: str, target: Path, digest: str = "") -> str:
+        """Copies an object; gives its digest."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{target.name}.part")
+        try:
+            for pause in (*_PAUSES_S, None):
+                signed = self._client.sign_download(uri)
+                try:
+                    with partial.open("wb") as file:
+                        sink = HashingSink(file)
+                        http_transfer.get(signed.url, signed.headers, sink, self._ca)
+                    check(uri, sink.digest, digest)
+                    partial.replace(target)
+                    return sink.digest
+                except TransferFailed as failed:
+                    if pause is None or not failed.again:
+                        raise http_transfer.final_error(
+                            f"fetching {uri} failed", signed.url, failed
+                        ) from failed
+                time.sleep(pause)
+        except OSError as error:
+            raise _local_error(target, error) from error
+        finally:
+            partial.unlink(missing_ok=True)
+        raise AssertionError("the last attempt returns or raises")
 
     def _send(
         self, sign: Callable[[], SignedTransfer], path: Path, size: int, what: str
@@ -179,12 +190,7 @@ def _local_error(path: Path, error: OSError) -> LimosaError:
 
 
 def _measure(path: Path) -> tuple[int, str]:
-    digest, size = hashlib.sha256(), 0
     try:
-        with path.open("rb") as stream:
-            while chunk := stream.read(http_transfer.CHUNK):
-                digest.update(chunk)
-                size += len(chunk)
+        return measure(path)
     except OSError as error:
         raise _local_error(path, error) from error
-    return size, digest.hexdigest()

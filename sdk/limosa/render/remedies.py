@@ -23,6 +23,7 @@ REMEDIES = {
     Code.POD_POLICY: "Remove the fields the message names from pod_template, or have the platform's policy changed.",
     Code.NO_COMMIT: "The process ended without a result: look for os._exit(), a crash in native code, or a killed child.",
     Code.BAD_INPUT: "Pass a value of the annotated type, or register the task again if its signature changed.",
+    Code.CORRUPT_DATA: "The object store changed what was written: look after it (limosa doctor), then run the workflow again.",
     Code.STORE: "Check the object store: limosa doctor.",
     Code.EXITED: "The process ended by itself: look at its log.",
     Code.KILLED: "Where it comes back, look at the node's events and kernel log; the platform tries again while its retries last.",

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from limosa.errors import LimosaError, ScriptFailed
+from limosa.errors import CorruptData, LimosaError, ScriptFailed
 from limosa.runtime.exceptions import definition_frames, exception_details
 from limosa.runtime.outcome import LaunchFailed, Preempted
 from limosa.runtime.packing import missing_file_hint
@@ -26,12 +26,12 @@ def call_task(task: Any, literals: LiteralMap, transfer: LaunchTransfer, code_ro
 
     Raises:
         LaunchFailed: The inputs, the function or its result are at fault.
-        StoreError: The store is.
+        StoreError, CorruptData: The store is.
     """
     arguments = python_inputs(task, literals, transfer, code_root)
     try:
         result = task.run_function(arguments)
-    except (Preempted, StoreError, LaunchFailed):
+    except (Preempted, StoreError, LaunchFailed, CorruptData):
         raise
     except BaseException as error:
         raise LaunchFailed(raised(error, code_root)) from error
@@ -53,7 +53,7 @@ def raised(error: BaseException, code_root: Path) -> Failure:
 def python_inputs(
     task: Any, literals: LiteralMap, transfer: LaunchTransfer, code_root: Path
 ) -> dict[str, Any]:
-    """The arguments that literals stand for. Raises LaunchFailed and StoreError."""
+    """The arguments that literals stand for. Raises LaunchFailed, StoreError and CorruptData."""
     from limosa.types import to_python
 
     arguments = {}
@@ -65,7 +65,7 @@ def python_inputs(
             raise LaunchFailed(failures.user(Code.BAD_INPUT, message))
         try:
             arguments[name] = to_python(literals.literals[name], python_type, transfer)
-        except (Preempted, StoreError, LaunchFailed):
+        except (Preempted, StoreError, LaunchFailed, CorruptData):
             raise
         except Exception as error:
             message = f"{task.name}: input '{name}': {error}"
@@ -87,7 +87,7 @@ def _outputs(task: Any, result: Any, transfer: LaunchTransfer, code_root: Path) 
     for name, value in values.items():
         try:
             literals[name] = offload(to_literal(value, task.python_outputs[name], transfer), name, transfer)
-        except (Preempted, StoreError, LaunchFailed):
+        except (Preempted, StoreError, LaunchFailed, CorruptData):
             raise
         except Exception as error:
             problem = output_problem(task, name, value, error)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from limosa.compiler import CompileSettings, compile_generated
-from limosa.errors import LimosaError
+from limosa.errors import CorruptData, LimosaError
 from limosa.origin import pin_source_root
 from limosa.runtime.call import python_inputs, raised
 from limosa.runtime.exceptions import end_at_author, exception_details
@@ -34,7 +34,7 @@ def make_graph(
 
     Raises:
         LaunchFailed: The inputs, the function or its graph are at fault.
-        StoreError: The store is.
+        StoreError, CorruptData: The store is.
     """
     _pin(pod.loader)
     arguments = python_inputs(task, literals, transfer, code_root)
@@ -46,7 +46,7 @@ def make_graph(
     try:
         made = task.generate(arguments, transfer, stored)
         _, data = compile_generated(made, task, settings)
-    except (Preempted, StoreError, LaunchFailed):
+    except (Preempted, StoreError, LaunchFailed, CorruptData):
         raise
     except LimosaError as error:
         place = f"{error.place}: " if error.place else ""

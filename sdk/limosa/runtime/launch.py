@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError
 
 from limosa.checkpoints import Checkpoint
 from limosa.context import Context, running_in
+from limosa.errors import CorruptData
 from limosa.runtime import code
 from limosa.runtime.call import call_task
 from limosa.runtime.checkpoints import LaunchCheckpoints
@@ -67,6 +68,9 @@ class Launch:
             outcome = found if found is not None else self._execute()
         except LaunchFailed as error:
             outcome = self.report.failed(error.failure)
+        except CorruptData as error:
+            failure = failures.system(Code.CORRUPT_DATA, error.located, retryable=False)
+            outcome = self.report.failed(failure)
         except StoreError as error:
             outcome = self.report.failed(failures.system(Code.STORE, str(error), retryable=error.retryable))
         except Exception as error:  # noqa: BLE001 - a bug of ours: it is told, and another launch may do better

@@ -30,11 +30,11 @@ def fetch(task: TaskSpec, inputs: LiteralMap, transfer: LaunchTransfer, director
             literal = literal.union_value.value
             kind = literal.WhichOneof("value")
         if kind == "structured_dataset":
-            found = transfer.download_file(literal.structured_dataset.uri, variable.name)
+            found = transfer.download_file(literal.structured_dataset.uri, variable.name, literal.digest)
         elif kind == "blob" and literal.blob.multipart:
-            found = transfer.download_directory(literal.blob.uri, variable.name)
+            found = transfer.download_directory(literal.blob.uri, variable.name, literal.digest)
         elif kind == "blob":
-            found = transfer.download_file(literal.blob.uri, variable.name)
+            found = transfer.download_file(literal.blob.uri, variable.name, literal.digest)
         else:
             target.write_text(text_of(literal), encoding="utf-8")
             continue

@@ -1,17 +1,15 @@
 """Moving bytes between a pod and the object store, as converters ask for it."""
 
-import hashlib
 import itertools
 from pathlib import Path
 from typing import BinaryIO
 
 from limosa.runtime.outcome import LaunchFailed
+from limosa.types.checked import check, checked, copy, digest_of_members, measure, members
 from limosa.types.transfer import Stored
 from limosa_model import failures
 from limosa_model.failures import Code
 from limosa_store import Store
-
-_CHUNK = 1024 * 1024
 
 
 class LaunchTransfer:
@@ -28,46 +26,46 @@ class LaunchTransfer:
     def upload_file(self, path: Path, name: str) -> Stored:
         """Stores a file below the launch's data."""
         key = f"{self._prefix}/{next(self._numbers)}/{name}"
-        size, digest = _measure(path)
+        size, digest = measure(path)
         self._store.put(key, path)
         return Stored(self._store.uri(key), size, digest)
 
     def upload_directory(self, path: Path, name: str) -> Stored:
         """Stores every file below a directory; links are followed, as a reader would see them."""
         prefix = f"{self._prefix}/{next(self._numbers)}/{name}"
-        total, whole = 0, hashlib.sha256()
-        for file in sorted(entry for entry in path.rglob("*") if entry.is_file()):
-            relative = file.relative_to(path).as_posix()
-            size, digest = _measure(file)
+        total, digests = 0, {}
+        for relative, file in members(path):
+            size, digests[relative] = measure(file)
             self._store.put(f"{prefix}/{relative}", file)
-            whole.update(f"{relative}\0{digest}\n".encode())
             total += size
-        return Stored(self._store.uri(prefix), total, "sha256:" + whole.hexdigest())
+        return Stored(self._store.uri(prefix), total, digest_of_members(digests))
 
-    def download_file(self, uri: str, name: str) -> Path:
+    def download_file(self, uri: str, name: str, digest: str = "") -> Path:
         """A local copy; the same one for the same URI."""
         if uri not in self._local:
             target = self.scratch(name)
-            self._copy(self._key(uri), target)
+            check(uri, self._copy(self._key(uri), target), digest)
             self._local[uri] = target
         return self._local[uri]
 
-    def download_directory(self, uri: str, name: str) -> Path:
+    def download_directory(self, uri: str, name: str, digest: str = "") -> Path:
         """A local copy of everything below a prefix; the same one for the same URI."""
         if uri not in self._local:
             target = self.scratch(name)
             target.mkdir()
-            prefix = self._key(uri)
+            prefix, digests = self._key(uri), {}
             for info in self._store.list(prefix):
-                file = target / info.key[len(prefix) + 1 :]
+                relative = info.key[len(prefix) + 1 :]
+                file = target / relative
                 file.parent.mkdir(parents=True, exist_ok=True)
-                self._copy(info.key, file)
+                digests[relative] = self._copy(info.key, file)
+            check(uri, digest_of_members(digests), digest)
             self._local[uri] = target
         return self._local[uri]
 
-    def open_file(self, uri: str) -> BinaryIO:
+    def open_file(self, uri: str, digest: str = "") -> BinaryIO:
         """Reads an object from its start."""
-        return self._store.open_reader(self._key(uri))
+        return checked(self._store.open_reader(self._key(uri)), uri, digest)
 
     def scratch(self, name: str) -> Path:
         """A new path of this pod."""
@@ -75,10 +73,9 @@ class LaunchTransfer:
         folder.mkdir()
         return folder / name
 
-    def _copy(self, key: str, target: Path) -> None:
-        with self._store.open_reader(key) as source, target.open("wb") as sink:
-            while chunk := source.read(_CHUNK):
-                sink.write(chunk)
+    def _copy(self, key: str, target: Path) -> str:
+        with self._store.open_reader(key) as source:
+            return copy(source, target)
 
     def _key(self, uri: str) -> str:
         key = self._store.key(uri)
@@ -89,12 +86,3 @@ class LaunchTransfer:
             )
             raise LaunchFailed(failures.user(Code.FILE_OUT_OF_REACH, message))
         return key
-
-
-def _measure(path: Path) -> tuple[int, str]:
-    digest, size = hashlib.sha256(), 0
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-    return size, "sha256:" + digest.hexdigest()

@@ -43,7 +43,7 @@ class Directory:
             from limosa_store.uris import name_of
 
             name = self._literal.blob.name or name_of(self.uri)
-            self._path = self._transfer.download_directory(self.uri, name)
+            self._path = self._transfer.download_directory(self.uri, name, self._literal.digest)
         return str(self._path)
 
     def __fspath__(self) -> str:

@@ -52,7 +52,7 @@ class File:
         """Path of a local copy; downloads it the first time."""
         if self._path is None:
             assert self._transfer is not None
-            self._path = self._transfer.download_file(self.uri, self.name)
+            self._path = self._transfer.download_file(self.uri, self.name, self._digest)
         return str(self._path)
 
     def open(self, mode: str = "r", encoding: str | None = None) -> "IO[Any]":
@@ -64,12 +64,16 @@ class File:
         if self._path is not None:
             return open(self._path, mode, encoding=encoding)
         assert self._transfer is not None
-        stream = self._transfer.open_file(self.uri)
+        stream = self._transfer.open_file(self.uri, self._digest)
         if mode == "rb":
             return stream
         import io
 
         return io.TextIOWrapper(stream, encoding=encoding or "utf-8")
+
+    @property
+    def _digest(self) -> str:
+        return self._literal.digest if self._literal is not None else ""
 
     def __fspath__(self) -> str:
         return self.path

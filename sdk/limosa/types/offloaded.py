@@ -2,7 +2,7 @@
 
 from google.protobuf.message import DecodeError
 
-from limosa.types.converter import ValueProblem
+from limosa.errors import CorruptData
 from limosa.types.transfer import TransferContext
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, Offloaded
 from limosa_model.digests import serialize, sha256_hex
@@ -25,15 +25,13 @@ def offload(literal: Literal, name: str, transfer: TransferContext) -> Literal:
 
 
 def fetch(literal: Literal, transfer: TransferContext) -> Literal:
-    """The literal that an offloaded one refers to, its digest checked."""
+    """The literal that an offloaded one refers to. Raises CorruptData."""
     reference = literal.offloaded
     with transfer.open_file(reference.uri) as stream:
         data = stream.read()
     if reference.digest != "sha256:" + sha256_hex(data):
-        raise ValueProblem(
-            f"the stored value {reference.uri} is corrupt: its digest is not {reference.digest}"
-        )
+        raise CorruptData(reference.uri)
     try:
         return Literal.FromString(data)
     except DecodeError as error:
-        raise ValueProblem(f"the stored value {reference.uri} cannot be read: {error}") from error
+        raise CorruptData(reference.uri, f"it is no value: {error}") from error

@@ -35,7 +35,7 @@ def read_table(literal: Literal, transfer: TransferContext) -> Any:
     dataset = literal.structured_dataset
     if dataset.format not in ("", FORMAT):
         raise ValueProblem(f"{dataset.uri} is {dataset.format}, not {FORMAT}", "write it as Parquet")
-    path = transfer.download_file(dataset.uri, "table.parquet")
+    path = transfer.download_file(dataset.uri, "table.parquet", literal.digest)
     try:
         return parquet.read_table(path, memory_map=True)
     except (OSError, ValueError) as error:

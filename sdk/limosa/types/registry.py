@@ -88,7 +88,7 @@ def to_literal(value: Any, python_type: Any, transfer: "TransferContext") -> "Li
 
 
 def to_python(literal: "Literal", python_type: Any, transfer: "TransferContext") -> Any:
-    """The value of a literal; an offloaded one is fetched first. Raises ValueProblem."""
+    """The value of a literal; an offloaded one is fetched first. Raises ValueProblem and CorruptData."""
     if literal.WhichOneof("value") == "offloaded":
         from limosa.types.offloaded import fetch
 

@@ -34,16 +34,16 @@ class TransferContext(Protocol):
         """Makes all files below a local directory durable."""
         ...
 
-    def download_file(self, uri: str, name: str) -> "Path":
-        """A local copy of one object; fetched once per URI."""
+    def download_file(self, uri: str, name: str, digest: str = "") -> "Path":
+        """A local copy of one object; fetched once per URI. Raises CorruptData where a digest is given and it has another."""
         ...
 
-    def download_directory(self, uri: str, name: str) -> "Path":
-        """A local copy of everything below a prefix; fetched once per URI."""
+    def download_directory(self, uri: str, name: str, digest: str = "") -> "Path":
+        """A local copy of everything below a prefix; likewise."""
         ...
 
-    def open_file(self, uri: str) -> BinaryIO:
-        """Reads one object from its start, in flat memory."""
+    def open_file(self, uri: str, digest: str = "") -> BinaryIO:
+        """Reads one object from its start, in flat memory; where a digest is given, the end of a whole read checks it."""
         ...
 
     def scratch(self, name: str) -> "Path":

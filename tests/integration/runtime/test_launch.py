@@ -1,5 +1,6 @@
 """Launches as processes: what a pod does, against a directory as the store."""
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -9,7 +10,8 @@ import time
 import pytest
 from launch_rig import Pod
 
-from limosa_idl.core.v1alpha1.literal_pb2 import Blob, Literal
+from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM
+from limosa_idl.core.v1alpha1.literal_pb2 import Blob, Literal, Offloaded
 from limosa_idl.run.v1alpha1.run_pb2 import Commit, TerminationRecord
 from limosa_model import layout, values
 from limosa_model.pod_contract import decode_termination
@@ -231,3 +233,34 @@ def test_a_launch_waits_for_nobody_when_its_result_is_durable(tmp_path):
     began = time.monotonic()
     assert pod.run() == 0, pod.output
     assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize(
+    ("kind", "read"),
+    [
+        ("File", "open(x).read()"),
+        ("File", "x.open().read()"),
+        ("Directory", "str(os.listdir(x))"),
+        ("str", "x"),
+    ],
+)
+def test_data_that_the_store_changed_is_no_mistake_of_the_author(tmp_path, kind, read):
+    pod = Pod(tmp_path, f"@task\ndef f(x: {kind}) -> str:\n    return {read}\n")
+    text = values.string("a value")
+    stored = text.SerializeToString() if kind == "str" else b"text"
+    pod.store.put("other/it/file", stored[:-1] + b"!")
+    digest = f"sha256:{hashlib.sha256(stored).hexdigest()}"
+    if kind == "str":
+        where = Offloaded(uri=pod.store.uri("other/it/file"), size=len(stored), digest=digest)
+        literal = Literal(offloaded=where)
+    else:
+        many = kind == "Directory"
+        uri = pod.store.uri("other/it" if many else "other/it/file")
+        literal = Literal(blob=Blob(uri=uri, multipart=many), digest=digest)
+    assert pod.run(inputs={"x": literal}) == 2
+    assert (pod.failure.code, pod.failure.kind, pod.failure.retryable) == (
+        "CorruptData",
+        FAILURE_KIND_SYSTEM,
+        False,
+    )
+    assert "other/it" in pod.failure.message

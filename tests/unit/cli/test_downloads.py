@@ -7,6 +7,7 @@ import pytest
 
 from limosa.cli.downloads import Downloads
 from limosa.errors import LimosaError
+from limosa.types.checked import check
 from limosa_idl.core.v1alpha1.interface_pb2 import Variable
 from limosa_idl.core.v1alpha1.literal_pb2 import Blob, Literal, LiteralMap, StructuredDataset
 from limosa_model import values
@@ -18,12 +19,13 @@ class Store:
     def __init__(self, objects):
         self.objects = objects
 
-    def fetch(self, uri, target):
+    def fetch(self, uri, target, digest=""):
+        check(uri, f"sha256:{hashlib.sha256(self.objects[uri]).hexdigest()}", digest)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(self.objects[uri])
         return target
 
-    def fetch_directory(self, uri, target):
+    def fetch_directory(self, uri, target, digest=""):
         for name in self.objects:
             if name.startswith(uri + "/"):
                 self.fetch(name, target / name[len(uri) + 1 :])

@@ -7,7 +7,7 @@ import pytest
 from fake_admin import FakeAdmin, client_of, serving, store
 
 from limosa.bundle import pack
-from limosa.errors import LimosaError
+from limosa.errors import CorruptData, LimosaError
 from limosa.remote import ClientTransfer, RemoteError
 
 
@@ -149,3 +149,20 @@ def test_a_missing_local_file_is_named(rig, tmp_path):
     with pytest.raises(LimosaError, match="No such file") as caught:
         rig.transfer.upload_file(tmp_path / "gone", "gone")
     assert str(tmp_path / "gone") in caught.value.place
+
+
+def test_changed_bytes_are_noticed_and_no_file_appears(rig, tmp_path):
+    path = tmp_path / "f"
+    path.write_bytes(b"content")
+    file, folder = rig.transfer.upload_file(path, "f"), rig.transfer.upload_directory(tmp_path, "d")
+    for key in rig.uploaded:
+        rig.uploaded[key] = b"CONTENT"
+    with pytest.raises(CorruptData, match="their digest is another"):
+        rig.transfer.fetch(file.uri, tmp_path / "out" / "f", file.digest)
+    assert list((tmp_path / "out").iterdir()) == []
+    with pytest.raises(CorruptData):
+        rig.transfer.download_file(file.uri, "f", file.digest)
+    with pytest.raises(CorruptData):
+        rig.transfer.download_directory(folder.uri, "d", folder.digest)
+    with rig.transfer.open_file(file.uri, file.digest) as stream, pytest.raises(CorruptData):
+        stream.read()

@@ -9,7 +9,9 @@ import pyarrow as pa
 import pytest
 
 from limosa import Directory, File, LimosaError
+from limosa.errors import CorruptData
 from limosa.local import LocalTransfer
+from limosa.local.transfer import local_path
 from limosa.types import literal_type, to_literal, to_python
 from limosa.types.offloaded import OFFLOAD_BYTES, offload
 from limosa.types.transfer import NoTransfer
@@ -158,8 +160,75 @@ def test_says_what_is_wrong_with_a_frame(transfer, value, expected):
 def test_a_damaged_frame_says_so(transfer, tmp_path):
     literal = to_literal(pd.DataFrame({"a": [1]}), pd.DataFrame, transfer)
     Path(literal.structured_dataset.uri[len("file://") :]).write_bytes(b"not parquet")
+    with pytest.raises(CorruptData, match="their digest is another"):
+        to_python(literal, pd.DataFrame, transfer)
+    literal.digest = ""  # as of an object that nobody of ours has written
     with pytest.raises(LimosaError, match="is no readable Parquet file"):
         to_python(literal, pd.DataFrame, transfer)
+
+
+def _flip(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda file: file.path,
+        lambda file: Path(file).read_bytes(),
+        lambda file: file.open("rb").read(),
+        lambda file: list(file.open()),
+        lambda file: list(iter(lambda stream=file.open("rb"): stream.read(7), b"")),
+    ],
+    ids=["path", "Path()", "whole", "lines", "pieces"],
+)
+def test_changed_bytes_of_a_file_are_noticed(transfer, tmp_path, read):
+    path = tmp_path / "a.txt"
+    path.write_text("value\n" * 30_000)
+    literal = to_literal(File(path), File, transfer)
+    read(to_python(literal, File, LocalTransfer(tmp_path / "data", tmp_path / "other")))
+    _flip(local_path(literal.blob.uri))
+    with pytest.raises(CorruptData, match="are not those that were written") as caught:
+        read(to_python(literal, File, transfer))
+    assert caught.value.place == literal.blob.uri
+
+
+def test_a_part_of_a_stream_and_one_read_out_of_order_have_no_digest(transfer, tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(bytes(range(256)) * 1000)
+    literal = to_literal(File(path), File, transfer)
+    kept = local_path(literal.blob.uri)
+    _flip(kept)
+    stream = to_python(literal, File, transfer).open("rb")
+    assert stream.read(1000) == kept.read_bytes()[:1000]
+    assert stream.seek(-5, 2) == 255_995
+    assert stream.read() == kept.read_bytes()[-5:]
+    assert stream.seek(3) == 3
+    assert stream.read(4) == bytes([3, 4, 5, 6])
+    stream.close()
+
+
+@pytest.mark.parametrize("change", ["changed", "lost", "added"])
+def test_changed_members_of_a_directory_are_noticed(transfer, tmp_path, change):
+    source = tmp_path / "texts"
+    (source / "deep").mkdir(parents=True)
+    (source / "deep.txt").write_text("A")
+    (source / "deep" / "b c.txt").write_text("B")
+    (source / "link").symlink_to(source / "deep")
+    literal = to_literal(Directory(source), Directory, transfer)
+    whole = Path(to_python(literal, Directory, LocalTransfer(None, tmp_path / "other")).path)
+    assert (whole / "link" / "b c.txt").read_text() == "B"
+    kept = local_path(literal.blob.uri)
+    if change == "changed":
+        _flip(kept / "deep" / "b c.txt")
+    elif change == "lost":
+        (kept / "deep.txt").unlink()
+    else:
+        (kept / "more").touch()
+    with pytest.raises(CorruptData):
+        _ = to_python(literal, Directory, transfer).path
 
 
 def test_a_large_value_is_stored_by_itself_and_checked(transfer):
@@ -169,7 +238,7 @@ def test_a_large_value_is_stored_by_itself_and_checked(transfer):
     assert reference.offloaded.length == OFFLOAD_BYTES
     assert to_python(reference, list[int], transfer) == list(range(OFFLOAD_BYTES))
     reference.offloaded.digest = "sha256:00"
-    with pytest.raises(LimosaError, match="is corrupt: its digest is not sha256:00"):
+    with pytest.raises(LimosaError, match="their digest is another"):
         to_python(reference, list[int], transfer)
 
 
