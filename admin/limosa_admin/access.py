@@ -37,6 +37,8 @@ GRPC_METHODS: Mapping[str, Role] = {
     f"/{_ADMIN}.OperatorService/LookupCache": Role.OPERATOR,
     f"/{_ADMIN}.OperatorService/StoreCache": Role.OPERATOR,
     f"/{_ADMIN}.OperatorService/LaunchChildren": Role.OPERATOR,
+    # Whose calls they are is in the token.
+    f"/{_ADMIN}.EagerService/SyncCalls": Role.ATTEMPT,
     # Probes of kubelets and load balancers carry no token.
     "/grpc.health.v1.Health/Check": Role.PUBLIC,
     "/grpc.health.v1.Health/Watch": Role.PUBLIC,

@@ -11,6 +11,8 @@ from limosa_admin.request_errors import Reason, RequestError
 from limosa_admin.store import tokens
 from limosa_admin.store.changes import TOKEN, Changes
 from limosa_admin.store.database import Database
+from limosa_model.attempt_tokens import call_key, is_attempt_token, is_genuine, read_token
+from limosa_model.names import parse_epoch
 
 _FRESH_S = 5.0
 _MOST_CACHED = 10_000
@@ -24,6 +26,7 @@ class Authenticator:
         self._database = database
         self._lock = threading.Lock()
         self._known: dict[str, tuple[float, Identity]] = {}
+        self._secret: bytes | None = None
 
     def forget_on(self, changes: Changes) -> None:
         """Forgets what it remembers whenever tokens change, for as long as `changes` lives."""
@@ -41,11 +44,28 @@ class Authenticator:
 
     def token(self, token: str) -> Identity:
         """Whose token it is. Raises RequestError(UNAUTHENTICATED)."""
-        return self._find("token", token, tokens.find)
+        return self._attempt(token) if is_attempt_token(token) else self._find("token", token, tokens.find)
 
     def session(self, cookie: str) -> Identity:
         """Whose cookie it is. Raises RequestError(UNAUTHENTICATED)."""
         return self._find("session", cookie, tokens.find_session)
+
+    def _attempt(self, token: str) -> Identity:
+        """Which launch of an eager node it is; whether that still counts is for the service to say."""
+        claims = read_token(token)
+        if self._secret is None:
+            self._secret = self._database.signing_key()
+        try:
+            key = (
+                None if claims is None else call_key(self._secret, claims.run_uid, parse_epoch(claims.epoch))
+            )
+        except ValueError:
+            key = None
+        if claims is None or key is None or not is_genuine(token, key):
+            message = "the token is of no attempt's of an eager node"
+            raise RequestError(Reason.UNAUTHENTICATED, f"{message}; the operator makes them")
+        subject = f"attempt {claims.launch + 1} of {claims.node_path} of run {claims.run_uid}"
+        return Identity(0, subject, Role.ATTEMPT, frozenset(), claims)
 
     def _find(
         self, kind: str, secret: str, find: Callable[[sa.Connection, str], Identity | None]

@@ -4,10 +4,11 @@ import dataclasses
 import enum
 
 from limosa_admin.request_errors import Reason, RequestError
+from limosa_model.attempt_tokens import AttemptClaims
 
 
 class Role(enum.Enum):
-    """What a token is good for. Viewer, contributor and admin contain each other; operator stands apart."""
+    """What a token is good for. Viewer, contributor and admin contain each other; operator and attempt stand apart."""
 
     PUBLIC = "public"
     """No token needed; never a token's role."""
@@ -15,9 +16,11 @@ class Role(enum.Enum):
     CONTRIBUTOR = "contributor"
     ADMIN = "admin"
     OPERATOR = "operator"
+    ATTEMPT = "attempt"
+    """A launch of an eager node; its tokens are made by the operator, and say which it is."""
 
 
-TOKEN_ROLES = tuple(role.value for role in Role if role is not Role.PUBLIC)
+TOKEN_ROLES = tuple(role.value for role in Role if role not in (Role.PUBLIC, Role.ATTEMPT))
 _RANK = {Role.VIEWER: 1, Role.CONTRIBUTOR: 2, Role.ADMIN: 3}
 
 
@@ -31,6 +34,8 @@ class Identity:
     role: Role
     projects: frozenset[str]
     """Projects it is limited to; empty means all."""
+    attempt: AttemptClaims | None = None
+    """Which launch it is, where the role is ATTEMPT."""
 
     def has_role(self, needed: Role) -> bool:
         """Whether it may call what is registered for a role."""

@@ -74,6 +74,7 @@ class Code:
     CORRUPT_DATA = "CorruptData"
     CHILD_MISSING = "ChildMissing"
     CALL_REFUSED = "CallRefused"
+    ADMIN_AWAITED = "AdminAwaited"
     STALE_CLAIM = "StaleClaim"
     API = "KubernetesApi"
     INTERNAL = "Internal"

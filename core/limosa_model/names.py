@@ -34,6 +34,8 @@ ANNOTATION_EPOCH = f"{GROUP}/epoch"
 ANNOTATION_LAUNCH = f"{GROUP}/launch"
 ANNOTATION_LAUNCH_ID = f"{GROUP}/launch-id"
 ANNOTATION_INPUT_DIGEST = f"{GROUP}/input-digest"
+ANNOTATION_EAGER_DEPTH = f"{GROUP}/eager-depth"
+"""Only pods of eager nodes have it: how many eager and dynamic nodes are around it, itself included."""
 ANNOTATION_SANDBOX_PYTHON = f"{GROUP}/sandbox-python"
 """Absolute path of the interpreter that submitted the run; only the embedded cluster reads it."""
 

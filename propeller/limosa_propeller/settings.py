@@ -51,6 +51,14 @@ class PodSettings:
     """Requested where a task does not say."""
     default_memory: str = "512Mi"
     """Requested, and the limit, where a task does not say."""
+    eager_cpu: str = "50m"
+    """In place of `default_cpu` for eager tasks, which mostly wait."""
+    eager_memory: str = "256Mi"
+    """In place of `default_memory`, likewise."""
+    admin_endpoint: str = ""
+    """host:port of admin's gRPC server as pods reach it; empty where there is no admin."""
+    admin_ca: str = ""
+    """PEM of the authority that signed admin's certificate; empty: plain text."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,6 +154,8 @@ def parse_settings(argv: Sequence[str], environ: Mapping[str, str]) -> OperatorS
             shapes=_read("--shapes", given.shapes, parse_shapes),
             allowances=_read("--pods-may", given.pods_may.split(","), parse_allowances),
             most_memory=given.most_memory,
+            admin_endpoint=given.pods_admin or given.admin,
+            admin_ca=_text("--admin-ca-file", given.admin_ca_file),
         ),
         kubeconfig=given.kubeconfig,
         lease_namespace=given.lease_namespace,
@@ -179,6 +189,12 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     add("--admin", "LIMOSA_ADMIN_ENDPOINT", "", "host:port of admin; empty: none")
     add("--admin-token-file", "LIMOSA_ADMIN_TOKEN_FILE", "", "file with the operator's bearer token")
     add("--admin-ca-file", "LIMOSA_ADMIN_CA_FILE", "", "PEM of admin's authority; empty: plain text")
+    add(
+        "--pods-admin",
+        "LIMOSA_PODS_ADMIN_ENDPOINT",
+        "",
+        "host:port of admin as pods of eager tasks reach it; empty: as --admin",
+    )
     add("--max-runs", "LIMOSA_MAX_RUNS", "200", "runs held at a time; 0 drains", type=int)
     add("--cluster-name", "LIMOSA_CLUSTER_NAME", "local", "name of this cluster, for people")
     add("--kubeconfig", "KUBECONFIG", "", "kubeconfig; empty: in-cluster")
@@ -230,6 +246,14 @@ def _read(flag: str, given: _Given, reader: Callable[[_Given], _Read]) -> _Read:
         return reader(given)
     except ValueError as error:
         raise SettingsError(f"{flag}: {error}") from error
+
+
+def _text(flag: str, path: str) -> str:
+    """What a file holds; empty for none. Raises SettingsError."""
+    try:
+        return Path(path).read_text() if path else ""
+    except OSError as error:
+        raise SettingsError(f"{flag} is '{path}', which cannot be read: {error.strerror}") from error
 
 
 def _seconds_or_none(text: str) -> float | None:

@@ -12,10 +12,12 @@ from limosa.version import VERSION as __version__  # noqa: N811 - the customary 
 
 if TYPE_CHECKING:
     from limosa.cache import Cache
+    from limosa.call_failed import CallFailed
     from limosa.conditionals import conditional
     from limosa.container_tasks import ContainerTask
     from limosa.context import current_context
     from limosa.dynamic_tasks import Dynamic, dynamic
+    from limosa.eager_tasks import Eager, eager
     from limosa.errors import LimosaError
     from limosa.gates import approve, sleep, wait_for_input
     from limosa.launch_plans import LaunchPlan
@@ -34,9 +36,11 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "Cache": "limosa.cache",
+    "CallFailed": "limosa.call_failed",
     "ContainerTask": "limosa.container_tasks",
     "Directory": "limosa.types.directory",
     "Dynamic": "limosa.dynamic_tasks",
+    "Eager": "limosa.eager_tasks",
     "FailurePolicy": "limosa.workflows",
     "File": "limosa.types.file",
     "Grow": "limosa.retries",
@@ -55,6 +59,7 @@ _WHERE = {
     "current_context": "limosa.context",
     "conditional": "limosa.conditionals",
     "dynamic": "limosa.dynamic_tasks",
+    "eager": "limosa.eager_tasks",
     "map_task": "limosa.map_tasks",
     "sleep": "limosa.gates",
     "task": "limosa.tasks",
@@ -64,9 +69,11 @@ _WHERE = {
 
 __all__ = [
     "Cache",
+    "CallFailed",
     "ContainerTask",
     "Directory",
     "Dynamic",
+    "Eager",
     "FailurePolicy",
     "File",
     "Grow",
@@ -86,6 +93,7 @@ __all__ = [
     "conditional",
     "current_context",
     "dynamic",
+    "eager",
     "map_task",
     "sleep",
     "task",

@@ -98,6 +98,9 @@ def _refuse_handles(value: Any, place: str) -> None:
     if isinstance(value, Condition):
         message = f"{place}: a comparison of promises is a condition, not a value"
         raise ArgumentProblem(message, "compare inside a task, or branch with conditional", "PromiseUsed")
+    if hasattr(value, "_limosa_call"):
+        message = f"{place}: the call before it was not awaited"
+        raise ArgumentProblem(message, "write await before that call", "CallNotAwaited")
     if isinstance(value, (Nothing, tuple)) and node_of(value) is not None:
         what = "nothing" if isinstance(value, Nothing) else f"several outputs ({', '.join(_names(value))})"
         raise ArgumentProblem(

@@ -6,6 +6,7 @@ from typing import Any
 from limosa.errors import LimosaError
 from limosa.origin import origin_of
 
+_EAGER = "eager task"
 _VARARGS, _VARKEYWORDS, _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x04, 0x08, 0x20, 0x80, 0x200
 
 
@@ -23,7 +24,7 @@ def check_shape(function: Any, what: str) -> None:
     Args:
         function: As decorated. How it is called and what it gives is the outermost function's, since a decorator may run a
             coroutine to its end; its parameters are the author's own.
-        what: "task", "dynamic task" or "workflow", for messages.
+        what: "task", "dynamic task", "eager task" (which has to be a coroutine) or "workflow", for messages.
 
     Raises:
         LimosaError: With the place of the function and how to write it instead.
@@ -31,7 +32,10 @@ def check_shape(function: Any, what: str) -> None:
     inner = unwrapped(function)
     place = f"{what} {inner.__name__} ({origin_of(inner)})"
     flags = function.__code__.co_flags
-    if flags & (_COROUTINE | _ASYNC_GENERATOR):
+    if what == _EAGER and not flags & _COROUTINE:
+        message = "an eager task awaits what it calls, and this function is not async"
+        raise LimosaError("AsyncFunction", message, place, "write async def")
+    if flags & (_COROUTINE | _ASYNC_GENERATOR) and what != _EAGER:
         message = f"async {what}s are not supported yet"
         raise LimosaError("AsyncFunction", message, place, "write def, and asyncio.run(…) inside")
     if flags & _GENERATOR:

@@ -111,6 +111,9 @@ def _gate(function: str, name: str, timeout: Duration | None, prompt: str) -> "N
         raise LimosaError(
             "GateOutside", message, str(caller()), "call it in a function decorated with @workflow"
         )
+    if trace.is_eager:
+        message = f"{function}() was called in an eager task"
+        raise LimosaError("GateInEager", message, str(caller()), "put it into a @workflow, and call that")
     if not isinstance(name, str) or not name.strip():
         raise LimosaError("GateName", f"{function}() got the name {name!r}", str(caller()), "name it")
     limit = check_duration("timeout", timeout)

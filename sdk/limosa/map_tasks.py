@@ -92,7 +92,7 @@ class MapTask(Generic[R]):
     def _add_node(self, trace: Any, arguments: dict[str, Any], mapped: list[str]) -> Any:
         from limosa.overrides import apply_overrides
         from limosa.promises import Promise
-        from limosa.tracing import bind_arguments, shape
+        from limosa.tracing import bind_arguments
         from limosa_model.interfaces import map_interface
 
         task = self.task
@@ -111,7 +111,11 @@ class MapTask(Generic[R]):
         if isinstance(task, OverriddenTask):
             apply_overrides(node, task.overrides)
         promises = [Promise(node, v.name, (), v.type, v.name == "o0") for v in interface.outputs]
-        return shape(promises, task.signature, node)
+        element = {name: kind | None for name, kind in task.python_outputs.items()}
+        outputs = element if self.policy.tolerant else task.python_outputs
+        return trace.give(
+            promises, node, task.signature, {name: _list_of(kind) for name, kind in outputs.items()}
+        )
 
     def _run_here(self, arguments: dict[str, Any], mapped: list[str]) -> Any:
         lengths = {name: len(arguments[name]) for name in mapped}
@@ -208,6 +212,10 @@ def map_task(
     if task.makes_graph:
         message = f"map_task cannot run the dynamic task {task.__name__} for each item"
         raise LimosaError("MapTarget", message, str(caller()), "call it in a loop of another dynamic task")
+    if task.makes_calls:
+        message = f"map_task cannot run the eager task {task.__name__} for each item"
+        remedy = "call it in a loop of another eager task: await asyncio.gather(…)"
+        raise LimosaError("MapTarget", message, str(caller()), remedy)
     if not _is_count(concurrency):
         raise LimosaError(
             "MapConcurrency", f"concurrency={concurrency!r}", str(caller()), "give a number of items"

@@ -67,6 +67,8 @@ def handler_node(workflow: "Workflow[..., Any]", handler: Any, origin: Origin, f
         node.sub_workflow.workflow = target.name
     elif target.makes_graph:
         node.dynamic.task = target.name
+    elif target.makes_calls:
+        node.eager.task = target.name
     else:
         node.task.task = target.name
     if isinstance(handler, OverriddenTask):

@@ -64,6 +64,20 @@ def pin_source_root(root: str) -> None:
     _pinned[:] = [os.path.abspath(root)]
 
 
+def pin_loader(loader: str) -> None:
+    """Has names of tasks start where the name of a pod's module does ("module:attribute"), whatever marks came along."""
+    module_name = loader.partition(":")[0]
+    file = getattr(sys.modules.get(module_name), "__file__", None)
+    if file is None:
+        return
+    folder = os.path.dirname(os.path.abspath(file))
+    parts = module_name.split(".")
+    up = len(parts) if os.path.basename(file) == "__init__.py" else len(parts) - 1
+    for _ in range(up):
+        folder = os.path.dirname(folder)
+    pin_source_root(folder)
+
+
 def source_root(path: str) -> str:
     """The nearest folder upwards with one of `SOURCE_ROOT_MARKS`; else the file's own folder."""
     folder = os.path.dirname(os.path.abspath(path)) if not os.path.isdir(path) else os.path.abspath(path)

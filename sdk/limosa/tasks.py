@@ -39,6 +39,8 @@ class Task(Generic[P, R]):
     """What runs in place of a function; see `limosa.container_tasks`."""
     makes_graph = False
     """Whether its function describes a graph that then runs; see `limosa.dynamic_tasks`."""
+    makes_calls = False
+    """Whether its function launches other tasks while it runs; see `limosa.eager_tasks`."""
 
     def __init__(self, function: Callable[P, R], options: "TaskOptions") -> None:
         """Takes the function and its options; the signature is read when it is first needed."""
@@ -170,7 +172,7 @@ class OverriddenTask(Task[P, R]):
             own = own._replace(retry=retry_of(options["retries"]))
         super().__init__(task.function, own)
         self._task = task
-        self.makes_graph = task.makes_graph
+        self.makes_graph, self.makes_calls = task.makes_graph, task.makes_calls
         self.replacement = task.replacement
         self.overrides = options
 
@@ -181,6 +183,11 @@ class OverriddenTask(Task[P, R]):
         """What a dynamic task's function describes."""
         task: Any = self._task
         return task.generate(*given)
+
+    def perform(self, *given: Any) -> Any:
+        """What an eager task's function comes to."""
+        task: Any = self._task
+        return task.perform(*given)
 
     def with_overrides(self, **options: Any) -> "Task[P, R]":
         """Further overrides; the later ones win."""

@@ -27,6 +27,9 @@ class Trace:
         targets: Tasks and workflows the nodes name, by name; launch plans by their keys.
     """
 
+    is_eager = False
+    """Whether values are at hand: each call is carried out while the function runs."""
+
     def __init__(
         self,
         workflow_name: str,
@@ -87,6 +90,19 @@ class Trace:
             raise LimosaError(
                 "OpenBranch", message, str(origin), "end it with .else_().then(…) or .else_().fail('…')"
             )
+
+    def give(
+        self, promises: list[Promise], node: "Node", signature: "Signature", types: Mapping[str, Any]
+    ) -> Any:
+        """What the call that made a node gives to the author.
+
+        Args:
+            promises: The node's outputs.
+            node: The node, complete.
+            signature: Of what is called.
+            types: The outputs' Python types by name.
+        """
+        return shape(promises, signature, node)
 
     def add_target(self, target: Any) -> None:
         """Notes a task or workflow that a node names."""
@@ -193,7 +209,7 @@ def promised(node: "Node", interface: "Interface", signature: "Signature", trace
         Promise(node, variable.name, (), variable.type, variable.name == "o0")
         for variable in interface.outputs
     ]
-    return shape(promises, signature, node)
+    return trace.give(promises, node, signature, signature.outputs)
 
 
 def shape(promises: list[Promise], signature: "Signature", node: "Node") -> Any:

@@ -18,7 +18,7 @@ from limosa_model import layout
 
 LONGEST_WAIT_S = 20.0
 Asks = frozenset[tuple[str, int, int, int | str]]
-"""Run uid, epoch, and what is wanted of the run: a Desired, or the path of a gate that is told something."""
+"""Run uid, epoch, and what is wanted of the run: a Desired, the path of a gate that is told something or of a call, or "call key"."""
 Operator = tuple[str, int, tuple[int, ...]]
 """Uid of the cluster, shards that it is divided into, those of the operator."""
 GATHER_S = 0.05
@@ -26,7 +26,7 @@ GATHER_S = 0.05
 REPEAT_AFTER_S = 1.0
 """An answer that asks for the same as the one before is held back for so long: the operator is busy with it."""
 REPEAT_SIGNALS_AFTER_S = 5.0
-"""The same for an answer that only repeats signals: their gates' turn may be far off."""
+"""The same for an answer that only repeats signals and calls: their gates' turn may be far off."""
 MOST_SNAPSHOTS = 5000
 MOST_KEYS = 500
 """Lookups or results of one call."""
@@ -53,6 +53,7 @@ class OperatorService:
         self._children = children
         self._max_active_runs = max_active_runs
         self._reclaim_after_s = reclaim_after_s
+        self._secret = database.signing_key()
         self._clock = clock
         # Per operator, what it was last asked to do and when. Losing it costs one repeated answer.
         self._asked: dict[Operator, tuple[Asks, float]] = {}
@@ -130,7 +131,7 @@ class OperatorService:
             run_store.abort_orphans(connection)
             slots = claims.slots_of(request)
             claimed = claims.claim(connection, request.cluster_uid, slots, rules)
-            wanted = claims.desired(connection, request)
+            wanted = claims.desired(connection, request, self._secret)
         # Whichever operator the runs belong to must hear of them, and only one of them has asked.
         others = [QUEUE] if claimed and slots.shared else []
         self._changes.tell(*others, *map(run_topic, claimed))
@@ -148,11 +149,14 @@ def _asks(request: pb.SyncRequest, wanted: list[pb.DesiredRun]) -> Asks:
     """What of a desired set the report does not show yet."""
     phases = {report.run_uid: report.phase for report in request.runs}
     told = {
-        (run.run_uid, run.epoch.generation, run.epoch.number, signal.node_path)
+        (run.run_uid, run.epoch.generation, run.epoch.number, path)
         for run in wanted
-        for signal in run.signals
+        for path in (*(signal.node_path for signal in run.signals), *run.calls)
     }
-    return frozenset(told) | frozenset(
+    keyless = {
+        (run.run_uid, run.epoch.generation, run.epoch.number, "call key") for run in wanted if run.call_key
+    }
+    return frozenset(told | keyless) | frozenset(
         (run.run_uid, run.epoch.generation, run.epoch.number, int(run.desired))
         for run in wanted
         if run.HasField("spec")

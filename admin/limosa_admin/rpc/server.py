@@ -14,6 +14,7 @@ from limosa_admin.children import Children
 from limosa_admin.metrics import Metrics
 from limosa_admin.rpc.cache_service import CacheService
 from limosa_admin.rpc.cluster_service import ClusterService
+from limosa_admin.rpc.eager_service import EagerService
 from limosa_admin.rpc.health_service import HealthService
 from limosa_admin.rpc.operator_service import OperatorService
 from limosa_admin.rpc.places import Places
@@ -90,6 +91,7 @@ def services(parts: Parts) -> Mapping[ServiceDescriptor, object]:
         ours["ClusterService"]: ClusterService(parts.database),
         ours["TransferService"]: TransferService(parts.transfers, places),
         ours["OperatorService"]: operators,
+        ours["EagerService"]: EagerService(parts.database),
         health_pb2.DESCRIPTOR.services_by_name["Health"]: HealthService(parts.database),
     }
 

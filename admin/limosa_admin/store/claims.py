@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from limosa_admin.store import calls, signals, turns
 from limosa_admin.store import runs as run_store
-from limosa_admin.store import signals, turns
 from limosa_admin.store.changes import QUEUE, run_topic
 from limosa_admin.store.database import notify
 from limosa_admin.store.queue import Scope
@@ -16,6 +16,7 @@ from limosa_admin.store.schema import clusters, runs, specs
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import Epoch, RunSpec
+from limosa_model.attempt_tokens import call_key
 from limosa_model.names import shard_of
 from limosa_model.pod_contract import INLINE_CLOSURE_LIMIT
 
@@ -138,16 +139,25 @@ def _take(connection: sa.Connection, cluster_uid: str, chosen: Sequence[str]) ->
     return list(connection.execute(_TAKE, given).scalars())
 
 
-def desired(connection: sa.Connection, request: pb.SyncRequest) -> list[pb.DesiredRun]:
-    """What an operator should have; runs whose spec does not fit are left for the next answer."""
-    reported = {report.run_uid: report.epoch for report in request.runs}
+def desired(connection: sa.Connection, request: pb.SyncRequest, secret: bytes) -> list[pb.DesiredRun]:
+    """What an operator should have; runs whose spec does not fit are left for the next answer.
+
+    Args:
+        connection: An open transaction.
+        request: What the operator has.
+        secret: What keys of claims are made from.
+    """
+    reports = {report.run_uid: report for report in request.runs}
+    reported = {uid: report.epoch for uid, report in reports.items()}
     wanted = connection.execute(_HELD, {"cluster": request.cluster_uid}).all()
     wanted = [row for row in wanted if row.uid in reported or _is_led(request, row.uid)]
     epochs = {row.uid: Epoch(generation=row.epoch_generation, number=row.epoch_number) for row in wanted}
     unknown = [uid for uid, epoch in epochs.items() if reported.get(uid) != epoch]
     found = read_specs(connection, unknown)
     told = signals.of_cluster(connection, request.cluster_uid)
-    taken = {report.run_uid: frozenset(report.signals_taken) for report in request.runs}
+    taken = {uid: frozenset(report.signals_taken) for uid, report in reports.items()}
+    called = calls.of_cluster(connection, request.cluster_uid)
+    heard = {uid: frozenset(report.calls_taken) for uid, report in reports.items()}
     answer = []
     for row in wanted:
         if row.uid in unknown and row.uid not in found:
@@ -165,6 +175,14 @@ def desired(connection: sa.Connection, request: pb.SyncRequest) -> list[pb.Desir
                     for signal in told.get(row.uid, ())
                     if row.uid in unknown or signal.node_path not in taken[row.uid]
                 ],
+                calls=[
+                    path
+                    for path in called.get(row.uid, ())
+                    if row.uid in unknown or path not in heard[row.uid]
+                ],
+                call_key=call_key(secret, row.uid, epochs[row.uid])
+                if row.uid in unknown or reports[row.uid].wants_call_key
+                else b"",
             )
         )
     for uid, epoch in reported.items():

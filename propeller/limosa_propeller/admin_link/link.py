@@ -11,6 +11,7 @@ import grpc.aio
 
 from limosa_engine.phases import RunPhase
 from limosa_idl.admin.v1alpha1.admin_pb2 import (
+    DESIRED_FORGET,
     PublishRequest,
     PublishResponse,
     RunReport,
@@ -18,7 +19,7 @@ from limosa_idl.admin.v1alpha1.admin_pb2 import (
     SyncResponse,
 )
 from limosa_idl.admin.v1alpha1.admin_pb2_grpc import OperatorServiceStub
-from limosa_idl.run.v1alpha1.run_pb2 import Snapshot
+from limosa_idl.run.v1alpha1.run_pb2 import Epoch, Snapshot
 from limosa_propeller.admin_link.cache_desk import CacheDesk
 from limosa_propeller.admin_link.channel import call_metadata, open_channel
 from limosa_propeller.admin_link.child_desk import ChildDesk
@@ -73,6 +74,8 @@ class AdminLink:
         self._cache, self._children = desks.cache, desks.children
         self._objects = RunObjects(services, fleet, desks.outbox)
         self._cluster_uid = ""
+        self._call_keys: dict[str, tuple[Epoch, bytes]] = {}
+        """By run uid; a run that was just claimed has no driver yet."""
         self._served: tuple[str, ...] = ()
 
     async def run(self) -> None:
@@ -135,12 +138,17 @@ class AdminLink:
             # An end that is not told yet is still work: admin answers an unpublished end with RUN, never with FORGET.
             active += driver.holds_slot and not driver.claim.child
             phase = RunPhase[driver.phase]
+            epoch, key = self._call_keys.get(driver.claim.run_uid, (None, b""))
+            if epoch == driver.claim.to_epoch():
+                driver.give_call_key(key)
             reports.append(
                 RunReport(
                     run_uid=driver.claim.run_uid,
                     epoch=driver.claim.to_epoch(),
                     phase=int(phase),  # type: ignore[arg-type]
                     signals_taken=driver.signals_taken(),
+                    calls_taken=driver.calls_taken(),
+                    wants_call_key=driver.wants_call_key,
                 )
             )
         return SyncRequest(
@@ -156,7 +164,7 @@ class AdminLink:
         )
 
     async def _apply(self, answer: SyncResponse) -> None:
-        self._pass_on_signals(answer)
+        self._pass_on(answer)
         for change in changes(answer.runs, self._objects.held()):
             if isinstance(change, Create):
                 await self._objects.create(change)
@@ -165,12 +173,19 @@ class AdminLink:
             elif isinstance(change, Forget) and not self._outbox.waits_for(change.run_uid):
                 await self._objects.delete(change.held)
 
-    def _pass_on_signals(self, answer: SyncResponse) -> None:
-        told = {run.run_uid: run for run in answer.runs if run.signals}
+    def _pass_on(self, answer: SyncResponse) -> None:
+        """What admin tells of runs: what tokens of attempts are made with, answers to gates, calls of eager nodes."""
+        for run in answer.runs:
+            if run.call_key:
+                self._call_keys[run.run_uid] = run.epoch, run.call_key
+            elif run.desired == DESIRED_FORGET:
+                self._call_keys.pop(run.run_uid, None)
+        told = {run.run_uid: run for run in answer.runs if run.signals or run.calls}
         for driver in self._fleet.drivers.values() if told else ():
-            run = told.get(driver.claim.run_uid)
-            if run is not None and not driver.claim.local and run.epoch == driver.claim.to_epoch():
-                driver.signalled(run.signals)
+            news = told.get(driver.claim.run_uid)
+            if news is not None and not driver.claim.local and news.epoch == driver.claim.to_epoch():
+                driver.signalled(news.signals)
+                driver.called(list(news.calls))
 
     async def _publish_for_ever(self, stub: "OperatorServiceAsyncStub") -> None:
         failures, limit = 0, BATCH

@@ -58,6 +58,16 @@ class PodPolicyError(Exception):
     """A task asks for a pod it may not have; the message names each field."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Eager:
+    """What a launch of an eager node is told beyond others."""
+
+    token: str
+    """Shows admin which launch it is."""
+    depth: int
+    """Eager and dynamic nodes around it, itself included."""
+
+
 class PodFactory:
     """Makes the pods of one run: what is the same for all of them is computed once."""
 
@@ -107,7 +117,11 @@ class PodFactory:
         return layout.inputs_key(self.prefix, command.launch_id)
 
     def make(
-        self, command: CreatePod, task: TaskSpec, named: Mapping[str, Any] | None = None
+        self,
+        command: CreatePod,
+        task: TaskSpec,
+        named: Mapping[str, Any] | None = None,
+        eager: Eager | None = None,
     ) -> dict[str, Any]:
         """The manifest.
 
@@ -115,16 +129,19 @@ class PodFactory:
             command: The launch.
             task: Its task, overrides applied.
             named: What the PodTemplate that the task names gives: metadata and spec of a pod.
+            eager: For an eager node's launch.
 
         Raises:
             PodPolicyError: The task asks for what it may not have.
         """
-        pod = {
+        pod: dict[str, Any] = {
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": self._metadata(command, task),
-            "spec": self._pod_spec(command, task),
+            "spec": self._pod_spec(command, task, eager),
         }
+        if eager is not None:
+            pod["metadata"]["annotations"][names.ANNOTATION_EAGER_DEPTH] = str(eager.depth)
         if not task.pod_template and named is None:
             return pod
         return self._with_templates(pod, task, named)
@@ -180,10 +197,10 @@ class PodFactory:
             "ownerReferences": [self._owner],
         }
 
-    def _pod_spec(self, command: CreatePod, task: TaskSpec) -> dict[str, Any]:
+    def _pod_spec(self, command: CreatePod, task: TaskSpec, eager: Eager | None = None) -> dict[str, Any]:
         fixed = self._fixed_of(task, command.interruptible)
         spec = dict(fixed.spec)
-        container = {**fixed.container, "env": self._environment(command, task)}
+        container = {**fixed.container, "env": self._environment(command, task, eager)}
         if command.memory:
             container["resources"] = container_resources(task, self._settings, command.memory)
         if task.WhichOneof("target") == "container":
@@ -288,9 +305,18 @@ class PodFactory:
         base = {"HOME": HOME_DIR, "TMPDIR": TMP_DIR}
         return {step: {**bare, "env": _variables({**base, **env}, {})} for step, env in steps.items()}
 
-    def _environment(self, command: CreatePod, task: TaskSpec) -> list[dict[str, Any]]:
+    def _environment(
+        self, command: CreatePod, task: TaskSpec, eager: Eager | None = None
+    ) -> list[dict[str, Any]]:
+        contract = self._contract(command, task)
+        if eager is not None:
+            contract = contract._replace(
+                admin_endpoint=self._settings.admin_endpoint,
+                admin_ca=self._settings.admin_ca,
+                attempt_token=eager.token,
+            )
         # The platform's variables come last and win: an author's cannot change the contract.
-        return self._own_environment(task, self._contract(command, task).to_environ())
+        return self._own_environment(task, contract.to_environ())
 
     def _own_environment(
         self, task: TaskSpec, contract: Mapping[str, str] | None = None

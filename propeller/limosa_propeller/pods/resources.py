@@ -1,5 +1,6 @@
 """What a task asks for, as a container's resources and as the nodes that its pod may run on."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,10 @@ def container_resources(task: TaskSpec, settings: PodSettings, memory: str = "")
         settings: Of the operator.
         memory: Request and limit in place of the task's; empty: as the task says.
     """
+    if task.WhichOneof("target") == "eager":
+        # It mostly waits; and it must leave nodes room for what it waits for.
+        cpu, default_memory = settings.eager_cpu, settings.eager_memory
+        settings = dataclasses.replace(settings, default_cpu=cpu, default_memory=default_memory)
     requests = _quantities(task.resources.requests)
     limits = _quantities(task.resources.limits)
     if memory:

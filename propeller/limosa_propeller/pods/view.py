@@ -22,6 +22,8 @@ class PodIdentity(NamedTuple):
     launch_id: str
     epoch: str
     input_digest: str
+    eager_depth: int = 0
+    """Of an eager node: eager and dynamic nodes around it, itself included; 0 for all others."""
 
 
 def identity_of(pod: dict[str, Any]) -> PodIdentity | None:
@@ -38,6 +40,7 @@ def identity_of(pod: dict[str, Any]) -> PodIdentity | None:
             launch_id=annotations[names.ANNOTATION_LAUNCH_ID],
             epoch=annotations[names.ANNOTATION_EPOCH],
             input_digest=annotations.get(names.ANNOTATION_INPUT_DIGEST, ""),
+            eager_depth=int(annotations.get(names.ANNOTATION_EAGER_DEPTH, "0")),
         )
     except (KeyError, ValueError):
         return None

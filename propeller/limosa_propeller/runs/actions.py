@@ -8,6 +8,7 @@ from typing import Any
 from limosa_engine.commands import (
     AbortChild,
     CollectMap,
+    CommitCall,
     CommitGate,
     CreatePod,
     DeletePod,
@@ -15,6 +16,7 @@ from limosa_engine.commands import (
     LaunchChild,
     LoadValue,
     LookupCache,
+    ReadCall,
     ReadCommit,
     ReadError,
     ReuseCommit,
@@ -23,15 +25,17 @@ from limosa_engine.events import Event, LogKept, PodCreated, PodDeleted, PodReje
 from limosa_engine.graph import Item
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, FAILURE_KIND_USER
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
+from limosa_model.attempt_tokens import AttemptClaims, make_token
 from limosa_model.digests import serialize
 from limosa_model.failures import Code
+from limosa_model.names import format_epoch
 from limosa_model.pod_contract import CONTAINER_NAME
 from limosa_model.quantity import QuantityError
 from limosa_model.raw_containers import AUTHOR, ArgumentError
 from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.kube.rejections import rejection_of
 from limosa_propeller.kube.verbs import PODS, Object
-from limosa_propeller.pods.manifest import PodPolicyError
+from limosa_propeller.pods.manifest import Eager, PodPolicyError
 from limosa_propeller.pods.policy import referenced_secrets
 from limosa_propeller.pods.view import identity_of
 from limosa_propeller.runs import (
@@ -41,6 +45,7 @@ from limosa_propeller.runs import (
     gates,
     kept_logs,
     made_graphs,
+    outcomes,
     reads,
     reused,
 )
@@ -52,6 +57,7 @@ from limosa_store.errors import StoreError
 CAPACITY_RETRY_SECONDS = 2.0
 GONE_RETRY_SECONDS = 1.0
 TEMPLATE_RETRY_SECONDS = 2.0
+ADMIN_RETRY_SECONDS = 0.5
 
 
 class _TemplateMissingError(Exception):
@@ -75,18 +81,26 @@ class RunContext:
     """Name and uid of each pod that exists, by launch."""
     post: Callable[[Event], None] = lambda _: None
     """Takes what becomes known while a command is carried out, before its answer."""
+    call_key: Callable[[], bytes] = lambda: b""
+    """What tokens of eager nodes' attempts are made with; empty before admin has sent it."""
 
 
 async def create_pod(context: RunContext, command: CreatePod) -> Event:
     """Asks for the pod; one that exists already for this very launch is as good."""
-    services, namespace = context.services, context.namespace
-    shortage = services.capacity.shortage(namespace, context.object_uid)
+    services, namespace, graph = context.services, context.namespace, context.run.graph
+    plan = graph.nodes[graph.by_path[command.item.node_path]]
+    depth = plan.dynamic_depth if plan.makes_calls else 0
+    shortage = services.capacity.shortage(namespace, context.object_uid, depth)
     if shortage:
         return _rejected(command, Code.CAPACITY, shortage, retry_after=CAPACITY_RETRY_SECONDS)
-    task = context.run.graph.task_of(command.item)
+    task, key = plan.runs, context.call_key() if depth else b""
+    if depth and not key:
+        message = "admin has not sent what attempts of eager tasks are told apart by"
+        return _rejected(command, Code.ADMIN_AWAITED, message, retry_after=ADMIN_RETRY_SECONDS)
     try:
         named = await _named_template(context, task)
-        manifest = context.run.factory.make(command, task, named)
+        eager = Eager(_attempt_token(context.run, command, key), depth) if depth else None
+        manifest = context.run.factory.make(command, task, named, eager)
     except _TemplateMissingError as error:
         return _rejected(command, Code.POD_TEMPLATE_MISSING, str(error), retry_after=TEMPLATE_RETRY_SECONDS)
     except ApiError as error:
@@ -98,7 +112,7 @@ async def create_pod(context: RunContext, command: CreatePod) -> Event:
     except QuantityError as error:
         return _rejected(command, Code.POD_INVALID, str(error))
     name = manifest["metadata"]["name"]
-    services.capacity.add(namespace, name, context.object_uid)
+    services.capacity.add(namespace, name, context.object_uid, depth=depth)
     try:
         refusal = await _secrets_refusal(context, task, manifest)
         if refusal:
@@ -113,6 +127,12 @@ async def create_pod(context: RunContext, command: CreatePod) -> Event:
     if not isinstance(answer, PodCreated):
         services.capacity.remove(namespace, name)
     return answer
+
+
+def _attempt_token(run: OpenedRun, command: CreatePod, key: bytes) -> str:
+    epoch = format_epoch(run.epoch)
+    claims = AttemptClaims(run.spec.run_uid, command.item.node_path, epoch, command.launch)
+    return make_token(key, claims)
 
 
 def _refused_by_api(command: CreatePod, error: ApiError) -> PodRejected:
@@ -289,6 +309,16 @@ async def commit_gate(context: RunContext, command: CommitGate) -> Event:
     return await gates.commit_gate(context.services.store, context.run, command)
 
 
+async def read_call(context: RunContext, command: ReadCall) -> Event:
+    """Reads the record of a call of an eager node."""
+    return await made_graphs.read_call(context.services, context.namespace, context.run, command)
+
+
+async def commit_call(context: RunContext, command: CommitCall) -> Event:
+    """Writes how such a call ended."""
+    return await outcomes.commit_call(context.services.store, context.run, command)
+
+
 async def launch_child(context: RunContext, command: LaunchChild) -> Event:
     """Has the child run made, and waits for its end."""
     return await child_runs.launch(context.services, context.run, command, context.post)
@@ -309,6 +339,8 @@ ACTIONS: dict[type[Any], Callable[[RunContext, Any], Awaitable[Event]]] = {
     LoadValue: load_value,
     CollectMap: collect_map,
     CommitGate: commit_gate,
+    ReadCall: read_call,
+    CommitCall: commit_call,
     LookupCache: look_up_cache,
     LaunchChild: launch_child,
     AbortChild: abort_child,

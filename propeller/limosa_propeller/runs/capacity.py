@@ -32,10 +32,15 @@ class _Pod:
     run: str
     waits: bool
     """No node has room for it."""
+    depth: int
+    """Of an eager node; 0 for all others."""
 
 
 class Capacity:
     """Counts live pods by namespace and run, those being created included.
+
+    Pods of eager nodes wait for others, so they take no room that these would need: of each depth there may be half as many as
+    of all others together, and none is made while any pod waits for a node.
 
     Where room is short, runs share it evenly: what becomes free is kept for the waiting runs that have the fewest pods.
     Runs are told apart by the uid of their object.
@@ -44,17 +49,18 @@ class Capacity:
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self._limits, self._clock = limits, clock
         self._live: dict[str, _Pod] = {}
-        self._by_namespace: Counter[str] = Counter()
+        self._by_namespace: Counter[tuple[str, int]] = Counter()
+        self._by_depth: Counter[int] = Counter()
         self._by_run: Counter[str] = Counter()
         self._unschedulable: Counter[str] = Counter()
         """By run; "" for all."""
         self._waiting: dict[str, tuple[str, float]] = {}
         """Runs that were refused room lately: their namespace, and until when they count."""
 
-    def add(self, namespace: str, pod: str, run: str, *, unschedulable: bool = False) -> None:
+    def add(self, namespace: str, pod: str, run: str, *, unschedulable: bool = False, depth: int = 0) -> None:
         """Counts a pod as it is now; counting it twice is harmless."""
         key = f"{namespace}/{pod}"
-        seen = _Pod(namespace, run, unschedulable)
+        seen = _Pod(namespace, run, unschedulable, depth)
         if self._live.get(key) != seen:
             self.remove(namespace, pod)
             self._live[key] = seen
@@ -69,14 +75,35 @@ class Capacity:
     def __len__(self) -> int:
         return len(self._live)
 
-    def shortage(self, namespace: str, run: str) -> str:
-        """Why a run may have no further pod now, for people; empty when it may, for which it waits no longer."""
+    def shortage(self, namespace: str, run: str, depth: int = 0) -> str:
+        """Why a run may have no further pod now, for people; empty when it may, for which it waits no longer.
+
+        Args:
+            namespace: Of the pod.
+            run: uid of the run's object.
+            depth: Of an eager node; 0 for all others.
+        """
+        if depth:
+            return self._no_room_to_wait(namespace, depth)
         why = self._no_node(run) or self._none_left(namespace, run)
         if why:
             self._waiting[run] = namespace, self._clock() + KEPT_SECONDS
         else:
             self._waiting.pop(run, None)
         return why
+
+    def _no_room_to_wait(self, namespace: str, depth: int) -> str:
+        """Why an eager node may have no pod."""
+        if self._unschedulable[""]:
+            return "pods wait for a node with room; eager tasks, which would only wait for more of them, begin after these"
+        limits = self._limits
+        for whose, count, most in (
+            (f"of {namespace}", self._by_namespace[namespace, depth], limits.per_namespace),
+            ("of the cluster", self._by_depth[depth], limits.per_cluster),
+        ):
+            if count >= max(1, most // 2):
+                return f"{count} eager tasks {whose} at this depth have not ended; the limit is {max(1, most // 2)}"
+        return ""
 
     def _no_node(self, run: str) -> str:
         limits = self._limits
@@ -93,8 +120,8 @@ class Capacity:
     def _none_left(self, namespace: str, run: str) -> str:
         limits = self._limits
         for whose, count, most, rivals in (
-            (f"of {namespace}", self._by_namespace[namespace], limits.per_namespace, namespace),
-            ("of the cluster", len(self._live), limits.per_cluster, ""),
+            (f"of {namespace}", self._by_namespace[namespace, 0], limits.per_namespace, namespace),
+            ("of the cluster", self._by_depth[0], limits.per_cluster, ""),
         ):
             if count >= most:
                 return f"{count} pods {whose} have not ended; the limit is {most}"
@@ -115,10 +142,12 @@ class Capacity:
         )
 
     def _count(self, pod: _Pod, by: int) -> None:
-        self._by_namespace[pod.namespace] += by
-        self._by_run[pod.run] += by
-        if not self._by_run[pod.run]:
-            del self._by_run[pod.run]
+        self._by_namespace[pod.namespace, pod.depth] += by
+        self._by_depth[pod.depth] += by
+        if not pod.depth:
+            self._by_run[pod.run] += by
+            if not self._by_run[pod.run]:
+                del self._by_run[pod.run]
         if pod.waits:
             for whose in (pod.run, ""):
                 self._unschedulable[whose] += by

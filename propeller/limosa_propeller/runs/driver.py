@@ -11,6 +11,7 @@ from typing import Any, cast
 from limosa_engine.commands import Command, DeletePod, Publish, Quarantine, StoreCache, WakeAt
 from limosa_engine.events import (
     AbortRequested,
+    CallMade,
     Event,
     PodGone,
     PodObserved,
@@ -32,6 +33,7 @@ from limosa_propeller.kube.errors import ApiError, NotLeaderError
 from limosa_propeller.runs import cached
 from limosa_propeller.runs.actions import ACTIONS, PodConflictError, RunContext, delete_pods, in_batches
 from limosa_propeller.runs.claims import Claim, claim_of
+from limosa_propeller.runs.heard_calls import HeardCalls
 from limosa_propeller.runs.notices import notice_of, post, spec_ignored
 from limosa_propeller.runs.opening import OpenedRun, RefusedError, open_run, spec_changed
 from limosa_propeller.runs.pod_index import PodEntry, PodIndex
@@ -96,6 +98,10 @@ class RunDriver:
         self._ended: tuple[RunPhase, Failure] | None = None
         self._abort_told = False
         self._signals = Signals()
+        self._calls = HeardCalls()
+        self._call_key = b""
+        self.wants_call_key = False
+        """A launch waits for what tokens of attempts are made with."""
         self._closed = False
         self._was_over = self.over
         """Its end stands in its status and is not changed any more."""
@@ -202,6 +208,22 @@ class RunDriver:
         """Paths of gates that were told something and are over in the status that was accepted last."""
         return self._signals.taken()
 
+    def called(self, paths: list[str]) -> None:
+        """Admin tells of calls of eager nodes; it does so again until `calls_taken` shows that the run has them."""
+        if self._context is None:
+            return
+        for path in self._calls.hear(paths):
+            owner, _, call = path.rpartition("/")
+            self._post(CallMade(owner, call))
+
+    def give_call_key(self, key: bytes) -> None:
+        """Admin says what tokens of attempts are made with."""
+        self._call_key, self.wants_call_key = key, False
+
+    def calls_taken(self) -> list[str]:
+        """Paths of calls that the status that was accepted last shows."""
+        return self._calls.taken()
+
     def end(self, phase: RunPhase, failure: Failure) -> None:
         """Takes the run out of the engine's hands: its status says why, its pods go."""
         if self._ended or self._closed or self._was_over:
@@ -246,13 +268,21 @@ class RunDriver:
         self._publish_end(told_end(self._manifest.get("status") or {}))
 
     def _begin(self, run: OpenedRun) -> None:
-        self._context = RunContext(self._services, run, self.namespace, self.uid, post=self._post)
+        self._context = RunContext(
+            self._services, run, self.namespace, self.uid, post=self._post, call_key=self._known_call_key
+        )
         extra = {"restored": run.restored, "nodes": len(run.graph.nodes)}
         logger.info("run is opened", extra={**self.log, **extra})
         self._post(RunRestored() if run.restored else RunStarted())
         for entry in self._pods.owned_by(self.uid):
             self.observe_pod(entry)
         self._post(PodsListed())
+
+    def _known_call_key(self) -> bytes:
+        if not self._call_key and not self.wants_call_key:
+            self.wants_call_key = True
+            self._news()
+        return self._call_key
 
     def _consider_abort(self) -> None:
         if self.claim.desired != ABORT or self._abort_told or self._ended:
@@ -294,6 +324,7 @@ class RunDriver:
             self._count_end(run.state.phase, run.state.started_at)
         self._tell_people(run.state.shown_phase, run.state.failure)
         self._signals.observe(run.graph, run.state, self._version)
+        self._calls.observe(run.graph, run.state, self._version)
         held_slot, self.phase = self.holds_slot, run.state.shown_phase.name
         if held_slot and self.phase == RunPhase.PARKED.name:
             self._news()
@@ -401,7 +432,7 @@ class RunDriver:
         await self._services.verbs.replace_status(RUNS, self.namespace, self.name, self.uid, status)
 
     def _accepted(self, version: int) -> None:
-        if self._signals.accept(version):
+        if self._signals.accept(version) | self._calls.accept(version):
             self._news()
         if self._ended is not None:
             self._over_by_force()

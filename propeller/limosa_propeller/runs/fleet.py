@@ -88,6 +88,7 @@ class Fleet:
                 entry.name,
                 entry.identity.owner_uid,
                 unschedulable=bool(entry.view.unschedulable),
+                depth=entry.identity.eager_depth,
             )
         driver = self.drivers.get(entry.identity.owner_uid)
         if driver is not None:

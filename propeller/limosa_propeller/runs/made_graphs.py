@@ -1,4 +1,4 @@
-"""Graphs that dynamic tasks committed: read, and examined before the first pod of theirs, as registered ones are."""
+"""Graphs that dynamic tasks committed, and calls of eager ones: read, and examined before the first pod of theirs, as registered ones are."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -6,23 +6,24 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from limosa_engine.commands import ReadCommit, ReuseCommit
-from limosa_engine.events import CommitRead, Event, MadeGraph, StoreFailed
+from limosa_engine.commands import ReadCall, ReadCommit, ReuseCommit
+from limosa_engine.events import CallRead, CommitRead, Event, MadeGraph, StoreFailed
 from limosa_engine.graph import Item
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
-from limosa_idl.run.v1alpha1.run_pb2 import Commit
+from limosa_idl.run.v1alpha1.run_pb2 import Commit, EagerCall
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure
-from limosa_model import failures
+from limosa_model import failures, layout
 from limosa_model.digests import sha256_hex
 from limosa_model.failures import Code
-from limosa_model.generated import nodes_with_tasks, place_of, too_large, validate_generated
+from limosa_model.generated import nodes_with_tasks, place_of, too_large, validate_call, validate_generated
+from limosa_model.problems import Problem
 from limosa_model.quantity import QuantityError
 from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.pods.manifest import PodFactory, PodPolicyError
 from limosa_propeller.pods.policy import referenced_secrets
 from limosa_propeller.runs import reads
-from limosa_propeller.runs.opening import OpenedRun, sentences, unreachable_gate
+from limosa_propeller.runs.opening import OpenedRun, needs_admin, sentences
 from limosa_propeller.runs.services import Services
 from limosa_store.store import Store
 
@@ -69,6 +70,44 @@ def may_run(store: Store, run: OpenedRun, commit: Commit, item: Item) -> bool:
     return made is None or made.refusal is None
 
 
+async def read_call(services: Services, namespace: str, run: OpenedRun, command: ReadCall) -> Event:
+    """Answers with the graph of a call that an eager task made, and whether its outcome is known."""
+    left = _Open()
+    prefix, path = run.factory.prefix, command.item.node_path
+    key = layout.call_key(prefix, path, command.call)
+
+    def work(store: Store) -> Event:
+        data = reads.get(store, key)
+        if data is None:
+            return CallRead(command.item, command.call, None)
+        record = EagerCall.FromString(data)
+        if (record.run_uid, record.call) != (run.spec.run_uid, command.call):
+            raise reads.CorruptError(f"{key} is call {record.call} of run {record.run_uid}")
+        over = store.head(layout.outcome_key(prefix, path, command.call)) is not None
+        return CallRead(command.item, command.call, _called(run, record, command, left), over)
+
+    answer = await reads.answer(services.store, command, work, key)
+    if not isinstance(answer, CallRead) or answer.graph is None or answer.graph.refusal is not None:
+        return answer
+    try:
+        refusal = await _refused_by_cluster(services, namespace, run.factory, left)
+    except ApiError as error:
+        return StoreFailed(command, Code.API, error.message, retryable=True)
+    return dataclasses.replace(answer, graph=dataclasses.replace(answer.graph, refusal=refusal))
+
+
+def _called(run: OpenedRun, record: EagerCall, command: ReadCall, left: _Open) -> MadeGraph:
+    task = run.graph.task_of(command.item)
+    digest = "sha256:" + sha256_hex(record.graph)
+    try:
+        closure = Closure.FromString(record.graph)
+    except DecodeError as error:
+        message = f"call {command.call} of {task.name} is no graph: {error}"
+        return MadeGraph(digest, Closure(), failures.user(Code.GRAPH_INVALID, message))
+    problems = validate_call(closure, task, command.call)
+    return MadeGraph(digest, closure, _refusal(closure, task, run, left, problems))
+
+
 async def _refused_by_cluster(
     services: Services, namespace: str, factory: PodFactory, left: _Open
 ) -> Failure | None:
@@ -108,12 +147,13 @@ def _read(store: Store, run: OpenedRun, commit: Commit, item: Item, left: _Open)
     except DecodeError as error:
         message = f"{task.name} committed something that is no graph: {error}"
         return MadeGraph(digest, Closure(), failures.user(Code.GRAPH_INVALID, message))
-    return MadeGraph(digest, closure, _refusal(closure, task, run, left))
+    return MadeGraph(digest, closure, _refusal(closure, task, run, left, validate_generated(closure, task)))
 
 
-def _refusal(closure: Closure, task: TaskSpec, run: OpenedRun, left: _Open) -> Failure | None:
-    problems = validate_generated(closure, task)
-    wrong = sentences(problems) or (unreachable_gate(closure) if run.local else "")
+def _refusal(
+    closure: Closure, task: TaskSpec, run: OpenedRun, left: _Open, problems: list[Problem]
+) -> Failure | None:
+    wrong = sentences(problems) or (needs_admin(closure) if run.local else "")
     if wrong:
         return failures.user(Code.GRAPH_INVALID, f"the graph of {task.name} may not run: {wrong}")
     examined: set[str] = set()

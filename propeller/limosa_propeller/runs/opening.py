@@ -78,7 +78,7 @@ async def open_run(manifest: dict[str, Any], services: Services) -> OpenedRun:
         raise RefusedError(failures.user(Code.BAD_INPUT, sentences(wrong)))
     local = is_local(manifest)
     if local:
-        _check_gates(closure)
+        _check_reach(closure)
     live_pods = min(services.engine.live_pods, spec.max_parallelism or services.engine.live_pods)
     engine = dataclasses.replace(services.engine, snapshots=not local, live_pods=live_pods)
     try:
@@ -125,19 +125,25 @@ def _read(manifest: dict[str, Any]) -> tuple[RunSpec, Epoch]:
     return spec, epoch
 
 
-def _check_gates(closure: Closure) -> None:
-    deaf = unreachable_gate(closure)
-    if deaf:
-        raise RefusedError(failures.user(Code.GRAPH_INVALID, deaf))
+def _check_reach(closure: Closure) -> None:
+    why = needs_admin(closure)
+    if why:
+        raise RefusedError(failures.user(Code.GRAPH_INVALID, why))
 
 
-def unreachable_gate(closure: Closure) -> str:
-    """Why a graph cannot be part of a run that no admin knows, which can be told nothing; empty when it can."""
+def needs_admin(closure: Closure) -> str:
+    """Why a graph cannot be part of a run that no admin knows; empty when it can."""
     for node in gates_with_signals(closure):
         return (
             f"gate {place_of(node)} waits for a signal, and signals reach a run through admin only: "
             "submit the workflow with `limosa run --remote`, or use a sleep"
         )
+    for task in closure.tasks:
+        if task.WhichOneof("target") == "eager":
+            return (
+                f"task {task.name} is an eager one, and what it calls reaches a run through admin only: "
+                "submit the workflow with `limosa run --remote`, or use @dynamic"
+            )
     return ""
 
 

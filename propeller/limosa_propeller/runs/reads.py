@@ -5,7 +5,16 @@ from collections.abc import Callable
 
 from google.protobuf.message import DecodeError
 
-from limosa_engine.commands import CollectMap, CommitGate, LoadValue, ReadCommit, ReadError, ReuseCommit
+from limosa_engine.commands import (
+    CollectMap,
+    CommitCall,
+    CommitGate,
+    LoadValue,
+    ReadCall,
+    ReadCommit,
+    ReadError,
+    ReuseCommit,
+)
 from limosa_engine.events import CommitRead, ErrorRead, Event, MadeGraph, StoreFailed, ValueLoaded
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord
@@ -75,7 +84,7 @@ def commit_at(store: Store, run: OpenedRun, key: str) -> tuple[Commit, str] | No
         StoreError: The store gave no answer.
         CorruptError, DecodeError: What lies there is no commit of this run.
     """
-    data = _get(store, key)
+    data = get(store, key)
     if data is None:
         return None
     commit = Commit.FromString(data)
@@ -94,7 +103,7 @@ async def read_error(access: StoreAccess, run: OpenedRun, command: ReadError) ->
     key = layout.error_key(run.factory.prefix, command.launch_id)
 
     def work(store: Store) -> Event:
-        data = _get(store, key)
+        data = get(store, key)
         record = None if data is None else ErrorRecord.FromString(data)
         if record is not None and record.launch_id != command.launch_id:
             raise CorruptError(f"{key} is a record of launch {record.launch_id}")
@@ -115,7 +124,14 @@ async def load_value(access: StoreAccess, run: OpenedRun, command: LoadValue) ->
 
 async def answer(
     access: StoreAccess,
-    command: ReadCommit | ReuseCommit | ReadError | LoadValue | CollectMap | CommitGate,
+    command: ReadCommit
+    | ReuseCommit
+    | ReadError
+    | LoadValue
+    | CollectMap
+    | CommitGate
+    | ReadCall
+    | CommitCall,
     work: object,
     what: str,
 ) -> Event:
@@ -130,7 +146,8 @@ async def answer(
         return StoreFailed(command, Code.CORRUPT_DATA, str(error), False)
 
 
-def _get(store: Store, key: str) -> bytes | None:
+def get(store: Store, key: str) -> bytes | None:
+    """What lies at a key; None for nothing. Raises StoreError."""
     try:
         return store.get(key)
     except StoreError as error:

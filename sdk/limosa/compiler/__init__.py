@@ -8,6 +8,7 @@ do it), packing code (`limosa.bundle`), sending anything (`limosa.remote`).
 from limosa.compiler.closure import (
     Compiled,
     CompileSettings,
+    compile_call,
     compile_entity,
     compile_generated,
     with_launched,
@@ -18,6 +19,7 @@ __all__ = [
     "CompileSettings",
     "Compiled",
     "LoadedModule",
+    "compile_call",
     "compile_entity",
     "compile_generated",
     "load_module",

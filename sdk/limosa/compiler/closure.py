@@ -12,7 +12,7 @@ from limosa.workflows import Workflow
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, LaunchPlanSpec
 from limosa_model.admission import validate_closure
 from limosa_model.digests import serialize
-from limosa_model.generated import validate_generated
+from limosa_model.generated import validate_call, validate_generated
 from limosa_model.graph import wrap_task
 from limosa_model.problems import Problem
 
@@ -122,6 +122,16 @@ def compile_generated(
     problems = validate_generated(closure, task_spec(task, settings))
     _refuse(problems)
     return closure, serialize(closure)
+
+
+def compile_call(made: "Generated", task: Task[..., Any], call: str, settings: CompileSettings) -> Closure:
+    """The graph of a call that an eager task makes, with all it needs. Raises LimosaError."""
+    targets = _collect(*(one for one in made.targets.values() if not isinstance(one, LaunchPlan)))
+    closure = _closure(made.spec.name, targets, settings)
+    closure.workflows.append(made.spec)
+    closure.workflows.sort(key=lambda workflow: workflow.name)
+    _refuse(validate_call(closure, task_spec(task, settings), call))
+    return closure
 
 
 def _collect(*entities: Any) -> dict[str, Any]:

@@ -54,7 +54,8 @@ def task_spec(task: Task[..., Any], settings: "CompileSettings") -> TaskSpec:
     if task.container is not None:
         spec.container.CopyFrom(task.container)
     else:
-        (spec.dynamic if task.makes_graph else spec.python).CopyFrom(code)
+        kind = spec.dynamic if task.makes_graph else spec.eager if task.makes_calls else spec.python
+        kind.CopyFrom(code)
     root = source_root(origin.file)
     spec.source.file, spec.source.line = relative_file(origin, root), origin.line
     if options.retry is not None:

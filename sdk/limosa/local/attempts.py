@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from limosa.call_failed import CallFailed
 from limosa.checkpoints import Checkpoint, DirectoryCheckpoints
 from limosa.context import Context, running_in
 from limosa.errors import CorruptData, LimosaError, ScriptFailed
@@ -31,6 +32,7 @@ from limosa_model.failures import Code
 
 if TYPE_CHECKING:
     from limosa.dynamic_tasks import Generated
+    from limosa.eager_calls import Caller
     from limosa.local.cache import LocalCache
 
 Made = TypeVar("Made")
@@ -76,6 +78,26 @@ def attempt_task(
     return outputs
 
 
+def attempt_eager(
+    task: Task[..., Any],
+    item: Attempt,
+    record: RunDirectory,
+    scratch: Path,
+    report: Report,
+    carry_out: "Caller",
+) -> dict[str, Literal]:
+    """Runs an eager task, likewise; what it calls is carried out meanwhile."""
+
+    def work(task: Any, inputs: Mapping[str, Literal], transfer: LocalTransfer) -> dict[str, Literal]:
+        return _outputs(task, task.perform(_arguments(task, inputs, transfer), carry_out, transfer), transfer)
+
+    outputs, launch_id, number = _attempt(task, item, record, scratch, report, work)
+    inputs, made = LiteralMap(literals=item.inputs), LiteralMap(literals=outputs)
+    record.commit(item.path, item.index, launch_id, inputs, made)
+    report(NodeProgress(item.path, item.index, item.node, NODE_PHASE_SUCCEEDED, number))
+    return outputs
+
+
 def attempt_graph(
     task: Task[..., Any], item: Attempt, record: RunDirectory, scratch: Path, report: Report
 ) -> "Generated":
@@ -103,7 +125,7 @@ def _attempt(
             with _at_work(task, item, record, scratch, number, variables), record.printed(launch_id):
                 return work(task, item.inputs, transfer), launch_id, number
         except (Exception, SystemExit) as error:
-            final = number > item.retries or isinstance(error, LimosaError)
+            final = number > item.retries or isinstance(error, (LimosaError, CallFailed))
             phase = NODE_PHASE_FAILED if final else NODE_PHASE_RETRYING
             failure = _failure(error, task, item, number)
             record.error(launch_id, failure)
@@ -153,7 +175,10 @@ def _generate(task: Any, inputs: Mapping[str, Literal], transfer: LocalTransfer)
 
 
 def _call(task: Task[..., Any], inputs: Mapping[str, Literal], transfer: LocalTransfer) -> dict[str, Literal]:
-    result = task.run_function(_arguments(task, inputs, transfer))
+    return _outputs(task, task.run_function(_arguments(task, inputs, transfer)), transfer)
+
+
+def _outputs(task: Task[..., Any], result: Any, transfer: LocalTransfer) -> dict[str, Literal]:
     outputs = {}
     for name, value in task.signature.split(result, task.name).items():
         try:
@@ -204,6 +229,8 @@ def _failure(error: BaseException, task: Task[..., Any], item: Attempt, number: 
         details.message += f"\n{hint}"
     if not details.frames and isinstance(error, LimosaError) and error.code == Code.BAD_OUTPUT:
         details.frames.extend(definition_frames(task.function, root))
+    if isinstance(error, CallFailed):
+        return failures.user(Code.CALL_FAILED, str(error), origin=origin, exception=details)
     if isinstance(error, LimosaError):
         return failures.user(
             error.code, error.located, retryable=True, origin=origin, exception=details, remedy=error.remedy

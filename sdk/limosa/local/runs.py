@@ -101,6 +101,10 @@ def run_literals(
         if target.makes_graph:
             outputs = walk_dynamic(target, attempt, surroundings, 0, target.name)
             return LiteralMap(literals=outputs)
+        if target.makes_calls:
+            from limosa.local.eager_walk import walk_eager
+
+            return LiteralMap(literals=walk_eager(target, attempt, surroundings, 0, target.name))
         return LiteralMap(literals=attempt_task(target, attempt, record, scratch, report, cache))
     scope = Scope(target, dict(inputs.literals), "", surroundings)
     return LiteralMap(literals=scope.walk())

@@ -71,7 +71,7 @@ class Scope:
             inputs: Its inputs.
             path: Where it lies; "" for the run's own.
             run: The run.
-            dynamic_depth: Dynamic nodes around it.
+            dynamic_depth: Dynamic and eager nodes around it.
             depth: Launch plan nodes around it.
         """
         self._depth = depth
@@ -123,6 +123,8 @@ class Scope:
 
     def _run_target(self, node: Node, inputs: Literals, path: str) -> Literals:
         kind = node.WhichOneof("target")
+        if kind == "eager":
+            return self._run_eager(node, inputs, path)
         if kind == "task":
             return self._attempt(node, self._workflow.targets[node.task.task], inputs, path, None)
         self._run.record.values(path, None, inputs)
@@ -179,6 +181,13 @@ class Scope:
         return walk_dynamic(
             task, _item(node, task, inputs, path, None), self._run, self._dynamic_depth, _place(node)
         )
+
+    def _run_eager(self, node: Node, inputs: Literals, path: str) -> Literals:
+        from limosa.local.eager_walk import walk_eager
+
+        task = self._workflow.targets[node.eager.task]
+        item = _item(node, task, inputs, path, None)
+        return walk_eager(task, item, self._run, self._dynamic_depth, _place(node))
 
     def _run_plan(self, node: Node, inputs: Literals, path: str) -> Literals:
         """The plan's workflow, in place: on the platform it is a run of its own."""

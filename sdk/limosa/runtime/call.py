@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from limosa.call_failed import CallFailed
 from limosa.errors import CorruptData, LimosaError, ScriptFailed
 from limosa.runtime.exceptions import definition_frames, exception_details
 from limosa.runtime.outcome import LaunchFailed, Preempted
@@ -35,7 +36,7 @@ def call_task(task: Any, literals: LiteralMap, transfer: LaunchTransfer, code_ro
         raise
     except BaseException as error:
         raise LaunchFailed(raised(error, code_root)) from error
-    return _outputs(task, result, transfer, code_root)
+    return outputs_of(task, result, transfer, code_root)
 
 
 def raised(error: BaseException, code_root: Path) -> Failure:
@@ -43,6 +44,9 @@ def raised(error: BaseException, code_root: Path) -> Failure:
     if isinstance(error, ScriptFailed):
         return failures.user(Code.EXITED, str(error), retryable=True)
     details = exception_details(error, code_root)
+    if isinstance(error, CallFailed):
+        # The same outcome awaits every further attempt.
+        return failures.user(Code.CALL_FAILED, str(error), exception=details)
     hint = missing_file_hint(error, code_root)
     if hint:
         details.message += f"\n{hint}"
@@ -74,7 +78,8 @@ def python_inputs(
     return arguments
 
 
-def _outputs(task: Any, result: Any, transfer: LaunchTransfer, code_root: Path) -> LiteralMap:
+def outputs_of(task: Any, result: Any, transfer: LaunchTransfer, code_root: Path) -> LiteralMap:
+    """What a function returned, as literals whose data is durable. Raises LaunchFailed and StoreError."""
     from limosa.results import output_problem
     from limosa.types import to_literal
     from limosa.types.offloaded import offload

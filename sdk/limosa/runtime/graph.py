@@ -1,12 +1,11 @@
 """A dynamic task's function: literals in, Python call, a graph out."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from limosa.compiler import CompileSettings, compile_generated
 from limosa.errors import CorruptData, LimosaError
-from limosa.origin import pin_source_root
+from limosa.origin import pin_loader
 from limosa.runtime.call import python_inputs, raised
 from limosa.runtime.exceptions import end_at_author, exception_details
 from limosa.runtime.outcome import LaunchFailed, Preempted
@@ -36,7 +35,7 @@ def make_graph(
         LaunchFailed: The inputs, the function or its graph are at fault.
         StoreError, CorruptData: The store is.
     """
-    _pin(pod.loader)
+    pin_loader(pod.loader)
     arguments = python_inputs(task, literals, transfer, code_root)
     settings = CompileSettings(pod.bundle, pod.image, python_version=pod.python_version)
 
@@ -61,14 +60,3 @@ def make_graph(
     if why:
         raise LaunchFailed(failures.user(Code.GRAPH_TOO_LARGE, f"{task.name}: {why}"))
     return data
-
-
-def _pin(loader: str) -> None:
-    """Names of tasks start where the module's own name does, whether or not the marks of a source root came along."""
-    module_name = loader.partition(":")[0]
-    file = getattr(sys.modules.get(module_name), "__file__", None)
-    if file is None:
-        return
-    path = Path(file)
-    inner = path.parent if path.name == "__init__.py" else path
-    pin_source_root(str(inner.parents[module_name.count(".")]))

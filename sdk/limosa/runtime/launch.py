@@ -115,7 +115,12 @@ class Launch:
                 graph = make_graph(task, literals, transfer, code_root, self._pod)
                 _hear_no_more()
                 return self.slot.write_graph(graph)
-            outputs = call_task(task, literals, transfer, code_root)
+            if task.makes_calls:
+                from limosa.runtime.eager import run_eager
+
+                outputs = run_eager(task, literals, transfer, code_root, self._pod, self._store, self._prefix)
+            else:
+                outputs = call_task(task, literals, transfer, code_root)
         return self._commit(outputs)
 
     def _commit(self, outputs: LiteralMap) -> Outcome:

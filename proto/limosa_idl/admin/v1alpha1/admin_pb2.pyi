@@ -1443,11 +1443,11 @@ class RunReport(google.protobuf.message.Message):
     PHASE_FIELD_NUMBER: builtins.int
     SIGNALS_TAKEN_FIELD_NUMBER: builtins.int
     CALLS_TAKEN_FIELD_NUMBER: builtins.int
-    HAS_CALL_KEY_FIELD_NUMBER: builtins.int
+    WANTS_CALL_KEY_FIELD_NUMBER: builtins.int
     run_uid: builtins.str
     phase: limosa_idl.run.v1alpha1.run_pb2.RunPhase.ValueType
-    has_call_key: builtins.bool
-    """The operator has the run's `call_key`."""
+    wants_call_key: builtins.bool
+    """The operator needs the run's `call_key` and lacks it."""
     @property
     def epoch(self) -> limosa_idl.run.v1alpha1.run_pb2.Epoch: ...
     @property
@@ -1466,10 +1466,10 @@ class RunReport(google.protobuf.message.Message):
         phase: limosa_idl.run.v1alpha1.run_pb2.RunPhase.ValueType = ...,
         signals_taken: collections.abc.Iterable[builtins.str] | None = ...,
         calls_taken: collections.abc.Iterable[builtins.str] | None = ...,
-        has_call_key: builtins.bool = ...,
+        wants_call_key: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["epoch", b"epoch"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["calls_taken", b"calls_taken", "epoch", b"epoch", "has_call_key", b"has_call_key", "phase", b"phase", "run_uid", b"run_uid", "signals_taken", b"signals_taken"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["calls_taken", b"calls_taken", "epoch", b"epoch", "phase", b"phase", "run_uid", b"run_uid", "signals_taken", b"signals_taken", "wants_call_key", b"wants_call_key"]) -> None: ...
 
 global___RunReport = RunReport
 
@@ -1541,7 +1541,7 @@ class DesiredRun(google.protobuf.message.Message):
     desired: global___Desired.ValueType
     abort_reason: builtins.str
     call_key: builtins.bytes
-    """What tokens of its eager nodes' attempts are made with; absent when the report says that it is known."""
+    """What tokens of its eager nodes' attempts are made with; present with `spec`, and when the report asks for it."""
     @property
     def epoch(self) -> limosa_idl.run.v1alpha1.run_pb2.Epoch: ...
     @property
