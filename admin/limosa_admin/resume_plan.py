@@ -10,6 +10,7 @@ from limosa_idl.run.v1alpha1 import run_pb2 as pb
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
 from limosa_model.cache_key import interface_types
 from limosa_model.graph import Index, branch_children, dependencies, inside
+from limosa_model.made_graphs import made_graphs
 from limosa_model.targets import python_part, task_name
 
 _ALWAYS_ANEW = {"gate": "gates ask again", "launch_plan": "its run is made anew"}
@@ -188,20 +189,21 @@ class _Matcher:
 
 
 def _places(closure: Closure, states: Mapping[str, pb.NodeState]) -> _Places:
-    """Every node of a run, also those that its dynamic nodes made."""
+    """Every node of a run, also those that its dynamic and eager nodes made."""
     graph = Index(closure)
-    return {path: (node, names) for path, node, names in _walk(graph, graph.entry.nodes, "", states)}
+    return {
+        path: (node, names)
+        for path, node, names in _walk(graph, graph.entry.nodes, "", made_graphs(states.items()))
+    }
 
 
 def _walk(
-    graph: Index, nodes: Iterable[Node], around: str, states: Mapping[str, pb.NodeState]
+    graph: Index, nodes: Iterable[Node], around: str, made: Mapping[str, Closure]
 ) -> Iterator[tuple[str, Node, Index]]:
     for node in nodes:
         path = around + node.id
         yield path, node, graph
-        state = states.get(path)
-        made = state.graph if state is not None and state.HasField("graph") else None
-        yield from _walk(*inside(graph, node, made), path + "/", states)
+        yield from _walk(*inside(graph, node, made.get(path)), path + "/", made)
 
 
 def _same_interface(one: Interface, other: Interface) -> bool:

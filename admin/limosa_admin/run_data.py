@@ -38,7 +38,7 @@ class NotKnown(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class _Scope:
-    """The nodes that see each other: of the entry workflow, of one sub-workflow node or of a dynamic node's graph.
+    """The nodes that see each other: of the entry workflow, of one sub-workflow node, of a dynamic node's graph or of a call.
 
     Attributes:
         index: The closure whose names they use.
@@ -116,8 +116,8 @@ class RunData:
         for part in path.split("/"):
             if node is not None:
                 around = scope
-                scope, branch = self._step_into(around, node, here, branch)
-                nodes = list(inside(around.index, node, self._made(node, here))[1])
+                scope, branch = self._step_into(around, node, here, branch, part)
+                nodes = list(inside(around.index, node, self._made(node, here, part))[1])
             node = next((candidate for candidate in nodes if candidate.id == part), None)
             here = f"{here}/{part}" if here else part
             if node is None:
@@ -126,8 +126,10 @@ class RunData:
             raise not_found(f"node '{path}'")
         return scope, node, branch
 
-    def _step_into(self, scope: _Scope, node: Node, path: str, branch: str) -> tuple[_Scope, str]:
-        made = self._made(node, path)
+    def _step_into(
+        self, scope: _Scope, node: Node, path: str, branch: str, child: str = ""
+    ) -> tuple[_Scope, str]:
+        made = self._made(node, path, child)
         if made is not None:
             graph = Index(made)
             return _Scope(graph, graph.entry, path, dict), ""
@@ -139,8 +141,17 @@ class RunData:
         )
         return inner, ""
 
-    def _made(self, node: Node, path: str) -> Closure | None:
-        """The graph that a dynamic node's task made; None where it is not known, or the node is of another kind."""
+    def _made(self, node: Node, path: str, child: str = "") -> Closure | None:
+        """The graph that a dynamic node's task made, or the call of an eager one; None where there is none, or it is not known.
+
+        Args:
+            node: The node.
+            path: Its path.
+            child: Which call of an eager node.
+        """
+        if node.WhichOneof("target") == "eager":
+            state = self._node_state(f"{path}/{child}")
+            return state.call if state is not None and state.HasField("call") else None
         if node.WhichOneof("target") != "dynamic":
             return None
         state = self._node_state(path)

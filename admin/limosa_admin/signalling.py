@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from limosa_admin.request_errors import Reason, RequestError, not_found
 from limosa_admin.store import entities, runs, signals, snapshots
-from limosa_idl.run.v1alpha1.run_pb2 import NODE_PHASE_SUCCEEDED, NodeState, Signal
+from limosa_idl.run.v1alpha1.run_pb2 import NODE_PHASE_SUCCEEDED, Signal
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
 from limosa_model.gates import signal_problem
 from limosa_model.graph import Index, inside, scope_nodes
@@ -51,7 +51,7 @@ def _locate(connection: sa.Connection, row: sa.RowMapping, closure: Closure, pat
     here, node = "", None
     for part in path.split("/"):
         if node is not None:
-            index, nodes = inside(index, node, _made(snapshots.of_node(connection, row["uid"], here)))
+            index, nodes = inside(index, node, _made(connection, row["uid"], node, here, part))
         node = next((candidate for candidate in nodes if candidate.id == part), None)
         here = f"{here}/{part}" if here else part
         if node is None:
@@ -61,7 +61,12 @@ def _locate(connection: sa.Connection, row: sa.RowMapping, closure: Closure, pat
     return node
 
 
-def _made(state: NodeState | None) -> Closure | None:
+def _made(connection: sa.Connection, run_uid: str, node: Node, path: str, child: str) -> Closure | None:
+    """What a dynamic node runs, or what the call of an eager node does; None where it is not known."""
+    if node.WhichOneof("target") == "eager":
+        called = snapshots.of_node(connection, run_uid, f"{path}/{child}")
+        return called.call if called is not None and called.HasField("call") else None
+    state = snapshots.of_node(connection, run_uid, path)
     return state.graph if state is not None and state.HasField("graph") else None
 
 

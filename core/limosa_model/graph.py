@@ -165,9 +165,9 @@ def inside(index: Index, node: Node, made: Closure | None) -> tuple[Index, Itera
     Args:
         index: The closure whose names the node uses.
         node: The node.
-        made: The graph that its task made, where it is a dynamic node and the graph is known.
+        made: What lies below it, where it is a dynamic or eager node and that is known (`made_graphs`).
     """
-    if node.WhichOneof("target") != "dynamic":
+    if node.WhichOneof("target") not in ("dynamic", "eager"):
         return index, children_of(index, node)
     if made is None or not made.workflows:
         return index, []
@@ -176,12 +176,12 @@ def inside(index: Index, node: Node, made: Closure | None) -> tuple[Index, Itera
 
 
 def closure_around(closure: Closure, path: str, made: Mapping[str, Closure]) -> Closure:
-    """The closure whose names the node at a path uses: the run's, or the graph of the dynamic node around it.
+    """The closure whose names the node at a path uses: the run's, or what lies below the dynamic or eager node around it.
 
     Args:
         closure: The run's.
         path: Of the node.
-        made: Graphs of dynamic nodes by path, as far as they are known.
+        made: What lies below such nodes, by path, as far as it is known (`made_graphs`).
     """
     around = path
     while "/" in around:

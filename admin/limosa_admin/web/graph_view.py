@@ -28,7 +28,13 @@ _DETAIL_PX = 6.6
 """Width of a middling character of a name and of a detail."""
 _NARROW = frozenset("iljtfrI.,:;'|![]() ·1")
 _WIDE = frozenset("mwMWQOGCD@%…")
-_KIND_WORDS = {"map": "map", "branch": "branch", "sub_workflow": "workflow", "dynamic": "dynamic"}
+_KIND_WORDS = {
+    "map": "map",
+    "branch": "branch",
+    "sub_workflow": "workflow",
+    "dynamic": "dynamic",
+    "eager": "eager",
+}
 
 Link = Callable[[TreeNode], str]
 

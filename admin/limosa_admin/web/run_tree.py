@@ -11,6 +11,7 @@ from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
 from limosa_model import conditions
 from limosa_model.graph import Index, dependencies, inside, scope_nodes
+from limosa_model.made_graphs import made_graphs
 from limosa_model.targets import task_name
 
 MOST_DEPTH = 12
@@ -25,11 +26,11 @@ class TreeNode:
         path: Its path within the run.
         id: Its id within its scope.
         name: For people.
-        kind: "task", "map", "branch", "sub_workflow" or "dynamic".
+        kind: "task", "map", "branch", "sub_workflow", "dynamic", "eager", "gate" or "launch_plan".
         target: Task or workflow it runs; "" for a branch.
         case: Within a branch, the condition under which it is taken; else "".
         state: What was published of it; empty before.
-        children: Nodes of a sub-workflow or of a dynamic node's graph, or the cases of a branch.
+        children: Nodes of a sub-workflow or of a dynamic node's graph, calls of an eager node, or the cases of a branch.
         edges: Pairs of ids of `children`: the second waits for the first.
         items: States of a map's items by index.
         launches: Snapshots of its launches, items' included.
@@ -81,7 +82,7 @@ def build(closure: Closure, snapshots: Iterable[run_pb2.Snapshot]) -> RunTree:
     index = Index(closure)
     known: dict[str, TreeNode] = {}
     snapshots = list(snapshots)
-    made = {one.key.node_path: one.node.graph for one in snapshots if one.node.HasField("graph")}
+    made = made_graphs((one.key.node_path, one.node) for one in snapshots if one.HasField("node"))
     nodes, edges = _Builder(made, known).scope(index, scope_nodes(index.entry), "", 0)
     for snapshot in snapshots:
         node = known.get(snapshot.key.node_path)
@@ -127,7 +128,7 @@ def _skip_below(node: TreeNode) -> None:
 
 
 class _Builder:
-    """Makes the nodes, from the closures and the graphs that dynamic nodes made (by path)."""
+    """Makes the nodes, from the closure and what lies below dynamic and eager nodes (by path)."""
 
     def __init__(self, made: Mapping[str, Closure], known: dict[str, TreeNode]) -> None:
         self._made = made

@@ -9,6 +9,7 @@ from limosa.errors import LimosaError
 from limosa_idl.admin.v1alpha1.admin_pb2 import RunDetail
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
 from limosa_model.graph import Index, inside, scope_nodes
+from limosa_model.made_graphs import made_graphs as graphs_of
 
 _LISTED = 12
 _PATH_LIKE = re.compile(r"n\d+(/\w+)*")
@@ -129,8 +130,8 @@ def _check_item(detail: RunDetail, path: str, index: int) -> None:
 
 
 def made_graphs(detail: RunDetail) -> dict[str, Closure]:
-    """Graphs that dynamic nodes of a run made, by the node's path."""
-    return {one.key.node_path: one.node.graph for one in detail.snapshots if one.node.HasField("graph")}
+    """What lies below dynamic and eager nodes of a run, by the node's path."""
+    return graphs_of((one.key.node_path, one.node) for one in detail.snapshots if one.HasField("node"))
 
 
 def _names(closure: Closure, detail: RunDetail) -> dict[str, str]:

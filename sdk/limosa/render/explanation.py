@@ -15,6 +15,7 @@ from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
 from limosa_model.graph import Index, dependencies, inside, scope_nodes
+from limosa_model.made_graphs import made_graphs
 
 _DONE = frozenset({pb.NODE_PHASE_SUCCEEDED, pb.NODE_PHASE_SKIPPED})
 _ENDED = _DONE | {pb.NODE_PHASE_FAILED, pb.NODE_PHASE_ABORTED}
@@ -131,6 +132,9 @@ class _Known:
             elif snapshot.HasField("launch"):
                 self.launches.setdefault(item, {})[key.launch] = snapshot.launch
 
+        whole = ((path, state) for (path, index), state in self._nodes.items() if index is None)
+        self._made = made_graphs(whole)
+
     def walk(self) -> Iterator[_Place]:
         """Every node, in the order of the author's code."""
         yield from self._walk(self._graph, scope_nodes(self._graph.entry), "", pb.NODE_PHASE_RUNNING)
@@ -141,9 +145,7 @@ class _Known:
         for node in nodes:
             path = around + node.id
             yield _Place(path, node.display_name or node.id, node, graph, around, outer)
-            state = self.state(path)
-            made = state.graph if state.HasField("graph") else None
-            yield from self._walk(*inside(graph, node, made), path + "/", self.phase(path))
+            yield from self._walk(*inside(graph, node, self._made.get(path)), path + "/", self.phase(path))
 
     def state(self, path: str, index: int | None = None) -> pb.NodeState:
         """The latest state of a node or item; waiting where nothing is known."""

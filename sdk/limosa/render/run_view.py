@@ -15,6 +15,7 @@ from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
 from limosa_model.failures import Code
 from limosa_model.graph import ON_FAILURE, Index, closure_around, find_node, inside, scope_nodes
+from limosa_model.made_graphs import made_graphs
 from limosa_model.targets import python_part
 
 TERMINAL_RUN_PHASES = frozenset({pb.RUN_PHASE_SUCCEEDED, pb.RUN_PHASE_FAILED, pb.RUN_PHASE_ABORTED})
@@ -66,8 +67,7 @@ class RunView:
         self._closure = Closure()
         self._index: Index | None = None
         self._nodes: dict[str, pb.NodeState] = {}
-        self._made: dict[str, Closure] = {}
-        """Graphs of dynamic nodes, by path."""
+        self._known_graphs: dict[str, Closure] | None = None
         self._taken_items: dict[str, dict[str, set[int]]] = {}
         """Items of maps that were not launched: by the map's path and how they came, in a word."""
         self._items: dict[tuple[str, int], pb.NodeState] = {}
@@ -95,8 +95,8 @@ class RunView:
         state = snapshot.WhichOneof("state")
         if state == "node" and index is None:
             self._nodes[key.node_path] = snapshot.node
-            if snapshot.node.HasField("graph"):
-                self._made[key.node_path] = snapshot.node.graph
+            if snapshot.node.HasField("graph") or snapshot.node.HasField("call"):
+                self._known_graphs = None
         elif state == "node" and index is not None:
             self._items[key.node_path, index] = snapshot.node
             if snapshot.node.origin:
@@ -106,6 +106,13 @@ class RunView:
             self._launches[key.node_path, index, key.launch] = snapshot.launch
         elif state == "run":
             self.run.state.CopyFrom(snapshot.run)
+
+    @property
+    def _made(self) -> dict[str, Closure]:
+        """What lies below dynamic and eager nodes, by path."""
+        if self._known_graphs is None:
+            self._known_graphs = made_graphs(self._nodes.items())
+        return self._known_graphs
 
     @property
     def phase(self) -> "pb.RunPhase.ValueType":
@@ -215,7 +222,7 @@ class RunView:
     def may_have_logs(self, path: str, index: int | None = None) -> bool:
         """Whether a node or item may have printed something: it runs a task, and a launch of it began where they are known."""
         state = self.node(path)
-        if state is not None and state.kind not in ("", "task", "map", "dynamic"):
+        if state is not None and state.kind not in ("", "task", "map", "dynamic", "eager"):
             return False
         attempts = self.attempts(path, index)
         return not attempts or any(one.state.HasField("started_at") for one in attempts)

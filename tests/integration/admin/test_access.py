@@ -13,12 +13,15 @@ from limosa_admin.rpc.server import grpc_server
 from limosa_admin.store import tokens
 from limosa_admin.web.site import application
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
+from limosa_model.attempt_tokens import AttemptClaims, make_token
+from limosa_model.names import format_epoch
 
 UNDERPRIVILEGED = {
     Role.VIEWER: Role.OPERATOR,
     Role.CONTRIBUTOR: Role.VIEWER,
     Role.ADMIN: Role.CONTRIBUTOR,
     Role.OPERATOR: Role.ADMIN,
+    Role.ATTEMPT: Role.OPERATOR,
 }
 STREAMS = {"WatchRun", "TailLogs", "Watch"}
 
@@ -43,7 +46,12 @@ def test_every_method_of_the_idl_has_a_role() -> None:
 
 def test_every_grpc_method_refuses_strangers_and_lesser_roles(stand) -> None:
     channel = stand.channel()
-    issued = {role: stand.token(role) for role in UNDERPRIVILEGED}
+    issued = {role: stand.token(role) for role in UNDERPRIVILEGED if role is not Role.ATTEMPT}
+    stand.register()
+    stand.create()
+    (desired,) = stand.sync()
+    claims = AttemptClaims(desired.run_uid, "n0", format_epoch(desired.epoch), 0)
+    issued[Role.ATTEMPT] = make_token(desired.call_key, claims)
     for path, needed in GRPC_METHODS.items():
         if needed is Role.PUBLIC:
             assert call(channel, path, None) is grpc.StatusCode.OK, path
@@ -57,7 +65,7 @@ def test_every_grpc_method_refuses_strangers_and_lesser_roles(stand) -> None:
 
 
 def test_every_http_route_refuses_strangers_and_lesser_roles(site) -> None:
-    issued = {role: site.token(role) for role in UNDERPRIVILEGED}
+    issued = {role: site.token(role) for role in UNDERPRIVILEGED if role is not Role.ATTEMPT}
     for name, needed in HTTP_ROUTES.items():
         method, template = name.split(" ")
         path = template.format(
@@ -115,7 +123,9 @@ def test_a_token_of_another_project_reaches_nothing(stand) -> None:
         "TransferService/ListObjects": pb.ListObjectsRequest(uri=f"{root}/demo/development/uploads"),
     }
     limited = {f"/limosa_idl.admin.v1alpha1.{name}" for name in requests}
-    unlimited = {path for path, role in GRPC_METHODS.items() if role in (Role.PUBLIC, Role.OPERATOR)}
+    unlimited = {
+        path for path, role in GRPC_METHODS.items() if role in (Role.PUBLIC, Role.OPERATOR, Role.ATTEMPT)
+    }
     assert limited | unlimited == set(GRPC_METHODS)
     token = stand.token(Role.ADMIN, "other")
     channel = stand.channel()
