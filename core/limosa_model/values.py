@@ -179,12 +179,30 @@ def summarize(literal: pb.Literal, width: int = 80) -> str:
         text = str(_plain_reference(literal)["uri"])
         if kind == "structured_dataset" and literal.structured_dataset.columns:
             text += f" ({literal.structured_dataset.rows} rows × {len(literal.structured_dataset.columns)} columns)"
+    elif literal.primitive.WhichOneof("value") == "duration":
+        text = duration_words(to_timedelta(literal.primitive.duration))
     else:
         import json
 
         text = json.dumps(to_plain(literal), ensure_ascii=False, default=str)
     text = " ".join(text.split())
     return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
+
+
+def duration_words(value: dt.timedelta) -> str:
+    """A duration as a person writes it, exactly: "1h30m", "-2d", "0.5s"; `plain.parse_duration` reads it."""
+    left = abs(value)
+    words = ""
+    for unit, size in (
+        ("d", dt.timedelta(days=1)),
+        ("h", dt.timedelta(hours=1)),
+        ("m", dt.timedelta(minutes=1)),
+    ):
+        count, left = divmod(left, size)
+        words += f"{count}{unit}" if count else ""
+    seconds = f"{left.seconds}.{left.microseconds:06}".rstrip("0").rstrip(".")
+    words += f"{seconds}s" if left or not words else ""
+    return ("-" if value < dt.timedelta(0) else "") + words
 
 
 def from_value(value: pb.Value) -> Any:

@@ -132,6 +132,10 @@ def _parse(
             values = dict(context.params)
     except click.NoSuchOption as error:
         raise _explain(error, fixed) from error
+    except click.UsageError as error:
+        # Else the help of `limosa run` is named, which does not know the inputs.
+        error.ctx = error.ctx or click.Context(command, info_name=usage)
+        raise
     inputs_file = values.pop(_FILE, None) if _FILE not in names else None
     return {key: value for key, value in values.items() if value is not None}, inputs_file
 

@@ -3,11 +3,12 @@ import json
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal
 from limosa_model import values
+from limosa_model.plain import parse_duration
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.text(),
@@ -87,3 +88,18 @@ def test_an_order_that_is_not_the_keys_is_not_believed():
     literal = values.literal_map({"b": values.integer(1), "a": values.integer(2)})
     literal.map_value.order.append("c")
     assert list(values.to_plain(literal)) == ["a", "b"]
+
+
+@given(st.timedeltas(dt.timedelta(days=-3_000_000), dt.timedelta(days=3_000_000)))
+@example(dt.timedelta(minutes=5))
+@example(dt.timedelta(hours=-1, minutes=-30))
+@example(dt.timedelta(microseconds=1))
+@example(dt.timedelta(0))
+def test_a_duration_is_shown_as_it_may_be_written(value):
+    literal = values.duration(value)
+    assert parse_duration(values.summarize(literal)) == value
+
+
+def test_words_of_durations_are_short():
+    words = [values.summarize(values.duration(dt.timedelta(seconds=s))) for s in (300, 5400, 0, -0.5)]
+    assert words == ["5m", "1h30m", "0s", "-0.5s"]
