@@ -35,9 +35,6 @@ def full_name(client: Client, name: str, kinds: Iterable["admin_pb2.EntityKind.V
         raise LimosaError("AmbiguousName", message, place, "write the whole name")
     lasts = {one.rpartition(".")[2]: one for one in reversed(known)}
     close = difflib.get_close_matches(name, [*known, *lasts], n=1)
-    remedy = (
-        f"did you mean {lasts.get(close[0], close[0])}?"
-        if close
-        else "limosa get tasks lists those there are"
-    )
+    listed = "limosa get tasks lists those there are" if known else "register it with `limosa register FILE`"
+    remedy = f"did you mean '{lasts.get(close[0], close[0])}'?" if close else listed
     raise LimosaError("UnknownName", f"nothing is registered as '{name}'", place, remedy)

@@ -11,7 +11,7 @@ from rich.spinner import Spinner
 
 from limosa.render.folding import never_began
 from limosa.render.phases import NODE_WORDS, RUN_WORDS
-from limosa.render.run_view import Row, RunView
+from limosa.render.run_view import TERMINAL_RUN_PHASES, Row, RunView
 from limosa.render.tree import LINES, REASON_AFTER_S, clock, duration, live, note_of, run_wait, waiting_remedy
 from limosa_idl.admin.v1alpha1.admin_pb2 import RunUpdate
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
@@ -110,9 +110,9 @@ class _Lines:
 
     def _print_changes(self) -> None:
         view = self._view
-        if view.phase != self._run_phase:
-            self._run_phase = view.phase
-            self._print(f"{view.run.name} {RUN_WORDS.get(view.phase, ('unknown', ''))[0]}")
+        over = view.phase in TERMINAL_RUN_PHASES
+        if not over:
+            self._print_phase()
         self._print_wait()
         self._print_retries()
         for row in view.rows(now_utc()):
@@ -124,6 +124,13 @@ class _Lines:
                 if remedy and remedy not in self._said:
                     self._said.add(remedy)
                     self._print(f"    → {remedy}")
+        if over:
+            self._print_phase()
+
+    def _print_phase(self) -> None:
+        if self._view.phase != self._run_phase:
+            self._run_phase = self._view.phase
+            self._print(f"{self._view.run.name} {RUN_WORDS.get(self._run_phase, ('unknown', ''))[0]}")
 
     def _print_retries(self) -> None:
         """Attempts that failed and are followed by another; of a node with very many only the first."""

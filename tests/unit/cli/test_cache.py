@@ -159,7 +159,7 @@ def test_a_short_name_forgets_too(limosa, registered):
     ("name", "told"),
     [
         ("twice", "several are called 'twice': flow.twice, other.twice"),
-        ("slow_sqare", "did you mean mapf.slow_square?"),
+        ("slow_sqare", "did you mean 'mapf.slow_square'?"),
     ],
 )
 def test_a_name_that_is_not_clear_is_refused(limosa, registered, name, told):

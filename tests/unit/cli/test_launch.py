@@ -47,3 +47,44 @@ def test_a_run_that_is_there_already_is_not_told_as_new(limosa, plan, there):
     assert (result.status, result.out) == (0, "ok2\n")
     told = "run ok2 exists already (made 2023-11-14T22:13:20Z); this is that run"
     assert (told in result.err) == there
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["nope"], "nothing is registered as 'nope'\n  at http"),
+        (["nightli"], "→ did you mean 'flow.nightly'?"),
+        (["--version", "v7", "flow.nightly"], "flow.nightly has no version v7"),
+    ],
+)
+def test_a_name_that_nothing_has(limosa, admin, words, told):
+    admin.script["GetEntity"] = [Refuse(grpc.StatusCode.NOT_FOUND, "no")]
+    known = [pb.Entity(id=pb.EntityId(name=f"flow.{name}")) for name in ("nightly", *"abcdefghij")]
+    admin.script["ListEntities"] = [pb.ListEntitiesResponse(entities=known)]
+    result = limosa("launch", *words)
+    assert result.status == 2
+    assert told in result.err
+    assert "flow.a" not in result.err
+
+
+def test_the_last_part_of_a_name_is_enough(limosa, plan):
+    found = plan.script["GetEntity"][0]
+    plan.script["GetEntity"] = [*[Refuse(grpc.StatusCode.NOT_FOUND, "no")] * 3, found]
+    known = pb.Entity(id=pb.EntityId(name="flow.nightly"))
+    plan.script["ListEntities"] = [pb.ListEntitiesResponse(entities=[known])]
+    assert limosa("launch", "--detach", "nightly").out == "ok2\n"
+    asked = [request.id.name for method, request, _ in plan.calls if method == "GetEntity"]
+    assert asked == ["nightly"] * 3 + ["flow.nightly"]
+
+
+def test_only_the_newest_version_of_each_is_listed_unless_one_is_named(limosa, admin):
+    versions = [
+        pb.Entity(id=pb.EntityId(name=name, version=v)) for v in ("v2", "v1") for name in ("f.a", "f.b")
+    ]
+    admin.script["ListEntities"] = [pb.ListEntitiesResponse(entities=versions)]
+    assert [line.split()[:2] for line in limosa("get", "tasks").out.splitlines()[1:]] == [
+        ["f.a", "v2"],
+        ["f.b", "v2"],
+    ]
+    admin.script["ListEntities"] = [pb.ListEntitiesResponse(entities=versions[::2])]
+    assert [line.split()[1] for line in limosa("get", "tasks", "f.a").out.splitlines()[1:]] == ["v2", "v1"]

@@ -1,6 +1,7 @@
 """`limosa get`."""
 
 import itertools
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -112,7 +113,8 @@ def _list_entities(kind: str, name: str, limit: int, output: str, target: dict[s
 
     with open_target(TargetFlags(**target)) as client:
         value = admin_pb2.EntityKind.Value(f"ENTITY_KIND_{kind}")
-        found = list(itertools.islice(client.list_entities(value, name), limit + 1))
+        entities = client.list_entities(value, name)
+        found = list(itertools.islice(entities if name else _newest(entities), limit + 1))
     now = now_utc()
     rows = [{**_entity_facts(entity), "age": age(entity.created_at, now)} for entity in found[:limit]]
     if output == "text":
@@ -122,6 +124,15 @@ def _list_entities(kind: str, name: str, limit: int, output: str, target: dict[s
     if len(found) > limit:
         say("there are more: raise --limit", "dim")
     return ExitCode.OK
+
+
+def _newest(entities: Iterable["Entity"]) -> Iterator["Entity"]:
+    """Of entities, newest first, the first of each name."""
+    seen = set()
+    for entity in entities:
+        if entity.id.name not in seen:
+            seen.add(entity.id.name)
+            yield entity
 
 
 def _entity_facts(entity: "Entity") -> dict[str, Any]:
@@ -147,7 +158,7 @@ def _lister(kind: str, words: str) -> click.Command:
     def listed(name: str, limit: int, output: str, **target: str | None) -> int:
         return _list_entities(kind, name, limit, output, target)
 
-    return click.command(help=f"List {words}, newest first; all versions of one with NAME.")(listed)
+    return click.command(help=f"List {words} in their newest version; all versions of one with NAME.")(listed)
 
 
 command.add_command(_lister("WORKFLOW", "workflows"), "workflows")

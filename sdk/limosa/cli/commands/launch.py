@@ -91,32 +91,28 @@ def command(
 def find_entity(client: "Client", name: str, kind: str | None, version: str) -> "Entity":
     """The launch plan, workflow or task of a name, in this order unless a kind is given.
 
-    A workflow with a launch plan of the same name is reached through the launch plan. Raises RemoteError.
+    A workflow with a launch plan of the same name is reached through the launch plan. Raises LimosaError.
     """
+    from limosa.cli.entity_names import full_name
     from limosa.remote import RemoteError
     from limosa_idl.admin.v1alpha1 import admin_pb2
-    from limosa_model.interfaces import suggest
 
-    kinds = (kind,) if kind else _KINDS
+    words = (kind,) if kind else _KINDS
+    kinds = [admin_pb2.EntityKind.Value(f"ENTITY_KIND_{word.replace('-', '_').upper()}") for word in words]
     for each in kinds:
-        value = admin_pb2.EntityKind.Value(f"ENTITY_KIND_{each.replace('-', '_').upper()}")
         try:
-            return client.get_entity(value, name, version)
+            return client.get_entity(each, name, version)
         except RemoteError as error:
             if error.code != RemoteError.NOT_FOUND:
                 raise
-    known = []
-    for each in kinds:
-        value = admin_pb2.EntityKind.Value(f"ENTITY_KIND_{each.replace('-', '_').upper()}")
-        known += [entity.id.name for entity in client.list_entities(value)]
-    what = f"{name} in version {version}" if version else name
-    short = [one for one in dict.fromkeys(known) if one.rpartition(".")[2] == name]
-    remedy = f"did you mean '{short[0]}'?" if short else suggest(name, list(dict.fromkeys(known))[:20])
+    whole = full_name(client, name, kinds)
+    if whole != name:
+        return find_entity(client, whole, kind, version)
     raise RemoteError(
         code=RemoteError.NOT_FOUND,
-        message=f"nothing is registered as {what}",
+        message=f"{name} has no version {version}",
         place=client.target.describe(),
-        remedy=remedy if known else "register it with `limosa register FILE`",
+        remedy=f"limosa get {words[-1]}s {name} lists those there are",
     )
 
 
