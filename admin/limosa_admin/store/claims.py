@@ -38,6 +38,8 @@ _HELD = (
 )
 MOST_CLAIMS = 200
 """Claims of one call."""
+_GIVEN_UP = -1
+"""In place of the free slots of a cluster whose claims were released; its next call replaces it."""
 _LANES_AT_ONCE = 4
 """A queue of so many lanes is read once for a call that claims many; one of fewer lanes is read again."""
 _MOST_ROUNDS = 20
@@ -110,7 +112,7 @@ def claim(connection: sa.Connection, cluster_uid: str, slots: Slots, rules: Clai
     # Who stands first is read before the lock: most calls find nobody. Whom others took meanwhile is made up for below.
     found = turns.read(connection, cluster_uid, rules.scope, _ahead(left))
     lanes, limit = found.lanes, rules.max_active_runs
-    if not lanes and not found.children:
+    if not (lanes or found.children) or _is_given_up(connection, cluster_uid):
         return []
     left = min(left, room(connection, cluster_uid, slots))
     chosen = turns.choose_children(connection, cluster_uid, found.children, slots.most, found.busy, limit)
@@ -225,8 +227,17 @@ def read_specs(connection: sa.Connection, uids: Sequence[str]) -> Mapping[str, R
     return found
 
 
+def _is_given_up(connection: sa.Connection, cluster_uid: str) -> bool:
+    """Whether its claims were released, and it has not called since."""
+    told = connection.execute(sa.select(clusters.c.free_slots).where(clusters.c.uid == cluster_uid)).scalar()
+    return told == _GIVEN_UP
+
+
 def lose(connection: sa.Connection, cluster_uids: Sequence[str]) -> int:
     """Releases the claims of clusters that will not come back; returns how many runs others may take now."""
+    # A call that such a cluster left open would take them back at once.
+    gone = sa.update(clusters).where(clusters.c.uid.in_(list(cluster_uids)))
+    connection.execute(gone.values(free_slots=_GIVEN_UP))
     held = (runs.c.cluster_uid.in_(list(cluster_uids)), run_store.IS_ACTIVE)
     values = {"cluster_uid": None, "change": runs.c.change + 1}
     released = (

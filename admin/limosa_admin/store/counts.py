@@ -31,7 +31,7 @@ def read(connection: sa.Connection) -> list[Row]:
     )
     silence = sa.func.extract("epoch", sa.func.now() - clusters.c.last_seen)
     for name, seconds, slots in connection.execute(
-        sa.select(clusters.c.name, silence, clusters.c.free_slots)
+        sa.select(clusters.c.name, silence, sa.func.greatest(clusters.c.free_slots, 0))
     ):
         label = {"cluster": name}
         rows.append(

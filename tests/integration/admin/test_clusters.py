@@ -1,5 +1,6 @@
 """Clusters on a real Postgres: who is there, and what becomes of the runs of one that is given up."""
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import grpc
@@ -9,6 +10,7 @@ import sqlalchemy as sa
 from limosa_admin.identity import Role
 from limosa_admin.store.schema import clusters
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
+from limosa_idl.run.v1alpha1 import run_pb2
 
 
 def silence(stand: Any, uid: str, minutes: int = 5) -> None:
@@ -66,3 +68,20 @@ def test_only_an_admin_of_everything_gives_up_a_cluster(stand: Any) -> None:
         with pytest.raises(grpc.RpcError) as refused:
             stand.client(token).clusters.LoseCluster(pb.LoseClusterRequest(name="c1"))
         assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+def test_a_call_that_a_lost_cluster_has_left_open_takes_nothing_back(stand: Any) -> None:
+    """Its machine is cut off; to admin the connection still stands."""
+    stand.register()
+    stand.create("calm-heron")
+    (run,) = stand.sync("c1")
+    held = run_pb2.RunState(phase=run_pb2.RUN_PHASE_RUNNING)
+    report = pb.RunReport(run_uid=run.run_uid, epoch=run.epoch, phase=held.phase)
+    with ThreadPoolExecutor() as pool:
+        left_open = pool.submit(stand.sync, "c1", wait_ms=3000, runs=[report])
+        assert not wait([left_open], 0.5).done
+        stand.admin.clusters.LoseCluster(pb.LoseClusterRequest(name="c1", force=True))
+        assert [wish.desired for wish in left_open.result()] == [pb.DESIRED_FORGET]
+    # Cleared by a new call: whoever is back is back, and may take others' runs, or this one where nobody else did.
+    (again,) = stand.sync("c1")
+    assert again.epoch.number == run.epoch.number + 1

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ class Sandbox:
         self.python = self.author_python = python or Path(sys.executable)
         self._environ = {**os.environ, **(environ or {})}
         self._process: subprocess.Popen[bytes] | None = None
+        self._still = 0
+        """Pid of an operator that stands still."""
 
     def for_author(self, python: Path) -> "Sandbox":
         """The same sandbox for a person who submits from the environment of another interpreter."""
@@ -91,6 +94,23 @@ class Sandbox:
     def kill_part(self, name: str) -> None:
         """kill -9 of one part, as soon as there is a process of it."""
         os.kill(wait_for(lambda: self.pid(name), self.told), signal.SIGKILL)
+
+    @contextmanager
+    def without_operator(self) -> Iterator[None]:
+        """The operator stands still, before it asks admin for anything; at the end at the latest it goes on."""
+        before = wait_for(lambda: self.pid("operator"), self.told)
+        self.kill_part("operator")
+        self._still = wait_for(lambda: {self.pid("operator")} - {0, before}, self.told).pop()
+        os.kill(self._still, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.resume_operator()
+
+    def resume_operator(self) -> None:
+        """It goes on."""
+        if is_alive(self._still):
+            os.kill(self._still, signal.SIGCONT)
 
     def pid(self, name: str) -> int:
         """The pid of a part that runs, 0 of one that does not."""
@@ -161,7 +181,7 @@ class Sandbox:
 
     def processes(self) -> list[str]:
         """Command lines of living processes that have to do with this home."""
-        return [command for pid, command in _processes(str(self.home)) if pid != os.getpid()]
+        return [command for pid, command in processes_of(str(self.home)) if pid != os.getpid()]
 
 
 def _answers(address: str) -> bool:
@@ -180,7 +200,8 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def _processes(mark: str) -> list[tuple[int, str]]:
+def processes_of(mark: str) -> list[tuple[int, str]]:
+    """Pids and command lines of living processes whose command line, environment or directory has to do with a path."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
