@@ -16,6 +16,7 @@ from limosa_model.graph import Index, branch_children, children_of, scope_nodes
 from limosa_model.interfaces import suggest
 from limosa_model.names import check_name
 from limosa_model.problems import Problem
+from limosa_model.state_size import size_problems
 from limosa_model.targets import task_name
 from limosa_model.types import assignable, conforms, describe
 
@@ -44,7 +45,7 @@ class Registration:
         """
         closures = list(self._closures())
         for closure in closures:
-            self._problems += validate_closure(closure)
+            self._problems += validate_closure(closure) or size_problems(closure)
         if not self._problems:
             for body, closure in zip(self._request.closures, closures, strict=True):
                 self._add_workflow(closure, body)

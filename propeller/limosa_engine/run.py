@@ -10,6 +10,7 @@ from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_model import failures
 from limosa_model.failures import Code
+from limosa_model.state_size import REMEDY, too_large
 
 
 def start(turn: Turn) -> None:
@@ -19,11 +20,9 @@ def start(turn: Turn) -> None:
         return
     state.started_at = turn.now
     size, limit = worst_case_size(turn.graph), turn.settings.state_limit_bytes
-    if size > limit:
-        message = (
-            f"the workflow unfolds to {len(turn.graph.nodes):,} nodes: its state may take {size:,} bytes, more than "
-            f"the {limit:,} that Kubernetes can hold; use maps for repeated work, or split it"
-        )
+    why = too_large(len(turn.graph.nodes), size, limit)
+    if why:
+        message = f"{why}; {REMEDY}"
         state.failure = failures.user(Code.STATE_TOO_LARGE, message, origin=FailureOrigin())
         turn.set_run(RunPhase.FAILED)
         return

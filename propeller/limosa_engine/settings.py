@@ -3,6 +3,7 @@
 import dataclasses
 
 from limosa_model.generated import MAX_DYNAMIC_DEPTH
+from limosa_model.state_size import STATE_LIMIT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +53,7 @@ class EngineSettings:
     """A run that only waits parks where the next time of its own (a back-off, a deadline) is farther away."""
     value_cache_bytes: int = 16 * 1024 * 1024
     """Serialised size of the values kept in memory; others are read from their commits again."""
-    state_limit_bytes: int = 400 * 1024
+    state_limit_bytes: int = STATE_LIMIT
     """Largest worst-case encoded state (as base64) with which a graph or a map's expansion is admitted."""
     graph_nodes: int = 20_000
     """Most nodes of a run and items of its maps together, the graphs of its dynamic nodes included."""

@@ -15,6 +15,7 @@ from limosa_model.digests import serialize
 from limosa_model.generated import validate_call, validate_generated
 from limosa_model.graph import wrap_task
 from limosa_model.problems import Problem
+from limosa_model.state_size import size_problems
 
 if TYPE_CHECKING:
     from limosa.dynamic_tasks import Generated
@@ -89,7 +90,7 @@ def compile_entity(entity: Any, settings: CompileSettings | None = None) -> Comp
     else:
         message = f"{type(entity).__name__} cannot be compiled"
         raise LimosaError("CompileTarget", message, remedy="pass a task, workflow or launch plan")
-    _refuse(list(validate_closure(closure)))
+    _refuse(list(validate_closure(closure) or size_problems(closure)))
     launched = _launched(targets.values())
     return Compiled(entity.name, kind, closure, serialize(closure), [], entity.interface, targets, launched)
 

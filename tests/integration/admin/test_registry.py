@@ -188,3 +188,23 @@ def test_a_request_that_is_too_large_says_how_large_it_may_be(make_stand, specs)
     request = pb.RegisterRequest(project="demo", domain="development", version="v1", tasks=[b"x" * 25_000])
     details = refused(lambda: stand.admin.registry.Register(request), grpc.StatusCode.INVALID_ARGUMENT)
     assert "at most 20000 are taken" in details
+
+
+def test_a_workflow_whose_state_kubernetes_could_not_hold_is_refused_with_the_figure(stand, specs) -> None:
+    """Twelve workflows, each of which calls the one before it twice."""
+    closure = specs.chain()
+    for level in range(12):
+        inner = closure.entry
+        closure.entry = f"demo.twice{level}"
+        body = closure.workflows.add(name=closure.entry)
+        for node_id in ("a", "b"):
+            node = body.nodes.add(id=node_id)
+            node.sub_workflow.workflow = inner
+            if level == 0:
+                node.inputs.add(name="x").data.literal.CopyFrom(values.integer(1))
+    with pytest.raises(grpc.RpcError) as refused:
+        stand.register(closure)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    told = refused.value.details()
+    assert "[StateTooLarge] workflow demo.twice11: the workflow unfolds to " in told
+    assert "bytes, more than the 409,600 that Kubernetes can hold; use maps for repeated work" in told
