@@ -18,14 +18,14 @@ from limosa_store import Store, StoreError, StoreSettings, open_store
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "propeller"))
 
-from fake_api import FakeApi
+from memory_api import MemoryApi
 from memory_store import MemoryStore
 
 
 class Immediate:
     """The fake, asked as `Verbs` are."""
 
-    def __init__(self, api: FakeApi) -> None:
+    def __init__(self, api: MemoryApi) -> None:
         self._api = api
 
     def __getattr__(self, verb: str) -> Callable[..., Any]:
@@ -98,7 +98,7 @@ async def test_an_api_server_of_dictionaries_answers_as_a_real_one(still_cluster
         real = await talk(Verbs(connection, lambda: True, in_flight=4))
     finally:
         await connection.close()
-    assert await talk(Immediate(FakeApi())) == real
+    assert await talk(Immediate(MemoryApi())) == real
 
 
 @pytest.mark.parametrize("kind", ["memory", "directory"])

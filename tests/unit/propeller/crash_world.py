@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 import engine_graphs as graphs
 from engine_world import Make, Plan, compute
-from fake_admin import Child, ChildState, FakeAdmin
-from fake_api import FakeApi, Object
+from memory_admin import Child, ChildState, MemoryAdmin
+from memory_api import MemoryApi, Object
 from memory_store import ROOT, MemoryStore
 from referee import CHECKED, COMMITTED, STARTED
 from referee import Event as Told
@@ -129,9 +129,9 @@ class World:
         self._plan, self._make, self._seed = plan, make, seed
         self.live_pods = live_pods
         self.loop = asyncio.get_running_loop()
-        self.api = FakeApi(created=self._schedule)
+        self.api = MemoryApi(created=self._schedule)
         self.store = MemoryStore({})
-        self.admin = FakeAdmin(
+        self.admin = MemoryAdmin(
             child_ends=lambda path: (self._luck(path) * 20, plan(Item(path), 0) in ("ok", "silent")),
             hits=lambda item: plan(_item_of(item), 0) == "ok",
             approves=lambda path: plan(Item(path), 0) == "ok",
@@ -396,7 +396,7 @@ class Operator:
 class _Verbs:
     """The API server as one life reaches it."""
 
-    def __init__(self, api: FakeApi, life: Life) -> None:
+    def __init__(self, api: MemoryApi, life: Life) -> None:
         self._api, self._life = api, life
 
     async def list(self, resource: Resource, namespace: str | None, labels: str = "") -> Any:
@@ -451,7 +451,7 @@ class _Store:
 class _Cache:
     """The cache in admin as one life reaches it."""
 
-    def __init__(self, admin: FakeAdmin, life: Life) -> None:
+    def __init__(self, admin: MemoryAdmin, life: Life) -> None:
         self._admin, self._life = admin, life
 
     async def lookup(self, lookup: LookupCacheRequest.Lookup) -> LookupCacheResponse.Answer | None:

@@ -10,9 +10,9 @@ import pytest
 import virtual_time
 from crash_world import CROSSINGS, Death, Killed, World
 from engine_world import Make, Plan
-from fake_admin import is_final
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from memory_admin import is_final
 from random_graphs import Failed, Reference, draw_graph, make_graph, make_plan
 from referee import judge
 

@@ -25,7 +25,7 @@ Answer = LookupCacheResponse.Answer
 
 
 @dataclasses.dataclass
-class FakeAdmin:
+class MemoryAdmin:
     """What admin's tables hold; it outlives every operator."""
 
     child_ends: Callable[[str], tuple[float, bool]]

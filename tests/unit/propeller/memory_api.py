@@ -1,4 +1,4 @@
-"""An API server in memory: the verbs an operator uses on runs, pods and Events. `test_fake_api` holds it to the real one."""
+"""An API server in memory: the verbs an operator uses on runs, pods and Events. `test_fakes` holds it to the real one."""
 
 import copy
 import dataclasses
@@ -21,7 +21,7 @@ def _ignored(kind: str, plural: str, found: Object) -> None:
 
 
 @dataclasses.dataclass
-class FakeApi:
+class MemoryApi:
     """Objects by kind and name; `watcher` is told of each change as a watch would be: type, plural, object."""
 
     watcher: Callable[[str, str, Object], None] = _ignored
