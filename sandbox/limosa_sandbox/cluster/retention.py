@@ -12,12 +12,13 @@ from limosa_sandbox.cluster.records import Change
 if TYPE_CHECKING:
     from limosa_sandbox.cluster.storage import Storage
 
-_KEPT = 5000
+KEPT = 2000
+"""Of a pod come about five; each takes some kilobytes of memory."""
 _LIFETIME = timedelta(hours=1)
 
 
 class EventRetention:
-    """Removes events that are older than an hour, and the oldest beyond five thousand, as new ones come."""
+    """Removes events that are older than an hour, and the oldest beyond two thousand, as new ones come."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -39,4 +40,4 @@ class EventRetention:
                 self._storage.delete("events", meta["namespace"], meta["name"])
 
     def _is_due(self, now: datetime) -> bool:
-        return len(self._order) > _KEPT or (bool(self._order) and now - self._order[0][1] > _LIFETIME)
+        return len(self._order) > KEPT or (bool(self._order) and now - self._order[0][1] > _LIFETIME)

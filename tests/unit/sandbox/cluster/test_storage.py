@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from limosa_sandbox.cluster import records
+from limosa_sandbox.cluster import records, retention
 from limosa_sandbox.cluster.errors import ApiError
 from limosa_sandbox.cluster.storage import Storage
 
@@ -220,6 +220,13 @@ def test_events_live_for_an_hour():
     now[0] += timedelta(minutes=61)
     storage.create("events", "default", event("new"))
     assert [entry["metadata"]["name"] for entry in storage.list("events")[0]] == ["new"]
+
+
+def test_of_many_events_the_newest_are_kept(storage, monkeypatch):
+    monkeypatch.setattr(retention, "KEPT", 3)
+    for index in range(5):
+        storage.create("events", "default", event(f"e{index}"))
+    assert [entry["metadata"]["name"] for entry in storage.list("events")[0]] == ["e2", "e3", "e4"]
 
 
 def test_a_dry_run_stores_nothing(storage):
