@@ -24,6 +24,8 @@ INPUTS_LIMIT = 256 * 1024
 """Bytes of a run's serialised inputs; they travel in a Kubernetes object."""
 METADATA_LIMIT = 32 * 1024
 """Characters of a run's labels and annotations; they are copied onto every pod."""
+MOST_PARALLELISM = 1_000_000
+"""More than any run has items."""
 _MOST_TRIES = 5
 """Times that one request tries to make its run."""
 
@@ -78,6 +80,9 @@ class Submissions:
         check(check_name("run", request.name) if request.name else None)
         if request.cache_mode not in run_pb2.CacheMode.values():
             raise RequestError(Reason.INVALID, f"there is no cache mode {request.cache_mode}")
+        if request.max_parallelism > MOST_PARALLELISM:
+            message = f"max_parallelism is {request.max_parallelism}; at most {MOST_PARALLELISM} is taken, 0 is no limit"
+            raise RequestError(Reason.INVALID, message)
         digest = sha256_hex(serialize(request)) if resumption is None else resumption.request_digest
         for _ in range(_MOST_TRIES):
             try:

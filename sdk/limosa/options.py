@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from limosa.secret import Secret
     from limosa_idl.task.v1alpha1.task_pb2 import CachePolicy
 
-_MOST_PRIORITY = 1_000_000
+MOST_PRIORITY = 1_000_000
 
 OPTION_NAMES = frozenset(
     [
@@ -131,8 +131,8 @@ def _check_retry(value: Any) -> "Retry | None":
 
 
 def _check_priority(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > _MOST_PRIORITY:
-        told = f"priority={value!r} is not a whole number from -{_MOST_PRIORITY} to {_MOST_PRIORITY}"
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > MOST_PRIORITY:
+        told = f"priority={value!r} is not a whole number from -{MOST_PRIORITY} to {MOST_PRIORITY}"
         raise _error(told, "0 is usual; where slots are short, greater ones start first")
     return value
 

@@ -251,6 +251,7 @@ def to_message(row: Row, url: str) -> pb.Run:
         abort_reason=row["abort_reason"],
         parent=parent_of(row),
         priority=row["priority"],
+        max_parallelism=row["max_parallelism"],
         resumed_from="" if reuse is None else reuse.run_name,
     )
 

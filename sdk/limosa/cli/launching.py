@@ -35,6 +35,10 @@ class Flags:
     """Form of the result: text, json or yaml."""
     cache_mode: "CacheMode.ValueType"
     """What the run does with cached results."""
+    priority: int = 0
+    """Greater ones are claimed first."""
+    max_parallelism: int = 0
+    """Most node items launched at once; 0: as the platform allows."""
 
 
 def run_remotely(
@@ -86,6 +90,8 @@ def create_run(
         inputs,
         annotations=run_annotations(sandbox),
         cache_mode=flags.cache_mode,
+        priority=flags.priority,
+        max_parallelism=flags.max_parallelism,
     )
     if there:
         # The server takes an equal request for the same one, sent again.

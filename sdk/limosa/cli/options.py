@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from limosa.errors import LimosaError
+from limosa.options import MOST_PRIORITY
 
 if TYPE_CHECKING:
     from limosa.config import Settings
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 NO_ENDPOINT = "NoEndpoint"
 """Code of the error where nothing says which platform is meant."""
+
+MOST_PARALLELISM = 1_000_000
+"""More than any run has items."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +57,26 @@ def cache_mode(overwrite_cache: bool, no_cache: bool) -> "CacheMode.ValueType":
     if overwrite_cache:
         return run_pb2.CACHE_MODE_OVERWRITE
     return run_pb2.CACHE_MODE_SKIP if no_cache else run_pb2.CACHE_MODE_UNSPECIFIED
+
+
+def scheduling_options(function: _Function) -> _Function:
+    """Adds --priority and --max-parallelism; None where they are not given."""
+    for option in (
+        click.option(
+            "--max-parallelism",
+            type=click.IntRange(1, MOST_PARALLELISM),
+            metavar="N",
+            help="Most pods of the run at once, below the platform's own limit.",
+        ),
+        click.option(
+            "--priority",
+            type=click.IntRange(-MOST_PRIORITY, MOST_PRIORITY),
+            metavar="N",
+            help="Greater ones of a project and domain begin first; 0 is usual.",
+        ),
+    ):
+        function = option(function)
+    return function
 
 
 def target_options(function: _Function) -> _Function:

@@ -41,6 +41,8 @@ def run_facts(run: admin_pb2.Run) -> dict[str, Any]:
         "started_at": moment(state.started_at),
         "finished_at": moment(state.finished_at),
         "cluster": run.cluster,
+        "priority": run.priority,
+        "max_parallelism": run.max_parallelism or None,
         "resumed_from": run.resumed_from or None,
         "parent_run": run.parent.run_name or None,
         "parent_node": run.parent.node_path or None,

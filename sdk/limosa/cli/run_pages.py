@@ -13,7 +13,17 @@ from limosa.render.terminal import NeutralConsole
 from limosa.render.tree import summary, tree, wait_lines
 from limosa_idl.admin.v1alpha1.admin_pb2 import RunUpdate
 
-_SHOWN = ("target", "version", "created_at", "created_by", "cluster", "url", "abort_reason")
+_SHOWN = (
+    "target",
+    "version",
+    "created_at",
+    "created_by",
+    "cluster",
+    "priority",
+    "max_parallelism",
+    "url",
+    "abort_reason",
+)
 
 
 def write_run(source: RunSource, name: str, *, form: str) -> None:
@@ -33,8 +43,9 @@ def write_run(source: RunSource, name: str, *, form: str) -> None:
     _write_values(source, name, console)
     facts = {key: value for key, value in run_facts(view.run).items() if value and key in _SHOWN}
     console.print()
+    width = max(12, *map(len, facts))
     for key, value in facts.items():
-        console.print(f"{key.replace('_', ' '):>12}  {value}", markup=False, soft_wrap=True)
+        console.print(f"{key.replace('_', ' '):>{width}}  {value}", markup=False, soft_wrap=True)
 
 
 def write_node(source: RunSource, name: str, path: str, index: int | None, *, form: str) -> None:

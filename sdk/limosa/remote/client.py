@@ -103,8 +103,20 @@ class Client:
         annotations: Mapping[str, str] | None = None,
         labels: Mapping[str, str] | None = None,
         cache_mode: "run_pb2.CacheMode.ValueType" = run_pb2.CACHE_MODE_UNSPECIFIED,
+        priority: int = 0,
+        max_parallelism: int = 0,
     ) -> pb.Run:
         """Starts a run; the same call again gives the same run.
+
+        Args:
+            name: Of the run.
+            entity: What to run.
+            inputs: Its inputs.
+            annotations: Of the run and its pods.
+            labels: Likewise.
+            cache_mode: What it does with cached results.
+            priority: Greater ones of a project-domain are claimed first.
+            max_parallelism: Most node items launched at once; 0: as the platform allows.
 
         Raises:
             RemoteError: It was refused; or nobody answered any more, and then the run may have been made.
@@ -118,6 +130,8 @@ class Client:
             annotations=annotations,
             labels=labels,
             cache_mode=cache_mode,
+            priority=priority,
+            max_parallelism=max_parallelism,
         )
         try:
             return self.connection.call(self._runs.CreateRun, request)

@@ -85,6 +85,11 @@ def test_all_wrong_inputs_are_listed_and_travel_as_a_failure(stand, specs) -> No
             "labels and annotations have 40004 characters",
         ),
         (
+            {"max_parallelism": 3_000_000_000},
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "max_parallelism is 3000000000",
+        ),
+        (
             {"target": pb.EntityId(name="demo.wf", project="other")},
             grpc.StatusCode.INVALID_ARGUMENT,
             "of project 'other'",

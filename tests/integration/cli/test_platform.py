@@ -167,12 +167,15 @@ def test_a_failure_is_one_screen_with_ways_on_that_work(flow):
 
 
 def test_lists_and_single_runs(flow):
-    name = flow.limosa("run", "--remote", "--detach", "flow.py", "squares", "--n", "[1, 2, 3]").out.strip()
+    turn = ("--priority", "4", "--max-parallelism", "2")
+    started = flow.limosa("run", "--remote", "--detach", *turn, "flow.py", "squares", "--n", "[1, 2, 3]")
+    name = started.out.strip()
     assert flow.limosa("watch", name, "-o", "json").out == '{\n  "o0": [\n    1,\n    4,\n    9\n  ]\n}\n'
     runs = json.loads(flow.limosa("get", "runs", "--phase", "succeeded", "-o", "json").out)
     assert name in [run["name"] for run in runs]
     shown = json.loads(flow.limosa("get", "run", name, "-o", "json").out)
     assert (shown["phase"], shown["node_states"][0]["items_succeeded"]) == ("succeeded", 3)
+    assert (shown["priority"], shown["max_parallelism"]) == (4, 2)
     assert flow.limosa("outputs", name, "n0", "--index", "2").out == "9\n"
     assert "flow.squares" in flow.limosa("get", "workflows").out
     assert flow.limosa("delete", "--yes", name).status == 0

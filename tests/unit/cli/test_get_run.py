@@ -37,6 +37,17 @@ def test_a_script_reads_the_reason_too(limosa, queued):
     assert (facts["reason"], facts["reason_detail"]) == ("WaitingForCluster", queued)
 
 
+def test_priority_and_parallelism_are_shown(limosa, queued, admin):
+    detail = admin.script["GetRun"][0]
+    detail.run.priority, detail.run.max_parallelism = 5, 3
+    admin.script["GetRun"] = [detail, detail]
+    admin.script["GetRunData"] *= 2
+    shown = limosa("get", "run", "calm-heron").out.splitlines()
+    assert [line.split() for line in shown[-2:]] == [["priority", "5"], ["max", "parallelism", "3"]]
+    facts = json.loads(limosa("get", "run", "calm-heron", "-o", "json").out)
+    assert (facts["priority"], facts["max_parallelism"]) == (5, 3)
+
+
 @pytest.fixture
 def failed(admin):
     """A run whose map n1 failed in item 2, at its second attempt."""

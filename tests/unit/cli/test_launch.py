@@ -88,3 +88,11 @@ def test_only_the_newest_version_of_each_is_listed_unless_one_is_named(limosa, a
     ]
     admin.script["ListEntities"] = [pb.ListEntitiesResponse(entities=versions[::2])]
     assert [line.split()[1] for line in limosa("get", "tasks", "f.a").out.splitlines()[1:]] == ["v2", "v1"]
+
+
+def test_priority_and_parallelism_reach_the_platform(limosa, plan):
+    plan.script["GetRun"] = [Refuse(grpc.StatusCode.NOT_FOUND, "no")]
+    result = limosa("launch", "--priority", "-5", "--max-parallelism", "3", "--detach", "nightly")
+    assert result.status == 0
+    asked = next(request for method, request, *_ in plan.calls if method == "CreateRun")
+    assert (asked.priority, asked.max_parallelism) == (-5, 3)

@@ -12,6 +12,12 @@ import pytest
         (["--detach", "flow.py"], "--detach, --timeout and --name need --remote"),
         (["--timeout", "5", "flow.py"], "--detach, --timeout and --name need --remote"),
         (["--name", "one", "flow.py"], "--detach, --timeout and --name need --remote"),
+        (["--priority", "0", "flow.py"], "--priority and --max-parallelism need --remote"),
+        (
+            ["--manifest", "--max-parallelism", "3", "flow.py"],
+            "--priority and --max-parallelism need --remote",
+        ),
+        (["--remote", "--max-parallelism", "0", "flow.py"], "0 is not in the range 1<=x<=1000000"),
         (["--remote", "--answer", "ok=yes", "flow.py"], "--answer is for runs here"),
         (["--answer", "ok", "flow.py"], "--answer takes GATE=VALUE"),
         (["--manifest", "--no-cache", "flow.py"], "a WorkflowRun applied by hand uses no cache"),

@@ -478,6 +478,7 @@ class Run(google.protobuf.message.Message):
     PARENT_FIELD_NUMBER: builtins.int
     RESUMED_FROM_FIELD_NUMBER: builtins.int
     PRIORITY_FIELD_NUMBER: builtins.int
+    MAX_PARALLELISM_FIELD_NUMBER: builtins.int
     uid: builtins.str
     project: builtins.str
     domain: builtins.str
@@ -493,6 +494,8 @@ class Run(google.protobuf.message.Message):
     resumed_from: builtins.str
     """Name of the run that it resumed; empty for others."""
     priority: builtins.int
+    max_parallelism: builtins.int
+    """Most node items launched at once; 0: as the platform allows."""
     @property
     def target(self) -> global___EntityId: ...
     @property
@@ -524,9 +527,10 @@ class Run(google.protobuf.message.Message):
         parent: limosa_idl.run.v1alpha1.run_pb2.ParentRun | None = ...,
         resumed_from: builtins.str = ...,
         priority: builtins.int = ...,
+        max_parallelism: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["created_at", b"created_at", "parent", b"parent", "state", b"state", "target", b"target"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["abort_reason", b"abort_reason", "abort_requested", b"abort_requested", "cluster", b"cluster", "created_at", b"created_at", "created_by", b"created_by", "domain", b"domain", "labels", b"labels", "name", b"name", "parent", b"parent", "priority", b"priority", "project", b"project", "resumed_from", b"resumed_from", "state", b"state", "target", b"target", "uid", b"uid", "url", b"url"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["abort_reason", b"abort_reason", "abort_requested", b"abort_requested", "cluster", b"cluster", "created_at", b"created_at", "created_by", b"created_by", "domain", b"domain", "labels", b"labels", "max_parallelism", b"max_parallelism", "name", b"name", "parent", b"parent", "priority", b"priority", "project", b"project", "resumed_from", b"resumed_from", "state", b"state", "target", b"target", "uid", b"uid", "url", b"url"]) -> None: ...
 
 global___Run = Run
 

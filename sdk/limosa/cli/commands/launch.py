@@ -11,6 +11,7 @@ from limosa.cli.options import (
     inputs_file_option,
     open_target,
     output_option,
+    scheduling_options,
     target_options,
     timeout_option,
 )
@@ -32,6 +33,7 @@ _KINDS = ("launch-plan", "workflow", "task")
 @timeout_option("Stop waiting after this time (exit 5).")
 @click.option("--name", "run_name", metavar="NAME", help="Name of the run, in place of a generated one.")
 @cache_options
+@scheduling_options
 @inputs_file_option
 @target_options
 @output_option
@@ -48,6 +50,8 @@ def command(
     run_name: str | None,
     overwrite_cache: bool,
     no_cache: bool,
+    priority: int | None,
+    max_parallelism: int | None,
     inputs_file: str | None,
     words: tuple[str, ...],
     output: str,
@@ -62,7 +66,8 @@ def command(
     if wait and detach:
         raise click.UsageError("--wait and --detach exclude each other", ctx)
     check_run_name(run_name)
-    flags = Flags(detach, timeout, run_name, output, cache_mode(overwrite_cache, no_cache))
+    mode = cache_mode(overwrite_cache, no_cache)
+    flags = Flags(detach, timeout, run_name, output, mode, priority or 0, max_parallelism or 0)
     name, *arguments = words
     with open_target(TargetFlags(**target)) as client:
         entity = find_entity(client, name, kind, version)

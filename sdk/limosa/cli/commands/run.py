@@ -11,6 +11,7 @@ from limosa.cli.options import (
     inputs_file_option,
     output_option,
     resolve_settings,
+    scheduling_options,
     target_options,
     timeout_option,
 )
@@ -49,6 +50,7 @@ _NO_CACHE_BY_HAND = "a WorkflowRun applied by hand uses no cache: leave out --ov
     help="Without --remote: what a gate is told (yes, no, or its value), instead of asking on the terminal.",
 )
 @cache_options
+@scheduling_options
 @inputs_file_option
 @target_options
 @output_option
@@ -70,6 +72,8 @@ def command(
     answers: tuple[str, ...],
     overwrite_cache: bool,
     no_cache: bool,
+    priority: int | None,
+    max_parallelism: int | None,
     inputs_file: str | None,
     words: tuple[str, ...],
     output: str,
@@ -115,7 +119,8 @@ def command(
         from limosa.cli.manifests import write_manifest
 
         return write_manifest(loaded, entity, given, settings, name, output)
-    return run_remotely(loaded, entity, given, settings, Flags(detach, timeout, name, output, mode))
+    flags = Flags(detach, timeout, name, output, mode, priority or 0, max_parallelism or 0)
+    return run_remotely(loaded, entity, given, settings, flags)
 
 
 def _refuse_conflicts(ctx: click.Context) -> None:
@@ -124,12 +129,14 @@ def _refuse_conflicts(ctx: click.Context) -> None:
     remote, detach, manifest = given["remote"], given["detach"], given["manifest"]
     named = given["name"] and not manifest
     answers, cached = given["answers"], given["overwrite_cache"] or given["no_cache"]
+    scheduled = given["priority"] is not None or given["max_parallelism"] is not None
     conflicts = {
         "name a FILE, or a module with -m": given["module"] is None and not given["words"],
         "--wait and --detach exclude each other": given["wait"] and detach,
         "--manifest runs nothing: leave out --remote and --detach": manifest and (remote or detach),
         "--detach, --timeout and --name need --remote": not remote
         and (detach or given["timeout"] is not None or named),
+        "--priority and --max-parallelism need --remote": not remote and scheduled,
         _ANSWERS_ARE_LOCAL: answers and (remote or manifest),
         "--answer takes GATE=VALUE": not all("=" in answer for answer in answers),
         _NO_CACHE_BY_HAND: cached and manifest,
