@@ -2,7 +2,7 @@
 
 import dataclasses
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -44,6 +44,7 @@ _LANES_AT_ONCE = 4
 """A queue of so many lanes is read once for a call that claims many; one of fewer lanes is read again."""
 _MOST_ROUNDS = 20
 """Times that one call reads the queue; what is left then is the next call's."""
+_ROWS_AT_ONCE = 20
 SPEC_BYTES = 6 * 1024 * 1024
 """Specs of one answer; what does not fit comes with the next."""
 
@@ -200,16 +201,19 @@ def _is_led(request: pb.SyncRequest, run_uid: str) -> bool:
 def read_specs(connection: sa.Connection, uids: Sequence[str]) -> Mapping[str, RunSpec]:
     """What an operator needs of each run, as many as `SPEC_BYTES` hold (always one)."""
     found: dict[str, RunSpec] = {}
+    closures: dict[str, bytes] = {}
     size = 0
-    for uid in uids:
-        row = connection.execute(sa.select(runs).where(runs.c.uid == uid)).mappings().one()
+    for row in _rows(connection, uids):
+        digest = row["closure_digest"]
+        if digest not in closures:
+            closures[digest] = _inline_closure(connection, digest)
         spec = RunSpec(
-            run_uid=uid,
+            run_uid=row["uid"],
             name=row["name"],
             project=row["project"],
             domain=row["domain"],
-            closure_digest=row["closure_digest"],
-            closure=_inline_closure(connection, row["closure_digest"]),
+            closure_digest=digest,
+            closure=closures[digest],
             inputs=LiteralMap.FromString(bytes(row["inputs"])),
             labels=row["labels"],
             annotations=row["annotations"],
@@ -223,8 +227,17 @@ def read_specs(connection: sa.Connection, uids: Sequence[str]) -> Mapping[str, R
         size += spec.ByteSize()
         if found and size > SPEC_BYTES:
             break
-        found[uid] = spec
+        found[row["uid"]] = spec
     return found
+
+
+def _rows(connection: sa.Connection, uids: Sequence[str]) -> Iterator[sa.RowMapping]:
+    """Rows in the order of their uids' list, read some at a time: their inputs may be large."""
+    for first in range(0, len(uids), _ROWS_AT_ONCE):
+        some = uids[first : first + _ROWS_AT_ONCE]
+        read = connection.execute(sa.select(runs).where(runs.c.uid.in_(some))).mappings()
+        rows = {row["uid"]: row for row in read}
+        yield from (rows[uid] for uid in some if uid in rows)
 
 
 def _is_given_up(connection: sa.Connection, cluster_uid: str) -> bool:
