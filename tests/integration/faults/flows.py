@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 _HEAD = """
+import asyncio
 import os
+import signal
 import time
 from typing import NamedTuple
 
-from limosa import File, conditional, dynamic, map_task, task, workflow
+from limosa import CallFailed, File, conditional, dynamic, eager, map_task, task, workflow
 from referee_double import launch, started
 
 TOLD = {told!r}
@@ -92,6 +94,49 @@ def recovering(x: int) -> int:
     return fails_once(x=x)
 """
 
+_EAGER = """
+@task(environment=TOLD)
+def broken(x: int) -> int:
+    started()
+    raise ValueError(f"{x} is wrong")
+
+def die(at: int, dies: list[int]) -> None:
+    \"""Ends the pod, both of its processes, if this launch is to end there.\"""
+    if launch() < len(dies) and dies[launch()] == at:
+        os.kill(os.getppid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+@eager(environment=TOLD)
+async def sure(x: int) -> int:
+    started()
+    return await step(x=await step(x=x, ms=20), ms=20)
+
+@eager(environment=TOLD)
+async def hit(x: int, dies: list[int]) -> int:
+    started()
+    made = step(x=x, ms=50)
+    die(0, dies)
+    x = await made
+    die(1, dies)
+    pair = [step(x=x, ms=80), step(x=x + 10, ms=20)]
+    die(2, dies)
+    first, second = await asyncio.gather(*pair)
+    try:
+        await broken(x=first)
+    except CallFailed:
+        die(3, dies)
+        second += 100
+    many = await map_task(square)(x=[first, second])
+    die(4, dies)
+    rest = asyncio.gather(sure(x=first), chain(x=second))
+    die(5, dies)
+    return await total(values=[*many, *await rest], more=0)
+
+@workflow
+def hits(x: int, dies: list[int] = []) -> int:
+    return hit(x=x, dies=dies)
+"""
+
 _FEW = """
 @workflow
 def one(x: int, ms: int) -> int:
@@ -144,5 +189,5 @@ def write_flows(folder: Path, referee: str, told: Mapping[str, str] | None = Non
     (folder / "limosa.toml").touch()
     file = folder / "flows.py"
     head = _HEAD.format(told={"REFEREE": referee, **(told or {})})
-    file.write_text(head + _MANY + _FAILS_ONCE + _FEW)
+    file.write_text(head + _MANY + _FAILS_ONCE + _EAGER + _FEW)
     return file
