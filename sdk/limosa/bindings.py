@@ -71,7 +71,7 @@ def literal_of(value: Any, python_type: Any, place: str) -> Any:
         )
         return literal if trace is None or trace.stored is None else trace.stored(literal)
     except (TypeProblem, ValueProblem) as error:
-        raise ArgumentProblem(f"{place}: {error.message}", error.remedy) from error
+        raise ArgumentProblem(f"{place}: {error.message}", error.remedy) from None
     except ValueError as error:
         raise ArgumentProblem(f"{place}: {error}") from error
     except LimosaError as error:
@@ -91,7 +91,7 @@ def _check_type(promise: Promise, expected: "LiteralType", place: str) -> None:
         return
     reason = assignable(promise.type_, expected)
     if reason:
-        raise ArgumentProblem(f"{place}: {reason}")
+        raise ArgumentProblem(f"{place}: {reason}; the value is {promise.origin()}")
 
 
 def _refuse_handles(value: Any, place: str) -> None:

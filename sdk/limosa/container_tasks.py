@@ -21,8 +21,8 @@ class ContainerTask(DeclaredTask):
     JSON. The two directories also stand in LIMOSA_INPUTS and LIMOSA_OUTPUTS. It runs as the platform's numeric user, without
     credentials. Exit code 0 means success; another one is a failure of the author's, which `retries` may try again.
 
-    One output is what a call gives; several come as a NamedTuple. On this machine it does not run: stand in for it with
-    `limosa.testing.patch`.
+    One output is what a call gives; several come as a NamedTuple. It runs on clusters with a container engine, so neither in runs
+    here nor on the sandbox: stand in for it with `limosa.testing.patch`.
 
     Example:
         convert = ContainerTask(
@@ -94,8 +94,9 @@ class ContainerTask(DeclaredTask):
         image = self.options.container_image
         raise LimosaError(
             "ImageNotRunnable",
-            f"{self.__name__} runs the image {image}, which needs a container engine",
+            f"{self.__name__} runs the image {image}, which needs a container engine: there is none in runs here, nor on the sandbox "
+            "(limosa demo)",
             self.name,
-            f"run it on a cluster (limosa run --remote), or stand in for it: "
+            f"run it on a cluster (limosa config use CONTEXT, then limosa run --remote); in tests here, "
             f"with limosa.testing.patch({self.__name__}) as stand_in: stand_in.returns(…)",
         )

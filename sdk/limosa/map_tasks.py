@@ -187,7 +187,12 @@ def map_task(
 
 
 def map_task(
-    task: Any, concurrency: int = 0, *, min_successes: int = 0, min_success_ratio: float = 0.0
+    task: Any,
+    concurrency: int = 0,
+    *,
+    min_successes: int = 0,
+    min_success_ratio: float = 0.0,
+    **inputs: Any,
 ) -> MapTask[Any]:
     """One task over every element of a list: `map_task(f)(x=[1, 2, 3])` is a list of f's results.
 
@@ -196,6 +201,7 @@ def map_task(
         concurrency: How many items may run at once; 0: as the platform allows.
         min_successes: The map succeeds when this many items do; the results of the others are None.
         min_success_ratio: The same as a share of the items, above 0 and at most 1.
+        **inputs: None: they are given to what this returns.
 
     Raises:
         LimosaError: What is mapped is no task, or a number makes no sense.
@@ -216,6 +222,11 @@ def map_task(
         message = f"map_task cannot run the eager task {task.__name__} for each item"
         remedy = "call it in a loop of another eager task: await asyncio.gather(…)"
         raise LimosaError("MapTarget", message, str(caller()), remedy)
+    if inputs or isinstance(concurrency, list):
+        first = next(iter(inputs or task.python_inputs), "x")
+        message = f"map_task({task.__name__}) got its inputs too early"
+        remedy = f"give them to what it returns: map_task({task.__name__})({first}=[…])"
+        raise LimosaError("MapInputs", message, str(caller()), remedy)
     if not _is_count(concurrency):
         raise LimosaError(
             "MapConcurrency", f"concurrency={concurrency!r}", str(caller()), "give a number of items"

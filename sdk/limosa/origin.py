@@ -48,6 +48,13 @@ def origin_of(function: Callable[..., Any]) -> Origin:
     return Origin(os.path.abspath(code.co_filename), code.co_firstlineno)
 
 
+def origin_of_class(found: type) -> Origin:
+    """Where a class begins. Raises OSError and TypeError where its source cannot be had."""
+    import inspect
+
+    return Origin(os.path.abspath(inspect.getfile(found)), inspect.getsourcelines(found)[1])
+
+
 def caller() -> Origin:
     """The nearest line outside this package that led here."""
     frame = sys._getframe(1)

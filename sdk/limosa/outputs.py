@@ -22,6 +22,7 @@ def bind_outputs(entity: Any, what: str, result: Any) -> "list[Binding]":
     """
     from limosa.bindings import binding_of
     from limosa.promises import Nothing
+    from limosa.results import described_output
     from limosa_idl.workflow.v1alpha1.workflow_pb2 import Binding
     from limosa_model.types import conforms
     from limosa_model.values import none
@@ -46,7 +47,7 @@ def bind_outputs(entity: Any, what: str, result: Any) -> "list[Binding]":
         raise LimosaError("OutputShape", message, place, remedy)
     bindings = []
     for variable, value in zip(entity.interface.outputs, values, strict=True):
-        where = f"{called}: output '{variable.name}'"
+        where = f"{called}: {described_output(variable.name)}"
         try:
             data = binding_of(value, entity.python_outputs[variable.name], variable.type, where)
         except LimosaError as error:

@@ -111,18 +111,23 @@ class Promise(NodeHandle):
             return self._output + steps
         return f"{self._node.id}{'' if self._unnamed else '.' + self._output}{steps}"
 
+    def origin(self) -> str:
+        """What the value is, as its author knows it ("the result of train()", "the workflow's input 'rate'")."""
+        steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self._path)
+        part = f"{steps} of " if steps else ""
+        if self._node is None:
+            return f"{part}the workflow's input '{self._output}'"
+        output = "the result" if self._unnamed else f"output '{self._output}'"
+        return f"{part}{output} of {_call_of(self._node)}"
+
     def __getattr__(self, name: str) -> "Promise":
         if name.startswith("__"):
             raise AttributeError(name)
         record = self.type_.record if self.type_ is not None else None
         if record is None or self.type_ is None or self.type_.WhichOneof("kind") != "record":
-            what = self._described()
-            raise PromiseMisuse(
-                "PromiseAttribute",
-                f"'.{name}' on the promise of {what}: the value exists only when the workflow runs",
-                str(caller()),
-                "use it inside a task",
-            )
+            self._refuse_output_name(name, f".{name}")
+            message = f"'.{name}' on the promise of {self._described()}: the value exists only when the workflow runs"
+            raise PromiseMisuse("PromiseAttribute", message, str(caller()), "use it inside a task")
         for field in record.fields:
             if field.name == name:
                 return Promise(self._node, self._output, (*self._path, name), field.type, self._unnamed)
@@ -131,6 +136,14 @@ class Promise(NodeHandle):
         known = [field.name for field in record.fields]
         message = f"{record.name.rpartition('.')[2]} has no field '{name}'"
         raise PromiseMisuse("UnknownField", message, str(caller()), suggest(name, known))
+
+    def _refuse_output_name(self, name: str | int, written: str) -> None:
+        """Refuses to ask one output for itself. Raises PromiseMisuse."""
+        if name == self._output and self._node is not None and not self._path:
+            message = f"'{written}' on {self.origin()}: it is that output already"
+            raise PromiseMisuse(
+                "PromiseAttribute", message, str(caller()), f"leave out {written}: use the call itself"
+            )
 
     def __getitem__(self, key: str | int) -> "Promise":
         kind = self.type_.WhichOneof("kind") if self.type_ is not None else None
@@ -145,8 +158,9 @@ class Promise(NodeHandle):
                 "PromiseIndex", message, str(caller()), "index lists by number and dicts by name"
             )
         elif kind == "simple" and not self._is_struct():
-            message = f"[{key!r}] on the promise of {self._described()}: it has no parts"
-            raise PromiseMisuse("PromiseIndex", message, str(caller()), "use it inside a task")
+            self._refuse_output_name(key, f"[{key!r}]")
+            message = f"[{key!r}] on {self.origin()}: a value of type {self._described()} has no parts"
+            raise PromiseMisuse("PromiseIndex", message, str(caller()), f"leave out [{key!r}]")
         return Promise(self._node, self._output, (*self._path, key), inner, self._unnamed)
 
     def _is_struct(self) -> bool:
@@ -249,6 +263,14 @@ class Promise(NodeHandle):
 
     def __repr__(self) -> str:
         return f"<promise of {self._described()}: {self.label()}>"
+
+
+def _call_of(node: "Node") -> str:
+    """What an author wrote that became a node."""
+    kind, name = node.WhichOneof("target"), node.display_name
+    if kind in ("branch", "gate"):
+        return f"{'conditional' if kind == 'branch' else 'gate'} '{name}'"
+    return f"map_task({name})" if kind == "map" else f"{name}()"
 
 
 def _refuse(symbol: str) -> Any:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from limosa.errors import LimosaError
+from limosa.signature import SINGLE_OUTPUT
 from limosa.types.converter import ValueProblem, type_name
 from limosa_model.failures import Code
 
@@ -18,12 +19,20 @@ def output_problem(task: Any, name: str, value: Any, error: Exception) -> Limosa
         value: What the function gave for it.
         error: What the converter of its type said.
     """
+    what = described_output(name)
     if value is None and not task.outputs_are_tuple and isinstance(error, ValueProblem):
         expected = type_name(task.python_outputs[name])
-        what = f"the function returned None, not {expected}: it has no return, or one without a value"
-        return LimosaError(Code.BAD_OUTPUT, f"output '{name}': {what}", task.signature.place)
+        message = f"the function returned None, not {expected}: it has no return, or one without a value"
+        return LimosaError(
+            Code.BAD_OUTPUT, message, task.signature.place, f"return a value of type {expected}"
+        )
     if isinstance(error, LimosaError):
         message, remedy = error.message, error.remedy or _REMEDY
     else:
         message, remedy = str(error), ""
-    return LimosaError(Code.BAD_OUTPUT, f"output '{name}': {message}", task.signature.place, remedy)
+    return LimosaError(Code.BAD_OUTPUT, f"{what}: {message}", task.signature.place, remedy)
+
+
+def described_output(name: str) -> str:
+    """What messages call an output: a single one has no name of its author's."""
+    return "the result" if name == SINGLE_OUTPUT else f"output '{name}'"

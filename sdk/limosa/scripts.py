@@ -18,6 +18,7 @@ from limosa.types.file import File
 
 _LAST_LINES = 20
 _END_SECONDS = 10.0
+_EXAMPLES = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
 def run_script(
@@ -93,14 +94,18 @@ def _run(command: Sequence[str], work: Path, environ: Mapping[str, str], name: s
 
 def _output(path: Path, kind: Any, what: str) -> Any:
     origin = get_origin(kind) or kind
+    place = f"{{{{ .outputs.{path.name} }}}}"
+    make, write = f"make it: mkdir {place}", f"write it: … > {place}"
+    is_directory = issubclass(origin, Directory)
     if not path.exists():
-        raise ScriptFailed(f"{what} is missing: the script wrote nothing to {{{{ .outputs.{path.name} }}}}")
-    if issubclass(origin, Directory):
+        message = f"{what} is missing: the script wrote nothing to {place}"
+        raise ScriptFailed(message, make if is_directory else write)
+    if is_directory:
         if not path.is_dir():
-            raise ScriptFailed(f"{what} is a file; a directory is expected")
+            raise ScriptFailed(f"{what} is a file; a directory is expected", make)
         return Directory(path)
     if path.is_dir():
-        raise ScriptFailed(f"{what} is a directory; a file is expected")
+        raise ScriptFailed(f"{what} is a directory; a file is expected", write)
     return (
         File(path) if issubclass(origin, File) else _value(path.read_text().removesuffix("\n"), origin, what)
     )
@@ -114,4 +119,5 @@ def _value(text: str, kind: type, what: str) -> Any:
             return {"true": True, "false": False}[text.strip().lower()]
         return kind(text.strip())
     except (ValueError, KeyError):
-        raise ScriptFailed(f"{what} is {text[:80]!r}, which is no {kind.__name__}") from None
+        remedy = f"write nothing else there than {_EXAMPLES[kind]}"
+        raise ScriptFailed(f"{what} is {text[:80]!r}, which is no {kind.__name__}", remedy) from None

@@ -61,11 +61,12 @@ def program_of(
     interpreter = annotations.get(ANNOTATION_SANDBOX_PYTHON) or default_python
     if annotations.get(ANNOTATION_HOST_PROCESS) == "true" and command and os.path.isabs(command[0]):
         return Program(interpreter, tuple(command))
+    is_runtime = tuple(command[1:]) == POD_COMMAND[1:]
     if not any(fnmatch.fnmatchcase(image, pattern) for pattern in runnable):
-        return Refusal("ImageNotRunnable", _no_engine(f'the image "{image}"', runnable))
+        return Refusal("ImageNotRunnable", _no_engine(f'the image "{image}"', runnable, is_runtime))
     if not command or command[0] not in _PYTHON:
         shown = f'the command "{" ".join(command)}"' if command else "the image's own entry point"
-        return Refusal("ImageNotRunnable", _no_engine(shown, runnable))
+        return Refusal("ImageNotRunnable", _no_engine(shown, runnable, is_runtime))
     if not os.path.isabs(interpreter) or not os.access(interpreter, os.X_OK):
         return Refusal(
             "StartError",
@@ -73,13 +74,15 @@ def program_of(
             "was the environment that submitted the run removed? Create it again and launch the run anew",
         )
     argv = (interpreter, *command[1:])
-    is_runtime = tuple(command[1:]) == POD_COMMAND[1:]
     return Program(interpreter, argv, POD_COMMAND[2] if is_runtime else None)
 
 
-def _no_engine(what: str, runnable: Sequence[str]) -> str:
+def _no_engine(what: str, runnable: Sequence[str], is_function: bool) -> str:
+    cause = f"the sandbox has no container engine and cannot run {what}."
+    cluster = "launch the run on a cluster: limosa config use CONTEXT"
+    if not is_function:
+        return f"{cause} Remedies: {cluster}; in tests on this machine, limosa.testing.patch stands in for the task"
     return (
-        f"the sandbox has no container engine and cannot run {what}. Remedies: leave out container_image, so that the task runs in "
-        f"the environment that submitted it (image {' or '.join(runnable)}, command python), or launch the run on a cluster: "
-        "limosa config use CONTEXT"
+        f"{cause} Remedies: leave out container_image, so that the task runs in the environment that submitted it "
+        f"(image {' or '.join(runnable)}, command python), or {cluster}"
     )

@@ -232,7 +232,10 @@ def _scalar(text: str, type_: LiteralType) -> Any:
 def _json_or_file(text: str, type_: LiteralType) -> Any:
     if text.startswith("@"):
         name = text[1:]
-        content = _read(Path(name))
+        try:
+            content = _read(Path(name))
+        except LimosaError as error:
+            raise PlainError("", f"{name}: {error.message}") from None
         return _parse_yaml(content, name) if name.endswith((".yaml", ".yml")) else _parse_json(content, name)
     try:
         data = json.loads(text)

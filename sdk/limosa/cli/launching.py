@@ -12,6 +12,7 @@ from limosa.cli.exit_codes import ExitCode
 from limosa.cli.options import open_client
 from limosa.cli.submission import Submission, new_run_name, prepare, register, run_annotations
 from limosa.cli.typed_command import GivenInputs, read_arguments
+from limosa.origin import origin_of_class
 
 if TYPE_CHECKING:
     from limosa.compiler import Compiled, LoadedModule
@@ -158,7 +159,19 @@ def read_inputs(
         usage=usage,
         inputs_file=inputs_file,
         fixed={key: repr(value) for key, value in getattr(entity, "fixed_inputs", {}).items()},
+        declared=lambda name: _declared(entity.python_inputs[name]),
     )
+
+
+def _declared(python_type: Any) -> str:
+    """Where the dataclass in a type was written; empty where there is none, or its source cannot be had."""
+    from limosa.types.dataclass_ import dataclass_in
+
+    found = dataclass_in(python_type)
+    try:
+        return f"{found.__name__}, {origin_of_class(found)}" if found is not None else ""
+    except (OSError, TypeError):
+        return ""
 
 
 def noted(text: str) -> None:

@@ -27,6 +27,7 @@ from limosa.render.outputs import render_outputs
 from limosa.render.phases import mark
 from limosa.render.progress import now_utc
 from limosa.render.tree import duration
+from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM
 from limosa_idl.run.v1alpha1 import run_pb2
 
 CACHE = Path(".limosa", "cache")
@@ -141,4 +142,5 @@ def _show_failed(source: KeptSource, name: str, form: str) -> ExitCode:
     view = view_of(source, name)
     say(failed_run(view, failure_details(source, view), now_utc(), reachable=source.is_found_here()))
     write_end(view, form)
-    return ExitCode.USER_FAILURE
+    system = view.failure is not None and view.failure.kind == FAILURE_KIND_SYSTEM
+    return ExitCode.SYSTEM if system else ExitCode.USER_FAILURE

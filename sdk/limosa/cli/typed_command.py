@@ -1,7 +1,7 @@
 """A command whose options are an entity's inputs."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -33,6 +33,8 @@ class GivenInputs:
     inputs_file: str | None
     fixed: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """What a launch plan fixes, in words, by input name."""
+    declared: Callable[[str], str] = lambda _: ""
+    """Where the dataclass that an input is made of was written ("Options, house.py:12"); empty where that is not known."""
 
     def literals(self, transfer: TransferContext) -> LiteralMap:
         """The inputs given; what has a default is left to it.
@@ -51,7 +53,10 @@ class GivenInputs:
             type_ = next(variable.type for variable in self.interface.inputs if variable.name == key)
             place = f"input --{_kebab(key)} of {self.name}"
             made = convert.from_data if isinstance(text, bool) else convert.from_text
-            found[key] = made(text, type_, place)
+            try:
+                found[key] = made(text, type_, place)
+            except LimosaError as error:
+                raise self._with_class(error, key) from error.__cause__
         _check(self.interface, found, self.name)
         return LiteralMap(literals=found)
 
@@ -74,8 +79,16 @@ class GivenInputs:
                 )
             if variable.name not in self.texts:
                 place = f"input '{key}' of {self.name}"
-                found[variable.name] = convert.from_data(data, variable.type, place)
+                try:
+                    found[variable.name] = convert.from_data(data, variable.type, place)
+                except LimosaError as error:
+                    raise self._with_class(error, variable.name) from error.__cause__
         return found
+
+    def _with_class(self, error: LimosaError, name: str) -> LimosaError:
+        declared = self.declared(name)
+        error.place += f" ({declared})" if declared else ""
+        return error
 
 
 def read_arguments(
@@ -87,6 +100,7 @@ def read_arguments(
     usage: str,
     inputs_file: str | None = None,
     fixed: Mapping[str, str] | None = None,
+    declared: Callable[[str], str] = lambda _: "",
 ) -> GivenInputs:
     """Reads an entity's inputs from the command line.
 
@@ -98,6 +112,7 @@ def read_arguments(
         usage: The words before the inputs ("limosa launch hello.hello").
         inputs_file: As it was named before them, if it was.
         fixed: What a launch plan fixes, in words, by input name.
+        declared: See `GivenInputs`.
 
     Raises:
         click.UsageError: An option is unknown or lacks its value.
@@ -107,7 +122,7 @@ def read_arguments(
     if inputs_file is not None and among_them is not None:
         raise click.UsageError("--inputs-file is given twice")
     return GivenInputs(
-        interface, name, texts, among_them if inputs_file is None else inputs_file, fixed or {}
+        interface, name, texts, among_them if inputs_file is None else inputs_file, fixed or {}, declared
     )
 
 
@@ -124,12 +139,13 @@ def _parse(
         usage,
         params=params,
         help=_help(interface, description),
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": ["-h", "--help"], "allow_extra_args": True},
         options_metavar="[INPUTS]",
     )
     try:
         with command.make_context(usage, list(arguments)) as context:
             values = dict(context.params)
+            _refuse_unnamed(interface, values, context)
     except click.NoSuchOption as error:
         raise _explain(error, fixed) from error
     except click.UsageError as error:
@@ -138,6 +154,16 @@ def _parse(
         raise
     inputs_file = values.pop(_FILE, None) if _FILE not in names else None
     return {key: value for key, value in values.items() if value is not None}, inputs_file
+
+
+def _refuse_unnamed(interface: Interface, given: Mapping[str, Any], context: click.Context) -> None:
+    """Refuses values without a name; says which names they may have been meant for. Raises click.UsageError."""
+    if not context.args:
+        return
+    free = [variable.name for variable in interface.inputs if given.get(variable.name) is None]
+    meant = " ".join(f"--{_kebab(name)} {value}" for name, value in zip(free, context.args, strict=False))
+    told = f"inputs are named: {meant}" if meant else "there is no input left for it"
+    raise click.UsageError(f"got '{' '.join(context.args)}' without a name; {told}", context)
 
 
 def _option(variable: Variable) -> click.Option:

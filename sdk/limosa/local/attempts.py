@@ -18,6 +18,7 @@ from limosa.local.transfer import LocalTransfer
 from limosa.local.workplace import missing_file_hint, variables_of, with_variables, working_in
 from limosa.tasks import Task
 from limosa.types import ValueProblem, to_literal, to_python
+from limosa.types.converter import told_cause
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import (
@@ -186,7 +187,7 @@ def _outputs(task: Task[..., Any], result: Any, transfer: LocalTransfer) -> dict
         except (ValueProblem, ValueError) as error:
             from limosa.results import output_problem
 
-            raise output_problem(task, name, value, error) from error
+            raise output_problem(task, name, value, error) from told_cause(error)
     return outputs
 
 
@@ -198,7 +199,7 @@ def _arguments(
         try:
             arguments[name] = to_python(inputs[name], python_type, transfer)
         except (ValueProblem, ValueError) as error:
-            raise _problem(Code.BAD_INPUT, f"task {task.name}: input '{name}'", error) from error
+            raise _problem(Code.BAD_INPUT, f"task {task.name}: input '{name}'", error) from told_cause(error)
     return arguments
 
 
@@ -215,7 +216,7 @@ def _left(task: Task[..., Any], error: SystemExit) -> LimosaError:
 
 
 def _failure(error: BaseException, task: Task[..., Any], item: Attempt, number: int) -> Failure:
-    from limosa.runtime.exceptions import definition_frames, exception_details
+    from limosa.runtime.exceptions import exception_details, result_frames
 
     origin = FailureOrigin(node_path=item.path, index=item.index, launch=number - 1, task=task.name)
     if isinstance(error, ScriptFailed):
@@ -228,7 +229,7 @@ def _failure(error: BaseException, task: Task[..., Any], item: Attempt, number: 
     if hint:
         details.message += f"\n{hint}"
     if not details.frames and isinstance(error, LimosaError) and error.code == Code.BAD_OUTPUT:
-        details.frames.extend(definition_frames(task.function, root))
+        details.frames.extend(result_frames(task.function, root))
     if isinstance(error, CallFailed):
         return failures.user(Code.CALL_FAILED, str(error), origin=origin, exception=details)
     if isinstance(error, LimosaError):

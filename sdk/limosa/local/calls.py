@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from limosa.errors import LimosaError
 from limosa.local.history import RunDirectory
 from limosa.local.progress import ignore
 from limosa.local.runs import KeptFiles, input_literals, run_literals
@@ -27,7 +28,11 @@ def call_workflow(workflow: Workflow[..., Any], arguments: dict[str, Any]) -> An
 
 def _call(target: "Task[..., Any] | Workflow[..., Any]", arguments: dict[str, Any]) -> Any:
     scratch = _directory() / "scratch"
-    inputs = input_literals(target, arguments, scratch)
+    try:
+        inputs = input_literals(target, arguments, scratch)
+    except LimosaError as error:
+        # The caller's own mistake, so the caller's line is all there is to see.
+        raise error.with_traceback(None) from error.__cause__
     outputs = run_literals(target, inputs, RunDirectory(_directory()), scratch, ignore)
     files = KeptFiles()
     results = {

@@ -134,7 +134,7 @@ def _literal(entity: Any, name: str, value: Any, transfer: LocalTransfer) -> Lit
     except ValueProblem as error:
         raise LimosaError(
             "InputType", error.message, f"{entity.name}: input '{name}'", error.remedy
-        ) from error
+        ) from None
     except ValueError as error:
         raise LimosaError("InputType", str(error), f"{entity.name}: input '{name}'") from error
 

@@ -14,7 +14,6 @@ REMEDIES = {
     Code.NODE_DEADLINE: "Raise the node's deadline, or lower its retries or timeout so that the attempts fit.",
     Code.IMAGE_PULL: "Check the image's name and tag, and that the cluster may pull it.",
     Code.IMAGE_INVALID: "Write container_image as registry/name:tag.",
-    Code.IMAGE_NOT_RUNNABLE: "The embedded cluster runs tasks in your own interpreter. Leave container_image out, or run on a cluster.",
     Code.SECRET_MISSING: "Store it with `limosa secrets set NAME KEY`, or correct its name.",
     Code.CONFIG_ERROR: "Create what the message names in the run's namespace, or correct its name.",
     Code.UNSCHEDULABLE: "Ask for less (resources=…), or add capacity.",

@@ -5,7 +5,7 @@ from typing import Any
 
 from limosa.call_failed import CallFailed
 from limosa.errors import CorruptData, LimosaError, ScriptFailed
-from limosa.runtime.exceptions import definition_frames, exception_details
+from limosa.runtime.exceptions import exception_details, result_frames
 from limosa.runtime.outcome import LaunchFailed, Preempted
 from limosa.runtime.packing import missing_file_hint
 from limosa.runtime.transfer import LaunchTransfer
@@ -42,7 +42,7 @@ def call_task(task: Any, literals: LiteralMap, transfer: LaunchTransfer, code_ro
 def raised(error: BaseException, code_root: Path) -> Failure:
     """The failure that an exception of the author's code is."""
     if isinstance(error, ScriptFailed):
-        return failures.user(Code.EXITED, str(error), retryable=True)
+        return failures.user(Code.EXITED, str(error), retryable=True, remedy=error.remedy)
     details = exception_details(error, code_root)
     if isinstance(error, CallFailed):
         # The same outcome awaits every further attempt.
@@ -101,8 +101,8 @@ def outputs_of(task: Any, result: Any, transfer: LaunchTransfer, code_root: Path
 
 
 def _bad_output(task: Any, problem: LimosaError, cause: Exception, code_root: Path) -> Failure:
-    """The failure, with the frames of a converter of the author's, else the line where the function begins."""
+    """The failure, with the frames of a converter of the author's, else the line that gave the result."""
     details = exception_details(cause, code_root)
     if not details.frames:
-        details.frames.extend(definition_frames(task.function, code_root))
-    return failures.user(Code.BAD_OUTPUT, str(problem), exception=details)
+        details.frames.extend(result_frames(task.function, code_root))
+    return failures.user(Code.BAD_OUTPUT, problem.located, exception=details, remedy=problem.remedy)

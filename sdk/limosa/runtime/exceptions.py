@@ -9,7 +9,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import ast
     import traceback
+    from collections.abc import Iterator
 
 from limosa_idl.core.v1alpha1.failure_pb2 import ExceptionDetails, Failure, Frame
 
@@ -54,14 +56,16 @@ def last_words(failure: Failure) -> str:
     return failure.exception.traceback or f"limosa: {failure.code}: {failure.message}\n"
 
 
-def definition_frames(function: Any, root: Path) -> list[Frame]:
-    """The line where a function begins, as the place of what it did without raising; empty where it has no source.
+def result_frames(function: Any, root: Path) -> list[Frame]:
+    """The line that gave a function's result: its only return, else where it begins; empty where it has no source.
 
     Args:
         function: The author's function; decorators that use functools.wraps are looked through.
         root: Where the code bundle lies.
     """
+    import ast
     import inspect
+    import textwrap
     import traceback
 
     inner = inspect.unwrap(function)
@@ -71,7 +75,25 @@ def definition_frames(function: Any, root: Path) -> list[Frame]:
         return []
     begins = (number for number, text in enumerate(lines) if text.lstrip().startswith(("def ", "async def ")))
     line = first + next(begins, 0)
+    try:
+        body = ast.parse(textwrap.dedent("".join(lines))).body
+    except SyntaxError:
+        body = []
+    returns = list(_returns(body[0])) if body else []
+    if len(returns) == 1:
+        line = first + returns[0] - 1
     return [_frame(traceback.FrameSummary(inner.__code__.co_filename, line, inner.__name__), root)]
+
+
+def _returns(function: "ast.AST") -> "Iterator[int]":
+    """Line numbers of the values that a function returns, without those of functions inside it."""
+    import ast
+
+    for node in ast.iter_child_nodes(function):
+        if isinstance(node, ast.Return) and node.value is not None:
+            yield node.lineno
+        elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+            yield from _returns(node)
 
 
 def end_at_author(error: BaseException) -> None:

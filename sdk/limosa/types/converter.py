@@ -41,6 +41,11 @@ class ValueProblem(LimosaError, TypeError):
         return cls(str(error), path=step)
 
 
+def told_cause(error: Exception) -> BaseException | None:
+    """What a complaint of ours about a value names as its cause: the author's own exception, and nothing of ours."""
+    return error.__cause__ if isinstance(error, LimosaError) else error
+
+
 class Converter(Protocol):
     """Both ways between values of one family of Python types and literals."""
 

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from contextvars import ContextVar
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from limosa.types.converter import TypeProblem, ValueProblem, literal_mismatch, mismatch, type_name
 from limosa.types.registry import literal_type, to_literal, to_python
@@ -13,6 +13,13 @@ from limosa_idl.core.v1alpha1.types_pb2 import LiteralType, RecordType
 from limosa_model import values
 
 _under_way: "ContextVar[tuple[type, ...]]" = ContextVar("limosa_records", default=())
+
+
+def dataclass_in(python_type: Any) -> type | None:
+    """The first dataclass among a type and what it is made of."""
+    if isinstance(python_type, type) and dataclasses.is_dataclass(python_type):
+        return python_type
+    return next((found for part in get_args(python_type) if (found := dataclass_in(part))), None)
 
 
 class _Converter:

@@ -359,3 +359,39 @@ def test_what_does_not_fit_says_what_would(type_, texts, message):
     words = [word for text in texts for word in ("--rows", text)]
     with pytest.raises(LimosaError, match=message):
         read(interface(rows=type_), *words)
+
+
+DATACLASS = """
+from dataclasses import dataclass
+
+from limosa import task
+
+
+@dataclass
+class Options:
+    rate: float
+
+
+@task
+def train(options: Options, rows: list[Options] = [], n: int = 1) -> int:
+    return n
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--options", '{"rate": "x"}'], ["rate: expected float", "--options of train (Options, flow.py:6)"]),
+        (["--options", '{"rate": 1}', "--rows", "[{}]"], ["--rows of train (Options, flow.py:6)"]),
+        (["--options", "@gone.json"], ["gone.json: cannot read it", "at input --options of train"]),
+        (["--n", "x"], ["at input --n of train\n"]),
+        (["--options", "{}", "4"], ["got '4' without a name; inputs are named: --rows 4"]),
+        (["--options", "{}", "[]", "4"], ["inputs are named: --rows [] --n 4"]),
+        (["--options", "{}", "--rows", "[]", "--n", "3", "4"], ["there is no input left for it"]),
+    ],
+)
+def test_a_value_that_does_not_fit_names_option_class_and_line(limosa, place, words, told):
+    (place / "flow.py").write_text(DATACLASS.lstrip("\n"))
+    result = limosa("run", "flow.py", "train", *words)
+    assert result.status == 2
+    assert [one for one in told if one not in result.err] == [], result.err

@@ -58,7 +58,7 @@ CASES = {
     "wrong type of a promise": (
         "return number(x=text(s='a'))",
         "-> int",
-        "flow.py:{body}: number(): input 'x': expected int, got str",
+        "flow.py:{body}: number(): input 'x': expected int, got str; the value is the result of text()",
     ),
     "wrong type of a value": (
         "return number(x='a')",
@@ -147,7 +147,7 @@ CASES = {
     "wrong type of a field": (
         "return text(s=configure(c=Config(1.0)).rate)",
         "-> str",
-        "flow.py:{body}: text(): input 's': expected str, got float",
+        "flow.py:{body}: text(): input 's': expected str, got float; the value is .rate of the result of configure()",
     ),
     "record of promises": (
         "return configure(c=Config(half(x=1.0)))",
@@ -158,7 +158,7 @@ CASES = {
     "list of wrong promises": (
         "return total(xs=[1, text(s='a')])",
         "-> int",
-        "flow.py:{body}: total(): input 'xs'[1]: expected int, got str",
+        "flow.py:{body}: total(): input 'xs'[1]: expected int, got str; the value is the result of text()",
     ),
     "several outputs for one": (
         "return number(x=pair())",
@@ -189,7 +189,7 @@ CASES = {
     "output of wrong type": (
         "return text(s='a')",
         "-> int",
-        "flow.py:{wf}: workflow wf: output 'o0': expected int, got str",
+        "flow.py:{wf}: workflow wf: the result: expected int, got str; the value is the result of text()",
     ),
     "nothing returned": (
         "number(x=1)",
@@ -262,12 +262,12 @@ CASES = {
     "map that bears failures into a plain list": (
         "return map_task(number, min_successes=1)(x=[1])",
         "-> list[int]",
-        "flow.py:{wf}: workflow wf: output 'o0': expected list[int], got list[int | None]",
+        "flow.py:{wf}: workflow wf: the result: expected list[int], got list[int | None]; the value is the result of map_task(number)",
     ),
     "map over wrong elements": (
         "return map_task(number)(x=ss)",
         "-> list[int]",
-        "flow.py:{body}: number(): input 'x': expected list[int], got list[str]",
+        "flow.py:{body}: number(): input 'x': expected list[int], got list[str]; the value is the workflow's input 'ss'",
     ),
     "unknown override": (
         "return number.with_overrides(retrys=1)(x=1)",
@@ -319,7 +319,7 @@ CASES = {
     "launch plan's input of another type": (
         "return LaunchPlan(wf, name='plan')(xs=ss, ss=ss)",
         "-> int",
-        "flow.py:{body}: plan(): input 'xs': expected list[int], got list[str]",
+        "flow.py:{body}: plan(): input 'xs': expected list[int], got list[str]; the value is the workflow's input 'ss'",
     ),
 }
 

@@ -149,7 +149,7 @@ def test_values_are_checked_as_in_a_pod():
     def lies(x: int) -> int:
         return str(x)
 
-    with pytest.raises(LimosaError, match=r"output 'o0': expected int, got str '1'"):
+    with pytest.raises(LimosaError, match=r"the result: expected int, got str '1'"):
         lies(x=1)
     with pytest.raises(LimosaError, match=r"input 'x': expected int, got str 'a'"):
         double(x="a")
@@ -161,7 +161,9 @@ def forgetful(x: int) -> int:
 
 
 def test_a_forgotten_return_is_named_with_its_function(tmp_path):
-    text = r"test_local\.py:\d+\): output 'o0': the function returned None, not int: it has no return, or one without a value"
+    text = (
+        r"test_local\.py:\d+\): the function returned None, not int: it has no return, or one without a value"
+    )
     with pytest.raises(LimosaError, match=text):
         run(forgetful, {"x": 1}, tmp_path)
     (path,) = tmp_path.rglob("error.pb")

@@ -56,7 +56,7 @@ def test_values_in_turn_exceptions_and_functions():
 def test_the_result_is_checked_as_the_task_s_own():
     with patch(load) as stand_in:
         stand_in.returns("0.9")
-        with pytest.raises(LimosaError, match=r"output 'o0': expected float, got str '0\.9'"):
+        with pytest.raises(LimosaError, match=r"the result: expected float, got str '0\.9'"):
             pipeline(rows=1)
 
 

@@ -51,7 +51,10 @@ def test_everything_else_is_refused_with_remedies(image, command):
     assert isinstance(refusal, Refusal)
     assert refusal.reason == "ImageNotRunnable"
     assert "no container engine" in refusal.message
-    assert "leave out container_image" in refusal.message
+    assert "launch the run on a cluster" in refusal.message
+    is_function = "limosa.runtime" in command
+    assert ("leave out container_image" in refusal.message) == is_function
+    assert ("limosa.testing.patch" in refusal.message) != is_function
 
 
 def test_an_interpreter_that_is_gone_is_a_start_error():
