@@ -77,6 +77,9 @@ class Metrics:
             buckets=(1, 5, 15, 60, 300, 900, 3600, 14400, 86400),
             registry=self._registry,
         )
+        self.spans = Counter(
+            "limosa_spans", "Spans of traces, by outcome: sent, lost", ["outcome"], registry=self._registry
+        )
         self._gauges = _Gauges()
         self._registry.register(self._gauges)
 

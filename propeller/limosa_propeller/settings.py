@@ -5,8 +5,10 @@ import dataclasses
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from limosa_model.quantity import QuantityError, parse_quantity
 from limosa_propeller.pods.allowances import VARIABLE, Allowances, parse_allowances
@@ -116,6 +118,8 @@ class OperatorSettings:
     """Writes to the API server at a time, over all runs."""
     store_threads: int = 8
     """Threads that wait for the object store."""
+    traces_endpoint: str = ""
+    """OTLP over HTTP, where OpenTelemetry traces of admin's runs go ("http://collector:4318/v1/traces"); empty: none."""
     log_level: str = "INFO"
     log_format: str = "json"
     """ "json" or "text"."""
@@ -138,6 +142,7 @@ def parse_settings(argv: Sequence[str], environ: Mapping[str, str]) -> OperatorS
             max_runs=given.max_runs,
         )
     _check_quantity("--most-memory", given.most_memory)
+    _check_traces("--traces", given.traces)
     namespaces = tuple(dict.fromkeys(part for text in given.namespace for part in text.split(",") if part))
     return OperatorSettings(
         namespaces=() if "all" in namespaces else namespaces,
@@ -164,6 +169,7 @@ def parse_settings(argv: Sequence[str], environ: Mapping[str, str]) -> OperatorS
         shards=given.shards,
         liveness_endpoint=given.liveness,
         pending_timeout_seconds=_read("--pending-timeout", given.pending_timeout, _seconds_or_none),
+        traces_endpoint=given.traces,
         log_level=given.log_level,
         log_format=given.log_format,
     )
@@ -236,6 +242,7 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         type=int,
     )
     add("--liveness", "LIMOSA_LIVENESS_ENDPOINT", "", "URL of /healthz")
+    add("--traces", "LIMOSA_TRACES_ENDPOINT", "", "OTLP/HTTP URL for traces of admin's runs; empty: none")
     add("--log-level", "LIMOSA_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR")
     add("--log-format", "LIMOSA_LOG_FORMAT", "json", "json or text", choices=("json", "text"))
     return parser
@@ -270,6 +277,16 @@ def _check_quantity(flag: str, text: str) -> None:
         parse_quantity(text or "0")
     except QuantityError as error:
         raise SettingsError(f"{flag}: {error}") from error
+
+
+def _check_traces(flag: str, endpoint: str) -> None:
+    if not endpoint:
+        return
+    parts = urlsplit(endpoint)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise SettingsError(f"{flag} is '{endpoint}'; write http://host:4318/v1/traces")
+    if find_spec("opentelemetry") is None:
+        raise SettingsError(f"{flag} needs OpenTelemetry: pip install 'limosa[otel]'")
 
 
 def _own_namespace() -> str:

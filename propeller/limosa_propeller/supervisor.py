@@ -7,7 +7,7 @@ import logging
 import random
 import signal
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from limosa_engine.settings import EngineSettings
 from limosa_propeller.admin_link.cache_desk import CacheDesk, NoCache
@@ -37,6 +37,9 @@ from limosa_propeller.watching import watch
 from limosa_store.errors import StoreError
 from limosa_store.settings import StoreSettings
 from limosa_store.store import open_store, probe_conditional_writes
+
+if TYPE_CHECKING:
+    from limosa_propeller.traces import Traces
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +80,7 @@ class Supervisor:
             "Shards of the cluster's runs that this process leads",
             lambda: {"": float(len(self._shards.led))},
         )
+        self._traces = _open_traces(settings, self._metrics)
         self._fleet: Fleet | None = None
         self._terminated = asyncio.Event()
 
@@ -102,6 +106,8 @@ class Supervisor:
             if health is not None:
                 await health.close()
             self._store.close()
+            if self._traces is not None:
+                await asyncio.to_thread(self._traces.close)
             await self._connection.close()
 
     def _ready(self) -> bool:
@@ -143,6 +149,7 @@ class Supervisor:
                 self._store,
                 self._clock,
                 self._metrics,
+                self._traces,
             )
             keeper.add_done_callback(attempt.end)
             ends = [asyncio.create_task(what.wait()) for what in (self._shards.changed, self._terminated)]
@@ -200,6 +207,15 @@ class Supervisor:
             ended.cancel()
 
 
+def _open_traces(settings: OperatorSettings, metrics: Metrics) -> "Traces | None":
+    if not settings.traces_endpoint:
+        return None
+    # OpenTelemetry is an extra.
+    from limosa_propeller.traces import Traces
+
+    return Traces(settings.traces_endpoint, settings.cluster_name, metrics)
+
+
 class Attempt:
     """All state between two starts of the watch streams."""
 
@@ -212,6 +228,7 @@ class Attempt:
         store: StoreAccess,
         clock: Clock,
         metrics: Metrics,
+        traces: "Traces | None",
     ) -> None:
         self._settings = settings
         self._verbs = verbs = Verbs(connection, may_write, settings.requests_in_flight, metrics.requested)
@@ -221,6 +238,7 @@ class Attempt:
         self._cache = CacheDesk() if settings.admin is not None else None
         self._children = ChildDesk() if settings.admin is not None else None
         self._timers = Timers(asyncio.get_running_loop())
+        sink = Discard() if self._outbox is None else self._outbox
         self._services = Services(
             settings=settings,
             division=division,
@@ -248,7 +266,7 @@ class Attempt:
             ),
             pace=Pace(settings.requests_in_flight),
             removals=asyncio.Semaphore(max(1, settings.requests_in_flight // 4)),
-            snapshots=self._outbox if self._outbox is not None else Discard(),
+            snapshots=sink if traces is None else traces.of(sink),
             cache=NoCache() if self._cache is None else self._cache,
             metrics=metrics,
             children=NoChildren() if self._children is None else self._children,

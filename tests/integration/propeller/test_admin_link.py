@@ -1,5 +1,6 @@
 """The operator and an admin that says what each test wants."""
 
+import http.server
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import grpc
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from propeller_rig import (
     RUNS_PATH,
     Cluster,
@@ -151,10 +154,44 @@ def run_uid(cluster: Cluster, name: str) -> str | None:
     return next((run["metadata"]["uid"] for run in runs if run["metadata"]["name"] == name), None)
 
 
-def test_a_claimed_run_is_made_driven_told_and_forgotten(
-    cluster: Cluster, admin: tuple[Admin, str], tmp_path: Path
+class Collector(http.server.ThreadingHTTPServer):
+    """Takes traces by OTLP over HTTP."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Receive)
+        self.spans: list[Span] = []
+        self.url = f"http://127.0.0.1:{self.server_address[1]}/v1/traces"
+
+
+class _Receive(http.server.BaseHTTPRequestHandler):
+    server: Collector
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        for found in ExportTraceServiceRequest.FromString(body).resource_spans:
+            self.server.spans += [span for scope in found.scope_spans for span in scope.spans]
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *arguments: object) -> None:
+        """Nothing on the test's output."""
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    with Collector() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_a_claimed_run_is_made_driven_told_traced_and_forgotten(
+    cluster: Cluster, admin: tuple[Admin, str], collector: Collector, tmp_path: Path
 ) -> None:
-    with running_operator(cluster, tmp_path / "operator", environment(admin[1], tmp_path)) as operator:
+    environ = {**environment(admin[1], tmp_path), "LIMOSA_TRACES_ENDPOINT": collector.url}
+    with running_operator(cluster, tmp_path / "operator", environ) as operator:
         uid = admin[0].want("claimed", chain(3), {"x": integer(1)})
         wait_for(lambda: admin[0].phase_of(uid) == RUN_PHASE_SUCCEEDED, told=lambda: operator.log)
         state = admin[0].state_of(uid)
@@ -166,6 +203,13 @@ def test_a_claimed_run_is_made_driven_told_and_forgotten(
         assert {r.cluster_uid for r in (*admin[0].reports, *admin[0].published)} == {cluster_uid}
         admin[0].wanted[uid].desired = DESIRED_FORGET
         wait_for(lambda: not exists(cluster, "claimed"), told=lambda: operator.log)
+        assert operator.stop() == 0, operator.log
+    run = next(span for span in collector.spans if span.name == "run")
+    nodes = {span.span_id for span in collector.spans if span.parent_span_id == run.span_id}
+    launches = {span.parent_span_id for span in collector.spans if span.name == "launch 0"}
+    assert len(nodes) == 3
+    assert launches == nodes
+    assert {span.trace_id for span in collector.spans} == {run.trace_id}
 
 
 def test_abort_reaches_the_pods(linked: tuple[Admin, Cluster, Operator]) -> None:
