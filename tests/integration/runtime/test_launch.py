@@ -70,7 +70,7 @@ FAILURES = {
     "wrong output type": (
         "@task\ndef f() -> int:\n    return 'x'\n",
         "BadOutput",
-        "output 'o0': expected int, got str 'x'",
+        "the result: expected int, got str 'x'",
     ),
     "sys.exit": ("@task\ndef f() -> int:\n    sys.exit(3)\n", "UserException", "SystemExit: 3"),
     "not installed": (
@@ -96,6 +96,13 @@ def test_each_fault_has_its_code_and_text(tmp_path, name):
     assert pod.failure.code == code
     assert text in pod.failure.message
     assert pod.last_word.failure.code == code
+
+
+def test_a_failure_brings_its_remedy(tmp_path):
+    pod = Pod(tmp_path, 'from limosa import ShellTask\nf = ShellTask("f", "true", outputs={"n": int})\n')
+    assert pod.run() == 1, pod.output
+    assert pod.failure.code == "Exited"
+    assert pod.failure.remedy == pod.last_word.failure.remedy == "write it: … > {{ .outputs.n }}"
 
 
 def test_another_python_refuses_before_anything_runs(tmp_path):
