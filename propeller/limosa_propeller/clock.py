@@ -3,6 +3,9 @@
 import time
 from collections.abc import Callable
 
+AHEAD_SECONDS = 5.0
+"""What a status is behind the last snapshot that the process that wrote it numbered, at most."""
+
 
 class Clock:
     """Unix seconds that never go back nor stand still, whatever is done to the machine's clock."""
@@ -23,3 +26,11 @@ class Clock:
         self._last = max(self._read(), self._last + (at - self._at))
         self._at = at
         return self._last
+
+    def not_before(self, moment: float) -> None:
+        """Something was written at that time, by a process whose clock may have been right or wrong.
+
+        Where this machine's clock is behind it, the time goes on from there: deadlines were set, and snapshots numbered, by it.
+        """
+        if self._read() < moment:
+            self._last = max(self.now(), moment + AHEAD_SECONDS)

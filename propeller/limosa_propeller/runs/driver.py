@@ -49,6 +49,7 @@ from limosa_propeller.runs.status import (
     nodes_told,
     running_status,
     told_end,
+    written_at,
 )
 from limosa_propeller.runs.status_writer import StatusWriter
 
@@ -134,6 +135,7 @@ class RunDriver:
 
     def start(self) -> None:
         """Begins, or, where the status says that the run is over, only cleans up."""
+        self._services.clock.not_before(written_at(self._manifest.get("status") or {}))
         if self.over:
             self.sweep()
             if not self.claim.local:
@@ -419,14 +421,16 @@ class RunDriver:
             run = self._context.run
             try:
                 status = running_status(run.graph, run.state, self.uid, self._digest)
-                return self._version, encode_status(status)
+                return self._version, encode_status(status, self._services.clock.now())
             except Exception as error:  # noqa: BLE001 - likewise
                 self._poisoned(error)
         assert self._ended is not None
         phase, failure = self._ended
         before = self._manifest.get("status") or {}
         now = self._services.clock.now()
-        return self._version, encode_status(ended_status(before, phase, failure, self.uid, self._digest, now))
+        return self._version, encode_status(
+            ended_status(before, phase, failure, self.uid, self._digest, now), now
+        )
 
     async def _send(self, status: bytes) -> None:
         await self._services.verbs.replace_status(RUNS, self.namespace, self.name, self.uid, status)

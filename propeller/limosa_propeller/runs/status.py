@@ -73,10 +73,17 @@ def told_end(status: dict[str, Any]) -> RunState:
     return state
 
 
-def encode_status(status: dict[str, Any]) -> bytes:
-    """The status as JSON, with its seal; what is None is left out."""
+def encode_status(status: dict[str, Any], now: float) -> bytes:
+    """The status as JSON, with the time and its seal; what is None is left out."""
     known = {key: value for key, value in status.items() if value is not None}
+    known["writtenAt"] = _iso(now)
     return orjson.dumps({**known, "seal": _seal(known)})
+
+
+def written_at(status: dict[str, Any]) -> float:
+    """When an operator wrote the status, by its clock; 0 where nobody can say."""
+    told = status.get("writtenAt") if is_sealed(status) else None
+    return 0.0 if told is None else datetime.datetime.fromisoformat(told.replace("Z", "+00:00")).timestamp()
 
 
 def is_sealed(status: dict[str, Any]) -> bool:

@@ -121,13 +121,21 @@ class World:
         make: What dynamic tasks commit.
         seed: Of the times that pods take.
         live_pods: Of the run.
+        clocks: By how many seconds each operator's clock is wrong, from the first on; later ones' are right.
     """
 
     def __init__(
-        self, spec: Mapping[str, Any], plan: Plan, make: Make, seed: int, *, live_pods: int = 100
+        self,
+        spec: Mapping[str, Any],
+        plan: Plan,
+        make: Make,
+        seed: int,
+        *,
+        live_pods: int = 100,
+        clocks: Sequence[float] = (),
     ) -> None:
         self._plan, self._make, self._seed = plan, make, seed
-        self.live_pods = live_pods
+        self.live_pods, self.clocks = live_pods, clocks
         self.loop = asyncio.get_running_loop()
         self.api = MemoryApi(created=self._schedule)
         self.store = MemoryStore({})
@@ -314,7 +322,9 @@ class Operator:
     def __init__(self, world: World, life: Life) -> None:
         self._world, self._life = world, life
         loop = world.loop
-        clock = Clock(read=lambda: 1_700_000_000 + loop.time(), elapsed=loop.time)
+        number = len(world.lives) - 1
+        wrong = world.clocks[number] if number < len(world.clocks) else 0.0
+        clock = Clock(read=lambda: 1_700_000_000 + wrong + loop.time(), elapsed=loop.time)
         self._outbox = Outbox(clock)
         self._timers = Timers(loop)
         verbs = _Verbs(world.api, life)

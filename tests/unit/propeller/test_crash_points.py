@@ -99,7 +99,13 @@ def _two_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def play(
-    spec: dict[str, Any], plan: Plan, make: Make, seed: int, deaths: Sequence[Death], live_pods: int = 100
+    spec: dict[str, Any],
+    plan: Plan,
+    make: Make,
+    seed: int,
+    deaths: Sequence[Death],
+    live_pods: int = 100,
+    clocks: Sequence[float] = (),
 ) -> World:
     """One run with operators that die, to its very end; everything that must hold of it is asserted."""
     try:
@@ -110,7 +116,7 @@ def play(
 
     async def main() -> None:
         random.seed(seed)
-        world = World(spec, plan, make, seed, live_pods=live_pods)
+        world = World(spec, plan, make, seed, live_pods=live_pods, clocks=clocks)
         worlds.append(world)
         await world.run(deaths)
 
@@ -195,3 +201,9 @@ def test_the_operator_has_a_boundary_of_every_kind() -> None:
     assert "delete many" in life.crossed
     # What `at` above is drawn from reaches the end of the run.
     assert len(life.crossed) > MOST_CROSSINGS * 0.9
+
+
+def test_an_operator_whose_clock_was_set_back_is_still_heard() -> None:
+    """A run goes on, and admin takes its snapshots, though the next operator's clock is a day behind."""
+    world = play(FLOW, fate, grow, 0, [("create", 12), ("status", 9)], clocks=[0.0, -86_400.0, -3_600.0])
+    assert len(world.lives) == 3

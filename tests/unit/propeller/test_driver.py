@@ -242,7 +242,7 @@ async def test_a_named_pod_template_is_waited_for_and_then_used(
 
 def sealed(**status: object) -> dict[str, object]:
     """A status as an operator writes it."""
-    found: dict[str, object] = orjson.loads(encode_status(status))
+    found: dict[str, object] = orjson.loads(encode_status(status, 0.0))
     return found
 
 
