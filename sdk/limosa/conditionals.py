@@ -34,6 +34,9 @@ def conditional(name: str) -> "Conditional":
             str(caller()),
             "elsewhere use Python's own if",
         )
+    if trace.is_eager:
+        message = f"conditional '{name}' stands in an eager task, where values are at hand"
+        raise LimosaError("BranchInEager", message, str(caller()), "use Python's own if")
     return Conditional(name, trace)
 
 

@@ -170,7 +170,7 @@ class CallTrace(Trace):
             remedy = (
                 "call tasks in the async function itself, or in coroutines that it awaits; not in threads"
             )
-            raise LimosaError("CallOutside", message, str(caller()), remedy)
+            raise LimosaError("CallOutside", message, f"eager task {self.workflow_name}", remedy)
         return self._steps[task]
 
     def new_node(self, display_name: str, origin: Origin) -> "Node":
@@ -184,11 +184,6 @@ class CallTrace(Trace):
             raise LimosaError("CallTooDeep", message, str(origin), "start them from one place")
         node.source.file, node.source.line = relative_file(origin, self.source_root), origin.line
         return node
-
-    def open_branch(self, branch: object, name: str) -> None:
-        """Refuses conditionals: values are at hand."""
-        message = f"conditional '{name}' stands in an eager task, where values are at hand"
-        raise LimosaError("BranchInEager", message, str(caller()), "use Python's own if")
 
     def give(
         self, promises: "list[Promise]", node: "Node", signature: "Signature", types: Mapping[str, Any]

@@ -121,6 +121,8 @@ def eager(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     it, or raises `CallFailed`. Several at a time: `await asyncio.gather(f(x=1), f(x=2))`. When the function returns, calls that
     were not awaited are waited for.
 
+    Type checkers know calls of tasks by what they give elsewhere; `f.aio(x=1)` is the same call with the awaitable's type.
+
     Each call is recorded. If the pod is lost, another one runs the function again and gets what is recorded, so no call is
     carried out twice. For that the function has to make the same calls again: what it does must follow from its inputs and
     from what its calls gave, not from time, randomness, or which of two calls ends first.

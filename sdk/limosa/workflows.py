@@ -1,6 +1,6 @@
 """@workflow: a function that, called once with promises, describes a graph."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
@@ -95,6 +95,12 @@ class Workflow(Generic[P, R]):
     def targets(self) -> dict[str, Any]:
         """Tasks and workflows that the graph's nodes name, by name."""
         return self._trace()[1]
+
+    @property
+    def aio(self) -> Callable[P, Awaitable[R]]:
+        """The workflow itself, with the type that its calls have inside an eager task: `await wf.aio(x=1)`."""
+        same: Any = self
+        return same  # type: ignore[no-any-return]
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Adds a sub-workflow to the workflow being traced, or runs here."""

@@ -18,6 +18,7 @@ from limosa import (
     chain,
     conditional,
     dynamic,
+    eager,
     map_task,
     sleep,
     task,
@@ -145,3 +146,13 @@ def gated(x: int) -> str:
     assert_type(rate, float)
     chain(made, sleep("10m"), approve())
     return bare(x=x, scale=rate)
+
+
+@eager(retries=1)
+async def climbed(x: int) -> str:
+    made = await bare.aio(x=x, scale=2.0)
+    assert_type(made, str)
+    return await inner.aio(x=len(made))
+
+
+assert_type(climbed(x=1), str)

@@ -92,3 +92,23 @@ def test_a_full_cluster_is_left_alone_by_all() -> None:
     assert "3 pods of all runs" in capacity.shortage("a", "four")
     capacity.remove("a", "one-0")
     assert capacity.shortage("a", "four") == ""
+
+
+def test_eager_nodes_take_no_room_that_others_need_and_half_of_each_depth() -> None:
+    capacity = Capacity(Limits(per_namespace=2, per_cluster=4))
+    assert capacity.shortage("a", "r", depth=1) == ""
+    capacity.add("a", "eager-1", "r", depth=1)
+    assert "1 eager tasks of a at this depth" in capacity.shortage("a", "s", depth=1)
+    # Neither those that it calls, nor eager ones that they are, wait for it.
+    fill(capacity, "r", 1)
+    assert capacity.shortage("a", "r") == ""
+    assert capacity.shortage("a", "r", depth=2) == ""
+    capacity.remove("a", "eager-1")
+    assert capacity.shortage("a", "s", depth=1) == ""
+
+
+def test_no_eager_node_begins_while_a_pod_waits_for_a_node() -> None:
+    capacity = Capacity(Limits(per_namespace=10, per_cluster=10))
+    fill(capacity, "r", 1, unschedulable=True)
+    assert "wait for a node" in capacity.shortage("b", "s", depth=1)
+    assert capacity.shortage("b", "s") == ""
