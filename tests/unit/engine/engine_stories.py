@@ -99,8 +99,6 @@ class Teller:
         self.created: dict[str, cmd.CreatePod] = {}
         self.asked: dict[str, cmd.LaunchChild] = {}
         self.published: dict[str, Snapshot] = {}
-        self.seen: set[tuple[str, str, str]] = set()
-        """Transitions (level, from, to), for the coverage of the tables."""
 
     def tell(self) -> None:
         """Plays all steps and compares."""
@@ -110,11 +108,9 @@ class Teller:
                 self.state = decode(self.graph, encode(self.state), self.now)
                 self.published = {}
             events = [event for text in part.get("when", []) for event in self.event(text)]
-            already = len(self.state.history)
             before, changes = encode(self.state), self.state.changes
             commands = step(self.graph, self.state, events, self.now)
             assert changes != self.state.changes or before == encode(self.state), f"step {number} is not told"
-            self.collect(already)
             self.now_published: list[str] = []
             told = [self.shown(command) for command in commands if not isinstance(command, cmd.Publish)]
             for command in commands:
@@ -122,13 +118,6 @@ class Teller:
             if "then" in part:
                 assert told == part["then"], f"step {number}: commands {told}"
             self.compare(part, number)
-
-    def collect(self, already: int) -> None:
-        for _, _, _, what in list(self.state.history)[already:]:
-            match = re.fullmatch(r"(?:launch \d+ )?(\w+) → (\w+)", what)
-            if match:
-                level = "launch" if what.startswith("launch") else "phase"
-                self.seen.add((level, match[1], match[2]))
 
     def remember(self, command: cmd.Command) -> None:
         if isinstance(command, cmd.CreatePod):
