@@ -12,6 +12,7 @@ import orjson
 
 from limosa_propeller.kube.connection import Connection
 from limosa_propeller.kube.errors import ApiError, NotLeaderError
+from limosa_propeller.kube.silence import Silence
 
 Object = dict[str, Any]
 
@@ -129,7 +130,9 @@ class Verbs:
                 status,
             )
         )
-        await self._write("PATCH", resource.path(namespace, name, "status"), patch, JSON_PATCH, parse=False)
+        # The answer would be the whole object, spec and graph included, once for each patch.
+        path = resource.path(namespace, name, "status")
+        await self._write("PATCH", path, patch, JSON_PATCH, accept=ONLY_METADATA, parse=False)
 
     async def delete(
         self,
@@ -145,7 +148,8 @@ class Verbs:
             options["preconditions"] = {"uid": uid}
         if grace_seconds is not None:
             options["gracePeriodSeconds"] = grace_seconds
-        await self._write("DELETE", resource.path(namespace, name), orjson.dumps(options), parse=False)
+        path = resource.path(namespace, name)
+        await self._write("DELETE", path, orjson.dumps(options), accept=ONLY_METADATA, parse=False)
 
     async def delete_collection(self, resource: Resource, namespace: str, labels: str) -> None:
         """Deletes, in the background, every object that a label selector chooses."""
@@ -167,24 +171,30 @@ class Verbs:
             "timeoutSeconds": str(random.randint(WATCH_SECONDS, 2 * WATCH_SECONDS)),
         }
         path = resource.path(namespace)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=SILENCE_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
+        asking = self._connection.session().get(
+            self._connection.server + path, params=params, timeout=timeout
+        )
+        silence: Silence | None = None
         try:
-            async with self._connection.session().get(
-                self._connection.server + path, params=params, timeout=timeout
-            ) as response:
+            async with await asyncio.wait_for(asking, SILENCE_SECONDS) as response:
                 if response.status >= 400:
                     body = _document(await response.read())
                     raise ApiError.from_response(response.status, body, response.headers.get("Retry-After"))
                 rest = b""
-                async for chunk in response.content.iter_any():
-                    *lines, rest = (rest + chunk).split(b"\n")
-                    for line in lines:
-                        event = orjson.loads(line)
-                        yield event["type"], event["object"]
+                with Silence(SILENCE_SECONDS, response.close) as silence:
+                    async for chunk in response.content.iter_any():
+                        silence.heard()
+                        *lines, rest = (rest + chunk).split(b"\n")
+                        for line in lines:
+                            event = orjson.loads(line)
+                            yield event["type"], event["object"]
         except asyncio.TimeoutError:
-            # Silence for longer than bookmarks come apart: the connection is dead, and nobody said so.
             return
         except (aiohttp.ClientError, OSError) as error:
+            if silence is not None and silence.lasted:
+                # For longer than bookmarks come apart: the connection is dead, and nobody said so.
+                return
             raise ApiError(0, "Unreachable", f"watch {path}: {error or type(error).__name__}") from error
 
     async def log_tail(self, namespace: str, pod: str, container: str, lines: int) -> bytes:
