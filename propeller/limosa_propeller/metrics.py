@@ -36,6 +36,18 @@ class Metrics:
             buckets=_FAST,
             registry=self._registry,
         )
+        self.launch_wait_seconds = Histogram(
+            "limosa_launch_wait_seconds",
+            "From the arrival of the event that a first launch follows from to the request for its pod being sent",
+            buckets=_FAST,
+            registry=self._registry,
+        )
+        self.resync_seconds = Histogram(
+            "limosa_resync_seconds",
+            "Time of full reads of the cluster that heal what events missed",
+            buckets=_SLOW,
+            registry=self._registry,
+        )
         self.api_seconds = Histogram(
             "limosa_kubernetes_request_seconds",
             "Time of requests to the Kubernetes API, waiting for their turn not included",

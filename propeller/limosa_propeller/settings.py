@@ -104,6 +104,10 @@ class OperatorSettings:
     """Least time between two status patches of a run, where no launch waits for one."""
     status_bytes_per_second: int = 50_000
     """A patch of n bytes is followed by at least n ÷ this seconds of quiet for its run."""
+    status_patches_per_second: int = 100
+    """Of all runs together, those left out that something waits for."""
+    removal_gathering_seconds: float = 0.2
+    """How long pods that may go wait for others, to go with one request."""
     pods_per_run: int = 100
     """Pods of one run that have not ended, at most."""
     pods_per_namespace: int = 500
@@ -128,7 +132,7 @@ class OperatorSettings:
 def parse_settings(argv: Sequence[str], environ: Mapping[str, str]) -> OperatorSettings:
     """Reads flags and, where a flag is not given, the environment. Raises SettingsError."""
     given = _parser(environ).parse_args(argv)
-    for name in ("max_runs", "lease_seconds", "task_user", "shards"):
+    for name in ("max_runs", "lease_seconds", "resync_seconds", "task_user", "shards"):
         if getattr(given, name) < (0 if name == "max_runs" else 1):
             raise SettingsError(f"--{name.replace('_', '-')} is {getattr(given, name)}; it must be positive")
     admin = None
@@ -168,6 +172,7 @@ def parse_settings(argv: Sequence[str], environ: Mapping[str, str]) -> OperatorS
         lease_seconds=given.lease_seconds,
         shards=given.shards,
         liveness_endpoint=given.liveness,
+        resync_seconds=float(given.resync_seconds),
         pending_timeout_seconds=_read("--pending-timeout", given.pending_timeout, _seconds_or_none),
         traces_endpoint=given.traces,
         log_level=given.log_level,
@@ -239,6 +244,13 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         "LIMOSA_SHARDS",
         "1",
         "shares of the runs, the same for all operators of a cluster",
+        type=int,
+    )
+    add(
+        "--resync-seconds",
+        "LIMOSA_RESYNC_SECONDS",
+        "45",
+        "between full reads of the cluster, give or take a third",
         type=int,
     )
     add("--liveness", "LIMOSA_LIVENESS_ENDPOINT", "", "URL of /healthz")

@@ -27,7 +27,9 @@ from limosa_propeller.process_identity import own_identity
 from limosa_propeller.runs.capacity import Capacity, Limits
 from limosa_propeller.runs.division import Division
 from limosa_propeller.runs.fleet import Fleet
+from limosa_propeller.runs.removals import Removals
 from limosa_propeller.runs.services import Services
+from limosa_propeller.runs.status_writer import Turns
 from limosa_propeller.secrets import TaskSecrets
 from limosa_propeller.settings import OperatorSettings
 from limosa_propeller.shards import Shards
@@ -265,10 +267,13 @@ class Attempt:
                 )
             ),
             pace=Pace(settings.requests_in_flight),
-            removals=asyncio.Semaphore(max(1, settings.requests_in_flight // 4)),
+            removals=Removals(
+                verbs, max(1, settings.requests_in_flight // 4), settings.removal_gathering_seconds
+            ),
             snapshots=sink if traces is None else traces.of(sink),
             cache=NoCache() if self._cache is None else self._cache,
             metrics=metrics,
+            status_turns=Turns(settings.status_patches_per_second),
             children=NoChildren() if self._children is None else self._children,
         )
         self.fleet = Fleet(self._services)

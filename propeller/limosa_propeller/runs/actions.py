@@ -2,7 +2,8 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from time import perf_counter
 from typing import Any
 
 from limosa_engine.commands import (
@@ -50,7 +51,6 @@ from limosa_propeller.runs import (
     reused,
 )
 from limosa_propeller.runs.opening import OpenedRun
-from limosa_propeller.runs.removals import FEW, MANY, remove_launches, remove_pod
 from limosa_propeller.runs.services import Services
 from limosa_store.errors import StoreError
 
@@ -79,6 +79,8 @@ class RunContext:
     """uid of the WorkflowRun object, which owns the pods."""
     pods: dict[tuple[Item, int], tuple[str, str]] = dataclasses.field(default_factory=dict)
     """Name and uid of each pod that exists, by launch."""
+    arrived: dict[tuple[Item, int], float] = dataclasses.field(default_factory=dict)
+    """When the event came that a launch follows from, by perf_counter, until its pod was asked for."""
     post: Callable[[Event], None] = lambda _: None
     """Takes what becomes known while a command is carried out, before its answer."""
     call_key: Callable[[], bytes] = lambda: b""
@@ -166,6 +168,9 @@ async def _post(context: RunContext, command: CreatePod, manifest: Object) -> Ev
     name = manifest["metadata"]["name"]
     try:
         async with context.services.pace:
+            arrived = context.arrived.pop((command.item, command.launch), None)
+            if arrived is not None:
+                context.services.metrics.launch_wait_seconds.observe(perf_counter() - arrived)
             pod = await context.services.verbs.create(PODS, context.namespace, manifest)
     except ApiError as error:
         if error.reason != "AlreadyExists":
@@ -224,29 +229,22 @@ async def delete_pod(context: RunContext, command: DeletePod) -> Event:
         # What it printed is nowhere else: an image that knows nothing of us stores no log.
         launch_id = context.run.graph.launch_id(command.item, command.launch)
         await _keep_log(context, command.item, command.launch, launch_id)
-    gone = await remove_pod(context.services, context.namespace, name, uid)
+    gone = await context.services.removals.remove(context.namespace, name, uid)
     if gone:
         context.pods.pop((command.item, command.launch), None)
     return PodDeleted(command.item, command.launch, gone)
 
 
-def in_batches(context: RunContext, commands: Iterable[DeletePod]) -> Iterator[list[DeletePod]]:
-    """Parts that one request each can remove; a pod that has to be looked at by itself is a part of its own."""
-    alike = list[DeletePod]()
-    for command in commands:
-        if (command.item, command.launch) in context.pods and not _is_raw(context, command.item):
-            alike.append(command)
-        else:
-            yield [command]
-    size = MANY if len(alike) > FEW else 1
-    yield from (alike[at : at + size] for at in range(0, len(alike), size))
+def has_to_be_looked_at(context: RunContext, command: DeletePod) -> bool:
+    """Whether a pod cannot go with others: its log is to be kept first, or it is not there any more."""
+    return (command.item, command.launch) not in context.pods or _is_raw(context, command.item)
 
 
 async def delete_pods(context: RunContext, commands: Sequence[DeletePod]) -> Sequence[Event]:
-    """Deletes the pods of launches that are over by one request; an answer for each."""
-    graph = context.run.graph
+    """Deletes the pods of launches that are over, together with those of other runs; an answer for each."""
+    graph, services = context.run.graph, context.services
     ids = [graph.launch_id(command.item, command.launch) for command in commands]
-    if len(commands) > 1 and await remove_launches(context.services, context.namespace, ids):
+    if await services.removals.remove_launches(context.namespace, ids):
         return [PodDeleted(command.item, command.launch) for command in commands]
     return await asyncio.gather(*(delete_pod(context, command) for command in commands))
 

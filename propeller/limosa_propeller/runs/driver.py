@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from time import perf_counter
 from typing import Any, cast
 
-from limosa_engine.commands import Command, DeletePod, Publish, Quarantine, StoreCache, WakeAt
+from limosa_engine.commands import Command, CreatePod, DeletePod, Publish, Quarantine, StoreCache, WakeAt
 from limosa_engine.events import (
     AbortRequested,
     CallMade,
@@ -31,13 +31,19 @@ from limosa_model.failures import Code
 from limosa_model.manifest import ABORT
 from limosa_propeller.kube.errors import ApiError, NotLeaderError
 from limosa_propeller.runs import cached
-from limosa_propeller.runs.actions import ACTIONS, PodConflictError, RunContext, delete_pods, in_batches
+from limosa_propeller.runs.actions import (
+    ACTIONS,
+    PodConflictError,
+    RunContext,
+    delete_pods,
+    has_to_be_looked_at,
+)
 from limosa_propeller.runs.claims import Claim, claim_of
 from limosa_propeller.runs.heard_calls import HeardCalls
 from limosa_propeller.runs.notices import notice_of, post, spec_ignored
 from limosa_propeller.runs.opening import OpenedRun, RefusedError, open_run, spec_changed
 from limosa_propeller.runs.pod_index import PodEntry, PodIndex
-from limosa_propeller.runs.removals import OVER, remove_pod
+from limosa_propeller.runs.removals import OVER
 from limosa_propeller.runs.services import RUNS, Services
 from limosa_propeller.runs.signals import Signals
 from limosa_propeller.runs.spec_digest import spec_digest
@@ -116,6 +122,7 @@ class RunDriver:
             self._status_refused,
             services.settings.status_interval_seconds,
             services.settings.status_bytes_per_second,
+            services.status_turns,
         )
 
     @property
@@ -350,6 +357,8 @@ class RunDriver:
             self._services.timers.wake_in(("wake", self.uid), delay, lambda: self._post(TimerFired()))
             return False
         if not command.needs_status:
+            if isinstance(command, CreatePod) and self._context is not None:
+                self._context.arrived[command.item, command.launch] = self._arrived
             self._spawn(self._carry_out(command))
             return False
         self._held.append((self._version, command))
@@ -447,13 +456,16 @@ class RunDriver:
             if isinstance(command, Publish):
                 self._services.snapshots.put(command.snapshot)
                 logger.info("run is over", extra={**self.log, "phase": self.phase})
-            elif isinstance(command, DeletePod) and command.reason in OVER:
+            elif isinstance(command, DeletePod) and self._goes_with_others(command):
                 over.append(command)
             else:
                 self._spawn(self._carry_out(command))
-        if over and self._context is not None:
-            for part in in_batches(self._context, over):
-                self._spawn(self._delete_pods(part))
+        if over:
+            self._spawn(self._delete_pods(over))
+
+    def _goes_with_others(self, command: DeletePod) -> bool:
+        known = self._context is not None and not has_to_be_looked_at(self._context, command)
+        return known and command.reason in OVER
 
     def _over_by_force(self) -> None:
         assert self._ended is not None
@@ -508,7 +520,7 @@ class RunDriver:
         return bool(found["metadata"]["uid"] != self.uid)
 
     async def _remove(self, entry: PodEntry) -> None:
-        await remove_pod(self._services, entry.namespace, entry.name, entry.uid)
+        await self._services.removals.remove(entry.namespace, entry.name, entry.uid)
 
 
 def _phase_of(status: dict[str, Any]) -> str:

@@ -46,6 +46,10 @@ class Fleet:
 
     async def resync(self) -> None:
         """Reads all pods, then all runs, and heals what events missed. Raises ApiError."""
+        with self._services.metrics.resync_seconds.time():
+            await self._resync()
+
+    async def _resync(self) -> None:
         for reflector in self._pod_streams:
             await reflector.list()
         for namespace in self._services.settings.namespaces or (None,):
@@ -100,6 +104,7 @@ class Fleet:
 
     def close(self) -> None:
         """Stops all drivers."""
+        self._services.removals.close()
         self._sorting.close()
         for driver in self.drivers.values():
             driver.close()

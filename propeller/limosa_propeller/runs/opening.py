@@ -69,6 +69,17 @@ async def open_run(manifest: dict[str, Any], services: Services) -> OpenedRun:
     namespace = manifest["metadata"]["namespace"]
     await _check_tenant(spec, namespace, services)
     closure = await _closure(spec, services)
+    async with services.openings:
+        # What else is due has its turn first.
+        await asyncio.sleep(0)
+        return _opened(manifest, spec, epoch, closure, services)
+
+
+def _opened(
+    manifest: dict[str, Any], spec: RunSpec, epoch: Epoch, closure: Closure, services: Services
+) -> OpenedRun:
+    """The run that a closure and a spec make. Raises RefusedError."""
+    namespace = manifest["metadata"]["namespace"]
     problems = validate_closure(closure)
     if problems:
         raise RefusedError(failures.user(Code.GRAPH_INVALID, sentences(problems)))

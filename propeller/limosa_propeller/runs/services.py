@@ -23,6 +23,8 @@ from limosa_propeller.namespaces import Namespaces
 from limosa_propeller.pod_templates import PodTemplates
 from limosa_propeller.runs.capacity import Capacity
 from limosa_propeller.runs.division import Division
+from limosa_propeller.runs.removals import Removals
+from limosa_propeller.runs.status_writer import Turns
 from limosa_propeller.secrets import TaskSecrets
 from limosa_propeller.settings import OperatorSettings
 from limosa_propeller.store_access import StoreAccess
@@ -87,9 +89,11 @@ class Services:
     templates: PodTemplates
     capacity: Capacity
     pace: Pace
-    removals: asyncio.Semaphore
-    """Deletions of pods at a time."""
+    removals: Removals
     snapshots: SnapshotSink
     cache: Cache
     metrics: Metrics
     children: Children
+    status_turns: Turns = dataclasses.field(default_factory=Turns)
+    openings: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
+    """Held while a run is opened: it is work of milliseconds, and after a restart there are hundreds to open."""

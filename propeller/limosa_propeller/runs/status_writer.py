@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import Awaitable, Callable
 
@@ -11,6 +12,20 @@ from limosa_propeller.timers import Timers
 logger = logging.getLogger(__name__)
 
 MAX_BACKOFF_SECONDS = 30.0
+
+
+class Turns:
+    """Spreads the patches of many runs: a thousand of them write no more often than a server bears."""
+
+    def __init__(self, per_second: float = math.inf) -> None:
+        self._apart = 1 / per_second
+        self._free_at = 0.0
+
+    def take(self, now: float) -> float:
+        """Seconds until the turn that is taken by this."""
+        at = max(now, self._free_at)
+        self._free_at = at + self._apart
+        return at - now
 
 
 class StatusWriter:
@@ -24,6 +39,7 @@ class StatusWriter:
         refused: Called when the API server will never accept it.
         interval: Least seconds between patches that nobody waits for.
         rate: Bytes per second that patches of one run may take on average.
+        turns: Shared by all runs.
     """
 
     def __init__(
@@ -36,12 +52,13 @@ class StatusWriter:
         refused: Callable[[ApiError], None],
         interval: float,
         rate: float,
+        turns: Turns,
     ) -> None:
         self._timer_key = ("status", key)
         self._timers = timers
         self._render, self._send = render, send
         self._accepted, self._refused = accepted, refused
-        self._interval, self._rate = interval, rate
+        self._interval, self._rate, self._turns = interval, rate, turns
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
         self._dirty = self._urgent = self._waits = False
@@ -69,12 +86,21 @@ class StatusWriter:
         if self._task is not None or not self._dirty:
             return
         # After an error even the urgent wait.
-        delay = 0.0 if self._urgent and not self._failures else self._quiet_until - self._loop.time()
-        if delay <= 0:
+        if self._urgent and not self._failures:
             self._start()
         elif not self._waits:
-            self._waits = True
-            self._timers.wake_in(self._timer_key, delay, self._start)
+            self._wait(self._quiet_until - self._loop.time(), self._queue)
+
+    def _queue(self) -> None:
+        """The run may write again; now it waits for its turn among the others."""
+        self._wait(self._turns.take(self._loop.time()), self._start)
+
+    def _wait(self, delay: float, then: Callable[[], None]) -> None:
+        self._waits = delay > 0
+        if self._waits:
+            self._timers.wake_in(self._timer_key, delay, then)
+        else:
+            then()
 
     def _start(self) -> None:
         self._waits = False

@@ -2,6 +2,7 @@
 
 A pod's end can be chosen by annotations: :data:`MESSAGE` becomes the termination message, :data:`EXIT_CODE` the exit
 code. :data:`OUTPUTS` (a serialised LiteralMap in base64) becomes the termination message of a launch that committed it.
+With :data:`STAYS` (any value) it runs on until it is deleted.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from limosa_sandbox.cluster.storage import Storage, utc_now
 MESSAGE = "limosa.dev/sandbox-termination-message"
 OUTPUTS = "limosa.dev/sandbox-outputs"
 EXIT_CODE = "limosa.dev/sandbox-exit-code"
+STAYS = "limosa.dev/sandbox-stays"
 NODE = "instant"
 
 
@@ -72,7 +74,8 @@ def _advance(storage: Storage, pod: Object) -> None:
     elif not pod["spec"].get("nodeName"):
         storage.bind(namespace, name, NODE)
         moment = timestamp(utc_now())
-        for phase in ("Running", "ended"):
+        stays = STAYS in (meta.get("annotations") or {})
+        for phase in ("Running",) if stays else ("Running", "ended"):
             storage.patch(
                 "pods", namespace, name, {"status": _status(pod, phase, moment)}, subresource="status"
             )

@@ -275,14 +275,18 @@ def numbers(count: int) -> Literal:
 
 
 def local_run(
-    name: str, closure: Closure, inputs: Mapping[str, Literal], annotations: Mapping[str, str] | None = None
+    name: str,
+    closure: Closure,
+    inputs: Mapping[str, Literal],
+    annotations: Mapping[str, str] | None = None,
+    project: str = "demo",
 ) -> dict[str, Any]:
     """A WorkflowRun to apply; its pods commit 42 where they are instant."""
     data = serialize(closure)
     committed = serialize(LiteralMap(literals={"o0": integer(42)}))
     spec = RunSpec(
         name=name,
-        project="demo",
+        project=project,
         domain="development",
         closure=data,
         closure_digest=sha256_hex(data),

@@ -38,6 +38,7 @@ from limosa_propeller.metrics import Metrics
 from limosa_propeller.runs.capacity import Capacity, Limits
 from limosa_propeller.runs.division import Division
 from limosa_propeller.runs.fleet import Fleet
+from limosa_propeller.runs.removals import Removals
 from limosa_propeller.runs.services import RUNS, Services
 from limosa_propeller.settings import AdminSettings, OperatorSettings
 from limosa_propeller.timers import Timers
@@ -340,7 +341,7 @@ class Operator:
             templates=_Templates(),  # type: ignore[arg-type]
             capacity=Capacity(Limits(100, 100), clock=loop.time),
             pace=Pace(64),
-            removals=asyncio.Semaphore(4),
+            removals=Removals(verbs, 4, 0.2),  # type: ignore[arg-type]
             snapshots=self._outbox,
             division=Division(),
             children=_Children(world, life),

@@ -39,6 +39,7 @@ from limosa_propeller.runs.capacity import Capacity, Limits
 from limosa_propeller.runs.division import Division
 from limosa_propeller.runs.driver import RunDriver
 from limosa_propeller.runs.pod_index import PodIndex
+from limosa_propeller.runs.removals import Removals
 from limosa_propeller.runs.services import Services
 from limosa_propeller.settings import OperatorSettings
 from limosa_propeller.timers import Timers
@@ -173,7 +174,7 @@ class Stage:
             division=Division(),
             capacity=Capacity(Limits(100, 100)),
             pace=Pace(64),
-            removals=asyncio.Semaphore(4),
+            removals=Removals(self.cluster, 4, 0.0),  # type: ignore[arg-type]
             snapshots=self.snapshots,
             children=NoChildren(),
             cache=NoCache(),

@@ -95,7 +95,7 @@ def _graphs_of_any_type(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _two_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pods are removed together also in runs as small as these."""
-    monkeypatch.setattr("limosa_propeller.runs.actions.FEW", 1)
+    monkeypatch.setattr("limosa_propeller.runs.removals.FEW", 1)
 
 
 def play(

@@ -1,5 +1,6 @@
 """Pods of launches that are over: removed together, after the status that holds their outcome, and never others."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,14 @@ async def test_what_is_not_over_stays(tmp_path: Path) -> None:
     await stage.end_pods(left=1)
     assert list(stage.cluster.pods) == [first]
     assert deletions(stage) == [f"delete {COUNT}"]
+
+
+async def test_pods_of_several_runs_go_together(tmp_path: Path) -> None:
+    cluster = Stage(tmp_path).cluster
+    made = removals.Removals(cluster, 4, 0.0)  # type: ignore[arg-type]
+    asked = [made.remove_launches("demo-development", [f"a{n}", f"b{n}"]) for n in range(COUNT)]
+    assert await asyncio.gather(*asked) == [True] * COUNT
+    assert cluster.writes == [f"delete {2 * COUNT}"]
 
 
 async def test_a_few_go_one_by_one(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from limosa_propeller.kube.errors import ApiError
-from limosa_propeller.runs.status_writer import StatusWriter
+from limosa_propeller.runs.status_writer import StatusWriter, Turns
 from limosa_propeller.timers import Timers
 
 
@@ -31,7 +31,7 @@ class Recorder:
         if self.answers:
             raise self.answers.pop(0)
 
-    def writer(self, size: int = 10, rate: float = 100.0) -> StatusWriter:
+    def writer(self, size: int = 10, rate: float = 100.0, turns: Turns | None = None) -> StatusWriter:
         def refused(error: ApiError) -> None:
             self.refused.append(error.status)
 
@@ -40,7 +40,9 @@ class Recorder:
 
         timers: Timers = self  # type: ignore[assignment]
         send: Callable[[bytes], Awaitable[object]] = self.send
-        return StatusWriter("run", timers, render, send, self.accepted.append, refused, 0.5, rate)
+        return StatusWriter(
+            "run", timers, render, send, self.accepted.append, refused, 0.5, rate, turns or Turns()
+        )
 
 
 async def settle() -> None:
@@ -144,3 +146,19 @@ async def test_one_timer_serves_all_changes_of_an_interval() -> None:
     await settle()
     writer.touch()
     assert (len(recorder.sent), len(recorder.delays)) == (2, 2)
+
+
+async def test_many_runs_take_turns_and_whoever_is_waited_for_does_not() -> None:
+    turns, recorders = Turns(per_second=10), [Recorder() for _ in range(4)]
+    writers = [recorder.writer(turns=turns) for recorder in recorders]
+    for writer in writers[:3]:
+        writer.touch()
+    writers[3].demand()
+    await settle()
+    assert [len(recorder.sent) for recorder in recorders] == [1, 0, 0, 1]
+    first, second = (recorder.delays[0] for recorder in recorders[1:3])
+    assert 0 < first < second <= 0.2
+    recorders[1].fire()
+    writers[2].demand()
+    await settle()
+    assert [len(recorder.sent) for recorder in recorders] == [1, 1, 1, 1]

@@ -1,0 +1,37 @@
+"""Two hundred runs of twenty tasks at a time, each task after the one before."""
+
+import statistics
+from pathlib import Path
+
+from rig import chain, local_run
+from stand import Phases, bare_client, quantile, run_all, standing
+from table import Row
+
+from limosa_model.values import integer
+
+
+def measure(folder: Path, runs: int, tasks: int) -> list[Row]:
+    """The rows of this section."""
+    with standing(folder) as stand:
+        # A chain has one pod at a time.
+        bare = bare_client(stand.cluster, runs * tasks, runs)
+        phases = Phases(stand.cluster)
+        stand.start()
+        run_all(stand, phases, [local_run("warm", chain(20), {"x": integer(1)})])
+        phases.status_bytes.clear()
+        cpu, calls = stand.cpu(), stand.requests()
+        names = ("limosa_launch_wait_seconds", "limosa_transition_seconds")
+        before = {name: stand.buckets(name) for name in names}
+        manifests = [local_run(f"run-{number}", chain(tasks), {"x": integer(1)}) for number in range(runs)]
+        _, took = run_all(stand, phases, manifests, 0.05)
+        cpu, calls = stand.cpu() - cpu, stand.requests() - calls
+        wait, transition = (quantile(before[name], stand.buckets(name), 0.99) for name in names)
+    name, count = f"{runs} runs × {tasks}", runs * tasks
+    return [
+        Row(f"{name}: throughput against the bare client", bare / took, "×", ">=", 0.75),
+        Row(f"{name}: operator CPU, per task", cpu / count * 1e3, "ms", "<=", 1.2),
+        Row(f"{name}: API calls, per task", calls / count),
+        Row(f"{name}: event to commands, p99", transition * 1e3, "ms", "<=", 50.0),
+        Row(f"{name}: event to pod request, p99", wait * 1e3, "ms", "<=", 50.0),
+        Row(f"{name}: status of a run", statistics.median(phases.status_bytes.values()), "B"),
+    ]
