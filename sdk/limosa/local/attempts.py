@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,7 +14,14 @@ from limosa.local.failing import note, remember_failure
 from limosa.local.history import RunDirectory
 from limosa.local.progress import NodeProgress, Report
 from limosa.local.transfer import LocalTransfer
-from limosa.local.workplace import missing_file_hint, variables_of, with_variables, working_in
+from limosa.local.workplace import (
+    Workplace,
+    missing_file_hint,
+    variables_of,
+    with_variables,
+    working_in,
+    workplace,
+)
 from limosa.tasks import Task
 from limosa.types import ValueProblem, to_literal, to_python
 from limosa.types.converter import told_cause
@@ -152,22 +158,18 @@ def _at_work(
     variables: Mapping[str, str],
 ) -> Iterator[None]:
     """What the function finds around it: a folder, variables and a context of this attempt's own."""
-    scratch.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as entered:
-        made = tempfile.TemporaryDirectory(dir=scratch, ignore_cleanup_errors=True)
-        folder = Path(entered.enter_context(made))
-        entered.enter_context(running_in(_context(task, item, record, folder, number)))
-        entered.enter_context(with_variables(variables))
-        entered.enter_context(working_in(folder / "code", task.source_root))
-        yield
+    with workplace(scratch, task.source_root) as place:
+        context = _context(task, item, record, place, number)
+        with running_in(context), with_variables(variables), working_in(place.code):
+            yield
 
 
-def _context(task: Task[..., Any], item: Attempt, record: RunDirectory, folder: Path, number: int) -> Context:
+def _context(
+    task: Task[..., Any], item: Attempt, record: RunDirectory, place: Workplace, number: int
+) -> Context:
     files = [record.checkpoint(record.launch_id(item.path, item.index, at)) for at in range(number, 0, -1)]
-    work = folder / "work"
-    work.mkdir()
-    checkpoint = Checkpoint(DirectoryCheckpoints(files[0], files[1:]), folder)
-    return Context(record.name, item.path, item.index, number, task.name, work, checkpoint)
+    checkpoint = Checkpoint(DirectoryCheckpoints(files[0], files[1:]), place.folder)
+    return Context(record.name, item.path, item.index, number, task.name, place.work, checkpoint)
 
 
 def _generate(task: Any, inputs: Mapping[str, Literal], transfer: LocalTransfer) -> "Generated":

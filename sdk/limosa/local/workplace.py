@@ -1,8 +1,11 @@
 """Where a task's function works on this machine: a folder and variables of its own, as in a pod."""
 
 import contextlib
+import functools
 import os
+import shutil
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,17 +19,78 @@ from limosa_model.failures import Code
 from limosa_model.secret_names import path_variable_of, variable_of
 
 
+class Workplace:
+    """The folder of one attempt; another one takes it over when it has ended, because making folders takes time."""
+
+    def __init__(self, folder: Path) -> None:
+        """Makes the folders."""
+        self.folder = folder
+        """Holds nothing else than the other two."""
+        self.code = folder / "code"
+        self.work = folder / "work"
+        self.code.mkdir()
+        self.work.mkdir()
+
+    def link(self, root: str) -> None:
+        """Lets the entries of a source root, and no others, be found below `code`."""
+        there = set()
+        with contextlib.suppress(PermissionError):
+            there = set(os.listdir(root))
+        linked = set()
+        with os.scandir(self.code) as entries:
+            for entry in entries:
+                if entry.is_symlink() and entry.name in there:
+                    linked.add(entry.name)
+                else:
+                    _remove(entry)
+        for name in there - linked:
+            os.symlink(os.path.join(root, name), os.path.join(self.code, name))
+
+    def clear(self) -> None:
+        """Removes what the attempt left."""
+        for folder in (self.folder, self.code, self.work):
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if not entry.is_symlink() and entry.path not in (str(self.code), str(self.work)):
+                        _remove(entry)
+
+
+def _remove(entry: "os.DirEntry[str]") -> None:
+    if entry.is_dir(follow_symlinks=False):
+        shutil.rmtree(entry.path)
+    else:
+        os.unlink(entry.path)
+
+
+@functools.lru_cache(maxsize=8)
+def _free(scratch: Path, root: str, process: int) -> list[Workplace]:
+    """Workplaces that nobody uses; each process has its own."""
+    return []
+
+
 @contextlib.contextmanager
-def working_in(folder: Path, root: str) -> Iterator[None]:
-    """Makes a new folder the working directory: what is written there is gone afterwards, what lies in `root` can be read.
+def workplace(scratch: Path, root: str) -> Iterator[Workplace]:
+    """A workplace below a scratch directory, for a task of a source root."""
+    free = _free(scratch, root, os.getpid())
+    found = free.pop() if free else None
+    if found is None or not found.code.is_dir():
+        scratch.mkdir(parents=True, exist_ok=True)
+        found = Workplace(Path(tempfile.mkdtemp(dir=scratch)))
+    found.link(root)
+    try:
+        yield found
+    finally:
+        with contextlib.suppress(OSError):  # it stays as it is, and goes with the scratch directory
+            found.clear()
+            free.append(found)
 
-    A process has one working directory: calls from other threads than the main one stay where they are.
 
-    Args:
-        folder: Is made.
-        root: The source root of the task, whose entries the folder links to.
+@contextlib.contextmanager
+def working_in(folder: Path) -> Iterator[None]:
+    """Makes a folder the working directory.
+
+    A process has one: calls from other threads than the main one stay where they are.
     """
-    folder.mkdir()
     try:
         before = os.getcwd()
     except FileNotFoundError:  # it was removed under our feet
@@ -34,9 +98,6 @@ def working_in(folder: Path, root: str) -> Iterator[None]:
     if not before or threading.current_thread() is not threading.main_thread():
         yield
         return
-    with contextlib.suppress(PermissionError), os.scandir(root) as entries:
-        for entry in entries:
-            os.symlink(entry.path, folder / entry.name)
     with shown_from(before), _imports_from(before):
         os.chdir(folder)
         try:

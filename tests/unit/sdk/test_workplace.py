@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from limosa import Directory, File, Secret, dynamic, task, workflow
+from limosa import Directory, File, Secret, current_context, dynamic, task, workflow
 from limosa.errors import LimosaError
 from limosa.local import run
 from limosa.testing import patch
@@ -88,9 +88,21 @@ def test_what_a_task_writes_does_not_lie_about(here):
     assert Path.cwd() == here
 
 
-def test_each_call_has_a_folder_of_its_own_that_goes(here):
-    assert where() != where()
-    assert not Path(where()).exists()
+@task
+def leaves() -> list[str]:
+    """What it finds besides the project, then leaves something everywhere."""
+    project = os.listdir(leaves.source_root)
+    work = current_context().working_directory
+    found = [name for name in os.listdir() if name not in project] + os.listdir(work)
+    Path("pyproject.toml").unlink()
+    Path("left", "deep").mkdir(parents=True)
+    (work / "left.txt").write_text("x")
+    return found
+
+
+def test_no_call_sees_what_another_left(here):
+    assert leaves() == leaves() == []
+    assert own_file().name == "pyproject.toml"
 
 
 def test_a_caller_s_paths_are_the_caller_s(here):
