@@ -40,7 +40,7 @@ from limosa_propeller.runs.actions import (
 )
 from limosa_propeller.runs.claims import Claim, claim_of
 from limosa_propeller.runs.heard_calls import HeardCalls
-from limosa_propeller.runs.notices import notice_of, post, spec_ignored
+from limosa_propeller.runs.notices import notice_of, post, run_deleted, spec_ignored
 from limosa_propeller.runs.opening import OpenedRun, RefusedError, open_run, spec_changed
 from limosa_propeller.runs.pod_index import PodEntry, PodIndex
 from limosa_propeller.runs.removals import OVER
@@ -157,6 +157,15 @@ class RunDriver:
         self._services.timers.cancel(("wake", self.uid))
         for task in self._tasks:
             task.cancel()
+
+    def deleted(self) -> None:
+        """The object does not exist any more; of a run that only it told of, an Event says how far it was."""
+        self.close()
+        if self._context is not None and self.claim.local and not self.over:
+            run, now = self._context.run, self._services.clock.now()
+            told = nodes_told(run.state)
+            notice = run_deleted(self._manifest["metadata"], told, run.factory.prefix, now)
+            self._spawn(post(self._services.verbs, notice))
 
     def observe_object(self, manifest: dict[str, Any]) -> None:
         """The WorkflowRun changed."""

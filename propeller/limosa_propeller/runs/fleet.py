@@ -143,7 +143,7 @@ class Fleet:
         self._versions.pop(uid, None)
         driver = self.drivers.pop(uid, None)
         if driver is not None:
-            driver.close()
+            driver.deleted()
             logger.info("run's object is gone", extra=driver.log)
             if not driver.over and not driver.claim.local:
                 self.news.set()

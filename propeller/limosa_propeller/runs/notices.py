@@ -55,6 +55,19 @@ def spec_ignored(metadata: dict[str, Any], now: float) -> Object:
     return _event(metadata, "SpecIgnored", text, True, now)
 
 
+def run_deleted(metadata: dict[str, Any], nodes: str, prefix: str, now: float) -> Object:
+    """The Event for an object that was deleted under its run, which nobody else knows of.
+
+    Args:
+        metadata: Of the WorkflowRun that was there.
+        nodes: How far the run was ("3/5").
+        prefix: Where its results are, in the store.
+        now: Unix seconds.
+    """
+    text = f"the run was deleted at {nodes} nodes, and its pods with it; what it has committed stays below {prefix}"
+    return _event(metadata, "Deleted", text, True, now)
+
+
 def _event(metadata: dict[str, Any], reason: str, text: str, warning: bool, now: float) -> Object:
     stamp = dt.datetime.fromtimestamp(now, dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {

@@ -5,6 +5,7 @@ from typing import Any
 
 from propeller_rig import (
     EVENTS_PATH,
+    NAMESPACE,
     PODS_PATH,
     RUNS_PATH,
     Cluster,
@@ -75,8 +76,17 @@ def test_deleting_the_run_takes_its_pods_along(still_cluster: Cluster, tmp_path:
     with running_operator(still_cluster, tmp_path / "operator") as operator:
         still_cluster.call("POST", RUNS_PATH, local_run("gone", fan_out(), {"xs": numbers(3)}))
         wait_for(lambda: len(still_cluster.pods()) == 3, told=lambda: operator.log)
+        wait_for(lambda: still_cluster.run("gone").get("status"), told=lambda: operator.log)
         still_cluster.call("DELETE", f"{RUNS_PATH}/gone")
         wait_for(lambda: not still_cluster.pods(), told=lambda: operator.log)
+        events = f"/api/v1/namespaces/{NAMESPACE}/events"
+        told = wait_for(
+            lambda: [one for one in still_cluster.call("GET", events)["items"] if one["reason"] == "Deleted"],
+            told=lambda: operator.log,
+        )
+    assert told[0]["message"].startswith(
+        "the run was deleted at 0/1 nodes, and its pods with it; what it has committed stays below demo/development/runs/gone."
+    )
 
 
 def test_an_operator_that_returns_finds_its_pods(still_cluster: Cluster, tmp_path: Path) -> None:

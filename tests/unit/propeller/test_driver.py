@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import dataclasses
 import logging
 from pathlib import Path
 
@@ -261,6 +262,19 @@ async def test_an_object_being_deleted_is_left_alone(stage: Stage) -> None:
     deleted["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     stage.driver.observe_object(deleted)
     await stage.end_pod()
+    assert stage.cluster.writes == before
+
+
+@pytest.mark.parametrize("local", [True, False])
+async def test_of_a_run_that_only_its_object_knew_an_event_says_that_it_was_deleted(
+    stage: Stage, local: bool
+) -> None:
+    await stage.start()
+    stage.driver.claim = dataclasses.replace(stage.driver.claim, local=local)
+    before = list(stage.cluster.writes)
+    stage.driver.deleted()
+    await settle()
+    assert [event["reason"] for event in stage.cluster.events].count("Deleted") == local
     assert stage.cluster.writes == before
 
 
