@@ -13,6 +13,7 @@ import orjson
 from limosa_propeller.kube.connection import Connection
 from limosa_propeller.kube.errors import ApiError, NotLeaderError
 from limosa_propeller.kube.silence import Silence
+from limosa_propeller.kube.watch_events import decode_event
 
 Object = dict[str, Any]
 
@@ -187,8 +188,7 @@ class Verbs:
                         silence.heard()
                         *lines, rest = (rest + chunk).split(b"\n")
                         for line in lines:
-                            event = orjson.loads(line)
-                            yield event["type"], event["object"]
+                            yield decode_event(line)
         except asyncio.TimeoutError:
             return
         except (aiohttp.ClientError, OSError) as error:

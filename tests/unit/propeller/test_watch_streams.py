@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import aiohttp
+import orjson
 import pytest
 from aiohttp import web
 
 from limosa_propeller.kube import verbs
 from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.kube.verbs import PODS, Verbs
+from limosa_propeller.kube.watch_events import decode_event
 
 EVENT = b'{"type":"ADDED","object":{"metadata":{"name":"%d"}}}\n'
 
@@ -86,3 +88,38 @@ async def test_a_stream_that_breaks_is_an_error(server: Server) -> None:
     server.answers = server.breaks = True
     with pytest.raises(ApiError, match="watch /api/v1/pods"):
         await asyncio.wait_for(watched(server), 30)
+
+
+FIELDS = [{"manager": "kubelet", "fieldsV1": {"f:spec": {'k:{"name":"task"}': {".": {}}}, "f:status": {}}}]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"metadata": {"name": "a", "uid": "u", "managedFields": FIELDS}, "spec": {"nodeName": "n"}},
+        # A custom resource: its keys are sorted, and what follows the fields must not go with them.
+        {"metadata": {"managedFields": FIELDS, "name": "a", "uid": "u", "x": [1]}, "spec": {}},
+        {"metadata": {"annotations": {}, "managedFields": FIELDS, "name": "a", "x": [1]}, "spec": {}},
+        {"metadata": {"annotations": {}, "managedFields": FIELDS, "uid": "u"}},
+        {
+            "metadata": {"name": "a", "annotations": {"x": ',"managedFields":[]},"spec":'}, "uid": "u"},
+            "spec": {},
+        },
+        {"metadata": {"resourceVersion": "7"}},
+        {"code": 410, "message": "gone"},
+    ],
+)
+def test_an_event_is_read_whole_but_for_who_owns_which_field(written: dict[str, object]) -> None:
+    kind, found = decode_event(orjson.dumps({"type": "MODIFIED", "object": written}))
+    assert kind == "MODIFIED"
+    for document in (written, found):
+        metadata = document.get("metadata")
+        if isinstance(metadata, dict):
+            metadata.pop("managedFields", None)
+    assert found == written
+
+
+def test_the_fields_of_a_pod_are_not_decoded() -> None:
+    pod = {"metadata": {"name": "a", "uid": "u", "managedFields": FIELDS}, "spec": {"nodeName": "n"}}
+    _, found = decode_event(orjson.dumps({"type": "MODIFIED", "object": pod}))
+    assert found == {"metadata": {"name": "a", "uid": "u"}, "spec": {"nodeName": "n"}}
