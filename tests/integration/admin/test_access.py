@@ -96,6 +96,7 @@ REQUESTS = {
     "CacheService/InvalidateCache": pb.InvalidateCacheRequest(
         project="demo", domain="development", task="demo.t"
     ),
+    "ClusterService/LoseCluster": pb.LoseClusterRequest(name="c1"),
     "TransferService/SignUpload": pb.SignUploadRequest(project="demo", domain="development"),
     **{
         f"RunService/{name}": request(id=pb.RunId(project="demo", domain="development", name="calm-heron-1"))
@@ -126,6 +127,8 @@ def test_a_token_of_another_project_reaches_nothing(stand) -> None:
     unlimited = {
         path for path, role in GRPC_METHODS.items() if role in (Role.PUBLIC, Role.OPERATOR, Role.ATTEMPT)
     }
+    # Clusters belong to no project.
+    unlimited.add("/limosa_idl.admin.v1alpha1.ClusterService/ListClusters")
     assert limited | unlimited == set(GRPC_METHODS)
     token = stand.token(Role.ADMIN, "other")
     channel = stand.channel()

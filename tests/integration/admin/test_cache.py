@@ -266,8 +266,13 @@ def test_a_batch_has_a_limit(two: tuple[Any, str, str]) -> None:
 def test_a_batch_takes_the_same_number_of_statements_whatever_its_size(two: tuple[Any, str, str]) -> None:
     stand, one, _ = two
     counted: list[str] = []
-    engine = stand.database.engine
-    sa.event.listen(engine, "before_cursor_execute", lambda c, cur, text, *rest: counted.append(text))
+
+    def count(_connection: object, _cursor: object, text: str, *_rest: object) -> None:
+        # Who calls is asked for again every few seconds.
+        if "tokens" not in text:
+            counted.append(text)
+
+    sa.event.listen(stand.database.engine, "before_cursor_execute", count)
     ask(stand, (one, KEY), reserve=True)
     few = len(counted)
     counted.clear()
