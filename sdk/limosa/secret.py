@@ -6,7 +6,8 @@ from typing import NamedTuple
 class Secret(NamedTuple):
     """One key of a Kubernetes Secret of the run's namespace, as an environment variable or a file.
 
-    The Secret must carry the label limosa.dev/task-secret=true; `limosa secrets set` makes one that does.
+    The Secret must carry the label limosa.dev/task-secret=true; `limosa secrets set` makes one that does. Runs on this machine take
+    the variable, or for a file <KEY>_FILE, from the environment they are started in, and name what is not there.
     """
 
     name: str

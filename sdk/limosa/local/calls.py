@@ -30,10 +30,15 @@ def _call(target: "Task[..., Any] | Workflow[..., Any]", arguments: dict[str, An
     scratch = _directory() / "scratch"
     try:
         inputs = input_literals(target, arguments, scratch)
-    except LimosaError as error:
-        # The caller's own mistake, so the caller's line is all there is to see.
-        raise error.with_traceback(None) from error.__cause__
-    outputs = run_literals(target, inputs, RunDirectory(_directory()), scratch, ignore)
+        outputs = run_literals(target, inputs, RunDirectory(_directory()), scratch, ignore)
+    except Exception as error:
+        from limosa.runtime.exceptions import author_part
+
+        own = author_part(error.__traceback__)
+        if own is None and not isinstance(error, LimosaError):
+            raise  # something of ours broke
+        # Between the caller's line and the author's there is nothing for them to see.
+        raise error.with_traceback(own)  # noqa: B904 - it is the same exception
     files = KeptFiles()
     results = {
         name: to_python(outputs.literals[name], kind, files) for name, kind in target.python_outputs.items()

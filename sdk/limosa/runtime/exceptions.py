@@ -110,13 +110,14 @@ def end_at_author(error: BaseException) -> None:
 def _trim(error: BaseException, seen: set[int]) -> None:
     """Cuts the frames before the author's first one, in the causes too."""
     seen.add(id(error))
-    error.__traceback__ = _author_part(error.__traceback__)
+    error.__traceback__ = author_part(error.__traceback__)
     for other in (error.__cause__, error.__context__):
         if other is not None and id(other) not in seen:
             _trim(other, seen)
 
 
-def _author_part(tb: TracebackType | None) -> TracebackType | None:
+def author_part(tb: TracebackType | None) -> TracebackType | None:
+    """A traceback from the author's first frame on; None where it has none."""
     start = tb
     while start is not None and _is_ours(start.tb_frame.f_code.co_filename):
         start = start.tb_next

@@ -4,11 +4,13 @@ import traceback
 
 import pytest
 
-from limosa import ContainerTask, ShellTask, task
+from limosa import ContainerTask, ShellTask, task, workflow
 from limosa.errors import LimosaError, ScriptFailed
 from limosa.local import KeptRuns, run
 from limosa.render.failure import failure_block
 from limosa.render.terminal import NeutralConsole
+from limosa.tasks import Task
+from limosa.workflows import Workflow
 
 FLOW = """
 from dataclasses import dataclass
@@ -135,9 +137,35 @@ def twice(x: int) -> int:
     return 2 * x
 
 
-def test_a_wrong_type_in_plain_python_is_one_short_traceback():
-    with pytest.raises(LimosaError, match="input 'x': expected int, got str 'a'") as caught:
-        twice(x="a")
+@task
+def breaks(x: int) -> int:
+    return 1 // x
+
+
+@task
+def lies(x: int) -> int:
+    return "a"  # type: ignore[return-value]
+
+
+@workflow
+def every(x: int = 0) -> int:
+    return breaks(x=x)
+
+
+@pytest.mark.parametrize(
+    ("call", "last"),
+    [
+        (lambda: twice(x="a"), "_call"),
+        (lambda: every(x="a"), "_call"),
+        (lambda: lies(x=1), "_call"),
+        (breaks, "breaks"),
+        (every, "breaks"),
+    ],
+)
+def test_a_failure_in_plain_python_is_one_short_traceback(call, last):
+    with pytest.raises((LimosaError, ZeroDivisionError)) as caught:
+        call(x=0) if isinstance(call, (Task, Workflow)) else call()
     text = "".join(traceback.format_exception(caught.value))
     assert text.count("Traceback") == 1
-    assert len(traceback.extract_tb(caught.value.__traceback__)) <= 4
+    frames = traceback.extract_tb(caught.value.__traceback__)
+    assert (frames[-1].name, len(frames) <= 6) == (last, True), text
