@@ -40,7 +40,7 @@ class Capacity:
     """Counts live pods by namespace and run, those being created included.
 
     Pods of eager nodes wait for others, so they take no room that these would need: of each depth there may be half as many as
-    of all others together, and none is made while any pod waits for a node.
+    of all others together, and none is made while a run of its project-domain that has some waits for a node with room.
 
     Where room is short, runs share it evenly: what becomes free is kept for the waiting runs that have the fewest pods.
     Runs are told apart by the uid of their object.
@@ -52,6 +52,8 @@ class Capacity:
         self._by_namespace: Counter[tuple[str, int]] = Counter()
         self._by_depth: Counter[int] = Counter()
         self._by_run: Counter[str] = Counter()
+        self._eager_by_run: Counter[tuple[str, str]] = Counter()
+        """By namespace and run."""
         self._unschedulable: Counter[str] = Counter()
         """By run; "" for all."""
         self._waiting: dict[str, tuple[str, float]] = {}
@@ -94,8 +96,8 @@ class Capacity:
 
     def _no_room_to_wait(self, namespace: str, depth: int) -> str:
         """Why an eager node may have no pod."""
-        if self._unschedulable[""]:
-            return "pods wait for a node with room; eager tasks, which would only wait for more of them, begin after these"
+        if any(place == namespace and self._unschedulable[run] for place, run in self._eager_by_run):
+            return "what eager tasks called waits for a node with room; further eager tasks, which would take more of it, begin later"
         limits = self._limits
         for whose, count, most in (
             (f"of {namespace}", self._by_namespace[namespace, depth], limits.per_namespace),
@@ -144,7 +146,11 @@ class Capacity:
     def _count(self, pod: _Pod, by: int) -> None:
         self._by_namespace[pod.namespace, pod.depth] += by
         self._by_depth[pod.depth] += by
-        if not pod.depth:
+        if pod.depth:
+            self._eager_by_run[pod.namespace, pod.run] += by
+            if not self._eager_by_run[pod.namespace, pod.run]:
+                del self._eager_by_run[pod.namespace, pod.run]
+        else:
             self._by_run[pod.run] += by
             if not self._by_run[pod.run]:
                 del self._by_run[pod.run]

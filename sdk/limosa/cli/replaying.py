@@ -138,6 +138,9 @@ def _debugged(task: Any, arguments: dict[str, Any]) -> Any:
     """Stops at the function's first line."""
     import pdb
 
+    if task.makes_calls:
+        # A coroutine runs only within a loop: the debugger stops before that, and wherever breakpoint() stands.
+        return pdb.Pdb().runcall(task.run_function, arguments)
     return pdb.Pdb().runcall(task.function, **arguments)
 
 

@@ -119,6 +119,16 @@ async def refused(x: int) -> int:
     return await greedy(x=x)
 
 
+@task
+def later(x: int) -> int:
+    raise KeyError("soon")
+
+
+@eager
+async def breaks(x: int) -> int:
+    return await later(x=await square(x=x))
+
+
 @eager
 async def waits(x: int) -> int:
     return await slow(x=x)
@@ -191,6 +201,17 @@ def test_a_call_that_may_not_run_fails_where_it_is_made(flow) -> None:
     said = ended.out + ended.err
     assert "hostNetwork" in said
     assert re.search(r"flow.py:\d+: greedy failed", said), said
+
+
+def test_a_resumed_run_takes_what_was_called_before(flow):
+    name = json.loads(run(flow, "breaks", "--x", "3").out)["name"]
+    source = flow.work / "flow.py"
+    source.write_text(source.read_text().replace('raise KeyError("soon")', "return x + 1"))
+    resumed = flow.limosa("resume", name, "flow.py")
+    assert resumed.status == 0, resumed.err
+    said = resumed.out + resumed.err
+    assert re.search(rf"n0/e0 square succeeded .*reused, from {name}", said), said
+    assert "n0/e1 later succeeded" in said
 
 
 def test_an_abort_reaches_what_was_called(flow) -> None:

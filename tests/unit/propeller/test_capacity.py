@@ -107,8 +107,12 @@ def test_eager_nodes_take_no_room_that_others_need_and_half_of_each_depth() -> N
     assert capacity.shortage("a", "s", depth=1) == ""
 
 
-def test_no_eager_node_begins_while_a_pod_waits_for_a_node() -> None:
+def test_no_eager_node_begins_while_what_others_called_waits_for_a_node() -> None:
     capacity = Capacity(Limits(per_namespace=10, per_cluster=10))
     fill(capacity, "r", 1, unschedulable=True)
-    assert "wait for a node" in capacity.shortage("b", "s", depth=1)
-    assert capacity.shortage("b", "s") == ""
+    # A pod that fits nowhere holds nobody up who has nothing to do with it.
+    assert capacity.shortage("a", "s", depth=1) == ""
+    capacity.add("a", "eager-1", "r", depth=1)
+    assert "waits for a node with room" in capacity.shortage("a", "s", depth=1)
+    assert capacity.shortage("b", "s", depth=1) == ""
+    assert capacity.shortage("a", "s") == ""

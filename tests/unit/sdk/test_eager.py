@@ -4,6 +4,7 @@ import pytest
 
 from limosa import CallFailed, LimosaError
 from limosa.local import run
+from limosa.testing import patch
 from limosa_model.generated import MAX_DYNAMIC_DEPTH
 
 FLOW = """\
@@ -141,6 +142,11 @@ async def threaded(x: int) -> int:
     return await asyncio.to_thread(square, x=x)
 
 
+@task
+def plainly(x: int) -> int:
+    return climb(x=x) + 1
+
+
 @workflow
 def wf(n: int) -> int:
     return square(x=climb(x=n))
@@ -237,6 +243,19 @@ def test_what_cannot_be_called_says_so(flow, name, code, says):
     assert refused.value.code == code
     assert says in str(refused.value)
     assert ("flow.threaded" if name == "threaded" else "flow.py:") in str(refused.value)
+
+
+def test_a_task_that_calls_an_eager_one_runs_it_in_place(flow):
+    assert flow["plainly"](x=3) == 6562
+
+
+def test_a_stand_in_gives_the_value(flow):
+    with patch(flow["climb"]) as stand_in:
+        stand_in.returns(5)
+        assert flow["wf"](n=3) == 25
+    with patch(flow["square"]) as stand_in:
+        stand_in.returns(101)
+        assert flow["climb"](x=3) == 101
 
 
 def test_eager_tasks_within_each_other_have_an_end(flow):
