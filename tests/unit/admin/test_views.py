@@ -118,6 +118,23 @@ def test_what_a_dynamic_node_runs_lies_below_it_once_it_is_known() -> None:
     assert 'href="?node=n4/n1/n0"' in graph_view.render(tree, link, "n4", NOW)
 
 
+def test_what_an_eager_node_called_lies_below_it() -> None:
+    run = closure()
+    run.workflows[0].nodes.add(id="n4").eager.task = "m.e"
+    running = run_pb2.NodeState(phase=run_pb2.NODE_PHASE_RUNNING)
+    called = {}
+    for name in ("e10", "e2"):
+        entry = wf.WorkflowSpec(name="m.e", nodes=[wf.Node(id=name, task=wf.TaskNode(task="m.other"))])
+        made = wf.Closure(entry="m.e", workflows=[entry])
+        called[name] = snapshot(f"n4/{name}", run_pb2.NodeState(phase=run_pb2.NODE_PHASE_RUNNING, call=made))
+    tree = run_tree.build(run, [snapshot("n4", running), *called.values()])
+    assert [(node.path, node.target, node.phase) for node in tree.nodes[4].children] == [
+        ("n4/e2", "m.other", "running"),
+        ("n4/e10", "m.other", "running"),
+    ]
+    assert 'href="?node=n4/e10"' in graph_view.render(tree, link, "n4", NOW)
+
+
 def test_the_picture_links_every_node_and_escapes_its_name() -> None:
     tree = run_tree.build(closure(), [])
     picture = graph_view.render(tree, link, "n1", NOW)
