@@ -107,6 +107,9 @@ class _Matcher:
             fate = self.scope(graph, graph.workflow(node.sub_workflow.workflow).nodes, path + "/", why)
         elif kind == "dynamic":
             fate = self._dynamic(graph, node, path, why)
+        elif kind == "check":
+            # It has no result of its own, and looks again at what is reused.
+            fate = _Fate.RUNS if why else _Fate.REUSED
         elif kind in _ALWAYS_ANEW:
             fate = self._tell(graph, node, path, why or _ALWAYS_ANEW[kind])
         else:

@@ -216,6 +216,8 @@ class RunData:
         kind = node.WhichOneof("target")
         if kind == "map":
             return self._map_outputs(scope, node, path)
+        if kind == "check":
+            return {}
         if kind == "branch":
             taken = getattr(self._node_state(path), "branch_taken", "")
             child = next((child for child in children_of(scope.index, node) if child.id == taken), None)

@@ -250,6 +250,8 @@ class _Scope:
                 )
         if node.WhichOneof("target") == "branch":
             return problems + self._branch(node, path, place)
+        if node.WhichOneof("target") == "check":
+            return problems + self._operands(node, [node.check.condition], place)
         interface = node_interface(self._index, node)
         if interface is None:
             target = task_name(node) or node.sub_workflow.workflow or "nothing"
@@ -348,19 +350,24 @@ class _Scope:
                 return None, f"there is no node '{node_id}'"
         return None, None
 
+    def _operands(self, node: Node, conditions: Iterable[Condition], place: str) -> list[Problem]:
+        """What is wrong with conditions, and with the inputs that they read."""
+        problems: list[Problem] = []
+        for binding in node.inputs:
+            _, reason = self._type_of(binding.data)
+            if reason:
+                problems.append(Problem("Operand", f"{place}: operand '{binding.name}'", reason, ""))
+        for condition in conditions:
+            problems += _condition(condition, {binding.name for binding in node.inputs}, place)
+        return problems
+
     def _branch(self, node: Node, path: str, place: str) -> list[Problem]:
         problems: list[Problem] = []
         if not node.branch.cases:
             problems.append(
                 Problem("EmptyBranch", place, "a branch needs at least one case", "add .if_(…).then(…)")
             )
-        operands = {binding.name for binding in node.inputs}
-        for binding in node.inputs:
-            _, reason = self._type_of(binding.data)
-            if reason:
-                problems.append(Problem("Operand", f"{place}: operand '{binding.name}'", reason, ""))
-        for case in node.branch.cases:
-            problems += _condition(case.condition, operands, place)
+        problems += self._operands(node, [case.condition for case in node.branch.cases], place)
         children = list(branch_children(node.branch))
         for child in children:
             problems += self.check(child, f"{path}/{child.id}")

@@ -31,6 +31,7 @@ class Code:
     REJECTED = "Rejected"
     BRANCH_FAILED = "BranchFailed"
     BRANCH_CONDITION = "BranchCondition"
+    CHECK_FAILED = "CheckFailed"
     BINDING = "Binding"
     MAP_LENGTHS = "MapLengths"
     MAP_TOO_LARGE = "MapTooLarge"

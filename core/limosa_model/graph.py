@@ -62,8 +62,12 @@ ON_FAILURE = "on-failure"
 
 def branch_name(node: Node, path: str) -> str:
     """What failures call a branch: its author's name for it and where it was written, else its path."""
-    where = f"{node.source.file}:{node.source.line}" if node.source.file else path
-    return f"conditional '{node.display_name or node.id}' ({where})"
+    return f"conditional '{node.display_name or node.id}' ({written_at(node, path)})"
+
+
+def written_at(node: Node, path: str) -> str:
+    """File and line of a node, else its path."""
+    return f"{node.source.file}:{node.source.line}" if node.source.file else path
 
 
 def scope_nodes(workflow: WorkflowSpec) -> list[Node]:

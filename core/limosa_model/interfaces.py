@@ -67,8 +67,8 @@ def complete_inputs(
 def node_interface(index: Index, node: Node) -> Interface | None:
     """What a node takes and gives, None where its target is not in the closure.
 
-    A map's mapped inputs and its outputs are collections. A branch gives what its first child gives and takes
-    nothing by itself: its inputs are the operands of its conditions.
+    A map's mapped inputs and its outputs are collections. A branch gives what its first child gives; it and a
+    check take nothing by themselves: their inputs are the operands of their conditions.
     """
     kind = node.WhichOneof("target")
     if kind == "task" and index.has_task(node.task.task):
@@ -85,6 +85,8 @@ def node_interface(index: Index, node: Node) -> Interface | None:
         return node.launch_plan.interface
     if kind == "gate":
         return gate_interface(node.gate)
+    if kind == "check":
+        return Interface()
     if kind == "branch":
         child = next(branch_children(node.branch), None)
         inner = node_interface(index, child) if child is not None else None

@@ -62,7 +62,7 @@ class NodePlan:
     number: int
     path: str
     kind: str
-    """Field name of the node's target: "task", "map", "branch", "sub_workflow", "dynamic", "eager", "gate", "launch_plan"."""
+    """Field name of the node's target: "task", "map", "branch", "check", "sub_workflow", "dynamic", "eager", "gate", "launch_plan"."""
     node: Node
     scope: int
     """The scope its bindings refer to."""

@@ -70,12 +70,18 @@ def load(turn: Turn, literal: Literal, waiter: int) -> Literal | None:
 
 def mapped(turn: Turn, plan: NodePlan, inputs: Inputs) -> Inputs | None:
     """A map's inputs with the mapped ones in memory; None while they are being read."""
-    loaded: dict[str, Literal] = {}
+    found = loaded(turn, {name: inputs[name] for name in inputs if name in plan.mapped}, plan.number)
+    return None if found is None else {**inputs, **found}
+
+
+def loaded(turn: Turn, inputs: Inputs, waiter: int) -> Inputs | None:
+    """Inputs, all in memory; None while some are being read."""
+    found: dict[str, Literal] = {}
     for name, literal in inputs.items():
-        content = load(turn, literal, plan.number) if name in plan.mapped else literal
+        content = load(turn, literal, waiter)
         if content is not None:
-            loaded[name] = content
-    return loaded if len(loaded) == len(inputs) else None
+            found[name] = content
+    return found if len(found) == len(inputs) else None
 
 
 def item_inputs(place: Place) -> LiteralMap:

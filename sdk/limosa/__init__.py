@@ -13,6 +13,7 @@ from limosa.version import VERSION as __version__  # noqa: N811 - the customary 
 if TYPE_CHECKING:
     from limosa.cache import Cache
     from limosa.call_failed import CallFailed
+    from limosa.checks import check
     from limosa.conditionals import conditional
     from limosa.container_tasks import ContainerTask
     from limosa.context import current_context
@@ -57,6 +58,7 @@ _WHERE = {
     "approve": "limosa.gates",
     "chain": "limosa.promises",
     "current_context": "limosa.context",
+    "check": "limosa.checks",
     "conditional": "limosa.conditionals",
     "dynamic": "limosa.dynamic_tasks",
     "eager": "limosa.eager_tasks",
@@ -90,6 +92,7 @@ __all__ = [
     "__version__",
     "approve",
     "chain",
+    "check",
     "conditional",
     "current_context",
     "dynamic",

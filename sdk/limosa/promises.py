@@ -268,8 +268,8 @@ class Promise(NodeHandle):
 def _call_of(node: "Node") -> str:
     """What an author wrote that became a node."""
     kind, name = node.WhichOneof("target"), node.display_name
-    if kind in ("branch", "gate"):
-        return f"{'conditional' if kind == 'branch' else 'gate'} '{name}'"
+    if kind in ("branch", "check", "gate"):
+        return f"{'conditional' if kind == 'branch' else kind} '{name}'"
     return f"map_task({name})" if kind == "map" else f"{name}()"
 
 

@@ -31,6 +31,7 @@ _WIDE = frozenset("mwMWQOGCD@%…")
 _KIND_WORDS = {
     "map": "map",
     "branch": "branch",
+    "check": "check",
     "sub_workflow": "workflow",
     "dynamic": "dynamic",
     "eager": "eager",

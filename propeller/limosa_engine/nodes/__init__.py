@@ -7,7 +7,7 @@ Does not belong here: anything that all kinds share (`items`, `scopes`, `resolve
 from collections.abc import Callable
 
 from limosa_engine.graph import NodePlan
-from limosa_engine.nodes import branch, dynamic, eager, gate, launch_plan, map_, subworkflow, task
+from limosa_engine.nodes import branch, check, dynamic, eager, gate, launch_plan, map_, subworkflow, task
 from limosa_engine.state import NodeRecord
 from limosa_engine.turn import Turn
 
@@ -15,6 +15,7 @@ ADVANCE: dict[str, Callable[[Turn, NodePlan, NodeRecord], None]] = {
     "task": task.advance,
     "map": map_.advance,
     "branch": branch.advance,
+    "check": check.advance,
     "sub_workflow": subworkflow.advance,
     "dynamic": dynamic.advance,
     "eager": eager.advance,

@@ -7,7 +7,6 @@ from limosa_engine.state import NodeRecord
 from limosa_engine.turn import Turn
 from limosa_engine.values import Inputs
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
-from limosa_idl.core.v1alpha1.literal_pb2 import Literal
 from limosa_model import conditions, failures
 from limosa_model.failures import Code
 from limosa_model.graph import branch_name
@@ -31,7 +30,9 @@ def taken(turn: Turn, plan: NodePlan) -> int | None:
 
 def _decide(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
     found = resolve.node_inputs(turn, plan, plan.number)
-    operands = _load(turn, plan, found) if found is not None and not isinstance(found, Failure) else found
+    operands = found
+    if found is not None and not isinstance(found, Failure):
+        operands = resolve.loaded(turn, found, plan.number)
     if operands is None:
         expansion.wait_for_values(turn, plan, record)
         return
@@ -50,15 +51,6 @@ def _decide(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
             turn.mark(case)
         else:
             scopes.skip(turn, case)
-
-
-def _load(turn: Turn, plan: NodePlan, inputs: Inputs) -> Inputs | None:
-    loaded: dict[str, Literal] = {}
-    for name, literal in inputs.items():
-        content = resolve.load(turn, literal, plan.number)
-        if content is not None:
-            loaded[name] = content
-    return loaded if len(loaded) == len(inputs) else None
 
 
 def _choose(plan: NodePlan, operands: Inputs) -> int | Failure:

@@ -30,7 +30,7 @@ from limosa_model.bindings import BindingError, resolve
 from limosa_model.conditions import ConditionError, evaluate
 from limosa_model.failures import Code
 from limosa_model.generated import MAX_DYNAMIC_DEPTH
-from limosa_model.graph import branch_children, branch_name, dependencies
+from limosa_model.graph import branch_children, branch_name, dependencies, written_at
 
 if TYPE_CHECKING:
     from limosa.dynamic_tasks import Generated
@@ -144,6 +144,8 @@ class Scope:
                 results: Literals = self._run_map(node, inputs, path)
             elif kind == "branch":
                 results = self._run_branch(node, inputs, path)
+            elif kind == "check":
+                results = _check(node, inputs, path)
             elif kind == "launch_plan":
                 results = self._run_plan(node, inputs, path)
             else:
@@ -291,3 +293,14 @@ def with_defaults(interface: Interface, given: Literals) -> dict[str, Literal]:
 
 def _place(node: Node) -> str:
     return f"{node.source.file}:{node.source.line}: {node.display_name}"
+
+
+def _check(node: Node, operands: Literals, path: str) -> Literals:
+    place = f"the check at {written_at(node, path)}"
+    try:
+        holds = evaluate(node.check.condition, operands)
+    except ConditionError as error:
+        raise LimosaError(Code.BRANCH_CONDITION, str(error), place) from error
+    if not holds:
+        raise LimosaError(Code.CHECK_FAILED, node.check.message, place)
+    return {}

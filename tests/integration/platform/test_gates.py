@@ -1,6 +1,7 @@
 """Gates and what runs on failure, on the whole platform: real admin, operator, pods and command line."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from limosa_idl.run.v1alpha1 import run_pb2
 
 FLOW = """
 import time
-from limosa import WorkflowError, approve, chain, sleep, task, wait_for_input, workflow
+from limosa import WorkflowError, approve, chain, check, sleep, task, wait_for_input, workflow
 
 @task
 def plus(x: int, y: int = 1) -> int:
@@ -50,6 +51,13 @@ def nested() -> int:
 @workflow
 def late(x: int) -> int:
     return approve(plus(x=x), name="late", timeout="2s")
+
+@workflow
+def guarded(x: int) -> int:
+    made = plus(x=x)
+    last = plus(x=made)
+    check(made > 5, "too few rows") >> last
+    return last
 
 @workflow
 def nap(x: int) -> int:
@@ -152,6 +160,18 @@ def test_a_gate_that_nobody_answers_fails_in_time(sandbox: Sandbox, flow: Path) 
     ended = runs.run(sandbox, flow, "late", {"x": 1})
     assert (ended.phase, ended.failure.code) == ("FAILED", "GateTimeout")
     assert "gate n1 ('late') got no approval within 2 s" in ended.failure.message
+
+
+def test_a_check_lets_pass_or_says_what_is_wrong(sandbox: Sandbox, flow: Path, client: Client) -> None:
+    passed = runs.run(sandbox, flow, "guarded", {"x": 6})
+    assert runs.outputs(sandbox, passed.name) == {"o0": 8}
+    failed = runs.run(sandbox, flow, "guarded", {"x": 2})
+    assert (failed.phase, failed.failure.code) == ("FAILED", "CheckFailed")
+    assert re.match(r"too few rows \(the check at flow\.py:\d+\)", failed.failure.message)
+    assert node(client, failed.name, "n1").phase != run_pb2.NODE_PHASE_SUCCEEDED
+    rows = runs.limosa(sandbox, "resume", "--dry-run", failed.name)
+    assert "n0" in rows
+    assert "reused" in rows
 
 
 def test_a_sleep_passes_and_holds_no_pod(sandbox: Sandbox, flow: Path, client: Client) -> None:

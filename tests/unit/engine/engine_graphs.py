@@ -189,6 +189,9 @@ def _node(node_id: str, body: dict[str, Any]) -> wf.Node:
         node.dynamic.task = body["dynamic"]
     elif "eager" in body:
         node.eager.task = body["eager"]
+    elif "check" in body:
+        node.check.condition.CopyFrom(_condition(body["check"]))
+        node.check.message = body["message"]
     elif "gate" in body:
         _gate(node.gate, body)
         node.display_name = body.get("title", node_id)

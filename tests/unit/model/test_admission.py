@@ -8,6 +8,7 @@ from limosa_idl.workflow.v1alpha1.workflow_pb2 import (
     Binding,
     BindingData,
     BranchNode,
+    CheckNode,
     Closure,
     Comparison,
     Condition,
@@ -144,6 +145,13 @@ CASES = {
         ),
         "InputType",
         "expected list[int], got int",
+    ),
+    "check of what nothing binds": (
+        closure(
+            Node(id="n0", check=CheckNode(condition=condition(left=Operand(input="x"), right=Operand())))
+        ),
+        "Operand",
+        "a condition reads 'x'",
     ),
     "empty branch": (closure(Node(id="n0", branch=BranchNode())), "EmptyBranch", "n0"),
     "condition operand": (

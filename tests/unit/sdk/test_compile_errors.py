@@ -280,6 +280,16 @@ CASES = {
         "flow.py:{wf}: the nodes of wf wait for each other: n0 (number) → n1 (number) → n0 (number); "
         "remove one of the orderings (>> or chain)",
     ),
+    "check without words": (
+        "a = number(x=1); check(a > 1, ''); return a",
+        "-> int",
+        "flow.py:{body}: check() got the message ''; say in words what is wrong",
+    ),
+    "check of a value": (
+        "a = number(x=1); check(a, 'no'); return a",
+        "-> int",
+        "flow.py:{body}: n0 is int, not bool; compare it: if_(value > 0)",
+    ),
     "cache without version": (
         "return number.with_overrides(cache=True)(x=1)",
         "-> int",

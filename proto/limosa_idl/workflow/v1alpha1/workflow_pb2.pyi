@@ -116,6 +116,7 @@ class Node(google.protobuf.message.Message):
     GATE_FIELD_NUMBER: builtins.int
     DYNAMIC_FIELD_NUMBER: builtins.int
     EAGER_FIELD_NUMBER: builtins.int
+    CHECK_FIELD_NUMBER: builtins.int
     id: builtins.str
     """[a-z0-9][a-z0-9-]*, at most 40 characters."""
     display_name: builtins.str
@@ -152,6 +153,8 @@ class Node(google.protobuf.message.Message):
     def eager(self) -> global___EagerNode:
         """Name of a task of the closure whose target is `eager`."""
 
+    @property
+    def check(self) -> global___CheckNode: ...
     def __init__(
         self,
         *,
@@ -169,10 +172,11 @@ class Node(google.protobuf.message.Message):
         gate: global___GateNode | None = ...,
         dynamic: global___DynamicNode | None = ...,
         eager: global___EagerNode | None = ...,
+        check: global___CheckNode | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["branch", b"branch", "dynamic", b"dynamic", "eager", b"eager", "gate", b"gate", "launch_plan", b"launch_plan", "map", b"map", "overrides", b"overrides", "source", b"source", "sub_workflow", b"sub_workflow", "target", b"target", "task", b"task"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["branch", b"branch", "display_name", b"display_name", "dynamic", b"dynamic", "eager", b"eager", "gate", b"gate", "id", b"id", "inputs", b"inputs", "launch_plan", b"launch_plan", "map", b"map", "overrides", b"overrides", "source", b"source", "sub_workflow", b"sub_workflow", "target", b"target", "task", b"task", "upstream", b"upstream"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["target", b"target"]) -> typing.Literal["task", "map", "branch", "sub_workflow", "launch_plan", "gate", "dynamic", "eager"] | None: ...
+    def HasField(self, field_name: typing.Literal["branch", b"branch", "check", b"check", "dynamic", b"dynamic", "eager", b"eager", "gate", b"gate", "launch_plan", b"launch_plan", "map", b"map", "overrides", b"overrides", "source", b"source", "sub_workflow", b"sub_workflow", "target", b"target", "task", b"task"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["branch", b"branch", "check", b"check", "display_name", b"display_name", "dynamic", b"dynamic", "eager", b"eager", "gate", b"gate", "id", b"id", "inputs", b"inputs", "launch_plan", b"launch_plan", "map", b"map", "overrides", b"overrides", "source", b"source", "sub_workflow", b"sub_workflow", "target", b"target", "task", b"task", "upstream", b"upstream"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["target", b"target"]) -> typing.Literal["task", "map", "branch", "sub_workflow", "launch_plan", "gate", "dynamic", "eager", "check"] | None: ...
 
 global___Node = Node
 
@@ -277,6 +281,29 @@ class BranchNode(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["otherwise", b"otherwise"]) -> typing.Literal["else_then", "else_fail"] | None: ...
 
 global___BranchNode = BranchNode
+
+@typing.final
+class CheckNode(google.protobuf.message.Message):
+    """Succeeds where its condition holds, and fails the author's way where it does not. Its operands are the node's inputs."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CONDITION_FIELD_NUMBER: builtins.int
+    MESSAGE_FIELD_NUMBER: builtins.int
+    message: builtins.str
+    """What is wrong where it does not hold, for people."""
+    @property
+    def condition(self) -> global___Condition: ...
+    def __init__(
+        self,
+        *,
+        condition: global___Condition | None = ...,
+        message: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["condition", b"condition"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["condition", b"condition", "message", b"message"]) -> None: ...
+
+global___CheckNode = CheckNode
 
 @typing.final
 class SubWorkflowNode(google.protobuf.message.Message):
