@@ -32,6 +32,9 @@ def check_shape(function: Any, what: str) -> None:
     inner = unwrapped(function)
     place = f"{what} {inner.__name__} ({origin_of(inner)})"
     flags = function.__code__.co_flags
+    if inner.__name__ == "<lambda>":
+        message = "a lambda has no name that a pod could find it by, and no types"
+        raise LimosaError("Lambda", message, place, f"write a def with types, below @{what.split()[-1]}")
     if what == _EAGER and not flags & _COROUTINE:
         message = "an eager task awaits what it calls, and this function is not async"
         raise LimosaError("AsyncFunction", message, place, "write async def")

@@ -47,6 +47,7 @@ def named(**kwargs: int) -> int:
         (by_position, "PositionalOnly", "remove the '/' from the parameters"),
         (many, "VariableArguments", "take a list or a dict"),
         (named, "VariableArguments", "take a list or a dict"),
+        (lambda x: x, "Lambda", "write a def with types"),
     ],
 )
 @pytest.mark.parametrize(
