@@ -18,7 +18,7 @@ import time
 from typing import NamedTuple
 
 from limosa import (
-    Cache, ContainerTask, LaunchPlan, ShellTask, WorkflowError, approve, chain, conditional, dynamic, map_task, sleep, task,
+    Cache, ContainerTask, LaunchPlan, ShellTask, WorkflowError, approve, chain, conditional, dynamic, eager, map_task, sleep, task,
     wait_for_input, workflow,
 )
 from referee_double import launch, started
@@ -63,6 +63,13 @@ def grown(n: int) -> int:
     started()
     return total(values=[step(x=x) for x in range(n)], more=0)
 
+@eager(environment=TOLD)
+async def looped(x: int) -> int:
+    started()
+    while x < 3:
+        x = await step(x=x)
+    return x
+
 @task(environment=TOLD)
 def tidy(x: int, error: WorkflowError) -> int:
     started()
@@ -102,6 +109,7 @@ class Found(NamedTuple):
     grown: int
     raw: int
     kept: int
+    looped: int
 
 @workflow
 def every(x: int) -> Found:
@@ -111,13 +119,13 @@ def every(x: int) -> Found:
     nested = inner(x=approve(ten, name="ship"))
     chain(nap, nested)
     rate = wait_for_input("rate", int)
-    return Found(each, nested, plan(x=rate), grown(n=3), raw(x=shell(x=ten)), kept(x=x))
+    return Found(each, nested, plan(x=rate), grown(n=3), raw(x=shell(x=ten)), kept(x=x), looped(x=x))
 
 @workflow(on_failure=tidy)
 def doomed(x: int) -> int:
     return broken(x=step(x=x))
 """
-KINDS = {"task", "map", "branch", "sub_workflow", "launch_plan", "dynamic", "gate"}
+KINDS = {"task", "map", "branch", "sub_workflow", "launch_plan", "dynamic", "eager", "gate"}
 """As snapshots call them."""
 
 
