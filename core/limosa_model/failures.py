@@ -46,6 +46,7 @@ class Code:
     TOO_DEEP = "TooDeep"
     GRAPH_INVALID = "GraphInvalid"
     SPEC_CHANGED = "SpecChanged"
+    FOREIGN_RUN = "ForeignRun"
     NAMESPACE_MISMATCH = "NamespaceMismatch"
     # The author's request, as the cluster sees it.
     IMAGE_PULL = "ImagePull"

@@ -133,7 +133,7 @@ class AdminLink:
     def _report(self) -> SyncRequest:
         reports, active, division = [], 0, self._services.division
         for driver in self._fleet.drivers.values():
-            if driver.claim.local:
+            if not driver.is_admins:
                 continue
             # An end that is not told yet is still work: admin answers an unpublished end with RUN, never with FORGET.
             active += driver.holds_slot and not driver.claim.child
@@ -151,10 +151,13 @@ class AdminLink:
                     wants_call_key=driver.wants_call_key,
                 )
             )
+        # No claim is of epoch 0.0: admin answers with the spec that it sent, or that it knows no such run here.
+        asked = self._objects.asked()
+        reports += [RunReport(run_uid=run_uid, epoch=Epoch()) for run_uid in asked]
         return SyncRequest(
             cluster_uid=self._cluster_uid,
             cluster_name=self._settings.cluster_name,
-            free_slots=max(0, self._admin.max_runs - active),
+            free_slots=max(0, self._admin.max_runs - active - len(asked)),
             runs=reports,
             wait_ms=WAIT_MS,
             namespaces=self._served,
@@ -165,6 +168,9 @@ class AdminLink:
 
     async def _apply(self, answer: SyncResponse) -> None:
         self._pass_on(answer)
+        self._objects.refuse_unknown(
+            run.run_uid for run in answer.runs if run.desired == DESIRED_FORGET and run.epoch == Epoch()
+        )
         for change in changes(answer.runs, self._objects.held()):
             if isinstance(change, Create):
                 await self._objects.create(change)
@@ -183,7 +189,7 @@ class AdminLink:
         told = {run.run_uid: run for run in answer.runs if run.signals or run.calls}
         for driver in self._fleet.drivers.values() if told else ():
             news = told.get(driver.claim.run_uid)
-            if news is not None and not driver.claim.local and news.epoch == driver.claim.to_epoch():
+            if news is not None and driver.is_admins and news.epoch == driver.claim.to_epoch():
                 driver.signalled(news.signals)
                 driver.called(list(news.calls))
 

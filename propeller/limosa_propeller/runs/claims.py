@@ -1,10 +1,24 @@
 """Who a WorkflowRun object belongs to, readable even where the rest of it is not."""
 
 import dataclasses
+import enum
 from typing import Any
 
 from limosa_idl.run.v1alpha1.run_pb2 import Epoch
+from limosa_model.failures import Code
 from limosa_model.manifest import desired_of, is_local
+from limosa_propeller.runs.status import is_sealed
+
+
+class Standing(enum.Enum):
+    """Whether an object is what it says it is."""
+
+    SURE = "sure"
+    """Applied by hand and says so, or made for admin."""
+    ASKED = "asked"
+    """Says that it is a run of admin's, as copies of such objects do; admin has not confirmed it yet."""
+    FOREIGN = "foreign"
+    """Said so and is not."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +52,22 @@ def claim_of(manifest: dict[str, Any]) -> Claim:
         abort_reason=str(spec.get("abortReason") or "aborted through its WorkflowRun"),
         child=bool(spec.get("parent")),
     )
+
+
+def is_accepted(manifest: dict[str, Any]) -> bool:
+    """Whether an operator has written the status of this very object: copies come without one, or with another's uid."""
+    status = manifest.get("status") or {}
+    return status.get("observedUid") == manifest["metadata"]["uid"] and is_sealed(status)
+
+
+def standing_of(manifest: dict[str, Any]) -> Standing:
+    """What can be told of an object without asking admin: runs go on while it is away."""
+    if is_local(manifest):
+        return Standing.SURE
+    if not is_accepted(manifest):
+        return Standing.ASKED
+    code = (manifest["status"].get("failure") or {}).get("code")
+    return Standing.FOREIGN if code == Code.FOREIGN_RUN else Standing.SURE
 
 
 def _count(value: Any) -> int:

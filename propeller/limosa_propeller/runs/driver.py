@@ -38,7 +38,7 @@ from limosa_propeller.runs.actions import (
     delete_pods,
     has_to_be_looked_at,
 )
-from limosa_propeller.runs.claims import Claim, claim_of
+from limosa_propeller.runs.claims import Claim, Standing, claim_of, is_accepted, standing_of
 from limosa_propeller.runs.heard_calls import HeardCalls
 from limosa_propeller.runs.notices import notice_of, post, run_deleted, spec_ignored
 from limosa_propeller.runs.opening import OpenedRun, RefusedError, open_run, spec_changed
@@ -89,9 +89,11 @@ class RunDriver:
         self.uid: str = metadata["uid"]
         self.namespace: str = metadata["namespace"]
         self.name: str = metadata["name"]
-        self.phase: str = _phase_of(manifest.get("status") or {})
+        self.phase: str = _phase_of(manifest)
         self.claim: Claim = claim_of(manifest)
-        self._manifest = manifest
+        self.standing = standing_of(manifest) if services.settings.admin is not None else Standing.SURE
+        self.manifest = manifest
+        """The object as it was seen last."""
         self._digest = spec_digest(manifest)
         self._services, self._pods, self._gone, self._news = services, pods, gone, news
         self._context: RunContext | None = None
@@ -136,19 +138,38 @@ class RunDriver:
         return not self.over and self.phase != RunPhase.PARKED.name
 
     @property
+    def is_admins(self) -> bool:
+        """Admin is told of it, and says what is to become of it."""
+        return not self.claim.local and self.standing is Standing.SURE
+
+    @property
     def log(self) -> dict[str, str]:
         """What identifies the run in a log line."""
         return {"run": f"{self.namespace}/{self.name}", "run_uid": self.claim.run_uid}
 
     def start(self) -> None:
-        """Begins, or, where the status says that the run is over, only cleans up."""
-        self._services.clock.not_before(written_at(self._manifest.get("status") or {}))
-        if self.over:
+        """Begins, or, where the status says that the run is over, only cleans up; waits where admin has to be asked first."""
+        if is_accepted(self.manifest):
+            self._services.clock.not_before(written_at(self.manifest["status"]))
+        if self.standing is Standing.ASKED:
+            self._news()
+        elif self.over:
             self.sweep()
-            if not self.claim.local:
+            if self.is_admins:
                 self._spawn(self._tell_end_again())
         else:
             self._spawn(self._open())
+
+    def confirm(self) -> None:
+        """Admin knows the object: it is the run that it says it is."""
+        if self.standing is Standing.ASKED and not self._closed:
+            self.standing = Standing.SURE
+            self.start()
+
+    def refuse(self, failure: Failure) -> None:
+        """The object is not the run that it says it is: it fails, no pod is made, and admin is told nothing."""
+        self.standing = Standing.FOREIGN
+        self.end(RunPhase.FAILED, failure)
 
     def close(self) -> None:
         """Stops at once; what was asked of the API server may or may not happen."""
@@ -164,17 +185,20 @@ class RunDriver:
         if self._context is not None and self.claim.local and not self.over:
             run, now = self._context.run, self._services.clock.now()
             told = nodes_told(run.state)
-            notice = run_deleted(self._manifest["metadata"], told, run.factory.prefix, now)
+            notice = run_deleted(self.manifest["metadata"], told, run.factory.prefix, now)
             self._spawn(post(self._services.verbs, notice))
 
     def observe_object(self, manifest: dict[str, Any]) -> None:
         """The WorkflowRun changed."""
         if self._closed:
             return
-        previous, self._manifest = self._manifest, manifest
+        previous, self.manifest = self.manifest, manifest
         if manifest["metadata"].get("deletionTimestamp"):
             logger.info("run's object is being deleted", extra=self.log)
             self.close()
+            return
+        if self.standing is Standing.ASKED:
+            self.claim, self._digest = claim_of(manifest), spec_digest(manifest)
             return
         self._heal_status()
         if manifest["metadata"].get("generation") == previous["metadata"].get("generation"):
@@ -182,19 +206,19 @@ class RunDriver:
         changed = spec_digest(manifest) != self._digest
         if self.over:
             if changed:
-                notice = spec_ignored(manifest["metadata"], self._services.clock.now())
+                notice = spec_ignored(manifest["metadata"], self.claim.local, self._services.clock.now())
                 self._spawn(post(self._services.verbs, notice))
             return
         self.claim = claim_of(manifest)
         if changed:
-            self.end(RunPhase.FAILED, spec_changed())
+            self.end(RunPhase.FAILED, spec_changed(self.claim.local))
         else:
             self._consider_abort()
 
     def _heal_status(self) -> None:
         """Writes the status again where somebody edited it."""
         known = self._context is not None or self._ended is not None
-        if known and not is_sealed(self._manifest.get("status") or {}):
+        if known and not is_sealed(self.manifest.get("status") or {}):
             logger.warning("the run's status was edited by hand; it is written again", extra=self.log)
             self._writer.demand()
 
@@ -267,7 +291,7 @@ class RunDriver:
     async def _open(self) -> None:
         self._consider_abort()
         try:
-            run = await open_run(self._manifest, self._services)
+            run = await open_run(self.manifest, self._services)
         except RefusedError as refused:
             self.end(RunPhase.FAILED, refused.failure)
             return
@@ -278,12 +302,12 @@ class RunDriver:
     async def _tell_end_again(self) -> None:
         """The process that wrote this end may have died before admin knew of it."""
         with contextlib.suppress(RefusedError):
-            run = await open_run(self._manifest, self._services)
+            run = await open_run(self.manifest, self._services)
             if run.state.phase in RUN_TERMINAL:
                 self._begin(run)
                 return
         # Not the engine but the operator ended it.
-        self._publish_end(told_end(self._manifest.get("status") or {}))
+        self._publish_end(told_end(self.manifest.get("status") or {}))
 
     def _begin(self, run: OpenedRun) -> None:
         self._context = RunContext(
@@ -308,7 +332,7 @@ class RunDriver:
         if self._context is not None:
             self._abort_told = True
             self._post(AbortRequested(self.claim.abort_reason))
-        elif (self._manifest.get("status") or {}).get("state") is None:
+        elif (self.manifest.get("status") or {}).get("state") is None:
             self.end(RunPhase.ABORTED, failures.user(Code.ABORTED, self.claim.abort_reason))
 
     # Turns
@@ -444,7 +468,7 @@ class RunDriver:
                 self._poisoned(error)
         assert self._ended is not None
         phase, failure = self._ended
-        before = self._manifest.get("status") or {}
+        before = self.manifest.get("status") or {}
         now = self._services.clock.now()
         return self._version, encode_status(
             ended_status(before, phase, failure, self.uid, self._digest, now), now
@@ -483,7 +507,7 @@ class RunDriver:
             self._count_end(phase, None)
         self._tell_people(phase, failure)
         self.phase = phase.name
-        if not self.claim.local:
+        if self.is_admins:
             state = RunState(phase=cast("Any", int(phase)), failure=failure)
             state.finished_at.FromNanoseconds(int(self._services.clock.now() * 1e9))
             self._publish_end(state)
@@ -495,7 +519,7 @@ class RunDriver:
             return
         message = "" if self._context is None else f"{nodes_told(self._context.run.state)} nodes"
         now = self._services.clock.now()
-        found = notice_of(self._manifest["metadata"], phase, message, failure, now)
+        found = notice_of(self.manifest["metadata"], phase, message, failure, now)
         if found is not None:
             self._spawn(post(self._services.verbs, found))
 
@@ -532,6 +556,7 @@ class RunDriver:
         await self._services.removals.remove(entry.namespace, entry.name, entry.uid)
 
 
-def _phase_of(status: dict[str, Any]) -> str:
-    """The phase that a status tells; of an edited one nothing is believed, the run is opened by its state."""
-    return (status.get("phase") if is_sealed(status) else None) or RunPhase.QUEUED.name
+def _phase_of(manifest: dict[str, Any]) -> str:
+    """The phase that the status tells; of an edited one nothing is believed, the run is opened by its state."""
+    told = manifest["status"].get("phase") if is_accepted(manifest) else None
+    return told or RunPhase.QUEUED.name

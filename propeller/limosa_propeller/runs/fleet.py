@@ -145,7 +145,7 @@ class Fleet:
         if driver is not None:
             driver.deleted()
             logger.info("run's object is gone", extra=driver.log)
-            if not driver.over and not driver.claim.local:
+            if not driver.over and driver.is_admins:
                 self.news.set()
 
     def _pod_gone(self, uid: str) -> None:

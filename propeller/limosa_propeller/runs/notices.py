@@ -49,9 +49,10 @@ def notice_of(
     return _event(metadata, reason, text, phase in _WARNINGS, now)
 
 
-def spec_ignored(metadata: dict[str, Any], now: float) -> Object:
+def spec_ignored(metadata: dict[str, Any], local: bool, now: float) -> Object:
     """The Event for an object whose spec was changed after its run had ended; its end stays as it is."""
-    text = "the run has ended and does not run again; to run this spec, delete the WorkflowRun and apply it again"
+    again = "delete the WorkflowRun and apply it again" if local else "submit it with `limosa run --remote`"
+    text = f"the run has ended and does not run again; to run this spec, {again}"
     return _event(metadata, "SpecIgnored", text, True, now)
 
 

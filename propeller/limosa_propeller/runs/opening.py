@@ -132,7 +132,7 @@ def _read(manifest: dict[str, Any]) -> tuple[RunSpec, Epoch]:
     status = manifest.get("status") or {}
     observed = status.get("observedSpec")
     if observed and observed != spec_digest(manifest) and is_sealed(status):
-        raise RefusedError(spec_changed())
+        raise RefusedError(spec_changed(is_local(manifest)))
     return spec, epoch
 
 
@@ -158,12 +158,17 @@ def needs_admin(closure: Closure) -> str:
     return ""
 
 
-def spec_changed() -> Failure:
-    """The run's object was edited: its state belongs to another spec."""
+def spec_changed(local: bool) -> Failure:
+    """The run's object was edited: its state belongs to another spec.
+
+    Args:
+        local: A person applied the object; else it is admin's, and goes with the run.
+    """
+    again = "delete this WorkflowRun and apply it again" if local else "submit it with `limosa run --remote`"
     return failures.user(
         Code.SPEC_CHANGED,
         "spec was changed while the run existed; results committed so far are kept. "
-        "To run the new spec, delete this WorkflowRun and apply it again",
+        f"To run the new spec, {again}",
     )
 
 

@@ -31,7 +31,7 @@ REMEDIES = {
     "WaitingForReservation": "Another run makes the same result, and this one takes it then; to make it here: --no-cache.",
     "AdminUnreachable": "It goes on when admin answers: limosa doctor, or on this machine limosa demo status.",
     "ClusterSilent": "Look after that cluster's operator; on this machine: limosa demo status.",
-    Code.SPEC_CHANGED: "Delete the WorkflowRun and apply it anew: a run's spec does not change.",
+    Code.SPEC_CHANGED: "Submit it again with `limosa run --remote`: the spec of a run does not change.",
 }
 """By code of a failure, or of what a run waits for; a code whose message says what to do has no row."""
 

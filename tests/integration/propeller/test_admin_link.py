@@ -1,10 +1,13 @@
 """The operator and an admin that says what each test wants."""
 
+import base64
 import http.server
 import threading
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -36,9 +39,11 @@ from limosa_idl.admin.v1alpha1.admin_pb2_grpc import (
     OperatorServiceServicer,
     add_OperatorServiceServicer_to_server,
 )
+from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import (
     RUN_PHASE_ABORTED,
     RUN_PHASE_QUEUED,
+    RUN_PHASE_RUNNING,
     RUN_PHASE_SUCCEEDED,
     Epoch,
     RunSpec,
@@ -67,7 +72,7 @@ class Admin(OperatorServiceServicer):
         data = serialize(closure)
         annotations = local_run(name, closure, {})["spec"]["annotations"]
         spec = RunSpec(
-            run_uid=f"uid-of-{name}",
+            run_uid=str(uuid.uuid5(uuid.NAMESPACE_DNS, name)),
             name=name,
             project="demo",
             domain="development",
@@ -88,6 +93,9 @@ class Admin(OperatorServiceServicer):
         threading.Event().wait(0.05)
         reported = {(run.run_uid, run.epoch.number) for run in request.runs}
         answer = SyncResponse()
+        for run in request.runs:
+            if run.run_uid not in self.wanted and run.run_uid not in self.stale:
+                answer.runs.add(run_uid=run.run_uid, epoch=run.epoch, desired=DESIRED_FORGET)
         for wish in list(self.wanted.values()):
             copy = answer.runs.add()
             copy.CopyFrom(wish)
@@ -265,6 +273,89 @@ def test_a_name_taken_by_hand_is_told_and_left_alone(linked: tuple[Admin, Cluste
     assert state.reason.code == "NameTaken"
     cluster.call("DELETE", f"{RUNS_PATH}/mine")
     wait_for(lambda: exists(cluster, "mine") and cluster.run("mine")["spec"].get("uid") == uid)
+
+
+def copy_of(cluster: Cluster, name: str, copied: str, **changes: Any) -> dict[str, Any]:
+    """What `kubectl get -o yaml | kubectl apply -f -` makes of an object, renamed and edited."""
+    found = cluster.run(name)
+    metadata = {"name": copied, "namespace": found["metadata"]["namespace"]}
+    return {**found, "metadata": metadata, "spec": {**found["spec"], **changes}, "status": None}
+
+
+def other_inputs() -> str:
+    return base64.b64encode(serialize(LiteralMap(literals={"x": integer(100)}))).decode()
+
+
+def refusal(cluster: Cluster, name: str) -> str:
+    """Why an object was refused; empty while it is not."""
+    status = cluster.run(name).get("status") or {}
+    return status["message"] if status.get("reason") == "ForeignRun" and status["phase"] == "FAILED" else ""
+
+
+def test_a_copy_of_a_runs_object_starts_nothing_and_leaves_the_run_alone(
+    linked: tuple[Admin, Cluster, Operator],
+) -> None:
+    admin, cluster, operator = linked
+    uid = admin.want("copied", chain(1), {"x": integer(1)})
+    wait_for(cluster.pods, told=lambda: operator.log)
+    first = cluster.run("copied")["metadata"]["uid"]
+    cluster.call("POST", RUNS_PATH, copy_of(cluster, "copied", "twin", inputs=other_inputs()))
+    wait_for(lambda: refusal(cluster, "twin"), told=lambda: operator.log)
+    owners = {pod["metadata"]["ownerReferences"][0]["name"] for pod in cluster.pods()}
+    assert (owners, run_uid(cluster, "copied")) == ({"copied"}, first)
+    # Once the run is over, and after a restart, the copy is what it was, and admin hears nothing of it.
+    operator.stop()
+    del admin.wanted[uid]
+    operator.start()
+    wait_for(lambda: not exists(cluster, "copied"), told=lambda: operator.log)
+    cluster.call("POST", RUNS_PATH, copy_of(cluster, "twin", "late"))
+    assert "is not one of this cluster's" in wait_for(lambda: refusal(cluster, "late"))
+    assert refusal(cluster, "twin")
+    assert cluster.pods() == []
+    assert admin.phase_of(uid) in (0, RUN_PHASE_QUEUED, RUN_PHASE_RUNNING)
+
+
+def test_a_runs_object_replaced_by_another_is_told_and_comes_back(
+    linked: tuple[Admin, Cluster, Operator],
+) -> None:
+    admin, cluster, operator = linked
+    uid = admin.want("replaced", chain(1), {"x": integer(1)})
+    wait_for(cluster.pods, told=lambda: operator.log)
+    operator.stop()
+    other = copy_of(cluster, "replaced", "replaced", inputs=other_inputs())
+    cluster.call("DELETE", f"{RUNS_PATH}/replaced")
+    wait_for(lambda: not exists(cluster, "replaced"))
+    cluster.call("POST", RUNS_PATH, other)
+    operator.start()
+    assert "other inputs" in wait_for(lambda: refusal(cluster, "replaced"), told=lambda: operator.log)
+    wait_for(lambda: (state := admin.state_of(uid)) and state.reason.code == "NameTaken")
+    cluster.call("DELETE", f"{RUNS_PATH}/replaced")
+    wait_for(lambda: run_uid(cluster, "replaced") and not refusal(cluster, "replaced"))
+    wait_for(cluster.pods, told=lambda: operator.log)
+
+
+def test_an_object_that_no_operator_has_begun_with_is_admins_when_it_is_what_admin_sent(
+    linked: tuple[Admin, Cluster, Operator],
+) -> None:
+    """As after a death between making the object and its first status; and as of an object that was put back."""
+    admin, cluster, operator = linked
+    admin.want("again", chain(1), {"x": integer(1)})
+    wait_for(cluster.pods, told=lambda: operator.log)
+    operator.stop()
+    same = copy_of(cluster, "again", "again")
+    cluster.call("DELETE", f"{RUNS_PATH}/again")
+    wait_for(lambda: not cluster.pods())
+    cluster.call("POST", RUNS_PATH, same)
+    first = run_uid(cluster, "again")
+    operator.start()
+    wait_for(cluster.pods, told=lambda: operator.log)
+    assert run_uid(cluster, "again") == first
+
+
+def test_a_uid_that_is_none_is_refused_by_the_api_server(still_cluster: Cluster) -> None:
+    run = local_run("odd", chain(1), {"x": integer(1)})
+    run["spec"]["uid"] = "../../x"
+    assert still_cluster.try_call("POST", RUNS_PATH, run) == 422
 
 
 def test_a_snapshot_that_admin_cannot_take_holds_up_no_other(

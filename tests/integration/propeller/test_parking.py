@@ -1,6 +1,7 @@
 """Runs that wait for people beside runs that work, on an operator with few slots."""
 
 import threading
+import uuid
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -44,7 +45,9 @@ class Queue(OperatorServiceServicer):
 
     def add(self, name: str, closure: Closure) -> str:
         data = serialize(closure)
-        spec = RunSpec(run_uid=f"uid-of-{name}", name=name, project="demo", domain="development")
+        spec = RunSpec(
+            run_uid=str(uuid.uuid5(uuid.NAMESPACE_DNS, name)), name=name, project="demo", domain="development"
+        )
         spec.closure, spec.closure_digest = data, sha256_hex(data)
         spec.inputs.literals["x"].CopyFrom(integer(1))
         if not closure.tasks:
@@ -67,7 +70,7 @@ class Queue(OperatorServiceServicer):
             copy = answer.runs.add()
             copy.CopyFrom(run)
             report = self.reported.get(run.run_uid)
-            if report is not None:
+            if report is not None and report.epoch == run.epoch:
                 copy.ClearField("spec")
             signal = self.signals.get(run.run_uid)
             if signal is not None and (report is None or signal.node_path not in report.signals_taken):

@@ -384,9 +384,11 @@ class Operator:
             await asyncio.sleep(0.03)
 
     async def _sync(self) -> None:
-        """Passes signals on until they are taken, and forgets the run when admin has its end."""
+        """Knows the run's object, passes signals on until they are taken, and forgets the run when admin has its end."""
         world = self._world
         while True:
+            for driver in list(self.fleet.drivers.values()):
+                driver.confirm()
             await asyncio.sleep(0.5)
             for driver in list(self.fleet.drivers.values()):
                 taken = set(driver.signals_taken())

@@ -324,7 +324,8 @@ async def test_an_end_that_admin_may_not_know_is_told_again(stage: Stage) -> Non
 async def test_an_end_that_the_operator_made_is_told_again(stage: Stage) -> None:
     over = copy.deepcopy(stage.manifest)
     failure = {"kind": "SYSTEM", "code": "Internal", "message": "a bug"}
-    over["status"] = sealed(phase="FAILED", failure=failure, finishedAt="2026-01-01T00:00:00Z")
+    told = {"failure": failure, "finishedAt": "2026-01-01T00:00:00Z", "observedUid": "object-uid"}
+    over["status"] = sealed(phase="FAILED", **told)
     RunDriver(over, stage.services, stage.pods, stage.gone.append, stage.tell).start()
     await settle()
     (told,) = stage.snapshots
