@@ -91,6 +91,7 @@ class _Progress:
         self._store = store
         self._began: dict[str, float] = {}
         self._items: dict[str, Counter[int]] = {}
+        self._totals: dict[str, int] = {}
 
     def begun(self, record: RunRecord) -> None:
         """The run has a name."""
@@ -99,6 +100,8 @@ class _Progress:
 
     def __call__(self, change: NodeProgress) -> None:
         self._began.setdefault(change.path, time.monotonic())
+        if change.items:
+            self._totals[change.path] = change.items
         if change.index is not None:
             self._items.setdefault(change.path, Counter())[change.phase] += 1
             if change.phase == run_pb2.NODE_PHASE_SUCCEEDED:
@@ -114,14 +117,16 @@ class _Progress:
         elif change.phase in (run_pb2.NODE_PHASE_SUCCEEDED, run_pb2.NODE_PHASE_FAILED):
             line.append(f"  {duration(time.monotonic() - self._began[change.path])}", "dim")
         if change.index is None and change.path in self._items:
-            line.append(f"  {self._counted(self._items[change.path])}", "dim")
+            line.append(f"  {self._counted(change.path)}", "dim")
         if change.phase == run_pb2.NODE_PHASE_RETRYING and change.failure is not None:
             line.append(f"  attempt {change.attempt} failed: {change.failure.message}", "yellow")
         say(line)
 
-    def _counted(self, items: Counter[int]) -> str:
-        succeeded, failed = items[run_pb2.NODE_PHASE_SUCCEEDED], items[run_pb2.NODE_PHASE_FAILED]
-        return f"{succeeded}/{succeeded + failed} items" + (f", {failed} failed" if failed else "")
+    def _counted(self, path: str) -> str:
+        items = self._items[path]
+        failed = items[run_pb2.NODE_PHASE_FAILED]
+        shown = f"{items[run_pb2.NODE_PHASE_SUCCEEDED]}/{self._totals[path]} items"
+        return shown + (f", {failed} failed" if failed else "")
 
 
 @contextlib.contextmanager

@@ -24,6 +24,8 @@ class NodeProgress:
     """Present when FAILED or RETRYING."""
     cached_from: str = ""
     """Name of the run whose result it is; empty where it was made now."""
+    items: int = 0
+    """How many a map has; 0 where that is not known yet, and elsewhere."""
 
 
 Report = Callable[[NodeProgress], None]

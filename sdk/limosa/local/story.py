@@ -57,6 +57,7 @@ class Story:
         state = self._nodes.setdefault((change.path, change.index), _state_of(change.node))
         state.phase = change.phase
         state.launches = max(state.launches, change.attempt)
+        state.items = max(state.items, change.items)
         now = _now()
         if change.phase == run_pb2.NODE_PHASE_RUNNING and not state.HasField("started_at"):
             state.started_at.CopyFrom(now)
@@ -100,7 +101,6 @@ class Story:
             items = [
                 one for (path, index), one in self._nodes.items() if path == change.path and index is not None
             ]
-            around.items = len(items)
             around.items_succeeded = sum(one.phase == run_pb2.NODE_PHASE_SUCCEEDED for one in items)
             around.items_failed = sum(one.phase == run_pb2.NODE_PHASE_FAILED for one in items)
         parent, _, name = change.path.rpartition("/")

@@ -138,7 +138,8 @@ class Scope:
             return self._run_dynamic(node, inputs, path)
         if kind == "gate":
             return self._pass_gate(node, inputs, path)
-        self._report(node, path, NODE_PHASE_RUNNING)
+        items = max((len(inputs[name].collection.literals) for name in node.map.mapped_inputs), default=0)
+        self._run.report(NodeProgress(path, None, node, NODE_PHASE_RUNNING, 0, items=items))
         try:
             if kind == "map":
                 results: Literals = self._run_map(node, inputs, path)

@@ -34,6 +34,11 @@ def tolerant(xs: list[int] = [1, 2, 3, 4]) -> int:
 
 
 @workflow
+def strict(xs: list[int] = [1, 2, 3, 4]) -> list[int]:
+    return map_task(score)(x=xs)
+
+
+@workflow
 def halves(n: int = 3) -> int:
     return conditional("parity").if_(n == 2).then(half(n=n)).else_().fail("n is odd")
 
@@ -84,6 +89,12 @@ def test_the_end_shows_tree_inputs_and_log(fails):
 def test_a_map_that_bears_failures_says_how_many(fails):
     _, told = fails("tolerant")
     assert re.search(r"^  ✓ n0 score  \d\.\d s  3/4 items, 1 failed$", told, re.MULTILINE)
+
+
+def test_a_map_that_fails_says_how_many_there_are(fails, limosa):
+    name, told = fails("strict")
+    assert re.search(r"^  ✗ n0 score  \d\.\d s  1/4 items, 1 failed$", told, re.MULTILINE)
+    assert "1/4 items, 1 failed" in limosa("get", "run", name).out
 
 
 def test_logs_end_with_the_traceback_as_a_pod_s_do(fails, limosa):
