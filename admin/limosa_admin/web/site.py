@@ -71,7 +71,7 @@ def application(parts: Parts) -> Starlette:
     routes = []
     for name, endpoint in endpoints.items():
         method, path = name.split(" ", 1)
-        guarded = _guarded(endpoint, HTTP_ROUTES[name], parts.authenticator, name)
+        guarded = _guarded(endpoint, HTTP_ROUTES[name], parts, name)
         routes.append(Route(path, guarded, methods=[method]))
     hosts = Middleware(TrustedHostMiddleware, allowed_hosts=_hosts(parts), www_redirect=False)
     return Starlette(
@@ -107,14 +107,15 @@ def _endpoints(parts: Parts) -> Mapping[str, Endpoint]:
     }
 
 
-def _guarded(endpoint: Endpoint, needed: Role, authenticator: Authenticator, name: str) -> Endpoint:
+def _guarded(endpoint: Endpoint, needed: Role, parts: Parts, name: str) -> Endpoint:
     async def serve(request: Request) -> Response:
         identifier = request.headers.get("x-request-id", "")[:64] or uuid.uuid4().hex
         request_id.set(identifier)
         begun = time.monotonic()
         try:
+            _refuse_foreign(request, parts.settings.public_url)
             if needed is not Role.PUBLIC:
-                identity = await run_in_threadpool(_identify, request, authenticator)
+                identity = await run_in_threadpool(_identify, request, parts.authenticator)
                 authorise(identity, needed, name)
                 request.state.identity = identity
             _refuse_nul(request)
@@ -132,6 +133,22 @@ def _guarded(endpoint: Endpoint, needed: Role, authenticator: Authenticator, nam
         return response
 
     return serve
+
+
+def _refuse_foreign(request: Request, public_url: str) -> None:
+    """What a browser sends on behalf of another site's page is refused: it carries the cookie of who is logged in here.
+
+    A link on another site may lead here: a browser names no origin then, and says that it navigates.
+    """
+    origin = request.headers.get("origin")
+    ours = {request.headers.get("host", ""), urlsplit(public_url).netloc}
+    foreign = origin is not None and urlsplit(origin).netloc not in ours - {""}
+    navigates = request.method == "GET" and request.headers.get("sec-fetch-mode") == "navigate"
+    if foreign or (request.headers.get("sec-fetch-site") == "cross-site" and not navigates):
+        told = f"a page of {origin}" if origin else "another site's page"
+        raise RequestError(
+            Reason.FORBIDDEN, f"{told} asked for this, and only pages of this server may; open {public_url}"
+        )
 
 
 def _refuse_nul(request: Request) -> None:

@@ -22,19 +22,39 @@ _PASSED_ON = (signal.SIGTERM, signal.SIGINT)
 HELD = (*_PASSED_ON, signal.SIGCHLD)
 """Blocked from before the fork until either side has its handlers: none is lost, none meets the wrong side."""
 _BROKEN = 2
+_TOLD, _ASKED_TO_END = range(2)
+
+
+class Shared:
+    """Bytes that both processes see: descriptors would not survive an author who closes all of them."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, 2)
+
+    @property
+    def asked_to_end(self) -> bool:
+        """Whether the container was told to end, also where the author's code ignores the signal."""
+        return self.is_set(_ASKED_TO_END)
+
+    def set(self, which: int) -> None:
+        """Notes one fact, for ever."""
+        self._memory[which] = 1
+
+    def is_set(self, which: int) -> bool:
+        """Whether a fact is noted."""
+        return self._memory[which] == 1
 
 
 class Child:
     """A process that runs one function."""
 
-    def __init__(self, work: Callable[[], int]) -> None:
+    def __init__(self, work: Callable[["Shared"], int]) -> None:
         """Forks.
 
         Args:
             work: Runs in the new process and gives its exit code; the signals of `HELD` are blocked when it starts.
         """
-        # A byte that both processes see: a descriptor would not survive an author who closes all of them.
-        self._told = mmap.mmap(-1, 1)
+        self._shared = Shared()
         signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
         self.output, writer = os.pipe()
         """Reading end of the pipe that is the new process's standard output and error."""
@@ -47,7 +67,7 @@ class Child:
     @property
     def reported(self) -> bool:
         """Whether `work` came to its own end."""
-        return self._told[0] == 1
+        return self._shared.is_set(_TOLD)
 
     def tend(self, pump: Pump) -> int:
         """Looks after the process until it has ended; gives its wait status."""
@@ -73,6 +93,7 @@ class Child:
         return status
 
     def _pass_on(self, number: int, _frame: FrameType | None) -> None:
+        self._shared.set(_ASKED_TO_END)
         # At once, whatever else is being done: the grace period runs.
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._pid, number)
@@ -88,7 +109,7 @@ class Child:
                         signal.signal(number, signal.SIG_IGN)
         return found
 
-    def _run(self, work: Callable[[], int], writer: int) -> NoReturn:
+    def _run(self, work: Callable[["Shared"], int], writer: int) -> NoReturn:
         code = _BROKEN
         try:
             for stream in (1, 2):
@@ -98,7 +119,7 @@ class Child:
             faulthandler.enable(all_threads=False)
             if isinstance(sys.stdout, io.TextIOWrapper):
                 sys.stdout.reconfigure(line_buffering=True)
-            code = work()
+            code = work(self._shared)
             sys.stdout.flush()
             sys.stderr.flush()
         except BaseException:  # noqa: BLE001 - a bug of ours is not the author's exit
@@ -106,7 +127,7 @@ class Child:
 
             traceback.print_exc()
         finally:
-            self._told[0] = 1
+            self._shared.set(_TOLD)
             # Threads or atexit hooks that the author's code left behind must not hold back an outcome that is durable.
             os._exit(code)
 

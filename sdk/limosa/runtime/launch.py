@@ -19,7 +19,7 @@ from limosa.errors import CorruptData
 from limosa.runtime import code
 from limosa.runtime.call import call_task
 from limosa.runtime.checkpoints import LaunchCheckpoints
-from limosa.runtime.child import HELD
+from limosa.runtime.child import HELD, Shared
 from limosa.runtime.commit import CommitSlot
 from limosa.runtime.ending import preempted
 from limosa.runtime.exceptions import last_words
@@ -48,8 +48,9 @@ class Launch:
         self.slot = CommitSlot(store, pod, self._prefix, VERSION)
         self.report = Report(store, pod, self._prefix)
 
-    def run(self) -> int:
+    def run(self, shared: Shared) -> int:
         """The whole launch; gives its exit code. Failures are outcomes; only bugs of this runtime raise."""
+        self._shared = shared
         try:
             outcome = self._attempt()
         except Preempted:
@@ -113,7 +114,7 @@ class Launch:
                 from limosa.runtime.graph import make_graph
 
                 graph = make_graph(task, literals, transfer, code_root, self._pod)
-                _hear_no_more()
+                self._close_to_signals()
                 return self.slot.write_graph(graph)
             if task.makes_calls:
                 from limosa.runtime.eager import run_eager
@@ -127,9 +128,15 @@ class Launch:
         for name, literal in outputs.literals.items():
             if not literal.HasField("provenance"):
                 literal.provenance.CopyFrom(self._provenance(name))
-        # From here it takes a moment, and a commit that is told as a preemption would be run again.
-        _hear_no_more()
+        self._close_to_signals()
         return self.slot.write(outputs)
+
+    def _close_to_signals(self) -> None:
+        """From here it takes a moment, and a commit that is told as a preemption would be run again. Raises Preempted."""
+        _hear_no_more()
+        if self._shared.asked_to_end:
+            # Its time was over, and somebody counts it as ended: what ignored the signal gives no result either.
+            raise Preempted
 
     def _context(self, scratch: Path) -> Context:
         pod = self._pod

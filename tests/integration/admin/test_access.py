@@ -261,3 +261,23 @@ def test_a_foreign_host_name_gets_nothing(site) -> None:
     token = site.token(Role.VIEWER)
     assert site.http("GET", "/", token)[0] == 200
     assert site.http("GET", "/", token, Host="evil.example")[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Origin": "{own}", "Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}, 200),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "{own}.evil.example"}, 403),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"}, 403),
+    ],
+)
+def test_pages_of_other_sites_get_nothing(site, headers: dict[str, str], status: int) -> None:
+    token = site.token(Role.VIEWER)
+    sent = {name: value.format(own=site.admin.http_url) for name, value in headers.items()}
+    assert site.http("GET", "/", token, **sent)[0] == status
+    made = site.http("POST", "/api/v1/login-links", token, **sent)[0]
+    assert (made == 403) == (status == 403 or "cross-site" in headers.values())

@@ -99,20 +99,32 @@ def test_sigterm_to_the_whole_group_is_one_preemption(tmp_path):
     assert pod.failure.code == "Preempted"
 
 
-def test_a_handler_of_the_authors_own_gets_the_signal(tmp_path):
-    body = """
+OUTLASTS = {
+    "a handler": """
 got = []
-signal.signal(signal.SIGTERM, lambda number, frame: got.append(number))
+signal.signal(signal.SIGTERM, lambda number, frame: (print('got it'), got.append(number)))
 print('ready', flush=True)
 while not got: time.sleep(0.01)
-"""
-    pod = Pod(tmp_path, task(body))
+""",
+    "blocked": """
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+print('ready', flush=True)
+while signal.SIGTERM not in signal.sigpending(): time.sleep(0.01)
+""",
+}
+
+
+@pytest.mark.parametrize("how", OUTLASTS)
+def test_who_goes_on_after_it_was_asked_to_end_gives_no_result(tmp_path, how):
+    pod = Pod(tmp_path, task(OUTLASTS[how]))
     process = pod.start()
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
-    assert process.returncode == 0
-    assert pod.last_word.outcome == TerminationRecord.OUTCOME_COMMITTED
+    output, _ = process.communicate(timeout=30)
+    assert ("got it" in output) == (how == "a handler")
+    assert process.returncode == 143
+    assert pod.failure.code == "Preempted"
+    assert pod.store.head(layout.commit_key(pod.prefix, "n0", None)) is None
 
 
 AFTER_THE_COMMIT = """
