@@ -34,7 +34,7 @@ class Workplace:
     def link(self, root: str) -> None:
         """Lets the entries of a source root, and no others, be found below `code`."""
         there = set()
-        with contextlib.suppress(PermissionError):
+        with contextlib.suppress(OSError):  # it may not be read, or be gone, or lie in an archive
             there = set(os.listdir(root))
         linked = set()
         with os.scandir(self.code) as entries:

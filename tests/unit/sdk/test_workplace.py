@@ -10,6 +10,7 @@ import pytest
 from limosa import Directory, File, Secret, current_context, dynamic, task, workflow
 from limosa.errors import LimosaError
 from limosa.local import run
+from limosa.local.workplace import workplace
 from limosa.testing import patch
 
 
@@ -185,3 +186,9 @@ def test_what_stands_in_for_a_task_needs_no_secret(monkeypatch):
     with patch(connects) as stand_in:
         stand_in.returns("there")
         assert connects() == "there"
+
+
+def test_a_source_root_that_is_gone_is_no_obstacle(tmp_path, here):
+    gone = tmp_path / "gone"
+    with workplace(tmp_path / "scratch", str(gone)) as place:
+        assert os.listdir(place.code) == []
