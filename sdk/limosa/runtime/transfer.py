@@ -6,10 +6,11 @@ from typing import BinaryIO
 
 from limosa.runtime.outcome import LaunchFailed
 from limosa.types.checked import check, checked, copy, digest_of_members, measure, members
+from limosa.types.converter import ValueProblem
 from limosa.types.transfer import Stored
 from limosa_model import failures
 from limosa_model.failures import Code
-from limosa_store import Store
+from limosa_store import ErrorCode, Store, StoreError
 
 
 class LaunchTransfer:
@@ -27,7 +28,7 @@ class LaunchTransfer:
         """Stores a file below the launch's data."""
         key = f"{self._prefix}/{next(self._numbers)}/{name}"
         size, digest = measure(path)
-        self._store.put(key, path)
+        self._put(key, path, name)
         return Stored(self._store.uri(key), size, digest)
 
     def upload_directory(self, path: Path, name: str) -> Stored:
@@ -36,9 +37,20 @@ class LaunchTransfer:
         total, digests = 0, {}
         for relative, file in members(path):
             size, digests[relative] = measure(file)
-            self._store.put(f"{prefix}/{relative}", file)
+            self._put(f"{prefix}/{relative}", file, relative)
             total += size
         return Stored(self._store.uri(prefix), total, digest_of_members(digests))
+
+    def _put(self, key: str, path: Path, name: str) -> None:
+        try:
+            self._store.put(key, path)
+        except StoreError as error:
+            if error.code is not ErrorCode.INVALID_KEY:
+                raise
+            why = "it has a control character, is not Unicode, or has a part of more than 200 bytes"
+            raise ValueProblem(
+                f"the store cannot hold a file of the name {name[:80]!r}", f"rename it: {why}"
+            ) from error
 
     def download_file(self, uri: str, name: str, digest: str = "") -> Path:
         """A local copy; the same one for the same URI."""

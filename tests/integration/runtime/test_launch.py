@@ -220,6 +220,22 @@ def test_files_and_directories_travel(tmp_path):
     assert values.to_plain(outputs["text"]) == "text:"
 
 
+@pytest.mark.parametrize("name", ["a\\nb.txt", "n" * 201])
+def test_a_file_whose_name_no_store_holds_is_the_author_s_to_rename(tmp_path, name):
+    source = f"""
+    @task
+    def f() -> File:
+        with open("{name}", "w") as out:
+            out.write("x")
+        return File("{name}")
+    """
+    pod = Pod(tmp_path, source)
+    assert pod.run() == 1, pod.output
+    assert pod.failure.code == "BadOutput"
+    assert "the store cannot hold a file of the name" in pod.failure.message
+    assert pod.failure.remedy.startswith("rename it: ")
+
+
 @pytest.mark.parametrize("uri", ["s3://elsewhere/x", "https://example.invalid/x", "file:///etc/hostname"])
 def test_a_file_that_lies_elsewhere_is_the_authors_to_upload(tmp_path, uri):
     pod = Pod(tmp_path, "@task\ndef f(x: File) -> str:\n    return x.open().read()\n")
