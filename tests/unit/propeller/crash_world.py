@@ -189,6 +189,15 @@ class World:
             if self.done.is_set():
                 return
 
+    def abort_in(self, seconds: float) -> None:
+        """A person ends the run after a while, if it is there then; admin has its object say so."""
+
+        def tell() -> None:
+            if ("workflowruns", NAME) in self.api.objects:
+                self.api.merge(RUNS, NAME, {"spec": {"desired": "ABORT", "abortReason": "enough"}})
+
+        self.loop.call_later(seconds, tell)
+
     def publish(self, batch: list[Snapshot]) -> None:
         """Snapshots reach admin; an end must stand in the run's object before."""
         for shot in batch:

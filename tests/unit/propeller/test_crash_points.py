@@ -194,6 +194,32 @@ def test_every_kind_of_node_outlives_its_operator(plan: Plan, at: int, then: str
     play(FLOW, plan, grow, 0, [("", at), (then, later)])
 
 
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
+@given(
+    seed=st.integers(0, 2**32),
+    seconds=st.floats(0.0, 6.0),
+    deaths=st.lists(st.tuples(st.sampled_from(CROSSINGS), st.integers(0, 15)), max_size=4),
+)
+def test_an_abort_ends_everything_wherever_the_operator_dies(
+    seed: int, seconds: float, deaths: list[Death]
+) -> None:
+    worlds: list[World] = []
+
+    async def main() -> None:
+        random.seed(seed)
+        world = World(FLOW, fate, grow, seed)
+        worlds.append(world)
+        world.abort_in(seconds)
+        await world.run(deaths)
+
+    virtual_time.run(main(), Killed)
+    (world,) = worlds
+    assert world.admin.end is not None
+    assert RunPhase(world.admin.end.phase) in (RunPhase.ABORTED, RunPhase.SUCCEEDED)
+    assert judge(world.told) == []
+    check_admin(world)
+
+
 def test_the_operator_has_a_boundary_of_every_kind() -> None:
     (life,) = play(FLOW, fate, grow, 0, []).lives
     crossed = {word for word in CROSSINGS for what in life.crossed if what.startswith(word)}
