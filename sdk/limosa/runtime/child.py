@@ -22,19 +22,28 @@ _PASSED_ON = (signal.SIGTERM, signal.SIGINT)
 HELD = (*_PASSED_ON, signal.SIGCHLD)
 """Blocked from before the fork until either side has its handlers: none is lost, none meets the wrong side."""
 _BROKEN = 2
-_TOLD, _ASKED_TO_END = range(2)
+_TOLD, _ASKED_TO_END, _DESCRIPTORS_CLOSED = range(3)
 
 
 class Shared:
     """Bytes that both processes see: descriptors would not survive an author who closes all of them."""
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, 2)
+        self._memory = mmap.mmap(-1, 3)
 
     @property
     def asked_to_end(self) -> bool:
         """Whether the container was told to end, also where the author's code ignores the signal."""
         return self.is_set(_ASKED_TO_END)
+
+    @property
+    def descriptors_closed(self) -> bool:
+        """Whether the launch ended because the author's code had closed what it needs."""
+        return self.is_set(_DESCRIPTORS_CLOSED)
+
+    def note_descriptors_closed(self) -> None:
+        """Says so; the process ends next."""
+        self.set(_DESCRIPTORS_CLOSED)
 
     def set(self, which: int) -> None:
         """Notes one fact, for ever."""
@@ -54,7 +63,8 @@ class Child:
         Args:
             work: Runs in the new process and gives its exit code; the signals of `HELD` are blocked when it starts.
         """
-        self._shared = Shared()
+        self.shared = Shared()
+        """What the launch's process may leave word in."""
         signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
         self.output, writer = os.pipe()
         """Reading end of the pipe that is the new process's standard output and error."""
@@ -67,7 +77,7 @@ class Child:
     @property
     def reported(self) -> bool:
         """Whether `work` came to its own end."""
-        return self._shared.is_set(_TOLD)
+        return self.shared.is_set(_TOLD)
 
     def tend(self, pump: Pump) -> int:
         """Looks after the process until it has ended; gives its wait status."""
@@ -93,7 +103,7 @@ class Child:
         return status
 
     def _pass_on(self, number: int, _frame: FrameType | None) -> None:
-        self._shared.set(_ASKED_TO_END)
+        self.shared.set(_ASKED_TO_END)
         # At once, whatever else is being done: the grace period runs.
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._pid, number)
@@ -119,7 +129,7 @@ class Child:
             faulthandler.enable(all_threads=False)
             if isinstance(sys.stdout, io.TextIOWrapper):
                 sys.stdout.reconfigure(line_buffering=True)
-            code = work(self._shared)
+            code = work(self.shared)
             sys.stdout.flush()
             sys.stderr.flush()
         except BaseException:  # noqa: BLE001 - a bug of ours is not the author's exit
@@ -127,7 +137,7 @@ class Child:
 
             traceback.print_exc()
         finally:
-            self._shared.set(_TOLD)
+            self.shared.set(_TOLD)
             # Threads or atexit hooks that the author's code left behind must not hold back an outcome that is durable.
             os._exit(code)
 

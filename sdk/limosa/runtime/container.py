@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 
 from limosa.runtime.child import Child
-from limosa.runtime.ending import Ending, judge
+from limosa.runtime.ending import Ending, descriptors_closed, judge
 from limosa.runtime.launch import Launch
 from limosa.runtime.outcome import LaunchFailed
 from limosa.runtime.pump import Pump
@@ -34,7 +34,8 @@ def main(environ: Mapping[str, str]) -> int:
     launch = Launch(pod, store)
     child = Child(launch.run)
     pump = Pump(child.output, _STANDARD_OUTPUT, launch.report.log_segment)
-    ending = judge(child.tend(pump), child.reported)
+    status = child.tend(pump)
+    ending = descriptors_closed() if child.shared.descriptors_closed else judge(status, child.reported)
     exit_code = ending.exit_code if ending.settled else _settle(ending, launch, pump)
     lost = pump.close()
     if lost:

@@ -49,6 +49,15 @@ def judge(status: int, reported: bool) -> Ending:
     return Ending(exit_code, settled=False, failure=_killed(-code))
 
 
+def descriptors_closed() -> Ending:
+    """The launch could reach the store no more."""
+    message = (
+        "the task closed file descriptors that are not its own (os.close, os.closerange), those of the connections to the "
+        "store among them: its result could not be stored. Close only what the task has opened"
+    )
+    return Ending(1, settled=False, failure=failures.user(Code.BAD_OUTPUT, message))
+
+
 def preempted() -> Failure:
     """The failure of a launch that was asked to end."""
     message = "the pod was asked to end (SIGTERM) before the task had finished"

@@ -10,6 +10,7 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from google.protobuf.message import DecodeError
 
@@ -23,6 +24,7 @@ from limosa.runtime.child import HELD, Shared
 from limosa.runtime.commit import CommitSlot
 from limosa.runtime.ending import preempted
 from limosa.runtime.exceptions import last_words
+from limosa.runtime.guarded_store import GuardedStore
 from limosa.runtime.outcome import Failed, LaunchFailed, Outcome, Preempted, Prepared
 from limosa.runtime.report import Report
 from limosa.runtime.transfer import LaunchTransfer
@@ -43,14 +45,15 @@ class Launch:
     def __init__(self, pod: PodEnvironment, store: Store) -> None:
         """Takes what the launch was told and where it reads and writes."""
         self._pod = pod
-        self._store = store
+        self._store: Any = GuardedStore(store)
         self._prefix = layout.run_prefix(pod.project, pod.domain, pod.run_name, pod.run_uid)
-        self.slot = CommitSlot(store, pod, self._prefix, VERSION)
-        self.report = Report(store, pod, self._prefix)
+        self.slot = CommitSlot(self._store, pod, self._prefix, VERSION)
+        self.report = Report(self._store, pod, self._prefix)
 
     def run(self, shared: Shared) -> int:
         """The whole launch; gives its exit code. Failures are outcomes; only bugs of this runtime raise."""
         self._shared = shared
+        self._store.guard(shared)
         try:
             outcome = self._attempt()
         except Preempted:

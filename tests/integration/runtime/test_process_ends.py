@@ -228,3 +228,31 @@ print('collected' if not os.path.exists(f'/proc/{orphan}') else 'left')
     )
     assert pod.run(command=[sys.executable, "-c", program]) == 0, pod.output
     assert pod.log == "collected\n"
+
+
+@pytest.mark.parametrize("end", ["return 2", "raise ValueError('from the fork')", "sys.exit(0)"])
+def test_a_forked_process_that_comes_back_from_the_task_gives_no_result(tmp_path, end):
+    pod = Pod(tmp_path, task(f"if os.fork() == 0:\n    {end}\nos.wait()"))
+    assert pod.run() == 0, pod.output
+    assert values.to_plain(pod.last_word.outputs.literals["o0"]) == 1
+    assert not has_error_record(pod)
+    assert "a process that the task forked came back from the task" in pod.output
+
+
+def test_who_closes_the_descriptors_of_the_stores_client_is_told_so(tmp_path):
+    """A client of S3 has such descriptors from its first request on; the store of this test gets one by hand."""
+    body = """
+import gc, select
+from limosa.runtime.guarded_store import GuardedStore, _event_descriptors
+events = select.epoll()
+(guarded,) = [found for found in gc.get_objects() if type(found) is GuardedStore]
+guarded._events = _event_descriptors()
+print('before', flush=True)
+os.closerange(0, 100)
+"""
+    pod = Pod(tmp_path, task(body))
+    assert pod.run() == 1, pod.output
+    assert (pod.failure.kind, pod.failure.code) == (FAILURE_KIND_USER, "BadOutput")
+    assert "closed file descriptors that are not its own" in pod.failure.message
+    assert pod.last_word.failure == pod.failure
+    assert pod.log.startswith("before\n")
