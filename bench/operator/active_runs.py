@@ -11,6 +11,8 @@ from limosa_model.values import integer
 
 PER_NAMESPACE = 250
 """Runs of one pod each: within the operator's limit of pods of a namespace."""
+RESYNC_SECONDS = 1
+"""Between full reads, where their cost is measured."""
 SPEED_SECONDS = 6.0
 """Over which full speed is measured."""
 SAMPLE_SECONDS = 1.0
@@ -22,8 +24,8 @@ def restart(folder: Path, runs: int) -> list[Row]:
     """Kills the operator in the middle of the runs' work; seconds until pods are made as fast as before."""
     with standing(folder) as stand:
         phases = Phases(stand.cluster)
-        stand.start()
         _submit(stand, runs, length=100, stay=False)
+        stand.start()
         until(lambda: sum(phase == "RUNNING" for phase in list(phases.now.values())) >= runs, stand, 0.2)
         speed = _pods_per_second(stand, SPEED_SECONDS)
         stand.operator.kill()
@@ -39,8 +41,8 @@ def restart(folder: Path, runs: int) -> list[Row]:
 def idle(folder: Path, runs: int, seconds: float) -> list[Row]:
     """The share of a core that the operator takes while nothing happens, full reads included."""
     with standing(folder) as stand:
-        stand.start()
         _submit(stand, runs, length=1, stay=True)
+        stand.start()
         _settle(stand, runs)
         cpu, began = stand.cpu(), time.perf_counter()
         time.sleep(seconds)
@@ -52,9 +54,9 @@ def resync(folder: Path, sizes: tuple[int, ...], reads: int) -> list[Row]:
     """CPU of a full read at several numbers of runs: it has to grow no faster than they do."""
     found: dict[int, float] = {}
     for runs in sizes:
-        with standing(folder / str(runs), {"LIMOSA_RESYNC_SECONDS": "1"}) as stand:
-            stand.start()
+        with standing(folder / str(runs), {"LIMOSA_RESYNC_SECONDS": str(RESYNC_SECONDS)}) as stand:
             _submit(stand, runs, length=1, stay=True)
+            stand.start()
             _settle(stand, runs)
             found[runs] = _cpu_per_read(stand, reads)
     smallest, largest = min(sizes), max(sizes)
@@ -84,11 +86,11 @@ def _settle(stand: Stand, runs: int) -> None:
 
 
 def _cpu_per_read(stand: Stand, reads: int) -> float:
-    first = stand.metric("limosa_resync_seconds_count")
-    until(lambda: stand.metric("limosa_resync_seconds_count") > first, stand, 0.05)
-    cpu = stand.cpu()
-    until(lambda: stand.metric("limosa_resync_seconds_count") >= first + 1 + reads, stand, 0.05)
-    return (stand.cpu() - cpu) / reads
+    """CPU seconds of one read; whoever asks for metrics in between costs as much, so nobody does."""
+    count, cpu = stand.metric("limosa_resync_seconds_count"), stand.cpu()
+    time.sleep(reads * RESYNC_SECONDS)
+    cpu = stand.cpu() - cpu
+    return cpu / (stand.metric("limosa_resync_seconds_count") - count)
 
 
 def _pods_per_second(stand: Stand, seconds: float) -> float:

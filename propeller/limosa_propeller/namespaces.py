@@ -1,5 +1,6 @@
 """Which project and domain a namespace is."""
 
+import asyncio
 import time
 
 from limosa_model import names
@@ -17,16 +18,26 @@ class Namespaces:
     def __init__(self, verbs: Verbs) -> None:
         self._verbs = verbs
         self._known: dict[str, tuple[float, tuple[str, str]]] = {}
+        self._asked: dict[str, asyncio.Task[tuple[str, str]]] = {}
         self._served: tuple[str, ...] = ()
         self._served_at = float("-inf")
 
     async def tenant(self, namespace: str) -> tuple[str, str]:
         """Project and domain as the namespace's labels say; empty where it has none. Raises ApiError."""
         read_at, tenant = self._known.get(namespace, (float("-inf"), ("", "")))
-        if time.monotonic() - read_at > FRESH_SECONDS:
-            labels = (await self._verbs.get(NAMESPACES, None, namespace))["metadata"].get("labels") or {}
-            tenant = labels.get(names.LABEL_PROJECT, ""), labels.get(names.LABEL_DOMAIN, "")
-            self._known[namespace] = time.monotonic(), tenant
+        if time.monotonic() - read_at <= FRESH_SECONDS:
+            return tenant
+        if namespace not in self._asked:
+            # After a restart all runs of a namespace ask at once.
+            asked = self._asked[namespace] = asyncio.create_task(self._read(namespace))
+            asked.add_done_callback(lambda _: self._asked.pop(namespace, None))
+        # Whoever waits may be cancelled; the others get their answer all the same.
+        return await asyncio.shield(self._asked[namespace])
+
+    async def _read(self, namespace: str) -> tuple[str, str]:
+        labels = (await self._verbs.get(NAMESPACES, None, namespace))["metadata"].get("labels") or {}
+        tenant = labels.get(names.LABEL_PROJECT, ""), labels.get(names.LABEL_DOMAIN, "")
+        self._known[namespace] = time.monotonic(), tenant
         return tenant
 
     async def served(self, configured: tuple[str, ...]) -> tuple[str, ...]:

@@ -30,6 +30,8 @@ from limosa_propeller.settings import OperatorSettings
 from limosa_propeller.store_access import StoreAccess
 from limosa_propeller.timers import Timers
 
+OPENINGS_AT_A_TIME = 8
+"""Runs that are opened in a row before others have their turn."""
 RUNS = Resource(names.GROUP, names.VERSION, names.PLURAL)
 
 
@@ -95,5 +97,7 @@ class Services:
     metrics: Metrics
     children: Children
     status_turns: Turns = dataclasses.field(default_factory=Turns)
-    openings: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
-    """Held while a run is opened: it is work of milliseconds, and after a restart there are hundreds to open."""
+    openings: asyncio.Semaphore = dataclasses.field(
+        default_factory=lambda: asyncio.Semaphore(OPENINGS_AT_A_TIME)
+    )
+    """Entered while a run is opened: that is work of milliseconds, and after a restart there are hundreds to open."""

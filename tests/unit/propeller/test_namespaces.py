@@ -12,6 +12,13 @@ class FakeVerbs:
         self.error = error
         self.asked: list[str] = []
 
+    async def get(self, resource: object, namespace: object, name: str) -> dict[str, Any]:
+        self.asked.append(name)
+        await asyncio.sleep(0)
+        if self.error is not None:
+            raise self.error
+        return {"metadata": {"labels": {"limosa.dev/project": "demo", "limosa.dev/domain": "staging"}}}
+
     async def list(self, resource: object, namespace: object, labels: str) -> tuple[list[Any], str]:
         self.asked.append(labels)
         if self.error is not None:
@@ -42,3 +49,20 @@ def test_an_operator_that_may_not_list_namespaces_takes_what_comes() -> None:
 def test_a_failing_api_server_is_not_taken_for_an_empty_cluster() -> None:
     with pytest.raises(ApiError):
         served(FakeVerbs(ApiError(500, "InternalError", "no")))
+
+
+async def test_who_asks_at_the_same_time_shares_the_answer() -> None:
+    verbs = FakeVerbs()
+    namespaces = Namespaces(verbs)  # type: ignore[arg-type]
+    found = await asyncio.gather(*(namespaces.tenant("demo-staging") for _ in range(5)))
+    assert found == [("demo", "staging")] * 5
+    assert verbs.asked == ["demo-staging"]
+
+
+async def test_who_asks_after_a_failure_asks_anew() -> None:
+    verbs = FakeVerbs(ApiError(503, "", "later"))
+    namespaces = Namespaces(verbs)  # type: ignore[arg-type]
+    with pytest.raises(ApiError):
+        await namespaces.tenant("demo-staging")
+    verbs.error = None
+    assert await namespaces.tenant("demo-staging") == ("demo", "staging")
