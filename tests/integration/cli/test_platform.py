@@ -189,7 +189,8 @@ def test_register_then_launch(flow):
     again = flow.limosa("register", "flow.py", "--version", "v1", "-o", "json")
     assert {one["state"] for one in json.loads(again.out)} == {"unchanged"}
     assert flow.limosa("launch", "--version", "v1", "flow.divide", "--x", "5").out == "2\n"
-    unknown = flow.limosa("launch", "divide")
+    assert flow.limosa("launch", "divide", "--x", "5").out == "2\n"
+    unknown = flow.limosa("launch", "devide")
     assert (unknown.status, "did you mean 'flow.divide'?" in unknown.err) == (2, True)
     (flow.work / "flow.py").write_text(FLOW.replace("10 // x", "11 // x"))
     changed = flow.limosa("register", "flow.py", "--version", "v1")
