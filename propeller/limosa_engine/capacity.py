@@ -27,17 +27,17 @@ def dispatch(turn: Turn) -> None:
 def _dispatch_eager(turn: Turn) -> None:
     """Launches eager nodes, as long as others of their depth leave room."""
     state, full = turn.state, []
-    while state.eager_ring:
-        number = state.eager_ring.take()
+    while state.eager.ring:
+        number = state.eager.ring.take()
         plan = turn.graph.nodes[number]
-        if state.eager_live[plan.dynamic_depth] >= slots.eager_slots(turn.settings):
+        if state.eager.live[plan.dynamic_depth] >= slots.eager_slots(turn.settings):
             full.append(plan)
             continue
         place = _next(turn, number)
         if place is not None:
             launches.start(turn, place)
     for plan in full:
-        state.eager_ring.add(plan.number, plan.priority)
+        state.eager.ring.add(plan.number, plan.priority)
 
 
 def _next(turn: Turn, number: int) -> Place | None:

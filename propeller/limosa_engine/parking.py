@@ -27,9 +27,9 @@ def _nothing_can_be_launched(state: State) -> bool:
         return False
     under_way = (
         state.live
-        or state.eager_live.total()
+        or state.eager.live.total()
         or state.ring
-        or state.eager_ring
+        or state.eager.ring
         or state.asking > state.asking_again
         or state.lookups
         or state.values.is_reading

@@ -334,7 +334,7 @@ def _read_failed(turn: Turn, key: Key, digest: str, event: ev.StoreFailed) -> No
 
 
 def _retry_reads(turn: Turn) -> None:
-    values, calls = turn.state.values, turn.state.call_retries
+    values, calls = turn.state.values, turn.state.eager.retries
     while calls and calls[0][0] <= turn.now:
         turn.emit(calls.popleft()[1])
     while values.retries and values.retries[0][0] <= turn.now:

@@ -110,7 +110,7 @@ def _grow(turn: Turn, waiting: Regrowth, section: Section) -> str:
     except (GraphError, CodecError) as error:
         return str(error)
     if section.call:
-        turn.state.calls[section.key] = True
+        turn.state.eager.heard[section.key] = True
         if section.key in waiting.over:
             turn.state.scopes[scope].outcome = Outcome.WRITTEN
     return ""
@@ -125,7 +125,7 @@ def _failed(turn: Turn, waiting: Regrowth, event: StoreFailed, command: ReadComm
     else:
         when = turn.now + turn.settings.store_backoff
         if isinstance(command, ReadCall):
-            turn.state.call_retries.append((when, command))
+            turn.state.eager.retries.append((when, command))
         else:
             turn.state.values.retries.append((when, (section.owner, 0), ""))
         turn.state.timers.add(when, RUN_NODE)

@@ -12,7 +12,7 @@ def offer(turn: Turn, number: int) -> None:
     if state.nodes[number].inputs is None:
         turn.mark(number)
     else:
-        (state.eager_ring if plan.makes_calls else state.ring).add(number, plan.priority)
+        (state.eager.ring if plan.makes_calls else state.ring).add(number, plan.priority)
 
 
 def take(turn: Turn, place: Place) -> None:
@@ -31,7 +31,7 @@ def count(state: State, plan: NodePlan, record: NodeRecord, by: int) -> None:
     """Counts a slot of a node as taken, or with -1 as free again."""
     record.live += by
     if plan.makes_calls:
-        state.eager_live[plan.dynamic_depth] += by
+        state.eager.live[plan.dynamic_depth] += by
     else:
         state.live += by
 

@@ -268,6 +268,20 @@ class Growth:
     """Id of the call."""
 
 
+@dataclasses.dataclass
+class Eager:
+    """What is remembered of eager nodes beyond their records. Not encoded: all of it comes again."""
+
+    live: Counter[int] = dataclasses.field(default_factory=Counter)
+    """Those that are launched, by their depth: they wait for others, so they have slots of their own."""
+    ring: Ring = dataclasses.field(default_factory=Ring)
+    """Those to launch."""
+    heard: dict[CallKey, bool] = dataclasses.field(default_factory=dict)
+    """Calls that were heard of; true once their record was read."""
+    retries: deque[tuple[float, Command]] = dataclasses.field(default_factory=deque)
+    """Reads and writes of calls to be tried again, in order of time."""
+
+
 class State:
     """Everything the engine remembers of a run. Made by `new_state` or `codec.decode`."""
 
@@ -288,10 +302,6 @@ class State:
         """Graphs of dynamic nodes, and calls of eager ones, that the run's was grown by, in that order."""
         self.made_graphs: dict[int, MadeGraph] = {}
         """Graphs read within this step, by dynamic node."""
-        self.calls: dict[CallKey, bool] = {}
-        """Calls of eager nodes that were heard of; true once their record was read."""
-        self.call_retries: deque[tuple[float, Command]] = deque()
-        """Reads and writes of calls to be tried again, in order of time."""
         self.regrowth: Regrowth | None = None
         """After a restart, until the graphs in `growths` are read again."""
         self.follow(graph)
@@ -308,10 +318,7 @@ class State:
         """Items that hold one of the run's slots, eager nodes left aside."""
         self.ring = Ring()
         """Nodes with items to launch, eager nodes left aside."""
-        self.eager_live: Counter[int] = Counter()
-        """Eager nodes that are launched, by their depth: they wait for others, so they have slots of their own."""
-        self.eager_ring = Ring()
-        """Eager nodes to launch."""
+        self.eager = Eager()
         self.lookups: deque[int] = deque()
         """Nodes with items to look up in the cache, served in turn."""
         self.in_lookups: set[int] = set()

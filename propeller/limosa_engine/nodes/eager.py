@@ -39,8 +39,8 @@ def called(turn: Turn, event: CallMade) -> None:
     if number is None or not turn.graph.nodes[number].makes_calls:
         return
     key = number, event.call
-    if turn.state.nodes[number].phase not in NODE_TERMINAL and key not in turn.state.calls:
-        turn.state.calls[key] = False
+    if turn.state.nodes[number].phase not in NODE_TERMINAL and key not in turn.state.eager.heard:
+        turn.state.eager.heard[key] = False
         turn.emit(ReadCall(turn.graph.nodes[number].item, event.call))
 
 
@@ -49,13 +49,13 @@ def call_read(turn: Turn, event: CallRead) -> None:
     number = turn.graph.by_path[event.item.node_path]
     plan, record, key = turn.graph.nodes[number], turn.state.nodes[number], (number, event.call)
     ended = record.ending is not None or (record.items and record.items[0].phase in NODE_TERMINAL)
-    if turn.state.calls.get(key) is not False:
+    if turn.state.eager.heard.get(key) is not False:
         return
     if ended or event.graph is None:
         # Without a record there is no call, whatever was said; who said it says it again.
-        del turn.state.calls[key]
+        del turn.state.eager.heard[key]
         return
-    turn.state.calls[key] = True
+    turn.state.eager.heard[key] = True
     if event.over:
         return
     refusal = dynamic.refusal_of(turn, plan, event.graph, event.call)
@@ -107,11 +107,11 @@ def store_failed(turn: Turn, command: ReadCall | CommitCall, retryable: bool) ->
     """The store gave no answer: an outcome is written again; a record is read again when the call is made known again."""
     if isinstance(command, ReadCall):
         key = turn.graph.by_path[command.item.node_path], command.call
-        if turn.state.calls.get(key) is False:
-            del turn.state.calls[key]
+        if turn.state.eager.heard.get(key) is False:
+            del turn.state.eager.heard[key]
     elif retryable:
         when = turn.now + turn.settings.store_backoff
-        turn.state.call_retries.append((when, command))
+        turn.state.eager.retries.append((when, command))
         turn.state.timers.add(when, RUN_NODE)
 
 

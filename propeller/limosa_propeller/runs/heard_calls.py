@@ -43,4 +43,4 @@ def _has(graph: Graph, state: State, path: str) -> bool:
     number = graph.by_path.get(owner)
     if number is None:
         return False
-    return bool(state.calls.get((number, call))) or state.nodes[number].phase in NODE_TERMINAL
+    return bool(state.eager.heard.get((number, call))) or state.nodes[number].phase in NODE_TERMINAL

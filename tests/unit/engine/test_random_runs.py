@@ -54,7 +54,7 @@ def test_same_result_whatever_happens(seed: int, trouble: float) -> None:
     handler = world.graph.scopes[0].handler
     if handler is not None:
         assert (state.nodes[handler].phase is NodePhase.SKIPPED) is (expected is not None)
-    assert state.live == state.eager_live.total() == 0
+    assert state.live == state.eager.live.total() == 0
     assert not world.pods
     assert RunPhase.RUNNING not in world.children.values()
     _check_budgets(world)
