@@ -11,7 +11,7 @@ from limosa_model.manifest import ABORT, RUN, ManifestError, from_manifest, to_m
 from limosa_model.names import namespace_of
 from limosa_propeller.admin_link.plan import Abort, Create, Held
 from limosa_propeller.kube.errors import ApiError
-from limosa_propeller.runs.claims import Standing, claim_of, is_accepted
+from limosa_propeller.runs.claims import Standing, claim_of, held_from_deletion, is_accepted
 from limosa_propeller.runs.driver import RunDriver
 from limosa_propeller.runs.fleet import Fleet
 from limosa_propeller.runs.services import RUNS, Services, SnapshotSink
@@ -120,6 +120,9 @@ class RunObjects:
         ours = is_accepted(found) if driver is None else driver.standing is Standing.SURE
         if claim.to_epoch() == change.epoch and (_is_of(found, change) or (ours and _names(found, change))):
             self._adopt(found)
+            held = held_from_deletion(found)
+            if held:
+                self._tell(change, "ObjectHeld", held)
         elif claim.local:
             self._tell(
                 change, "NameTaken", f"a WorkflowRun {namespace}/{name} was applied by hand; delete it"

@@ -70,5 +70,14 @@ def standing_of(manifest: dict[str, Any]) -> Standing:
     return Standing.FOREIGN if code == Code.FOREIGN_RUN else Standing.SURE
 
 
+def held_from_deletion(manifest: dict[str, Any]) -> str:
+    """Why an object that is being deleted is still there; empty where nobody holds it, or only Kubernetes itself."""
+    metadata = manifest["metadata"]
+    finalizers = [name for name in metadata.get("finalizers") or () if "/" in name]
+    if not metadata.get("deletionTimestamp") or not finalizers:
+        return ""
+    return f"its WorkflowRun is being deleted and held by finalizer {', '.join(finalizers)}"
+
+
 def _count(value: Any) -> int:
     return value if isinstance(value, int) and value >= 0 else 0

@@ -22,10 +22,11 @@ from limosa_engine.events import (
     TimerFired,
 )
 from limosa_engine.phases import RUN_TERMINAL, RunPhase
+from limosa_engine.snapshots import run_snapshot
 from limosa_engine.step import step
 from limosa_engine.story import story
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
-from limosa_idl.run.v1alpha1.run_pb2 import RunState, Signal, Snapshot, SnapshotKey
+from limosa_idl.run.v1alpha1.run_pb2 import Reason, RunState, Signal, Snapshot, SnapshotKey
 from limosa_model import failures
 from limosa_model.failures import Code
 from limosa_model.manifest import ABORT
@@ -38,7 +39,14 @@ from limosa_propeller.runs.actions import (
     delete_pods,
     has_to_be_looked_at,
 )
-from limosa_propeller.runs.claims import Claim, Standing, claim_of, is_accepted, standing_of
+from limosa_propeller.runs.claims import (
+    Claim,
+    Standing,
+    claim_of,
+    held_from_deletion,
+    is_accepted,
+    standing_of,
+)
 from limosa_propeller.runs.heard_calls import HeardCalls
 from limosa_propeller.runs.notices import notice_of, post, run_deleted, spec_ignored
 from limosa_propeller.runs.opening import OpenedRun, RefusedError, open_run, spec_changed
@@ -196,6 +204,7 @@ class RunDriver:
         if manifest["metadata"].get("deletionTimestamp"):
             logger.info("run's object is being deleted", extra=self.log)
             self.close()
+            self._tell_who_holds()
             return
         if self.standing is Standing.ASKED:
             self.claim, self._digest = claim_of(manifest), spec_digest(manifest)
@@ -214,6 +223,19 @@ class RunDriver:
             self.end(RunPhase.FAILED, spec_changed(self.claim.local))
         else:
             self._consider_abort()
+
+    def _tell_who_holds(self) -> None:
+        """The pods of an object that somebody else's finalizer keeps would go on for nobody."""
+        why = held_from_deletion(self.manifest)
+        if not why:
+            return
+        self.sweep()
+        if self.is_admins and not self.over and self._context is not None:
+            told = run_snapshot(self.claim.run_uid, self._context.run.state)
+            told.epoch.CopyFrom(self.claim.to_epoch())
+            told.run.reason.CopyFrom(Reason(code="ObjectHeld", detail=why))
+            told.run.reason.since.FromNanoseconds(int(self._services.clock.now() * 1e9))
+            self._services.snapshots.put(told)
 
     def _heal_status(self) -> None:
         """Writes the status again where somebody edited it."""

@@ -27,6 +27,7 @@ REMEDIES = {
     Code.EXITED: "The process ended by itself: look at its log.",
     Code.KILLED: "Where it comes back, look at the node's events and kernel log; the platform tries again while its retries last.",
     Code.PREEMPTED: "Nothing of yours: the platform will try again while its retries last.",
+    "ObjectHeld": "Whoever set the finalizer has to end its work, or remove it from the WorkflowRun (kubectl edit wfr); then the run goes on.",
     "WaitingForCluster": "Work begins when an operator asks for it: limosa doctor, or on this machine limosa demo status.",
     "WaitingForReservation": "Another run makes the same result, and this one takes it then; to make it here: --no-cache.",
     "AdminUnreachable": "It goes on when admin answers: limosa doctor, or on this machine limosa demo status.",

@@ -11,6 +11,7 @@ import pytest
 from driver_stage import Stage, chain, phases, settle
 
 from limosa_engine.commands import Quarantine
+from limosa_engine.phases import RunPhase
 from limosa_idl.run.v1alpha1.run_pb2 import Commit
 from limosa_model import failures
 from limosa_model.digests import serialize
@@ -276,6 +277,22 @@ async def test_of_a_run_that_only_its_object_knew_an_event_says_that_it_was_dele
     await settle()
     assert [event["reason"] for event in stage.cluster.events].count("Deleted") == local
     assert stage.cluster.writes == before
+
+
+async def test_the_pods_of_an_object_that_a_finalizer_holds_end_and_admin_is_told_who_holds_it(
+    stage: Stage,
+) -> None:
+    await stage.start()
+    for pod in stage.cluster.pods.values():
+        stage.pods.observe(pod)
+    held = copy.deepcopy(stage.manifest)
+    held["metadata"].update(deletionTimestamp="2026-01-01T00:00:00Z", finalizers=["x.y/z"])
+    stage.driver.observe_object(held)
+    await settle()
+    assert stage.cluster.pods == {}
+    told = stage.snapshots[-1].run
+    assert (told.phase, told.reason.code) == (RunPhase.RUNNING, "ObjectHeld")
+    assert told.reason.detail == "its WorkflowRun is being deleted and held by finalizer x.y/z"
 
 
 async def test_a_run_aborted_before_it_was_opened_makes_nothing_and_is_no_error(
