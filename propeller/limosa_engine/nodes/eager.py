@@ -48,10 +48,11 @@ def call_read(turn: Turn, event: CallRead) -> None:
     """The record of a call was read: the run grows by it, unless it is over or may not run."""
     number = turn.graph.by_path[event.item.node_path]
     plan, record, key = turn.graph.nodes[number], turn.state.nodes[number], (number, event.call)
-    ended = record.ending is not None or (record.items and record.items[0].phase in NODE_TERMINAL)
+    # After the loss of a cluster calls may be told of before the node's own turn has come again.
+    begun = bool(record.items) and record.items[0].phase not in NODE_TERMINAL and record.ending is None
     if turn.state.eager.heard.get(key) is not False:
         return
-    if ended or event.graph is None:
+    if not begun or event.graph is None:
         # Without a record there is no call, whatever was said; who said it says it again.
         del turn.state.eager.heard[key]
         return
