@@ -14,12 +14,20 @@ logger = logging.getLogger(__name__)
 MAX_BACKOFF_SECONDS = 30.0
 
 
+AT_A_TIME = 4
+"""Patches that nobody waits for under way, on average: few beside the launches."""
+
+
 class Turns:
     """Spreads the patches of many runs: a thousand of them write no more often than a server bears."""
 
     def __init__(self, per_second: float = math.inf) -> None:
-        self._apart = 1 / per_second
+        self._least = self._apart = 1 / per_second
         self._free_at = 0.0
+
+    def took(self, seconds: float) -> None:
+        """A patch took so long: the slower the server, the rarer the turns."""
+        self._apart = max(self._least, 0.8 * self._apart + 0.2 * seconds / AT_A_TIME)
 
     def take(self, now: float) -> float:
         """Seconds until the turn that is taken by this."""
@@ -111,6 +119,7 @@ class StatusWriter:
     async def _write(self) -> None:
         version, patch = self._render()
         self._dirty = self._urgent = False
+        begun = self._loop.time()
         try:
             await self._send(patch)
         except ApiError as error:
@@ -119,6 +128,7 @@ class StatusWriter:
             return
         self._task = None
         self._failures = 0
+        self._turns.took(self._loop.time() - begun)
         self._quiet_until = self._loop.time() + max(self._interval, len(patch) / self._rate)
         self._accepted(version)
         self._arm()

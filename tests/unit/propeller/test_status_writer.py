@@ -1,6 +1,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import pytest
+
 from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.runs.status_writer import StatusWriter, Turns
 from limosa_propeller.timers import Timers
@@ -162,3 +164,15 @@ async def test_many_runs_take_turns_and_whoever_is_waited_for_does_not() -> None
     writers[2].demand()
     await settle()
     assert [len(recorder.sent) for recorder in recorders] == [1, 1, 1, 1]
+
+
+def test_the_slower_the_server_the_rarer_the_turns() -> None:
+    turns = Turns(per_second=100)
+    for _ in range(50):
+        turns.took(0.4)
+    turns.take(0.0)
+    assert turns.take(0.0) == pytest.approx(0.1, rel=0.01)
+    for _ in range(50):
+        turns.took(0.001)
+    turns.take(10.0)
+    assert turns.take(10.0) == pytest.approx(0.01)
