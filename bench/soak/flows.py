@@ -3,6 +3,7 @@
 A copy of this file is what the platform gets, beside a `told.py` that says where the referee listens.
 """
 
+import asyncio
 import time
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from told import TOLD
 
 from limosa import (
     Cache,
+    CallFailed,
     File,
     LaunchPlan,
     ShellTask,
@@ -19,6 +21,7 @@ from limosa import (
     chain,
     conditional,
     dynamic,
+    eager,
     map_task,
     sleep,
     task,
@@ -196,6 +199,24 @@ def decided(x: int) -> int:
 @workflow
 def made(x: int) -> int:
     return step(x=decided(x=x), ms=50)
+
+
+@eager(environment=TOLD)
+async def climbed(x: int) -> int:
+    """Calls one after the other, side by side, and one that fails and is borne."""
+    started()
+    for _ in range(x % 3 + 1):
+        x = await step(x=x, ms=150)
+    pair = await asyncio.gather(step(x=x, ms=100), flaky(x=x))
+    try:
+        return await boom(x=x)
+    except CallFailed:
+        return sum(pair)
+
+
+@workflow
+def eagerly(x: int) -> int:
+    return step(x=climbed(x=x), ms=50)
 
 
 @workflow

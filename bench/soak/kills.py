@@ -149,7 +149,10 @@ class Killer:
         if not pid:
             return False
         began = time.monotonic()
-        os.kill(pid, signal.SIGKILL)
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return False
         self._watch(name, name, lambda: self.sandbox.pid(name) not in (0, pid), began)
         return True
 
@@ -157,9 +160,13 @@ class Killer:
         pid = self.sandbox.pid("cluster" if name == API_SERVER else name)
         if not pid:
             return False
-        os.kill(pid, signal.SIGSTOP)
-        time.sleep(self._chance.uniform(1, LONGEST_FREEZE_S))
-        os.kill(pid, signal.SIGCONT)
+        try:
+            os.kill(pid, signal.SIGSTOP)
+            time.sleep(self._chance.uniform(1, LONGEST_FREEZE_S))
+            os.kill(pid, signal.SIGCONT)
+        except ProcessLookupError:
+            # It was about to end by itself.
+            return False
         self._watch(name + FROZEN, name, lambda: True, time.monotonic())
         return True
 

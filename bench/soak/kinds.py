@@ -87,6 +87,11 @@ def _decided(x: int) -> int:
     return sum(n + 1 for n in range(x % 4 + 1)) + x + 3 + 1
 
 
+def _climbed(x: int) -> int:
+    top = x + x % 3 + 1
+    return (top + 1) + 10 * top + 1
+
+
 def _cached(kind: str, chance: random.Random) -> Order:
     # So few keys that launches meet each other's, running and made.
     x, y = chance.randint(1, 12), chance.randint(1, 12)
@@ -140,6 +145,7 @@ _KINDS: Mapping[str, tuple[float, _Maker]] = {
     "sub-workflow": (1, _plain("nested", lambda x: x + 6)),
     "launch plan": (2, _plain("launched", lambda x: x + 2 * 11 + 1)),
     "dynamic": (1.5, _plain("made", _decided)),
+    "eager": (1.5, _plain("eagerly", _climbed)),
     "gates": (2, _released),
     "gate, rejected": (0.5, _rejected),
     "on-failure": (1, _told_why),

@@ -9,6 +9,7 @@ script, as systemd would. Pods report to the referee of tests/integration/faults
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -91,6 +92,8 @@ def main() -> int:
         "--keep", type=Path, help="an empty folder for the sandbox, kept for a look at its logs"
     )
     given = parser.parse_args()
+    # Whoever ends this ends its sandbox too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if given.keep:
         given.keep.mkdir(parents=True)
         return soak(given.keep.absolute(), given)
