@@ -106,7 +106,7 @@ class OperatorSettings:
     """A patch of n bytes is followed by at least n ÷ this seconds of quiet for its run."""
     status_patches_per_second: int = 100
     """Of all runs together, those left out that something waits for."""
-    removal_gathering_seconds: float = 0.2
+    removal_gathering_seconds: float = 0.05
     """How long pods that may go wait for others, to go with one request."""
     pods_per_run: int = 100
     """Pods of one run that have not ended, at most."""
