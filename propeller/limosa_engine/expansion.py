@@ -21,6 +21,8 @@ def open_items(turn: Turn, plan: NodePlan, record: NodeRecord, count: int) -> No
         reason = turn.waiting(None, caching.LOOKUP if asks else "Capacity")
         for item in record.items:
             item.waiting = reason
+        # It no longer waits for its values, which may have come in a turn that changed nothing else.
+        turn.touched_nodes[plan.number] = None
         if turn.state.unclaimed:
             for position in range(count):
                 launches.adopt(turn, turn.place(plan.number, position))

@@ -7,7 +7,7 @@ import engine_graphs as graphs
 import pytest
 from engine_eager import Calls
 from engine_world import World
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from random_graphs import Failed, Reference, draw_graph, make_graph, make_plan, tasks
 
@@ -87,6 +87,8 @@ def test_an_abort_ends_everything(seed: int, moves: int) -> None:
 
 @many
 @given(seed=st.integers(0, 2**32))
+@example(seed=1344)
+@example(seed=1232)
 def test_pods_deleted_behind_our_back_cost_no_result(seed: int) -> None:
     world, reference, expected = start(seed, 0.0)
     world.deletions = 3
