@@ -7,7 +7,7 @@ LAB ?= ../shared/cluster
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check proto lock bench bench-cluster e2e-smoke clean
+.PHONY: help setup demo test check proto lock bench bench-cluster soak e2e-smoke clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -44,7 +44,10 @@ lock: ## write requirements/*.lock again from pyproject.toml
 	scripts/lock
 
 bench: $(STAMP) ## every figure we claim, each beside its peer or limit
-	@set -e; for script in bench/*/run.py bench/operator/shards.py; do echo "== $$script"; $(BIN)/python $$script; done
+	@set -e; for script in $(filter-out bench/soak/run.py,$(wildcard bench/*/run.py)) bench/operator/shards.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+soak: $(STAMP) ## twenty minutes of runs of every kind while their platform is killed at random
+	$(BIN)/python bench/soak/run.py --minutes 20
 
 bench-cluster: $(STAMP) ## the operator on a real API server with fake nodes (KUBECONFIG)
 	$(BIN)/python bench/operator/real_api.py
