@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from limosa_model.quantity import QuantityError, parse_quantity
@@ -167,7 +167,7 @@ def parse_settings(argv: Sequence[str], environ: Mapping[str, str]) -> OperatorS
             admin_ca=_text("--admin-ca-file", given.admin_ca_file),
         ),
         kubeconfig=given.kubeconfig,
-        lease_namespace=given.lease_namespace,
+        lease_namespace=given.lease_namespace or _own_namespace(),
         lease_name=given.lease_name,
         lease_seconds=given.lease_seconds,
         shards=given.shards,
@@ -180,16 +180,85 @@ def parse_settings(argv: Sequence[str], environ: Mapping[str, str]) -> OperatorS
     )
 
 
+class _Flag(NamedTuple):
+    flag: str
+    variable: str
+    default: str
+    text: str
+    is_number: bool = False
+    choices: tuple[str, ...] | None = None
+
+
+_FLAGS = (
+    _Flag("--admin", "LIMOSA_ADMIN_ENDPOINT", "", "host:port of admin; empty: none"),
+    _Flag("--admin-token-file", "LIMOSA_ADMIN_TOKEN_FILE", "", "file with the operator's bearer token"),
+    _Flag("--admin-ca-file", "LIMOSA_ADMIN_CA_FILE", "", "PEM of admin's authority; empty: plain text"),
+    _Flag(
+        "--pods-admin",
+        "LIMOSA_PODS_ADMIN_ENDPOINT",
+        "",
+        "host:port of admin as eager pods reach it; empty: as --admin",
+    ),
+    _Flag("--max-runs", "LIMOSA_MAX_RUNS", "200", "runs held at a time; 0 drains", True),
+    _Flag("--cluster-name", "LIMOSA_CLUSTER_NAME", "local", "name of this cluster, for people"),
+    _Flag("--kubeconfig", "KUBECONFIG", "", "kubeconfig; empty: in-cluster"),
+    _Flag("--task-image", "LIMOSA_TASK_IMAGE", DEFAULT_TASK_IMAGE, "image of tasks that name none"),
+    _Flag("--image-pull-policy", "LIMOSA_IMAGE_PULL_POLICY", "IfNotPresent", "of task images"),
+    _Flag("--task-user", "LIMOSA_TASK_USER", "65532", "numeric user and group of task pods", True),
+    _Flag("--task-service-account", "LIMOSA_TASK_SERVICE_ACCOUNT", "", "service account of task pods"),
+    _Flag(
+        "--accelerator-label",
+        "LIMOSA_ACCELERATOR_LABEL",
+        PodSettings.accelerator_label,
+        "node label of GPU classes",
+    ),
+    _Flag("--pull-secrets", "LIMOSA_PULL_SECRETS", "", "Secrets to pull images with, comma-separated"),
+    _Flag(
+        "--interruptible",
+        "LIMOSA_INTERRUPTIBLE",
+        "false",
+        "for tasks that do not say",
+        choices=("true", "false"),
+    ),
+    _Flag("--shapes", "LIMOSA_SHAPES", "", "JSON, or a file with it: node classes, capacity, priorities"),
+    _Flag("--pods-may", VARIABLE, "", "what pod templates may ask for, comma-separated"),
+    _Flag("--most-memory", "LIMOSA_MOST_MEMORY", "", "what attempts after an out-of-memory kill get at most"),
+    _Flag(
+        "--pending-timeout",
+        "LIMOSA_PENDING_TIMEOUT",
+        "",
+        "seconds a pod may wait for a node; empty: for ever",
+    ),
+    _Flag(
+        "--lease-namespace",
+        "LIMOSA_LEASE_NAMESPACE",
+        "",
+        "where leadership is kept; empty: the operator's own",
+    ),
+    _Flag("--lease-name", "LIMOSA_LEASE_NAME", OperatorSettings.lease_name, "name of the Lease"),
+    _Flag("--lease-seconds", "LIMOSA_LEASE_SECONDS", "10", "how long leadership lasts unrenewed", True),
+    _Flag(
+        "--shards", "LIMOSA_SHARDS", "1", "shares of the runs, the same for all operators of a cluster", True
+    ),
+    _Flag(
+        "--resync-seconds",
+        "LIMOSA_RESYNC_SECONDS",
+        "45",
+        "between full reads of the cluster, give or take a third",
+        True,
+    ),
+    _Flag("--liveness", "LIMOSA_LIVENESS_ENDPOINT", "", "URL of /healthz"),
+    _Flag("--traces", "LIMOSA_TRACES_ENDPOINT", "", "OTLP/HTTP URL for traces of admin's runs; empty: none"),
+    _Flag("--log-level", "LIMOSA_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR"),
+    _Flag("--log-format", "LIMOSA_LOG_FORMAT", "json", "json or text", choices=("json", "text")),
+)
+
+
 def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m limosa_propeller",
         description="Runs WorkflowRuns of this cluster. Each flag falls back to the variable in brackets.",
     )
-
-    def add(flag: str, variable: str, default: str, text: str, **more: object) -> None:
-        value = environ.get(variable) or default
-        parser.add_argument(flag, default=value, help=f"{text} [{variable}]", **more)  # type: ignore[arg-type]
-
     namespaces = [environ["LIMOSA_NAMESPACES"]] if environ.get("LIMOSA_NAMESPACES") else []
     parser.add_argument(
         "--namespace",
@@ -197,66 +266,14 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         default=namespaces,
         help="namespace served, or 'all' [LIMOSA_NAMESPACES]",
     )
-    add("--admin", "LIMOSA_ADMIN_ENDPOINT", "", "host:port of admin; empty: none")
-    add("--admin-token-file", "LIMOSA_ADMIN_TOKEN_FILE", "", "file with the operator's bearer token")
-    add("--admin-ca-file", "LIMOSA_ADMIN_CA_FILE", "", "PEM of admin's authority; empty: plain text")
-    add(
-        "--pods-admin",
-        "LIMOSA_PODS_ADMIN_ENDPOINT",
-        "",
-        "host:port of admin as pods of eager tasks reach it; empty: as --admin",
-    )
-    add("--max-runs", "LIMOSA_MAX_RUNS", "200", "runs held at a time; 0 drains", type=int)
-    add("--cluster-name", "LIMOSA_CLUSTER_NAME", "local", "name of this cluster, for people")
-    add("--kubeconfig", "KUBECONFIG", "", "kubeconfig; empty: in-cluster")
-    add("--task-image", "LIMOSA_TASK_IMAGE", DEFAULT_TASK_IMAGE, "image of tasks that name none")
-    add("--image-pull-policy", "LIMOSA_IMAGE_PULL_POLICY", "IfNotPresent", "of task images")
-    add("--task-user", "LIMOSA_TASK_USER", "65532", "numeric user and group of task pods", type=int)
-    add("--task-service-account", "LIMOSA_TASK_SERVICE_ACCOUNT", "", "service account of task pods")
-    add(
-        "--accelerator-label",
-        "LIMOSA_ACCELERATOR_LABEL",
-        PodSettings.accelerator_label,
-        "node label of GPU classes",
-    )
-    add("--pull-secrets", "LIMOSA_PULL_SECRETS", "", "Secrets to pull images with, comma-separated")
-    add(
-        "--interruptible",
-        "LIMOSA_INTERRUPTIBLE",
-        "false",
-        "for tasks that do not say",
-        choices=("true", "false"),
-    )
-    add("--shapes", "LIMOSA_SHAPES", "", "JSON, or a file with it: node classes, capacity, priorities")
-    add("--pods-may", VARIABLE, "", "what pod templates may ask for, comma-separated")
-    add("--most-memory", "LIMOSA_MOST_MEMORY", "", "what attempts after an out-of-memory kill get at most")
-    add(
-        "--pending-timeout",
-        "LIMOSA_PENDING_TIMEOUT",
-        "",
-        "seconds a pod may wait for a node; empty: for ever",
-    )
-    add("--lease-namespace", "LIMOSA_LEASE_NAMESPACE", _own_namespace(), "where leadership is kept")
-    add("--lease-name", "LIMOSA_LEASE_NAME", OperatorSettings.lease_name, "name of the Lease")
-    add("--lease-seconds", "LIMOSA_LEASE_SECONDS", "10", "how long leadership lasts unrenewed", type=int)
-    add(
-        "--shards",
-        "LIMOSA_SHARDS",
-        "1",
-        "shares of the runs, the same for all operators of a cluster",
-        type=int,
-    )
-    add(
-        "--resync-seconds",
-        "LIMOSA_RESYNC_SECONDS",
-        "45",
-        "between full reads of the cluster, give or take a third",
-        type=int,
-    )
-    add("--liveness", "LIMOSA_LIVENESS_ENDPOINT", "", "URL of /healthz")
-    add("--traces", "LIMOSA_TRACES_ENDPOINT", "", "OTLP/HTTP URL for traces of admin's runs; empty: none")
-    add("--log-level", "LIMOSA_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR")
-    add("--log-format", "LIMOSA_LOG_FORMAT", "json", "json or text", choices=("json", "text"))
+    for one in _FLAGS:
+        parser.add_argument(
+            one.flag,
+            default=environ.get(one.variable) or one.default,
+            type=int if one.is_number else str,
+            choices=one.choices,
+            help=f"{one.text} [{one.variable}]",
+        )
     return parser
 
 
