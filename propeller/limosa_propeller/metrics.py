@@ -1,5 +1,6 @@
 """What Prometheus reads of an operator: one place for every metric's name, meaning and unit."""
 
+import functools
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -15,6 +16,8 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _FAST = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _SLOW = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
+_LONG = (1, 5, 15, 60, 300, 900, 3600, 14400, 86400)
+
 Gauge = Callable[[], Mapping[str, float]]
 """Values by label value at the moment of asking; the empty label value for a gauge without one."""
 
@@ -24,74 +27,52 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self.step_seconds = Histogram(
-            "limosa_engine_step_seconds",
-            "Time the engine took for one turn of one run",
-            buckets=_FAST,
-            registry=self._registry,
+        counter = functools.partial(Counter, registry=self._registry)
+        histogram = functools.partial(Histogram, registry=self._registry)
+        self.step_seconds = histogram(
+            "limosa_engine_step_seconds", "Time the engine took for one turn of one run", buckets=_FAST
         )
-        self.transition_seconds = Histogram(
+        self.transition_seconds = histogram(
             "limosa_transition_seconds",
             "From an event's arrival to the start of the commands that follow from it",
             buckets=_FAST,
-            registry=self._registry,
         )
-        self.launch_wait_seconds = Histogram(
+        self.launch_wait_seconds = histogram(
             "limosa_launch_wait_seconds",
             "From the arrival of the event that a first launch follows from to the request for its pod being sent",
             buckets=_FAST,
-            registry=self._registry,
         )
-        self.resync_seconds = Histogram(
+        self.resync_seconds = histogram(
             "limosa_resync_seconds",
             "Time of full reads of the cluster that heal what events missed",
             buckets=_SLOW,
-            registry=self._registry,
         )
-        self.api_seconds = Histogram(
+        self.api_seconds = histogram(
             "limosa_kubernetes_request_seconds",
             "Time of requests to the Kubernetes API, waiting for their turn not included",
             ["verb"],
             buckets=_SLOW,
-            registry=self._registry,
         )
-        self.api_requests = Counter(
+        self.api_requests = counter(
             "limosa_kubernetes_requests",
             "Requests to the Kubernetes API; code 0: no answer",
             ["verb", "code"],
-            registry=self._registry,
         )
-        self.launches = Counter(
-            "limosa_launches", "Pods that were created for node items", registry=self._registry
+        self.launches = counter("limosa_launches", "Pods that were created for node items")
+        self.rejections = counter(
+            "limosa_launches_rejected", "Pods that could not be created, by the reason's code", ["code"]
         )
-        self.rejections = Counter(
-            "limosa_launches_rejected",
-            "Pods that could not be created, by the reason's code",
-            ["code"],
-            registry=self._registry,
-        )
-        self.pods_removed = Counter(
+        self.pods_removed = counter(
             "limosa_pods_removed",
             "Pods whose deletion was asked for, by why: finished, failed, aborted, deadline, stale",
             ["reason"],
-            registry=self._registry,
         )
-        self.cache_answers = Counter(
-            "limosa_cache_lookups", "Cache lookups by outcome", ["outcome"], registry=self._registry
+        self.cache_answers = counter("limosa_cache_lookups", "Cache lookups by outcome", ["outcome"])
+        self.runs_ended = counter("limosa_runs_ended", "Runs that ended, by phase", ["phase"])
+        self.run_seconds = histogram(
+            "limosa_run_seconds", "From a run's start to its end", ["phase"], buckets=_LONG
         )
-        self.runs_ended = Counter(
-            "limosa_runs_ended", "Runs that ended, by phase", ["phase"], registry=self._registry
-        )
-        self.run_seconds = Histogram(
-            "limosa_run_seconds",
-            "From a run's start to its end",
-            ["phase"],
-            buckets=(1, 5, 15, 60, 300, 900, 3600, 14400, 86400),
-            registry=self._registry,
-        )
-        self.spans = Counter(
-            "limosa_spans", "Spans of traces, by outcome: sent, lost", ["outcome"], registry=self._registry
-        )
+        self.spans = counter("limosa_spans", "Spans of traces, by outcome: sent, lost", ["outcome"])
         self._gauges = _Gauges()
         self._registry.register(self._gauges)
 

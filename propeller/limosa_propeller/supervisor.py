@@ -218,6 +218,25 @@ def _open_traces(settings: OperatorSettings, metrics: Metrics) -> "Traces | None
     return Traces(settings.traces_endpoint, settings.cluster_name, metrics)
 
 
+def _engine_settings(settings: OperatorSettings) -> EngineSettings:
+    return EngineSettings(
+        live_pods=settings.pods_per_run,
+        interruptible=settings.pods.interruptible,
+        default_memory=settings.pods.default_memory,
+        most_memory=settings.pods.most_memory,
+        pending_timeout=settings.pending_timeout_seconds,
+    )
+
+
+def _limits(settings: OperatorSettings, division: Division) -> Limits:
+    return Limits(
+        division.share(settings.pods_per_namespace),
+        division.share(settings.pods_per_cluster),
+        settings.unschedulable_per_run,
+        division.share(settings.unschedulable),
+    )
+
+
 class Attempt:
     """All state between two starts of the watch streams."""
 
@@ -244,13 +263,7 @@ class Attempt:
         self._services = Services(
             settings=settings,
             division=division,
-            engine=EngineSettings(
-                live_pods=settings.pods_per_run,
-                interruptible=settings.pods.interruptible,
-                default_memory=settings.pods.default_memory,
-                most_memory=settings.pods.most_memory,
-                pending_timeout=settings.pending_timeout_seconds,
-            ),
+            engine=_engine_settings(settings),
             verbs=verbs,
             store=store,
             clock=clock,
@@ -258,14 +271,7 @@ class Attempt:
             namespaces=self._namespaces,
             secrets=TaskSecrets(verbs),
             templates=PodTemplates(verbs),
-            capacity=Capacity(
-                Limits(
-                    division.share(settings.pods_per_namespace),
-                    division.share(settings.pods_per_cluster),
-                    settings.unschedulable_per_run,
-                    division.share(settings.unschedulable),
-                )
-            ),
+            capacity=Capacity(_limits(settings, division)),
             pace=Pace(settings.requests_in_flight),
             removals=Removals(
                 verbs, max(1, settings.requests_in_flight // 4), settings.removal_gathering_seconds
