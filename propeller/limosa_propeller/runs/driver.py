@@ -376,19 +376,24 @@ class RunDriver:
         try:
             commands = step(run.graph, run.state, events, self._services.clock.now())
             metrics.step_seconds.observe(perf_counter() - begun)
-            self._version += 1
+            self._version += run.state.changes != before
             hurry = [self._dispatch(command) for command in commands]
         except Exception as error:  # noqa: BLE001 - a bug ends this run and no other, see _poisoned
             self._poisoned(error)
             return
         metrics.transition_seconds.observe(perf_counter() - self._arrived)
-        if self._ended or run.state.regrowth is not None or run.state.changes == before:
+        if self._ended or run.state.regrowth is not None:
+            return
+        # What admin tells again may stand in the status already, and then nothing changes.
+        if self._signals.observe(run.graph, run.state, self._version) | self._calls.observe(
+            run.graph, run.state, self._version
+        ):
+            self._news()
+        if run.state.changes == before:
             return
         if run.state.phase in RUN_TERMINAL and not self.over:
             self._count_end(run.state.phase, run.state.started_at)
         self._tell_people(run.state.shown_phase, run.state.failure)
-        self._signals.observe(run.graph, run.state, self._version)
-        self._calls.observe(run.graph, run.state, self._version)
         held_slot, self.phase = self.holds_slot, run.state.shown_phase.name
         if held_slot and self.phase == RunPhase.PARKED.name:
             self._news()

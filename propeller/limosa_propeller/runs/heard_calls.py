@@ -10,7 +10,8 @@ class HeardCalls:
 
     def __init__(self) -> None:
         self._since: dict[str, int | None] = {}
-        self._accepted = -1
+        self._accepted = 0
+        """Version 0 is the status that the run was opened with."""
 
     def hear(self, paths: list[str]) -> list[str]:
         """Takes what admin tells of; gives what the state does not have yet."""
@@ -18,14 +19,19 @@ class HeardCalls:
             self._since.setdefault(path, None)
         return [path for path in paths if self._since[path] is None]
 
-    def observe(self, graph: Graph, state: State, version: int) -> None:
-        """The state has reached a version. Of calls that have ended admin tells no more as soon as it knows."""
+    def observe(self, graph: Graph, state: State, version: int) -> bool:
+        """The state is at a version; whether the status shows a call that it was not known to show.
+
+        Of calls that have ended admin tells no more as soon as it knows.
+        """
+        before = set(self.taken())
         for path, since in list(self._since.items()):
             number = graph.by_path.get(path)
             if number is not None and state.nodes[number].phase in NODE_TERMINAL:
                 del self._since[path]
             elif since is None and _has(graph, state, path):
                 self._since[path] = version
+        return not before.issuperset(self.taken())
 
     def accept(self, version: int) -> bool:
         """A status of that version was accepted; whether it shows calls that no earlier one did."""

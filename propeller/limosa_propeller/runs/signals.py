@@ -10,18 +10,21 @@ class Signals:
 
     def __init__(self) -> None:
         self._over_since: dict[str, int | None] = {}
-        self._accepted = -1
+        self._accepted = 0
+        """Version 0 is the status that the run was opened with."""
 
     def wants(self, path: str) -> bool:
         """Notes that a gate is told something; whether that is still news to it."""
         return self._over_since.setdefault(path, None) is None
 
-    def observe(self, graph: Graph, state: State, version: int) -> None:
-        """The state has reached a version."""
+    def observe(self, graph: Graph, state: State, version: int) -> bool:
+        """The state is at a version; whether the status shows a gate to be over that was not known to be."""
+        before = len(self.taken())
         for path, since in self._over_since.items():
             number = graph.by_path.get(path)
             if since is None and number is not None and state.nodes[number].phase in NODE_TERMINAL:
                 self._over_since[path] = version
+        return len(self.taken()) > before
 
     def accept(self, version: int) -> bool:
         """A status of that version was accepted; whether it shows gates to be over that no earlier one did."""
