@@ -1,6 +1,8 @@
 """Loading an author's module, as a pod will."""
 
+import contextlib
 import importlib
+import importlib.util
 import os
 import sys
 from types import ModuleType
@@ -45,10 +47,22 @@ def load_module(target: str) -> LoadedModule:
         if not all(part.isidentifier() for part in name.split(".")):
             message = f"{target} cannot be imported: '{name}' is no module name"
             raise LimosaError("Load", message, remedy="use letters, digits and '_' in file and folder names")
+        _forget_older_bytecode(path)
     else:
         name, root = target, source_root(os.getcwd() + os.sep)
     module = _import(name, root, target)
     return LoadedModule(module, root, entities_of(module))
+
+
+def _forget_older_bytecode(path: str) -> None:
+    """Removes bytecode written before the source was.
+
+    Python compares whole seconds and sizes: an edit that keeps the size, within a second of the last run, would not count.
+    """
+    bytecode = importlib.util.cache_from_source(path)
+    with contextlib.suppress(OSError):
+        if os.stat(bytecode).st_mtime_ns < os.stat(path).st_mtime_ns:
+            os.remove(bytecode)
 
 
 def entities_of(module: ModuleType) -> dict[str, Any]:

@@ -11,6 +11,8 @@ def test_the_project_runs_and_its_test_passes(limosa, place, monkeypatch):
     assert 'name = "my-project"' in (folder / "pyproject.toml").read_text()
     assert "{{" not in "".join(path.read_text() for path in folder.iterdir())
     monkeypatch.chdir(folder)
+    # A module of that name of another test of this process would be in the way.
+    monkeypatch.delitem(sys.modules, "hello", raising=False)
     result = limosa("run", "hello.py", "--text", "to be or not to be or to", "--top", "1")
     assert (result.status, result.out) == (0, "to: 3\n"), result.err
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)]

@@ -1,5 +1,6 @@
 """From source to specs: names, graphs, bytes; and loading an author's file from anywhere."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -424,3 +425,18 @@ def test_a_task_is_named_from_the_root_whatever_it_was_imported_as(tmp_path, mon
         sys.modules.pop("flows_of_a_suite", None)
     assert module.step.name == "deep.flows_of_a_suite.step"
     assert module.step.loader == "deep.flows_of_a_suite:step"
+
+
+def test_an_edit_within_a_second_that_keeps_the_size_counts(author, monkeypatch):
+    """Python's own check of bytecode sees whole seconds and sizes."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    source = "from limosa import task\n@task\ndef f() -> int:\n    return {}\n"
+    path = author.write(source.format(1), "edited_flow.py")
+    os.utime(path, ns=(10**18, 10**18))
+    load_module(str(path))
+    bytecode = importlib.util.cache_from_source(str(path))
+    os.utime(bytecode, ns=(10**18 + 1, 10**18 + 1))
+    author.forget()
+    path.write_text(source.format(2))
+    os.utime(path, ns=(10**18 + 2, 10**18 + 2))
+    assert load_module(str(path)).entities["f"].function() == 2

@@ -184,16 +184,16 @@ async def test_an_image_that_cannot_run_fails_with_the_remedies(bench):
     bench.create("shell", command=["sh", "-c", "true"])
     bench.create("no-leave", "true", annotations={"limosa.dev/sandbox-host-process": "false"})
 
-    for name, culprit in (
-        ("foreign", 'image "pytorch/pytorch:2"'),
-        ("shell", 'command "sh -c true"'),
-        ("no-leave", "/bin/sh"),
+    for name, culprit, remedy in (
+        ("foreign", 'image "pytorch/pytorch:2"', "leave out container_image"),
+        ("shell", 'command "sh -c true"', "limosa.testing.patch stands in"),
+        ("no-leave", "/bin/sh", "limosa.testing.patch stands in"),
     ):
         pod = await bench.phase(name, "Failed")
         ended = bench.state(name)["terminated"]
         assert pod["status"]["reason"] == ended["reason"] == "ImageNotRunnable"
         assert culprit in ended["message"]
-        assert "container_image" in ended["message"]
+        assert remedy in ended["message"]
         assert "limosa config use" in ended["message"]
 
 
