@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from limosa_sandbox.node.zygote import boot_id
 _log = logging.getLogger(__name__)
 _TERMINAL = ("Succeeded", "Failed")
 _TIDY_INTERVAL = 1.0
+_REMOVAL_PAUSES = (0.05, 0.2, 1.0, 0.0)
 _SHUTDOWN = Verdict(
     "Failed",
     "Terminated",
@@ -127,12 +129,21 @@ class Kubelet:
     def _clean(self, uid: str) -> None:
         directory = self._host.directory(uid)
         if directory.exists():
-            self._spawn(asyncio.to_thread(shutil.rmtree, directory, True))
+            self._spawn(asyncio.to_thread(_remove, directory))
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _remove(directory: Path) -> None:
+    """Remove a pod's files; the zygote of a process killed just now may write how it ended while they go."""
+    for pause in _REMOVAL_PAUSES:
+        shutil.rmtree(directory, ignore_errors=True)
+        if not directory.exists():
+            return
+        time.sleep(pause)
 
 
 def _kill_recorded(folder: Path) -> None:
