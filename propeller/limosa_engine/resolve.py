@@ -74,6 +74,12 @@ def mapped(turn: Turn, plan: NodePlan, inputs: Inputs) -> Inputs | None:
     return None if found is None else {**inputs, **found}
 
 
+def operands(turn: Turn, plan: NodePlan) -> Resolved:
+    """What a node's conditions compare, in memory; None while some are being read."""
+    found = node_inputs(turn, plan, plan.number)
+    return found if found is None or isinstance(found, Failure) else loaded(turn, found, plan.number)
+
+
 def loaded(turn: Turn, inputs: Inputs, waiter: int) -> Inputs | None:
     """Inputs, all in memory; None while some are being read."""
     found: dict[str, Literal] = {}

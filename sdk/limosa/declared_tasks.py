@@ -1,5 +1,6 @@
 """Tasks without a function of their author's: their inputs and outputs are declared."""
 
+import abc
 import os
 import re
 import sys
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[a-z_][A-Za-z0-9_]*")
 
 
-class DeclaredTask(Task[..., Any]):
+class DeclaredTask(Task[..., Any], abc.ABC):
     """A task whose `_run` takes its inputs in a dict. One output is what a call gives, under the name it was given."""
 
     def __init__(
@@ -39,8 +40,9 @@ class DeclaredTask(Task[..., Any]):
         found.outputs = dict(self._declared)
         return found
 
+    @abc.abstractmethod
     def _run(self, arguments: Mapping[str, Any]) -> Any:
-        raise NotImplementedError
+        """Gives the outputs of a call."""
 
 
 def check_names(name: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any], place: str) -> None:

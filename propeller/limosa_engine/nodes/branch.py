@@ -29,10 +29,7 @@ def taken(turn: Turn, plan: NodePlan) -> int | None:
 
 
 def _decide(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
-    found = resolve.node_inputs(turn, plan, plan.number)
-    operands = found
-    if found is not None and not isinstance(found, Failure):
-        operands = resolve.loaded(turn, found, plan.number)
+    operands = resolve.operands(turn, plan)
     if operands is None:
         expansion.wait_for_values(turn, plan, record)
         return

@@ -14,10 +14,7 @@ from limosa_model.graph import written_at
 
 def advance(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
     """Decides once, as soon as the operands are in memory."""
-    found = resolve.node_inputs(turn, plan, plan.number)
-    operands = found
-    if found is not None and not isinstance(found, Failure):
-        operands = resolve.loaded(turn, found, plan.number)
+    operands = resolve.operands(turn, plan)
     if operands is None:
         expansion.wait_for_values(turn, plan, record)
         return

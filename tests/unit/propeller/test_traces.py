@@ -1,5 +1,7 @@
 """What of a run becomes a span, and how the spans hang together."""
 
+import socket
+
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from opentelemetry.sdk.resources import Resource
@@ -7,8 +9,9 @@ from opentelemetry.trace import StatusCode
 
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 from limosa_model import failures
+from limosa_propeller.metrics import Metrics
 from limosa_propeller.settings import SettingsError, parse_settings
-from limosa_propeller.traces import span_of
+from limosa_propeller.traces import Traces, span_of
 
 RESOURCE = Resource({"service.name": "limosa"})
 BEGAN, ENDED = Timestamp(seconds=100), Timestamp(seconds=103)
@@ -74,3 +77,13 @@ def test_an_endpoint_that_is_none_is_refused():
     assert parse_settings(["--traces", "http://c:4318/v1/traces"], {}).traces_endpoint
     with pytest.raises(SettingsError, match="--traces is 'collector:4318'; write http://host:4318/v1/traces"):
         parse_settings(["--traces", "collector:4318"], {})
+
+
+def test_a_collector_that_is_away_costs_spans_that_are_counted():
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        metrics = Metrics()
+        traces = Traces(f"http://127.0.0.1:{nobody.getsockname()[1]}/v1/traces", "here", metrics)
+        traces.take(snapshot("run", phase=pb.RUN_PHASE_SUCCEEDED))
+        traces.close()
+    assert b'limosa_spans_total{outcome="lost"} 1.0' in metrics.text()

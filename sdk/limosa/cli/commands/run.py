@@ -1,7 +1,7 @@
 """`limosa run`."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,10 @@ from limosa.cli.options import (
     target_options,
     timeout_option,
 )
+
+if TYPE_CHECKING:
+    from limosa.cli.typed_command import GivenInputs
+    from limosa.compiler import LoadedModule
 
 _ANSWERS_ARE_LOCAL = "--answer is for runs here; on the platform: limosa approve, limosa signal"
 _NO_CACHE_BY_HAND = "a WorkflowRun applied by hand uses no cache: leave out --overwrite-cache and --no-cache"
@@ -84,28 +88,15 @@ def command(
     Our options stand before FILE; everything after NAME is an input, such as --learning-rate 0.1.
     NAME may be left out where FILE has one workflow. Its inputs are shown by: limosa run FILE NAME --help
     """
-    from limosa.cli.launching import Flags, read_inputs, run_remotely
-    from limosa.cli.submission import choose
-    from limosa.compiler import load_module
+    from limosa.cli.launching import Flags, run_remotely
 
-    rest = list(words)
     _refuse_conflicts(ctx)
     mode = cache_mode(overwrite_cache, no_cache)
-    source = module if module is not None else rest.pop(0)
-    entity_name = rest.pop(0) if rest and not rest[0].startswith("-") else None
     if here := not remote and not manifest:
         from limosa.local.printing import copying
 
         ctx.with_resource(copying())
-    loaded = load_module(source)
-    if entity_name is None and rest and rest[0] in ("-h", "--help"):
-        from limosa.cli.listing import is_ambiguous, write_entities
-
-        if is_ambiguous(loaded):
-            return write_entities(loaded, source)
-    entity = choose(loaded, entity_name, source)
-    words_before = ["limosa run", f"-m {module}" if module else source, entity_name or ""]
-    given = read_inputs(entity, rest, " ".join(word for word in words_before if word), inputs_file)
+    loaded, entity, given = _read(ctx, module, list(words), inputs_file)
     if here:
         from limosa.cli.local_runs import run_here
         from limosa.config import checked_project_file
@@ -121,6 +112,27 @@ def command(
         return write_manifest(loaded, entity, given, settings, name, output)
     flags = Flags(detach, timeout, name, output, mode, priority or 0, max_parallelism or 0)
     return run_remotely(loaded, entity, given, settings, flags)
+
+
+def _read(
+    ctx: click.Context, module: str | None, rest: list[str], inputs_file: str | None
+) -> "tuple[LoadedModule, Any, GivenInputs]":
+    """The module, what of it is to run, and its inputs; ends the command where help is asked for and shown."""
+    from limosa.cli.launching import read_inputs
+    from limosa.cli.submission import choose
+    from limosa.compiler import load_module
+
+    source = module if module is not None else rest.pop(0)
+    entity_name = rest.pop(0) if rest and not rest[0].startswith("-") else None
+    loaded = load_module(source)
+    if entity_name is None and rest and rest[0] in ("-h", "--help"):
+        from limosa.cli.listing import is_ambiguous, write_entities
+
+        if is_ambiguous(loaded):
+            ctx.exit(write_entities(loaded, source))
+    entity = choose(loaded, entity_name, source)
+    words_before = ["limosa run", f"-m {module}" if module else source, entity_name or ""]
+    return loaded, entity, read_inputs(entity, rest, " ".join(filter(None, words_before)), inputs_file)
 
 
 def _refuse_conflicts(ctx: click.Context) -> None:
