@@ -1,6 +1,7 @@
 """Records: stored versions of objects, the changes between them, and who watches.
 
-A version is encoded once; lists and every watcher share its bytes.
+A version is encoded once; lists and every watcher share its bytes. What is only kept for watches that start late is kept as these
+bytes alone: as dicts, the same objects take three times as much.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ FRESH = timedelta(seconds=75)
 """Changes older than this are forgotten, as a real API server's watch cache may: objects of the past are large."""
 ALWAYS_KEPT = 256
 """Changes of one resource that are remembered however old they are, so that a quiet one answers every watch."""
+UNPACKED = timedelta(seconds=5)
+"""Changes younger than this are kept as dicts too: whoever watches has not read them yet."""
 
 _BACKLOG = 50_000
 
@@ -30,27 +33,37 @@ class Record:
     """One version of one object; never changed after it was made.
 
     Attributes:
-        obj: The object.
-        raw: The same as JSON.
+        raw: The object as JSON.
         version: Its resource version.
+        name: Its name.
+        namespace: Its namespace, empty for cluster-scoped ones.
     """
 
-    __slots__ = ("obj", "raw", "version")
+    __slots__ = ("_obj", "name", "namespace", "raw", "version")
 
     def __init__(self, obj: Object, raw: bytes, version: int) -> None:
-        self.obj = obj
+        self._obj: Object | None = obj
         self.raw = raw
         self.version = version
+        self.name = str(obj["metadata"]["name"])
+        self.namespace = str(obj["metadata"].get("namespace") or "")
 
     @property
-    def name(self) -> str:
-        """Name of the object."""
-        return str(self.obj["metadata"]["name"])
+    def obj(self) -> Object:
+        """The object; of a packed record made anew each time."""
+        if self._obj is not None:
+            return self._obj
+        found: Object = orjson.loads(self.raw)
+        return found
 
     @property
-    def namespace(self) -> str:
-        """Namespace of the object, empty for cluster-scoped ones."""
-        return str(self.obj["metadata"].get("namespace") or "")
+    def packed(self) -> bool:
+        """Whether only its bytes are kept."""
+        return self._obj is None
+
+    def pack(self) -> None:
+        """Keep only the bytes: it will hardly be read again."""
+        self._obj = None
 
 
 class Change:
@@ -75,6 +88,13 @@ class Change:
         if self._wire is None:
             self._wire = b'{"type":"' + self.type.encode() + b'","object":' + self.record.raw + b"}\n"
         return self._wire
+
+    def pack(self, current: Record | None) -> None:
+        """Keep as little as possible for a watch that may yet start before it; `current` stays as it is."""
+        self._wire = None
+        for record in (self.record, self.previous):
+            if record is not None and record is not current:
+                record.pack()
 
 
 class Watch:
@@ -167,13 +187,19 @@ def _select(change: Change, matcher: Matcher) -> Change | None:
 class Collection:
     """All objects of one resource, their recent history and their watches.
 
+    Args:
+        floor: Initial value of the attribute.
+        rarely_read: Whether current versions are kept packed, too.
+
     Attributes:
         floor: Resource version from which the history is complete: a watch may start at it or later.
     """
 
-    def __init__(self, floor: int) -> None:
+    def __init__(self, floor: int, rarely_read: bool = False) -> None:
+        self._rarely_read = rarely_read
         self._namespaces: dict[str, dict[str, Record]] = {}
         self._history: deque[tuple[datetime, Change]] = deque()
+        self._unpacked: deque[tuple[datetime, Change]] = deque()
         self.watches: dict[Watch, None] = {}
         self.floor = floor
 
@@ -194,6 +220,8 @@ class Collection:
 
     def restore(self, record: Record) -> None:
         """Put a version in place without telling anyone (at start)."""
+        if self._rarely_read:
+            record.pack()
         self._namespaces.setdefault(record.namespace, {})[record.name] = record
 
     def drop(self, namespace: str, name: str) -> None:
@@ -209,13 +237,17 @@ class Collection:
         else:
             self.restore(change.record)
         self._history.append((now, change))
+        self._unpacked.append((now, change))
         if len(self._history) > HISTORY:
             self._forget_oldest()
         for watch in tuple(self.watches):
             watch.push(change)
 
     def forget(self, now: datetime) -> None:
-        """Drop what is too old of the history."""
+        """Drop what is too old of the history, and pack the rest of it but the newest."""
+        while self._unpacked and now - self._unpacked[0][0] > UNPACKED:
+            change = self._unpacked.popleft()[1]
+            change.pack(self.get(change.record.namespace, change.record.name))
         while len(self._history) > ALWAYS_KEPT and now - self._history[0][0] > FRESH:
             self._forget_oldest()
 

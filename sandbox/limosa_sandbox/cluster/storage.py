@@ -186,7 +186,7 @@ class Storage:
         collection = self._collections.get(resource)
         if collection is None:
             self.kind(resource)
-            collection = self._collections[resource] = Collection(self._version)
+            collection = self._collections[resource] = Collection(self._version, resource == "events")
         return collection
 
     # -- writing ------------------------------------------------------------------------------------------------
@@ -415,7 +415,7 @@ class Storage:
         return record
 
     def _sweep(self, now: datetime) -> None:
-        """Shortens every resource's history. Leases are renewed all the time, so this has its turn in a quiet cluster too."""
+        """Shortens and packs every resource's history. Leases are renewed all the time, so this has its turn in a quiet cluster too."""
         self._sweep_at = now + _SWEEP_EVERY
         for collection in self._collections.values():
             collection.forget(now)

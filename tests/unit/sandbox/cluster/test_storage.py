@@ -157,6 +157,34 @@ def test_old_history_is_forgotten_in_every_resource(monkeypatch):
     assert len(storage.list("configmaps")[0]) == 6
 
 
+def test_what_only_late_watches_read_is_kept_as_bytes():
+    now = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    storage = Storage(clock=lambda: now)
+    since = storage.version
+    storage.create("configmaps", "default", config_map("a", labels={"l": "1"}))
+    storage.patch("configmaps", "default", "a", {"metadata": {"labels": {"l": "2"}}})
+    storage.create("configmaps", "default", config_map("b", labels={"l": "1"}))
+    storage.delete("configmaps", "default", "b")
+    assert not any(change.record.packed for change in storage.watch("configmaps", since).take())
+    now += records.UNPACKED + timedelta(seconds=1)
+    storage.create("secrets", "default", {"metadata": {"name": "other"}})
+    changes = storage.watch("configmaps", since).take()
+    # The second one is what "a" is now.
+    assert [change.record.packed for change in changes] == [True, False, True, True]
+    matcher = storage.matcher("configmaps", "l=1", None)
+    seen = storage.watch("configmaps", since, matcher=matcher).take()
+    assert [(change.type, change.record.name) for change in seen] == [
+        ("ADDED", "a"), ("DELETED", "a"), ("ADDED", "b"), ("DELETED", "b"),
+    ]  # fmt: skip
+    assert all(change.wire().endswith(change.record.raw + b"}\n") for change in seen)
+
+
+def test_events_are_kept_as_bytes(storage):
+    storage.create("events", "default", event("e"))
+    assert storage.record("events", "default", "e").packed
+    assert storage.get("events", "default", "e")["involvedObject"]["name"] == "p"
+
+
 def test_a_watch_from_the_future_is_refused(storage):
     refused(504, storage.watch, "pods", storage.version + 1)
 
