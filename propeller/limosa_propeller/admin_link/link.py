@@ -140,15 +140,15 @@ class AdminLink:
             phase = RunPhase[driver.phase]
             epoch, key = self._call_keys.get(driver.claim.run_uid, (None, b""))
             if epoch == driver.claim.to_epoch():
-                driver.give_call_key(key)
+                driver.word.give_call_key(key)
             reports.append(
                 RunReport(
                     run_uid=driver.claim.run_uid,
                     epoch=driver.claim.to_epoch(),
                     phase=int(phase),  # type: ignore[arg-type]
-                    signals_taken=driver.signals_taken(),
-                    calls_taken=driver.calls_taken(),
-                    wants_call_key=driver.wants_call_key,
+                    signals_taken=driver.word.signals_taken(),
+                    calls_taken=driver.word.calls_taken(),
+                    wants_call_key=driver.word.wants_call_key,
                 )
             )
         # No claim is of epoch 0.0: admin answers with the spec that it sent, or that it knows no such run here.

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from time import perf_counter
 from typing import Any, cast
@@ -11,26 +10,23 @@ from typing import Any, cast
 from limosa_engine.commands import Command, CreatePod, DeletePod, Publish, Quarantine, StoreCache, WakeAt
 from limosa_engine.events import (
     AbortRequested,
-    CallMade,
     Event,
     PodGone,
     PodObserved,
     PodsListed,
     RunRestored,
     RunStarted,
-    SignalReceived,
     TimerFired,
 )
 from limosa_engine.phases import RUN_TERMINAL, RunPhase
-from limosa_engine.snapshots import run_snapshot
 from limosa_engine.step import step
 from limosa_engine.story import story
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
-from limosa_idl.run.v1alpha1.run_pb2 import Reason, RunState, Signal, Snapshot, SnapshotKey
+from limosa_idl.run.v1alpha1.run_pb2 import RunState, Signal, Snapshot
 from limosa_model import failures
 from limosa_model.failures import Code
 from limosa_model.manifest import ABORT
-from limosa_propeller.kube.errors import ApiError, NotLeaderError
+from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.runs import cached
 from limosa_propeller.runs.actions import (
     ACTIONS,
@@ -39,6 +35,8 @@ from limosa_propeller.runs.actions import (
     delete_pods,
     has_to_be_looked_at,
 )
+from limosa_propeller.runs.admin_word import AdminWord
+from limosa_propeller.runs.announcements import Announcements
 from limosa_propeller.runs.claims import (
     Claim,
     Standing,
@@ -47,20 +45,18 @@ from limosa_propeller.runs.claims import (
     is_accepted,
     standing_of,
 )
-from limosa_propeller.runs.heard_calls import HeardCalls
-from limosa_propeller.runs.notices import notice_of, post, run_deleted, spec_ignored
+from limosa_propeller.runs.errands import Errands
+from limosa_propeller.runs.held_commands import HeldCommands
 from limosa_propeller.runs.opening import OpenedRun, RefusedError, open_run, spec_changed
 from limosa_propeller.runs.pod_index import PodEntry, PodIndex
 from limosa_propeller.runs.removals import OVER
 from limosa_propeller.runs.services import RUNS, Services
-from limosa_propeller.runs.signals import Signals
 from limosa_propeller.runs.spec_digest import spec_digest
 from limosa_propeller.runs.status import (
     TERMINAL_PHASES,
     encode_status,
     ended_status,
     is_sealed,
-    nodes_told,
     running_status,
     told_end,
     written_at,
@@ -69,8 +65,6 @@ from limosa_propeller.runs.status_writer import StatusWriter
 
 logger = logging.getLogger(__name__)
 
-UNHURRIED = frozenset({"finished", "failed"})
-"""Reasons of pod deletions that nobody waits for: they go when the next status was accepted anyway."""
 STORY_LINES = 40
 
 
@@ -110,15 +104,12 @@ class RunDriver:
         self._arrived = 0.0
         """When the oldest event of the inbox came, by perf_counter."""
         self._version = 0
-        self._held: deque[tuple[int, Command]] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._held = HeldCommands()
+        self._errands = Errands(self._failed, lambda: self.log)
+        self._announcements = Announcements(services, self._spawn)
         self._ended: tuple[RunPhase, Failure] | None = None
         self._abort_told = False
-        self._signals = Signals()
-        self._calls = HeardCalls()
-        self._call_key = b""
-        self.wants_call_key = False
-        """A launch waits for what tokens of attempts are made with."""
+        self.word = AdminWord(news)
         self._closed = False
         self._was_over = self.over
         """Its end stands in its status and is not changed any more."""
@@ -184,17 +175,13 @@ class RunDriver:
         self._closed = True
         self._writer.close()
         self._services.timers.cancel(("wake", self.uid))
-        for task in self._tasks:
-            task.cancel()
+        self._errands.stop()
 
     def deleted(self) -> None:
         """The object does not exist any more; of a run that only it told of, an Event says how far it was."""
         self.close()
         if self._context is not None and self.claim.local and not self.over:
-            run, now = self._context.run, self._services.clock.now()
-            told = nodes_told(run.state)
-            notice = run_deleted(self.manifest["metadata"], told, run.factory.prefix, now)
-            self._spawn(post(self._services.verbs, notice))
+            self._announcements.deleted(self.manifest["metadata"], self._context.run)
 
     def observe_object(self, manifest: dict[str, Any]) -> None:
         """The WorkflowRun changed."""
@@ -215,8 +202,7 @@ class RunDriver:
         changed = spec_digest(manifest) != self._digest
         if self.over:
             if changed:
-                notice = spec_ignored(manifest["metadata"], self.claim.local, self._services.clock.now())
-                self._spawn(post(self._services.verbs, notice))
+                self._announcements.spec_ignored(manifest["metadata"], self.claim.local)
             return
         self.claim = claim_of(manifest)
         if changed:
@@ -231,11 +217,7 @@ class RunDriver:
             return
         self.sweep()
         if self.is_admins and not self.over and self._context is not None:
-            told = run_snapshot(self.claim.run_uid, self._context.run.state)
-            told.epoch.CopyFrom(self.claim.to_epoch())
-            told.run.reason.CopyFrom(Reason(code="ObjectHeld", detail=why))
-            told.run.reason.since.FromNanoseconds(int(self._services.clock.now() * 1e9))
-            self._services.snapshots.put(told)
+            self._announcements.object_held(self.claim, self._context.run, why)
 
     def _heal_status(self) -> None:
         """Writes the status again where somebody edited it."""
@@ -261,32 +243,16 @@ class RunDriver:
         self._post(PodGone(identity.item, identity.launch))
 
     def signalled(self, signals: Iterable[Signal]) -> None:
-        """Admin tells gates something; it does so again until `signals_taken` shows that they are over."""
-        if self._context is None:
-            return
-        for signal in signals:
-            if self._signals.wants(signal.node_path):
-                self._post(SignalReceived(signal.node_path, signal))
-
-    def signals_taken(self) -> list[str]:
-        """Paths of gates that were told something and are over in the status that was accepted last."""
-        return self._signals.taken()
+        """Admin tells gates something; it does so again until `word` shows that they are over."""
+        if self._context is not None:
+            for event in self.word.signalled(signals):
+                self._post(event)
 
     def called(self, paths: list[str]) -> None:
-        """Admin tells of calls of eager nodes; it does so again until `calls_taken` shows that the run has them."""
-        if self._context is None:
-            return
-        for path in self._calls.hear(paths):
-            owner, _, call = path.rpartition("/")
-            self._post(CallMade(owner, call))
-
-    def give_call_key(self, key: bytes) -> None:
-        """Admin says what tokens of attempts are made with."""
-        self._call_key, self.wants_call_key = key, False
-
-    def calls_taken(self) -> list[str]:
-        """Paths of calls that the status that was accepted last shows."""
-        return self._calls.taken()
+        """Admin tells of calls of eager nodes; it does so again until `word` shows that the run has them."""
+        if self._context is not None:
+            for event in self.word.called(paths):
+                self._post(event)
 
     def end(self, phase: RunPhase, failure: Failure) -> None:
         """Takes the run out of the engine's hands: its status says why, its pods go."""
@@ -298,8 +264,7 @@ class RunDriver:
         self._ended = phase, failure
         self._held.clear()
         self._inbox.clear()
-        for task in self._tasks:
-            task.cancel()
+        self._errands.stop()
         self._writer.demand()
 
     def sweep(self) -> None:
@@ -329,11 +294,11 @@ class RunDriver:
                 self._begin(run)
                 return
         # Not the engine but the operator ended it.
-        self._publish_end(told_end(self.manifest.get("status") or {}))
+        self._announcements.publish_end(self.claim, told_end(self.manifest.get("status") or {}))
 
     def _begin(self, run: OpenedRun) -> None:
         self._context = RunContext(
-            self._services, run, self.namespace, self.uid, post=self._post, call_key=self._known_call_key
+            self._services, run, self.namespace, self.uid, post=self._post, call_key=self.word.call_key
         )
         extra = {"restored": run.restored, "nodes": len(run.graph.nodes)}
         logger.info("run is opened", extra={**self.log, **extra})
@@ -341,12 +306,6 @@ class RunDriver:
         for entry in self._pods.owned_by(self.uid):
             self.observe_pod(entry)
         self._post(PodsListed())
-
-    def _known_call_key(self) -> bytes:
-        if not self._call_key and not self.wants_call_key:
-            self.wants_call_key = True
-            self._news()
-        return self._call_key
 
     def _consider_abort(self) -> None:
         if self.claim.desired != ABORT or self._abort_told or self._ended:
@@ -384,15 +343,11 @@ class RunDriver:
         metrics.transition_seconds.observe(perf_counter() - self._arrived)
         if self._ended or run.state.regrowth is not None:
             return
-        # What admin tells again may stand in the status already, and then nothing changes.
-        if self._signals.observe(run.graph, run.state, self._version) | self._calls.observe(
-            run.graph, run.state, self._version
-        ):
-            self._news()
+        self.word.observe(run.graph, run.state, self._version)
         if run.state.changes == before:
             return
         if run.state.phase in RUN_TERMINAL and not self.over:
-            self._count_end(run.state.phase, run.state.started_at)
+            self._announcements.count_end(run.state.phase, run.state.started_at)
         self._tell_people(run.state.shown_phase, run.state.failure)
         held_slot, self.phase = self.holds_slot, run.state.shown_phase.name
         if held_slot and self.phase == RunPhase.PARKED.name:
@@ -421,8 +376,7 @@ class RunDriver:
                 self._context.arrived[command.item, command.launch] = self._arrived
             self._spawn(self._carry_out(command))
             return False
-        self._held.append((self._version, command))
-        return not (isinstance(command, DeletePod) and command.reason in UNHURRIED)
+        return self._held.hold(self._version, command)
 
     def _tell_cache(self, command: StoreCache) -> None:
         assert self._context is not None
@@ -435,9 +389,8 @@ class RunDriver:
             snapshot.launch.namespace = self.namespace
         if snapshot.WhichOneof("state") == "run" and RunPhase(snapshot.run.phase) in RUN_TERMINAL:
             # Admin takes a run's end as final: it must be written here first.
-            self._held.append((self._version, Publish(snapshot)))
-            return True
-        self._services.snapshots.put(snapshot)
+            return self._held.hold(self._version, Publish(snapshot))
+        self._announcements.publish(snapshot)
         return False
 
     async def _carry_out(self, command: Command) -> None:
@@ -454,20 +407,12 @@ class RunDriver:
             self._post(answer)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
+        self._errands.begin(work)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if task.cancelled():
-            return
-        error = task.exception()
+    def _failed(self, error: BaseException) -> None:
         if isinstance(error, PodConflictError):
             self.end(RunPhase.FAILED, failures.system(Code.POD_CONFLICT, str(error), retryable=False))
-        elif isinstance(error, NotLeaderError):
-            logger.warning("a command was not carried out", extra={**self.log, "error": str(error)})
-        elif error is not None:
+        else:
             self._poisoned(error)
 
     def _poisoned(self, error: BaseException) -> None:
@@ -505,16 +450,14 @@ class RunDriver:
         await self._services.verbs.replace_status(RUNS, self.namespace, self.name, self.uid, status)
 
     def _accepted(self, version: int) -> None:
-        if self._signals.accept(version) | self._calls.accept(version):
-            self._news()
+        self.word.accept(version)
         if self._ended is not None:
             self._over_by_force()
             return
         over: list[DeletePod] = []
-        while self._held and self._held[0][0] <= version:
-            _, command = self._held.popleft()
+        for command in self._held.free(version):
             if isinstance(command, Publish):
-                self._services.snapshots.put(command.snapshot)
+                self._announcements.publish(command.snapshot)
                 logger.info("run is over", extra={**self.log, "phase": self.phase})
             elif isinstance(command, DeletePod) and self._goes_with_others(command):
                 over.append(command)
@@ -531,32 +474,21 @@ class RunDriver:
         assert self._ended is not None
         phase, failure = self._ended
         if not self.over:
-            self._count_end(phase, None)
+            self._announcements.count_end(phase, None)
         self._tell_people(phase, failure)
         self.phase = phase.name
         if self.is_admins:
             state = RunState(phase=cast("Any", int(phase)), failure=failure)
             state.finished_at.FromNanoseconds(int(self._services.clock.now() * 1e9))
-            self._publish_end(state)
+            self._announcements.publish_end(self.claim, state)
         self.sweep()
 
     def _tell_people(self, phase: RunPhase, failure: Failure | None) -> None:
         """Writes a Kubernetes Event when the run's phase is a new one."""
         if phase.name == self.phase:
             return
-        message = "" if self._context is None else f"{nodes_told(self._context.run.state)} nodes"
-        now = self._services.clock.now()
-        found = notice_of(self.manifest["metadata"], phase, message, failure, now)
-        if found is not None:
-            self._spawn(post(self._services.verbs, found))
-
-    def _count_end(self, phase: RunPhase, started_at: float | None) -> None:
-        seconds = None if started_at is None else self._services.clock.now() - started_at
-        self._services.metrics.run_ended(phase, seconds)
-
-    def _publish_end(self, state: RunState) -> None:
-        key = SnapshotKey(run_uid=self.claim.run_uid)
-        self._services.snapshots.put(Snapshot(key=key, epoch=self.claim.to_epoch(), run=state))
+        run = None if self._context is None else self._context.run
+        self._announcements.phase(self.manifest["metadata"], run, phase, failure)
 
     def _status_refused(self, error: ApiError) -> None:
         self._spawn(self._examine(error))

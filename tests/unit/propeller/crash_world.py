@@ -400,7 +400,7 @@ class Operator:
                 driver.confirm()
             await asyncio.sleep(0.5)
             for driver in list(self.fleet.drivers.values()):
-                taken = set(driver.signals_taken())
+                taken = set(driver.word.signals_taken())
                 driver.signalled(one for path, one in world.admin.signals.items() if path not in taken)
                 if world.admin.end is not None and driver.over and not self._outbox.waits_for(RUN_UID):
                     await self._services.verbs.delete(RUNS, driver.namespace, driver.name, driver.uid)

@@ -54,7 +54,7 @@ def outcome(stage: Stage, name: str = "e0") -> CallOutcome:
 
 async def begun(folder: Path) -> Stage:
     stage = Stage(folder, eager())
-    stage.driver.give_call_key(KEY)
+    stage.driver.word.give_call_key(KEY)
     await stage.start()
     return stage
 
@@ -63,9 +63,9 @@ async def test_without_admins_key_the_pod_waits_and_admin_is_asked(tmp_path: Pat
     stage = Stage(tmp_path, eager())
     await stage.start()
     assert stage.cluster.pods == {}
-    assert (stage.driver.wants_call_key, stage.told > 0) == (True, True)
-    stage.driver.give_call_key(KEY)
-    assert not stage.driver.wants_call_key
+    assert (stage.driver.word.wants_call_key, stage.told > 0) == (True, True)
+    stage.driver.word.give_call_key(KEY)
+    assert not stage.driver.word.wants_call_key
 
 
 async def test_its_pod_is_told_who_it_is_and_how_deep_it_lies(tmp_path: Path) -> None:
@@ -83,19 +83,19 @@ async def test_a_call_runs_and_its_outcome_is_written(tmp_path: Path) -> None:
     record(stage, call())
     stage.driver.called(["n0/e0"])
     await settle()
-    assert stage.driver.calls_taken() == ["n0/e0"]
+    assert stage.driver.word.calls_taken() == ["n0/e0"]
     assert len(stage.cluster.pods) == 2
     await stage.end_pods(left=1)
     assert values.to_plain(outcome(stage).outputs.literals["o0"]) == 7
     # Of what has ended admin tells no more.
-    assert stage.driver.calls_taken() == []
+    assert stage.driver.word.calls_taken() == []
 
 
 async def test_a_call_that_admin_tells_of_before_its_record_is_there_is_heard_again(tmp_path: Path) -> None:
     stage = await begun(tmp_path)
     stage.driver.called(["n0/e0"])
     await settle()
-    assert stage.driver.calls_taken() == []
+    assert stage.driver.word.calls_taken() == []
     record(stage, call())
     stage.driver.called(["n0/e0"])
     await settle()
@@ -114,7 +114,7 @@ async def test_a_call_that_may_not_run_gets_the_refusal_as_its_outcome(tmp_path:
     assert outcome(stage).failure.code == "PodPolicy"
     assert "hostNetwork" in outcome(stage).failure.message
     assert "a call is the one node 'e2'" in outcome(stage, "e2").failure.message
-    assert stage.driver.calls_taken() == ["n0/e0", "n0/e2"]
+    assert stage.driver.word.calls_taken() == ["n0/e0", "n0/e2"]
 
 
 async def test_records_of_other_runs_are_none(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ async def test_records_of_other_runs_are_none(tmp_path: Path) -> None:
     record(stage, call(), run_uid="another")
     stage.driver.called(["n0/e0"])
     await settle()
-    assert (len(stage.cluster.pods), stage.driver.calls_taken()) == (1, [])
+    assert (len(stage.cluster.pods), stage.driver.word.calls_taken()) == (1, [])
 
 
 def test_a_run_that_no_admin_knows_cannot_have_eager_tasks() -> None:

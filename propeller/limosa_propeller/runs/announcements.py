@@ -1,0 +1,63 @@
+"""What becomes known of one run: to admin by snapshots, to people by Kubernetes Events, to Prometheus by counts."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from limosa_engine.phases import RunPhase
+from limosa_engine.snapshots import run_snapshot
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure
+from limosa_idl.run.v1alpha1.run_pb2 import Reason, RunState, Snapshot, SnapshotKey
+from limosa_propeller.kube.verbs import Object
+from limosa_propeller.runs.claims import Claim
+from limosa_propeller.runs.notices import notice_of, post, run_deleted, spec_ignored
+from limosa_propeller.runs.opening import OpenedRun
+from limosa_propeller.runs.services import Services
+from limosa_propeller.runs.status import nodes_told
+
+
+class Announcements:
+    """Tells of one run; `begin` starts what takes its time."""
+
+    def __init__(self, services: Services, begin: Callable[[Coroutine[Any, Any, None]], None]) -> None:
+        self._services, self._begin = services, begin
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """Tells admin, or whoever takes its place, of a snapshot that has its epoch."""
+        self._services.snapshots.put(snapshot)
+
+    def publish_end(self, claim: Claim, state: RunState) -> None:
+        """Tells admin of an end that is not the engine's."""
+        self.publish(Snapshot(key=SnapshotKey(run_uid=claim.run_uid), epoch=claim.to_epoch(), run=state))
+
+    def object_held(self, claim: Claim, run: OpenedRun, why: str) -> None:
+        """Tells admin that somebody keeps the object of the run from being deleted."""
+        told = run_snapshot(claim.run_uid, run.state)
+        told.epoch.CopyFrom(claim.to_epoch())
+        told.run.reason.CopyFrom(Reason(code="ObjectHeld", detail=why))
+        told.run.reason.since.FromNanoseconds(int(self._services.clock.now() * 1e9))
+        self.publish(told)
+
+    def phase(
+        self, metadata: Object, run: OpenedRun | None, phase: RunPhase, failure: Failure | None
+    ) -> None:
+        """Tells people of a phase that is a new one."""
+        message = "" if run is None else f"{nodes_told(run.state)} nodes"
+        self._post(notice_of(metadata, phase, message, failure, self._services.clock.now()))
+
+    def spec_ignored(self, metadata: Object, local: bool) -> None:
+        """Tells people that an edit came after the run's end."""
+        self._post(spec_ignored(metadata, local, self._services.clock.now()))
+
+    def deleted(self, metadata: Object, run: OpenedRun) -> None:
+        """Tells people how far a run was whose object went."""
+        told, prefix = nodes_told(run.state), run.factory.prefix
+        self._post(run_deleted(metadata, told, prefix, self._services.clock.now()))
+
+    def count_end(self, phase: RunPhase, started_at: float | None) -> None:
+        """Counts the run's end; `started_at` in Unix seconds, None where the run never began."""
+        seconds = None if started_at is None else self._services.clock.now() - started_at
+        self._services.metrics.run_ended(phase, seconds)
+
+    def _post(self, notice: Object | None) -> None:
+        if notice is not None:
+            self._begin(post(self._services.verbs, notice))
