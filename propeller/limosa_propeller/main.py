@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     # What was imported lives for ever and what a run makes is mostly freed by counting: looking for cycles often is waste.
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(20_000, 20, 50)
     # Set before kopf starts; it would otherwise build on the standard loop.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     try:

@@ -5,6 +5,9 @@ import heapq
 import itertools
 from collections.abc import Callable, Hashable
 
+_FEW = 64
+"""Replaced wake-ups in the heap that are not worth clearing out."""
+
 
 class Timers:
     """At most one pending wake-up for each key; a new one replaces it. Times are the event loop's, in seconds."""
@@ -23,7 +26,15 @@ class Timers:
         ticket = next(self._tickets)
         self._due[key] = (ticket, callback)
         heapq.heappush(self._heap, (self._loop.time() + max(0.0, seconds), ticket, key))
+        if len(self._heap) > 2 * len(self._due) + _FEW:
+            # A wake-up in an hour that was replaced would else stay for an hour.
+            self._heap = [entry for entry in self._heap if self._is_due(entry)]
+            heapq.heapify(self._heap)
         self._arm()
+
+    def __len__(self) -> int:
+        """Entries held, those of replaced and forgotten wake-ups included."""
+        return len(self._heap)
 
     def cancel(self, key: Hashable) -> None:
         """Forgets the key's wake-up, if there is one."""
@@ -38,7 +49,7 @@ class Timers:
             self._handle = None
 
     def _arm(self) -> None:
-        while self._heap and self._due.get(self._heap[0][2], (None,))[0] != self._heap[0][1]:
+        while self._heap and not self._is_due(self._heap[0]):
             heapq.heappop(self._heap)
         if not self._heap:
             return
@@ -47,6 +58,9 @@ class Timers:
             if self._handle is not None:
                 self._handle.cancel()
             self._handle, self._stands_at = self._loop.call_at(when, self._fire), when
+
+    def _is_due(self, entry: tuple[float, int, Hashable]) -> bool:
+        return self._due.get(entry[2], (None,))[0] == entry[1]
 
     def _fire(self) -> None:
         self._handle = None

@@ -181,11 +181,10 @@ class AdminLink:
 
     def _pass_on(self, answer: SyncResponse) -> None:
         """What admin tells of runs: what tokens of attempts are made with, answers to gates, calls of eager nodes."""
-        for run in answer.runs:
-            if run.call_key:
-                self._call_keys[run.run_uid] = run.epoch, run.call_key
-            elif run.desired == DESIRED_FORGET:
-                self._call_keys.pop(run.run_uid, None)
+        self._call_keys |= {run.run_uid: (run.epoch, run.call_key) for run in answer.runs if run.call_key}
+        wanted = {run.run_uid for run in answer.runs if run.desired != DESIRED_FORGET}
+        for run_uid in self._call_keys.keys() - wanted:
+            del self._call_keys[run_uid]
         told = {run.run_uid: run for run in answer.runs if run.signals or run.calls}
         for driver in self._fleet.drivers.values() if told else ():
             news = told.get(driver.claim.run_uid)

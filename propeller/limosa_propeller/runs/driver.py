@@ -178,10 +178,16 @@ class RunDriver:
         self._errands.stop()
 
     def deleted(self) -> None:
-        """The object does not exist any more; of a run that only it told of, an Event says how far it was."""
+        """The object does not exist any more; of a run that only it told of, an Event says how far it was.
+
+        Nothing may be called afterwards.
+        """
         self.close()
         if self._context is not None and self.claim.local and not self.over:
             self._announcements.deleted(self.manifest["metadata"], self._context.run)
+        # These refer back to the driver: without them it goes, with all of its run, as soon as nobody knows it.
+        self._context = None
+        del self._writer, self._errands, self._announcements
 
     def observe_object(self, manifest: dict[str, Any]) -> None:
         """The WorkflowRun changed."""

@@ -16,6 +16,9 @@ from limosa_propeller.runs.sorting import Sorting
 
 logger = logging.getLogger(__name__)
 
+GONE = 10_000
+"""Deleted objects remembered, so that older news of one do not bring it back."""
+
 
 class Fleet:
     """Drivers by the uid of their object. Built anew, from runs and pods, whenever the watch streams start anew."""
@@ -138,7 +141,7 @@ class Fleet:
 
     def _run_gone(self, uid: str, version: float = math.inf) -> None:
         self._gone[uid] = version
-        if len(self._gone) > 10_000:
+        if len(self._gone) > GONE:
             del self._gone[next(iter(self._gone))]
         self._versions.pop(uid, None)
         driver = self.drivers.pop(uid, None)

@@ -209,6 +209,13 @@ class Stage:
         return [pod for pod in self.cluster.pods.values() if pod["status"]["phase"] == "Pending"]
 
     def _end(self, pod: Object, exit_code: int, committed: bool) -> None:
+        self.mark_ended(pod, exit_code, committed)
+        entry = self.pods.observe(pod)
+        assert entry is not None
+        self.driver.observe_pod(entry)
+
+    def mark_ended(self, pod: Object, exit_code: int = 0, committed: bool = True) -> None:
+        """A pod's status says how it ended; nobody is told."""
         launch_id = pod["metadata"]["annotations"]["limosa.dev/launch-id"]
         record = TerminationRecord(launch_id=launch_id, outcome=TerminationRecord.OUTCOME_COMMITTED)
         record.outputs.literals["o0"].CopyFrom(integer(7))
@@ -221,9 +228,6 @@ class Stage:
             "containerStatuses": [{"name": "task", "state": {"terminated": terminated}}],
         }
         pod["metadata"]["resourceVersion"] = self.cluster.version()
-        entry = self.pods.observe(pod)
-        assert entry is not None
-        self.driver.observe_pod(entry)
 
 
 async def settle() -> None:

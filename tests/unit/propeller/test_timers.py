@@ -116,3 +116,16 @@ def test_a_machine_whose_clock_is_right_is_not_pushed_ahead_by_restarts() -> Non
     clock = Clock(lambda: 1000.5, lambda: 10.0)
     clock.not_before(1000.0)
     assert clock.now() == 1000.5
+
+
+def test_replaced_wake_ups_do_not_pile_up() -> None:
+    loop = Loop()
+    timers = Timers(loop)  # type: ignore[arg-type]
+    fired: list[int] = []
+    for number in range(2000):
+        timers.wake_in("run", 3600 - number, lambda number=number: fired.append(number))
+        timers.wake_in(f"run {number}", 3600, lambda: fired.append(-1))
+        timers.cancel(f"run {number}")
+    assert len(timers) < 200
+    loop.turn_to(1602.0)
+    assert fired == [1999]
