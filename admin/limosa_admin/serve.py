@@ -6,6 +6,7 @@ import logging
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import grpc
@@ -14,6 +15,7 @@ import uvicorn
 from limosa_admin import VERSION
 from limosa_admin.authentication import Authenticator
 from limosa_admin.bootstrap import load_tokens
+from limosa_admin.request_errors import RequestError
 from limosa_admin.rpc.server import Parts, grpc_server
 from limosa_admin.run_view import RunView
 from limosa_admin.settings import AdminSettings, SettingsError, split_listen
@@ -26,6 +28,10 @@ from limosa_admin.web.site import application
 from limosa_store import open_store
 
 _log = logging.getLogger(__name__)
+
+DATABASE_WAIT_S = 30.0
+"""How long a start waits for the database: both may have just been started, and Postgres replays its log after a crash."""
+_PAUSE_S = 0.2
 
 
 class Admin:
@@ -92,6 +98,7 @@ def run(settings: AdminSettings, *, migrate: bool) -> None:
         SettingsError, SchemaError, StoreError, RequestError: It could not start.
     """
     with _database(settings) as database:
+        _await(database)
         if migrate and database.revision() != HEAD:
             # Alembic is heavy and seldom needed.
             from limosa_admin.store.migrating import migrate as upgrade
@@ -106,6 +113,23 @@ def run(settings: AdminSettings, *, migrate: bool) -> None:
     admin.start()
     stop.wait()
     admin.stop()
+
+
+def _await(database: Database) -> None:
+    """Returns when the database answers. Raises RequestError when it does not within `DATABASE_WAIT_S`."""
+    limit = time.monotonic() + DATABASE_WAIT_S
+    waits = False
+    while True:
+        try:
+            database.ping()
+            return
+        except RequestError as error:
+            if time.monotonic() > limit:
+                raise
+            if not waits:
+                _log.warning("waiting for the database", extra={"error": error.message})
+            waits = True
+        time.sleep(_PAUSE_S)
 
 
 def _parts(settings: AdminSettings, database: Database) -> Parts:

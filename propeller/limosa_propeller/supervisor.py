@@ -48,7 +48,7 @@ logger = logging.getLogger(__name__)
 REBUILD_SECONDS = (0.2, 1.0, 3.0, 10.0, 30.0)
 QUIET_SECONDS = 60.0
 """After this long without trouble, the next rebuild is a quick one again."""
-PROBE_SECONDS = 5.0
+PROBE_SECONDS = 1.0
 FIRST_RESYNC_SECONDS = 3.0
 DRAIN_SECONDS = 2.0
 """How long a stop waits for writes that were sent."""

@@ -17,8 +17,23 @@ from limosa_sandbox.supervisor.state import PartState
 
 _LOG = logging.getLogger(__name__)
 _POLL_S = 0.1
-_BACKOFF_S = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
-_HEALTHY_AFTER_S = 30.0
+_PAUSES_S = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
+HEALTHY_AFTER_S = 10.0
+"""A part that lived so long came up, which takes it a few seconds: whatever ended it then, it is worth starting again at once."""
+
+
+class Pauses:
+    """How long to wait before each new start of a part: longer each time it ends while it comes up."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+
+    def after(self, lived_s: float) -> float:
+        """Seconds to wait after a life of so many seconds."""
+        self._failures = 0 if lived_s >= HEALTHY_AFTER_S else self._failures
+        pause = _PAUSES_S[min(self._failures, len(_PAUSES_S) - 1)]
+        self._failures += 1
+        return pause
 
 
 class PartFailed(RuntimeError):
@@ -101,14 +116,12 @@ class Child:
         self._keeper = asyncio.ensure_future(self._keep())
 
     async def _keep(self) -> None:
-        failures = 0
+        pauses = Pauses()
         while True:
             began = time.monotonic()
             while self.is_alive():
                 await asyncio.sleep(_POLL_S)
-            failures = 0 if time.monotonic() - began > _HEALTHY_AFTER_S else failures
-            wait = _BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)]
-            failures += 1
+            wait = pauses.after(time.monotonic() - began)
             _LOG.warning("%s %s; starting it again in %g s", self.spec.name, self._ended(), wait)
             self._state.restarts += 1
             self._set("restarting")

@@ -21,6 +21,7 @@ from limosa_admin.identity import Role
 from limosa_admin.request_errors import RequestError
 from limosa_admin.settings import AdminSettings, SettingsError
 from limosa_admin.store import tokens
+from limosa_admin.store.database import Database, SchemaError
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.admin.v1alpha1 import admin_pb2_grpc
 
@@ -99,7 +100,10 @@ def test_what_keeps_it_from_starting_is_one_line_with_a_remedy(environment: dict
     assert refused.stderr.count("\n") == 1
 
 
-def test_a_busy_port_and_an_absent_database_are_named(environment: dict[str, str]) -> None:
+def test_a_busy_port_and_an_absent_database_are_named(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve, "DATABASE_WAIT_S", 0.0)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         busy = {**environment, "LIMOSA_ADMIN_HTTP_LISTEN": f"127.0.0.1:{taken.getsockname()[1]}"}
         with pytest.raises(SettingsError, match=r"LIMOSA_ADMIN_HTTP_LISTEN=.* cannot be listened on"):
@@ -107,6 +111,22 @@ def test_a_busy_port_and_an_absent_database_are_named(environment: dict[str, str
     absent = {**environment, "LIMOSA_DATABASE_URL": "postgresql://127.0.0.1:1/none"}
     with pytest.raises(RequestError, match="the database does not answer"):
         serve.run(AdminSettings.from_env(absent), migrate=False)
+
+
+def test_a_start_waits_for_a_database_that_comes_up(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, answers = AdminSettings.from_env(environment), [False, False, True]
+    ping = Database.ping
+
+    def comes_up(database: Database) -> None:
+        ping(database if answers.pop(0) else Database("postgresql+psycopg2://127.0.0.1:1/none"))
+
+    monkeypatch.setattr(Database, "ping", comes_up)
+    # The next thing that a start looks at.
+    with pytest.raises(SchemaError, match="the database is empty"):
+        serve.run(settings, migrate=False)
+    assert answers == []
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from pathlib import Path
 
 from limosa_sandbox.settings import SandboxSettings
 from limosa_sandbox.supervisor import parts
-from limosa_sandbox.supervisor.child import describe_exit
+from limosa_sandbox.supervisor.child import HEALTHY_AFTER_S, Pauses, describe_exit
 from limosa_sandbox.supervisor.credentials import AccessKey
 from limosa_sandbox.supervisor.home import Home
 from limosa_sandbox.supervisor.logs import cap_log, tail
@@ -39,6 +39,22 @@ def test_admin_and_operator_are_told_of_each_other_and_the_store() -> None:
         assert (store.endpoint, store.access_key, store.secret_key) == ("http://127.0.0.1:1", "AK", "SK")
         assert "SK" not in repr(spec)
         assert not any("SK" in argument or "postgresql" in argument for argument in spec.command)
+
+
+def test_a_part_that_was_up_is_started_again_at_once_however_often_it_is_killed() -> None:
+    pauses = Pauses()
+    assert {pauses.after(lived_s=HEALTHY_AFTER_S) for _ in range(20)} == {0.1}
+    assert HEALTHY_AFTER_S <= 10
+
+
+def test_a_part_that_does_not_come_up_is_started_again_more_and_more_seldom() -> None:
+    pauses = Pauses()
+    waited = [pauses.after(lived_s=1.0) for _ in range(8)]
+    assert waited == sorted(waited)
+    assert waited[0] == 0.1
+    assert waited[-1] == 10.0
+    pauses.after(HEALTHY_AFTER_S + 1)
+    assert pauses.after(lived_s=1.0) == waited[1]
 
 
 def test_exit_statuses_have_words() -> None:
