@@ -25,7 +25,9 @@ def pod_ended(turn: Turn, place: Place, launch: Launch) -> None:
     record = last_word(launch)
     outcome = record.outcome if record is not None else TerminationRecord.OUTCOME_UNSPECIFIED
     whole = record is not None and record.HasField("outputs") and not place.plan.makes_graph
-    if record is not None and outcome == TerminationRecord.OUTCOME_COMMITTED and whole:
+    # The author's code can write a last word, but not end the runtime's first process with 0: that one has read the commit.
+    vouched = launch.view is not None and launch.view.exit_code == 0
+    if record is not None and outcome == TerminationRecord.OUTCOME_COMMITTED and whole and vouched:
         succeed(turn, place, launch, launch.launch_id, record.outputs)
     elif outcome in (TerminationRecord.OUTCOME_COMMITTED, TerminationRecord.OUTCOME_SUPERSEDED):
         _read_commit(turn, place, launch)

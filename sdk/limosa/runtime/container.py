@@ -8,10 +8,13 @@ import sys
 from collections.abc import Mapping
 
 from limosa.runtime.child import Child
-from limosa.runtime.ending import Ending, descriptors_closed, judge
+from limosa.runtime.ending import Ending, descriptors_closed, judge, no_commit
+from limosa.runtime.first_process import FirstProcess
 from limosa.runtime.launch import Launch
 from limosa.runtime.outcome import LaunchFailed
 from limosa.runtime.pump import Pump
+from limosa.runtime.report import EXIT_SYSTEM
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_model.pod_contract import PodContractError, PodEnvironment, is_contract_variable
 from limosa_store import StoreError, StoreSettings, open_store
 
@@ -32,15 +35,40 @@ def main(environ: Mapping[str, str]) -> int:
     for name in [name for name in os.environ if is_contract_variable(name)]:
         del os.environ[name]
     launch = Launch(pod, store)
-    child = Child(launch.run)
+    process = FirstProcess()
+    child = Child(process.around(launch.run))
     pump = Pump(child.output, _STANDARD_OUTPUT, launch.report.log_segment)
     status = child.tend(pump)
     ending = descriptors_closed() if child.shared.descriptors_closed else judge(status, child.reported)
-    exit_code = ending.exit_code if ending.settled else _settle(ending, launch, pump)
+    process.end_others()
+    if ending.settled and ending.exit_code == launch.says_result:
+        exit_code = _tell_result(launch, pump)
+    else:
+        exit_code = ending.exit_code if ending.settled else _settle(ending, launch, pump)
     lost = pump.close()
     if lost:
         print(f"limosa: part of the log was not stored: {lost}", file=sys.stderr)
     return exit_code
+
+
+def _tell_result(launch: Launch, pump: Pump) -> int:
+    """Tells of the result that the store has, whatever the launch's process says; gives the container's exit code.
+
+    The exit code is the one word that the author's code cannot forge: 0 vouches for the last word.
+    """
+    try:
+        found = launch.slot.read()
+    except (StoreError, LaunchFailed) as error:
+        pump.say(f"limosa: the commit could not be read again: {error}")
+        return EXIT_SYSTEM
+    return _fail(no_commit(), launch, pump) if found is None else launch.report.last_word(found)
+
+
+def _fail(failure: Failure, launch: Launch, pump: Pump) -> int:
+    outcome = launch.report.failed(failure)
+    pump.say(f"limosa: {failure.code}: {failure.message}")
+    launch.report.record(failure)
+    return launch.report.last_word(outcome)
 
 
 def _settle(ending: Ending, launch: Launch, pump: Pump) -> int:

@@ -58,6 +58,15 @@ def descriptors_closed() -> Ending:
     return Ending(1, settled=False, failure=failures.user(Code.BAD_OUTPUT, message))
 
 
+def no_commit() -> Failure:
+    """The failure of a launch whose process said that it had committed, and had not."""
+    message = (
+        "the task's process says that its result is committed, and the store has none: something in the task's code, or in a "
+        "library it uses, changed the runtime in its process"
+    )
+    return failures.system(Code.NO_COMMIT, message)
+
+
 def preempted() -> Failure:
     """The failure of a launch that was asked to end."""
     message = "the pod was asked to end (SIGTERM) before the task had finished"

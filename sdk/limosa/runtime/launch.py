@@ -26,7 +26,7 @@ from limosa.runtime.ending import preempted
 from limosa.runtime.exceptions import last_words
 from limosa.runtime.guarded_store import GuardedStore
 from limosa.runtime.outcome import Failed, LaunchFailed, Outcome, Preempted, Prepared
-from limosa.runtime.report import Report
+from limosa.runtime.report import EXIT_HAS_RESULT, EXIT_OK, Report
 from limosa.runtime.transfer import LaunchTransfer
 from limosa.version import VERSION
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
@@ -49,6 +49,8 @@ class Launch:
         self._prefix = layout.run_prefix(pod.project, pod.domain, pod.run_name, pod.run_uid)
         self.slot = CommitSlot(self._store, pod, self._prefix, VERSION)
         self.report = Report(self._store, pod, self._prefix)
+        self.says_result = EXIT_HAS_RESULT if pod.step == PREPARE else EXIT_OK
+        """Exit code of `run` that says: the node item has its result."""
 
     def run(self, shared: Shared) -> int:
         """The whole launch; gives its exit code. Failures are outcomes; only bugs of this runtime raise."""
@@ -61,7 +63,9 @@ class Launch:
         if isinstance(outcome, Failed):
             _print(outcome.failure)
             self.report.record(outcome.failure)
-        return self.report.last_word(outcome)
+            return self.report.last_word(outcome)
+        # Whoever looks after this process tells of a result, once it has read it: the author's code may be in all there is here.
+        return EXIT_OK if isinstance(outcome, Prepared) else self.says_result
 
     def _attempt(self) -> Outcome:
         """Everything up to the commit. Raises Preempted."""

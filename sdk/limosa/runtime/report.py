@@ -69,8 +69,9 @@ class Report:
         try:
             Path(self._pod.termination_path).write_text(encode_termination(record), encoding="ascii")
         except OSError as error:
-            # It is a copy: the operator reads the store when it is absent.
+            # It is a copy: the operator reads the store when it is absent. Exit code 0 would vouch for what others wrote there.
             print(f"limosa: no termination message: {error}", file=sys.stderr)
+            exit_code = exit_code or EXIT_SYSTEM
         return exit_code
 
     def log_segment(self, number: int, data: bytes) -> None:
