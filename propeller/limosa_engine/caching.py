@@ -101,10 +101,17 @@ def give_up(turn: Turn, place: Place, lookup: Lookup) -> None:
 
 
 def restored(turn: Turn, number: int) -> None:
-    """After a restart: items that were launched may hold reservations; to renew them takes their keys."""
+    """After a restart: items that were launched may hold reservations; what becomes of them takes their keys.
+
+    Those of ended items too: the process may have died before admin was told, and others wait for them.
+    """
     cache, record = turn.graph.nodes[number].cache, turn.state.nodes[number]
-    if cache is not None and cache.serialize and any(_is_under_way(item) for item in record.items):
-        turn.state.keyless.setdefault(number, [])
+    if cache is None or not cache.serialize:
+        return
+    ended = [position for position, item in enumerate(record.items) if _has_ended_by_itself(item)]
+    if ended or any(_is_under_way(item) for item in record.items):
+        turn.state.keyless.setdefault(number, []).extend(ended)
+        turn.mark(number)
 
 
 def find_keys(turn: Turn, number: int) -> None:
@@ -113,15 +120,16 @@ def find_keys(turn: Turn, number: int) -> None:
     inputs = record.inputs or _inputs(turn, plan)
     if inputs is None:
         return
-    succeeded = turn.state.keyless.pop(number)
+    ended = turn.state.keyless.pop(number)
     if record.phase in NODE_TERMINAL:
         turn.state.values.release(number)
     if isinstance(inputs, Failure):
         return
     digests = _shared(plan, inputs)
-    for position in succeeded:
+    for position in ended:
         place = turn.place(number, position)
-        _tell(turn, place, _key_of(plan, inputs, digests, position), Keep.RESULT)
+        what = Keep.RESULT if place.item.phase is NodePhase.SUCCEEDED else Keep.GIVE_UP
+        _tell(turn, place, _key_of(plan, inputs, digests, position), what)
     for position, item in enumerate(record.items):
         if item.lookup is None and _is_under_way(item):
             place = turn.place(number, position)
@@ -133,6 +141,10 @@ def find_keys(turn: Turn, number: int) -> None:
 
 def _is_under_way(item: ItemRecord) -> bool:
     return item.launches > 0 and item.phase not in NODE_TERMINAL
+
+
+def _has_ended_by_itself(item: ItemRecord) -> bool:
+    return item.launches > 0 and item.phase in NODE_TERMINAL and item.source is None
 
 
 def _next(turn: Turn, number: int) -> Place | None:

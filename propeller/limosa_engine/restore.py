@@ -30,7 +30,7 @@ def resume(turn: Turn) -> None:
     for number, record in enumerate(state.nodes):
         if record.phase not in NODE_TERMINAL:
             turn.mark(number)
-            caching.restored(turn, number)
+        caching.restored(turn, number)
     for number, scope in enumerate(state.scopes):
         if scope.failure is not None:
             scopes.fail(turn, number, scope.failure)

@@ -46,8 +46,8 @@ class EngineSettings:
     """Most questions to the cache that are out at a time."""
     cache_backoff: float = 0.5
     """Before a reservation that another has is asked for again; doubles with each time, up to `cache_backoff_limit`."""
-    cache_backoff_limit: float = 10.0
-    reservation_renewal: float = 20.0
+    cache_backoff_limit: float = 5.0
+    reservation_renewal: float = 10.0
     """Between renewals of a reservation; admin lets it go when none came for three times as long."""
     parking_delay: float = 60.0
     """A run that only waits parks where the next time of its own (a back-off, a deadline) is farther away."""

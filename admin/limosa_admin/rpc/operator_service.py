@@ -30,7 +30,7 @@ REPEAT_SIGNALS_AFTER_S = 5.0
 MOST_SNAPSHOTS = 5000
 MOST_KEYS = 500
 """Lookups or results of one call."""
-RESERVATION_S = 60.0
+RESERVATION_S = 30.0
 """A reservation that was not renewed for so long is anyone's."""
 _ABORT_SHOWS = {run_pb2.RUN_PHASE_ABORTING, run_pb2.RUN_PHASE_ABORTED}
 _STATE_OF_KEY = {(False, False): "run", (True, False): "node", (True, True): "launch"}
