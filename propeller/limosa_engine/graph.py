@@ -1,5 +1,6 @@
 """The graph of a run, indexed once: every node of every scope as a flat list."""
 
+import copy
 import dataclasses
 from collections.abc import Mapping
 
@@ -274,6 +275,33 @@ class Graph:
             raise GraphError(f"the workflow unfolds to {total} nodes; at most {MAX_NODES} are allowed")
         self._add_scope(names, closure.entry, "", None, 0)
         self._given = len(self.nodes), len(self.scopes), self.launching
+
+    def for_run(
+        self,
+        settings: EngineSettings,
+        *,
+        run_uid: str,
+        name: str,
+        epoch: Epoch,
+        inputs: Mapping[str, Literal],
+    ) -> "Graph":
+        """The graph of another run of the same closure, in the same project, domain and cache mode, as it was given.
+
+        Node plans are shared: what a graph grows by is put beside them. Arguments are those of a graph that is made anew.
+        """
+        if self.grown or self._reuse is not None:
+            raise TypeError(
+                f"the graph of run {self.run_uid} is its own: it has grown, or resumes another run"
+            )
+        graph = copy.copy(self)
+        graph.settings, graph.inputs = settings, dict(inputs)
+        graph.run_uid, graph.name, graph.epoch = run_uid, name, epoch
+        # Calls are the one thing that a plan's own list takes.
+        graph.nodes = [
+            dataclasses.replace(plan, calls=[]) if plan.makes_calls else plan for plan in self.nodes
+        ]
+        graph.scopes, graph.by_path, graph.grown = list(self.scopes), dict(self.by_path), {}
+        return graph
 
     @property
     def claimed_before(self) -> bool:

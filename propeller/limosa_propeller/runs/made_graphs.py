@@ -23,7 +23,8 @@ from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.pods.manifest import PodFactory, PodPolicyError
 from limosa_propeller.pods.policy import referenced_secrets
 from limosa_propeller.runs import reads
-from limosa_propeller.runs.opening import OpenedRun, needs_admin, sentences
+from limosa_propeller.runs.closures import needs_admin
+from limosa_propeller.runs.opening import OpenedRun, sentences
 from limosa_propeller.runs.services import Services
 from limosa_store.store import Store
 

@@ -6,6 +6,7 @@ import binascii
 import dataclasses
 import logging
 import random
+from collections.abc import Sequence
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -15,14 +16,11 @@ from limosa_engine.graph import Graph, GraphError
 from limosa_engine.state import State
 from limosa_engine.step import new_state
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
+from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import CACHE_MODE_SKIP, Epoch, RunSpec
-from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure
 from limosa_model import failures, layout
-from limosa_model.admission import validate_closure
 from limosa_model.digests import sha256_hex
 from limosa_model.failures import Code
-from limosa_model.gates import gates_with_signals
-from limosa_model.generated import place_of
 from limosa_model.graph import Index
 from limosa_model.interfaces import complete_inputs
 from limosa_model.manifest import ManifestError, from_manifest, is_local
@@ -30,6 +28,7 @@ from limosa_model.names import check_name
 from limosa_model.problems import Problem
 from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.pods.manifest import PodFactory
+from limosa_propeller.runs.closures import CheckedClosure
 from limosa_propeller.runs.services import Services
 from limosa_propeller.runs.spec_digest import spec_digest
 from limosa_propeller.runs.status import is_sealed
@@ -68,46 +67,28 @@ async def open_run(manifest: dict[str, Any], services: Services) -> OpenedRun:
     spec, epoch = _read(manifest)
     namespace = manifest["metadata"]["namespace"]
     await _check_tenant(spec, namespace, services)
-    closure = await _closure(spec, services)
+    checked = await _checked(spec, services)
     async with services.openings:
         # What else is due has its turn first.
         await asyncio.sleep(0)
-        return _opened(manifest, spec, epoch, closure, services)
+        return _opened(manifest, spec, epoch, checked, services)
 
 
 def _opened(
-    manifest: dict[str, Any], spec: RunSpec, epoch: Epoch, closure: Closure, services: Services
+    manifest: dict[str, Any], spec: RunSpec, epoch: Epoch, checked: CheckedClosure, services: Services
 ) -> OpenedRun:
     """The run that a closure and a spec make. Raises RefusedError."""
     namespace = manifest["metadata"]["namespace"]
-    problems = validate_closure(closure)
-    if problems:
-        raise RefusedError(failures.user(Code.GRAPH_INVALID, sentences(problems)))
-    entry = Index(closure).workflow(closure.entry)
+    if checked.problems:
+        raise RefusedError(failures.user(Code.GRAPH_INVALID, sentences(checked.problems)))
+    entry = Index(checked.closure).entry
     inputs, wrong = complete_inputs(entry.interface, spec.inputs.literals)
     if wrong:
         raise RefusedError(failures.user(Code.BAD_INPUT, sentences(wrong)))
     local = is_local(manifest)
-    if local:
-        _check_reach(closure)
-    live_pods = min(services.engine.live_pods, spec.max_parallelism or services.engine.live_pods)
-    engine = dataclasses.replace(services.engine, snapshots=not local, live_pods=live_pods)
-    try:
-        graph = Graph(
-            closure,
-            engine,
-            run_uid=spec.run_uid,
-            name=spec.name,
-            epoch=epoch,
-            inputs=inputs.literals,
-            project=spec.project,
-            domain=spec.domain,
-            # No admin knows a local run, so nobody can say what others made, or take its results.
-            cache_mode=CACHE_MODE_SKIP if local else spec.cache_mode,
-            reuse=spec.reuse if spec.HasField("reuse") else None,
-        )
-    except GraphError as error:
-        raise RefusedError(failures.user(Code.GRAPH_INVALID, str(error))) from error
+    if local and checked.needs_admin:
+        raise RefusedError(failures.user(Code.GRAPH_INVALID, checked.needs_admin))
+    graph = _graph(spec, epoch, local, inputs, checked, services)
     state, restored = _state(manifest, graph, services)
     factory = PodFactory(
         spec,
@@ -119,6 +100,40 @@ def _opened(
         services.division.labels(spec.run_uid),
     )
     return OpenedRun(spec, epoch, local, graph, state, restored, factory)
+
+
+def _graph(
+    spec: RunSpec, epoch: Epoch, local: bool, inputs: LiteralMap, checked: CheckedClosure, services: Services
+) -> Graph:
+    """The closure unfolded, once for all runs that do not differ in it. Raises RefusedError."""
+    live_pods = min(services.engine.live_pods, spec.max_parallelism or services.engine.live_pods)
+    settings = dataclasses.replace(services.engine, snapshots=not local, live_pods=live_pods)
+    # No admin knows a local run, so nobody can say what others made, or take its results.
+    cache_mode = CACHE_MODE_SKIP if local else spec.cache_mode
+    reuse = spec.reuse if spec.HasField("reuse") else None
+    try:
+        like = checked.graphs.get(cache_mode) if reuse is None else None
+        if like is None:
+            like = Graph(
+                checked.closure,
+                settings,
+                run_uid=spec.run_uid,
+                name=spec.name,
+                epoch=epoch,
+                inputs=inputs.literals,
+                project=spec.project,
+                domain=spec.domain,
+                cache_mode=cache_mode,
+                reuse=reuse,
+            )
+        if reuse is not None:
+            return like
+        checked.graphs[cache_mode] = like
+        return like.for_run(
+            settings, run_uid=spec.run_uid, name=spec.name, epoch=epoch, inputs=inputs.literals
+        )
+    except GraphError as error:
+        raise RefusedError(failures.user(Code.GRAPH_INVALID, str(error))) from error
 
 
 def _read(manifest: dict[str, Any]) -> tuple[RunSpec, Epoch]:
@@ -134,28 +149,6 @@ def _read(manifest: dict[str, Any]) -> tuple[RunSpec, Epoch]:
     if observed and observed != spec_digest(manifest) and is_sealed(status):
         raise RefusedError(spec_changed(is_local(manifest)))
     return spec, epoch
-
-
-def _check_reach(closure: Closure) -> None:
-    why = needs_admin(closure)
-    if why:
-        raise RefusedError(failures.user(Code.GRAPH_INVALID, why))
-
-
-def needs_admin(closure: Closure) -> str:
-    """Why a graph cannot be part of a run that no admin knows; empty when it can."""
-    for node in gates_with_signals(closure):
-        return (
-            f"gate {place_of(node)} waits for a signal, and signals reach a run through admin only: "
-            "submit the workflow with `limosa run --remote`, or use a sleep"
-        )
-    for task in closure.tasks:
-        if task.WhichOneof("target") == "eager":
-            return (
-                f"task {task.name} is an eager one, and what it calls reaches a run through admin only: "
-                "submit the workflow with `limosa run --remote`, or use @dynamic"
-            )
-    return ""
 
 
 def spec_changed(local: bool) -> Failure:
@@ -189,8 +182,24 @@ async def _check_tenant(spec: RunSpec, namespace: str, services: Services) -> No
         )
 
 
-async def _closure(spec: RunSpec, services: Services) -> Closure:
-    data = spec.closure or await _stored_closure(spec, services)
+async def _checked(spec: RunSpec, services: Services) -> CheckedClosure:
+    """The closure that a run names; of runs that name the same one at once, one reads it. Raises RefusedError."""
+    of, closures = (spec.project, spec.domain, spec.closure_digest), services.closures
+    found = closures.get(*of)
+    if found is not None:
+        return found
+    async with closures.turn(*of):
+        found = closures.get(*of)
+        if found is None:
+            data = spec.closure or await _stored_closure(spec, services)
+            async with services.openings:
+                await asyncio.sleep(0)
+                found = _check(spec, data)
+            closures.keep(*of, found)
+        return found
+
+
+def _check(spec: RunSpec, data: bytes) -> CheckedClosure:
     if sha256_hex(data) != spec.closure_digest:
         raise RefusedError(
             failures.system(
@@ -200,7 +209,7 @@ async def _closure(spec: RunSpec, services: Services) -> Closure:
             )
         )
     try:
-        return Closure.FromString(data)
+        return CheckedClosure.of(data)
     except DecodeError as error:
         raise RefusedError(
             failures.user(Code.GRAPH_INVALID, f"spec.closure is not a Closure: {error}")
@@ -240,7 +249,7 @@ def _state(manifest: dict[str, Any], graph: Graph, services: Services) -> tuple[
         raise RefusedError(failures.system(Code.INTERNAL, message, retryable=False)) from error
 
 
-def sentences(problems: list[Problem]) -> str:
+def sentences(problems: Sequence[Problem]) -> str:
     """The first five problems, and how many more there are."""
     told = [f"{p.place}: {p.message}" + (f" ({p.remedy})" if p.remedy else "") for p in problems[:5]]
     more = len(problems) - len(told)

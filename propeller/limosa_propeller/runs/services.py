@@ -22,6 +22,7 @@ from limosa_propeller.metrics import Metrics
 from limosa_propeller.namespaces import Namespaces
 from limosa_propeller.pod_templates import PodTemplates
 from limosa_propeller.runs.capacity import Capacity
+from limosa_propeller.runs.closures import Closures
 from limosa_propeller.runs.division import Division
 from limosa_propeller.runs.removals import Removals
 from limosa_propeller.runs.status_writer import Turns
@@ -97,6 +98,7 @@ class Services:
     metrics: Metrics
     children: Children
     status_turns: Turns = dataclasses.field(default_factory=Turns)
+    closures: Closures = dataclasses.field(default_factory=Closures)
     openings: asyncio.Semaphore = dataclasses.field(
         default_factory=lambda: asyncio.Semaphore(OPENINGS_AT_A_TIME)
     )

@@ -56,6 +56,29 @@ def test_a_run_grows_at_its_end_and_numbers_stay() -> None:
     assert all(graph.by_path[plan.path] == plan.number for plan in graph.nodes)
 
 
+def test_graphs_of_one_closure_share_plans_and_grow_apart() -> None:
+    closure = {**OUTER, "tasks": {**OUTER["tasks"], "e": {}}}
+    closure["nodes"] = {**OUTER["nodes"], "f": {"eager": "e", "with": {"x": 4}}}
+    given = graphs.build(closure, epoch=(1, 2))
+    one, two = (
+        given.for_run(given.settings, run_uid=uid, name=uid, epoch=given.epoch, inputs={})
+        for uid in ("one", "two")
+    )
+    made = graphs.made_graph(wide(3)).closure
+    one.grow(one.by_path["a"], made)
+    one.grow(one.by_path["f"], made, call="e0")
+    assert one.nodes[0].dependents is given.nodes[0].dependents
+    assert len(one.nodes) == len(two.nodes) + 6
+    for other in (given, two):
+        assert [plan.path for plan in other.nodes] == ["a", "b", "c", "f"]
+        assert (other.nodes[0].body, other.nodes[3].calls, len(other.scopes)) == (None, [], 1)
+        assert sorted(other.by_path) == ["a", "b", "c", "f"]
+    item = Item("c")
+    assert len({graph.launch_id(item, 0) for graph in (given, one, two)}) == 3
+    with pytest.raises(TypeError, match="has grown"):
+        one.for_run(given.settings, run_uid="three", name="three", epoch=given.epoch, inputs={})
+
+
 def test_growth_is_taken_back_for_a_new_state() -> None:
     graph, _ = grown(3)
     new_state(graph, 0.0)

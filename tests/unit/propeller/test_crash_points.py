@@ -88,7 +88,7 @@ def grow(path: str, inputs: LiteralMap) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def _graphs_of_any_type(monkeypatch: pytest.MonkeyPatch) -> None:
     """Random graphs give lists where tasks declare numbers, which is admission's business and not that of crashes."""
-    monkeypatch.setattr("limosa_propeller.runs.opening.validate_closure", lambda closure: [])
+    monkeypatch.setattr("limosa_propeller.runs.closures.validate_closure", lambda closure: [])
     monkeypatch.setattr("limosa_propeller.runs.made_graphs.validate_generated", lambda closure, task: [])
 
 

@@ -12,7 +12,7 @@ from limosa_model.attempt_tokens import AttemptClaims, is_genuine, read_token
 from limosa_model.digests import serialize
 from limosa_model.pod_contract import PodEnvironment
 from limosa_propeller.pods.resources import container_resources
-from limosa_propeller.runs.opening import needs_admin
+from limosa_propeller.runs.closures import needs_admin
 from limosa_propeller.settings import PodSettings
 
 KEY = b"key"
