@@ -6,6 +6,7 @@ import uuid
 
 from limosa_admin.request_errors import Reason, RequestError, check, invalid
 from limosa_admin.store import runs
+from limosa_admin.store.arrivals import Arrivals, NewRun
 from limosa_admin.store.changes import QUEUE, RUNS, Changes
 from limosa_admin.store.database import Database
 from limosa_admin.targets import Target, Targets
@@ -26,6 +27,7 @@ METADATA_LIMIT = 32 * 1024
 """Characters of a run's labels and annotations; they are copied onto every pod."""
 MOST_PARALLELISM = 1_000_000
 """More than any run has items."""
+_CACHE_MODES = frozenset(run_pb2.CacheMode.values())
 _MOST_TRIES = 5
 """Times that one request tries to make its run."""
 
@@ -46,12 +48,14 @@ class Submissions:
 
     Attributes:
         database: The tables.
+        arrivals: Writes new runs.
         store: The objects.
         changes: Is told of new runs.
         targets: Finds what is to run.
     """
 
     database: Database
+    arrivals: Arrivals
     store: Store
     changes: Changes
     targets: Targets
@@ -78,7 +82,7 @@ class Submissions:
             RequestError: INVALID for bad names or inputs, NOT_FOUND for the target, EXISTS when another request has the name.
         """
         check(check_name("run", request.name) if request.name else None)
-        if request.cache_mode not in run_pb2.CacheMode.values():
+        if request.cache_mode not in _CACHE_MODES:
             raise RequestError(Reason.INVALID, f"there is no cache mode {request.cache_mode}")
         if request.max_parallelism > MOST_PARALLELISM:
             message = f"max_parallelism is {request.max_parallelism}; at most {MOST_PARALLELISM} is taken, 0 is no limit"
@@ -98,7 +102,7 @@ class Submissions:
             if resumption is not None:
                 new = dataclasses.replace(new, resumed_uid=resumption.run_uid, reuse=resumption.reuse)
             self._keep_closure(request, target)
-            row = runs.create(self.database, new)
+            row = self.arrivals.create(new)
             if row is not None:
                 self.changes.tell(QUEUE, RUNS)
                 return row
@@ -136,7 +140,7 @@ def check_request(request: pb.CreateRunRequest, target: Target) -> None:
     _new_run(request, target, "", "")
 
 
-def _new_run(request: pb.CreateRunRequest, target: Target, digest: str, created_by: str) -> runs.NewRun:
+def _new_run(request: pb.CreateRunRequest, target: Target, digest: str, created_by: str) -> NewRun:
     plan = target.plan
     inputs, problems = complete_inputs(
         target.interface, request.inputs.literals, plan.default_inputs.literals, plan.fixed_inputs.literals
@@ -160,7 +164,7 @@ def _new_run(request: pb.CreateRunRequest, target: Target, digest: str, created_
     # The SDK itself marks runs with annotations of the platform's domain; what a pod must not take is left out there.
     for told, remedy in (*wrong_labels(labels, own=True), *wrong_annotations(annotations, own=True)):
         raise RequestError(Reason.INVALID, f"{told}; {remedy}")
-    return runs.NewRun(
+    return NewRun(
         uid="",
         project=request.project,
         domain=request.domain,

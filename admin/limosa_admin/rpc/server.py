@@ -25,6 +25,7 @@ from limosa_admin.rpc.server_service import ServerService
 from limosa_admin.rpc.transfer_service import TransferService
 from limosa_admin.run_view import RunView
 from limosa_admin.settings import AdminSettings
+from limosa_admin.store.arrivals import Arrivals
 from limosa_admin.store.changes import Changes
 from limosa_admin.store.database import Database
 from limosa_admin.submission import Submissions
@@ -76,7 +77,8 @@ def services(parts: Parts) -> Mapping[ServiceDescriptor, object]:
     settings = parts.settings
     places = Places(settings.domains, parts.database)
     ours = admin_pb2.DESCRIPTOR.services_by_name
-    submissions = Submissions(parts.database, parts.store, parts.changes, Targets(parts.database))
+    arrivals = Arrivals(parts.database)
+    submissions = Submissions(parts.database, arrivals, parts.store, parts.changes, Targets(parts.database))
     runs = RunService(parts.database, parts.store, parts.changes, places, parts.view, submissions)
     children = Children(parts.database, submissions, parts.view, settings.max_child_depth)
     operators = OperatorService(

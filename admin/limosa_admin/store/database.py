@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,8 +20,8 @@ PING_AFTER_S = 1.0
 """A pooled connection that was not used for longer is tried before it is used."""
 
 _NUL = "the request has a text with a NUL character, which nothing here is called; remove it"
-_MOST_SINGLE = 8
-"""Single statements at a time: Postgres writes those that end together to the disk together."""
+_MOST_SINGLE = 2
+"""Single statements at a time."""
 _UNTRANSLATABLE = "22P05"
 """Postgres's code for a NUL inside of JSON."""
 
@@ -54,15 +54,15 @@ class Database:
         with _refusals(), self._engine.begin() as connection:
             yield connection
 
-    def single(self, statement: str, given: Mapping[str, Any]) -> sa.Row[Any] | None:
-        """Carries out one statement in a transaction of its own and gives its first row, in one round trip.
+    def single(self, statement: str, given: Mapping[str, Any]) -> Sequence[sa.Row[Any]]:
+        """Carries out one statement in a transaction of its own and gives its rows, in one round trip.
 
         Args:
             statement: In the driver's spelling, with `%(name)s` for what is given.
             given: By name, values that the driver knows.
         """
         with _refusals(), self._single.connect() as connection:
-            return connection.exec_driver_sql(statement, dict(given)).first()
+            return connection.exec_driver_sql(statement, dict(given)).all()
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[sa.Connection]:

@@ -1,7 +1,5 @@
-"""Runs: asked for, looked up, aborted, deleted. What works on them is in `claims`, how far they are in `snapshots`."""
+"""Runs: looked up, aborted, deleted. New ones are in `arrivals`, what works on them in `claims`, how far they are in `snapshots`."""
 
-import dataclasses
-import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -9,12 +7,10 @@ import sqlalchemy as sa
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from limosa_admin.store.changes import QUEUE, run_topic
-from limosa_admin.store.database import Database, notify
+from limosa_admin.store.database import notify
 from limosa_admin.store.schema import clusters, runs
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
-from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1 import run_pb2
-from limosa_model.digests import serialize
 
 TERMINAL = (run_pb2.RUN_PHASE_SUCCEEDED, run_pb2.RUN_PHASE_FAILED, run_pb2.RUN_PHASE_ABORTED)
 IS_ACTIVE = runs.c.phase.not_in([sa.literal_column(str(int(phase))) for phase in TERMINAL])
@@ -28,17 +24,6 @@ HOLDS_SLOT = sa.and_(runs.c.cluster_uid.is_not(None), IS_ACTIVE, runs.c.phase !=
 Row = Mapping[Any, Any]
 """A run's row by columns' names, and `cluster_name`."""
 
-_QUEUED = run_pb2.RunState(phase=run_pb2.RUN_PHASE_QUEUED).SerializeToString()
-_MADE_BY_DATABASE = ("number", "created_at")
-_GIVEN = [column.name for column in runs.columns if column.name not in (*_MADE_BY_DATABASE, "cluster_uid")]
-# In the driver's spelling: putting it together anew, as SQLAlchemy does, costs more than carrying it out.
-_CREATE = (
-    f"INSERT INTO runs ({', '.join(_GIVEN)}) SELECT {', '.join(f'%({name})s' for name in _GIVEN)} "
-    "FROM specs WHERE digest = %(closure_digest)s ON CONFLICT DO NOTHING "
-    f"RETURNING {', '.join(_MADE_BY_DATABASE)}"
-)
-
-
 _PARENTS = runs.alias("parents")
 _ORPHANS = (
     sa.select(runs.c.uid)
@@ -50,81 +35,6 @@ _ORPHANS = (
         sa.or_(_PARENTS.c.uid.is_(None), _PARENTS.c.phase.in_(TERMINAL)),
     )
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class NewRun:
-    """A run to keep. `closure_digest` names a spec kept before."""
-
-    uid: str
-    project: str
-    domain: str
-    name: str
-    request_digest: str
-    target: pb.EntityId
-    closure_digest: str
-    inputs: LiteralMap
-    labels: dict[str, str]
-    annotations: dict[str, str]
-    created_by: str
-    priority: int = 0
-    cache_mode: int = 0
-    max_parallelism: int = 0
-    parent: run_pb2.ParentRun | None = None
-    """The run and node it is made for; None for a run that a person made."""
-    lane: str = ""
-    """Its launch plan, where that has a limit of its own."""
-    lane_limit: int = 0
-    resumed_uid: str = ""
-    """The run that it goes on from; empty for a run from the start."""
-    reuse: run_pb2.Reuse | None = None
-    """What it takes from that run."""
-
-
-def create(database: Database, new: NewRun) -> Row | None:
-    """Queues a run and gives its row; None when one of that name or uid is there already, or its spec is not.
-
-    Nobody is told: that is the caller's. One statement, because admin makes no other change as often.
-    """
-    row: dict[str, Any] = {
-        "uid": new.uid,
-        "project": new.project,
-        "domain": new.domain,
-        "name": new.name,
-        "request_digest": new.request_digest,
-        "target_kind": new.target.kind,
-        "target_name": new.target.name,
-        "target_version": new.target.version,
-        "closure_digest": new.closure_digest,
-        "inputs": serialize(new.inputs),
-        "labels": new.labels,
-        "annotations": new.annotations,
-        "created_by": new.created_by,
-        "phase": run_pb2.RUN_PHASE_QUEUED,
-        "state": _QUEUED,
-        "state_seq": -1,
-        "epoch_generation": 0,
-        "epoch_number": 0,
-        "abort_requested": False,
-        "abort_reason": "",
-        "change": 0,
-        "priority": new.priority,
-        "cache_mode": new.cache_mode,
-        "max_parallelism": new.max_parallelism,
-        "lane": new.lane,
-        "lane_limit": new.lane_limit,
-        "parent_uid": None if new.parent is None else new.parent.run_uid,
-        "parent_name": "" if new.parent is None else new.parent.run_name,
-        "parent_node": "" if new.parent is None else new.parent.node_path,
-        "depth": 0 if new.parent is None else new.parent.depth,
-        "resumed_uid": None if new.reuse is None else new.resumed_uid,
-        "reuse": None if new.reuse is None else serialize(new.reuse),
-    }
-    given = {**row, "labels": json.dumps(new.labels), "annotations": json.dumps(new.annotations)}
-    made = database.single(_CREATE, given)
-    if made is None:
-        return None
-    return {**row, **made._mapping, "cluster_uid": None, "cluster_name": None}
 
 
 def find(connection: sa.Connection, run: pb.RunId, *, lock: bool = False) -> sa.RowMapping | None:

@@ -1,5 +1,6 @@
 """What submission remembers, and what it does where that has become wrong."""
 
+import concurrent.futures
 from collections.abc import Iterator
 
 import pytest
@@ -83,7 +84,7 @@ def test_connections_that_broke_while_they_were_idle_are_replaced(
     database.single("SELECT %(a)s", {"a": 1})
     _end_others(database_url)
     database.ping()
-    assert tuple(database.single("SELECT %(a)s", {"a": 1}) or ()) == (1,)
+    assert database.single("SELECT %(a)s", {"a": 1}) == [(1,)]
 
 
 def test_a_connection_that_broke_in_use_is_told_of_and_replaced(
@@ -95,7 +96,21 @@ def test_a_connection_that_broke_in_use_is_told_of_and_replaced(
     with pytest.raises(RequestError) as refused:
         database.single("SELECT %(a)s", {"a": 1})
     assert refused.value.reason is Reason.UNAVAILABLE
-    assert tuple(database.single("SELECT %(a)s", {"a": 1}) or ()) == (1,)
+    assert database.single("SELECT %(a)s", {"a": 1}) == [(1,)]
+
+
+def test_runs_asked_for_at_once_are_each_made_once(stand, make_stand) -> None:
+    """By two processes, under names that both are asked for."""
+    stand.register()
+    stands = [stand, make_stand()]
+    names = [f"run-{number:02}" for number in range(30)]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(stands[n % 2].create, name=name) for name in names for n in range(4)]
+        made = [each.result(30) for each in asked]
+    assert sorted({run.name for run in made}) == names
+    assert len({run.uid for run in made}) == len(names)
+    with stand.database.transaction() as connection:
+        assert connection.execute(sa.text("SELECT count(*) FROM runs")).scalar() == len(names)
 
 
 def _end_others(url: str) -> None:
