@@ -19,6 +19,7 @@ from limosa import (
     WorkflowError,
     approve,
     chain,
+    check,
     conditional,
     dynamic,
     eager,
@@ -217,6 +218,15 @@ async def climbed(x: int) -> int:
 @workflow
 def eagerly(x: int) -> int:
     return step(x=climbed(x=x), ms=50)
+
+
+@workflow
+def checked(x: int) -> int:
+    """What comes after a condition needs it."""
+    first = step(x=x, ms=100)
+    last = step(x=first, ms=50)
+    chain(check(first > 10, "too few"), last)
+    return last
 
 
 @workflow

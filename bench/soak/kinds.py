@@ -7,6 +7,8 @@ from typing import Any
 
 SUCCEEDED, FAILED, ABORTED = "SUCCEEDED", "FAILED", "ABORTED"
 SIGNAL, APPROVE, REJECT, ABORT = "signal", "approve", "reject", "abort"
+RESUMED = "resumed"
+"""The kind of runs that go on from others."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,18 @@ class Ending:
 
 @dataclass(frozen=True)
 class Order:
-    """One run: what it is given, what is done to it, and how it may end."""
+    """One run: what it is given, what is done to it, and how it may end.
+
+    Attributes:
+        then: What is done to, and becomes of, the run that goes on from it, should it fail.
+    """
 
     kind: str
     workflow: str
     inputs: Mapping[str, int]
     endings: Sequence[Ending]
     deeds: Sequence[Deed] = field(default=())
+    then: "Order | None" = None
 
 
 def draw(chance: random.Random) -> Order:
@@ -60,7 +67,7 @@ def draw(chance: random.Random) -> Order:
 
 def kinds() -> list[str]:
     """The names of all kinds, in the order of the table."""
-    return list(_KINDS)
+    return [*_KINDS, RESUMED]
 
 
 _Maker = Callable[[str, random.Random], Order]
@@ -110,6 +117,22 @@ def _rejected(kind: str, chance: random.Random) -> Order:
     return Order(kind, "released", {"x": 1}, [Ending(FAILED, code="Rejected")], deeds)
 
 
+def _resumed(kind: str, chance: random.Random) -> Order:
+    """Rejected first; what it had by then, the answered gate perhaps among it, is reused when it is resumed."""
+    x, rate = chance.randint(1, 20), chance.randint(1, 20)
+    answer = Deed(chance.uniform(0, 3), SIGNAL, "n1", rate)
+    second = [Deed(chance.uniform(0, 3), SIGNAL, "n1", rate), Deed(chance.uniform(0, 6), APPROVE, "n2")]
+    then = Order(RESUMED, "released", {"x": x}, [Ending(SUCCEEDED, {"o0": x + 1 + rate})], second)
+    first = [answer, Deed(chance.uniform(1, 5), REJECT, "n2")]
+    return Order(kind, "released", {"x": x}, [Ending(FAILED, code="Rejected")], first, then)
+
+
+def _checked(kind: str, chance: random.Random) -> Order:
+    x = chance.randint(1, 20)
+    holds = Ending(SUCCEEDED, {"o0": x + 2})
+    return Order(kind, "checked", {"x": x}, [holds if x + 1 > 10 else Ending(FAILED, code="CheckFailed")])
+
+
 def _told_why(kind: str, chance: random.Random) -> Order:
     x = chance.randint(1, 20)
     told = f"{x} n1 UserException USER ValueError: no {x + 1}"
@@ -148,6 +171,8 @@ _KINDS: Mapping[str, tuple[float, _Maker]] = {
     "eager": (1.5, _plain("eagerly", _climbed)),
     "gates": (2, _released),
     "gate, rejected": (0.5, _rejected),
+    "gate, rejected, to be resumed": (1, _resumed),
+    "check": (1, _checked),
     "on-failure": (1, _told_why),
     "cached": (2, _cached),
     "file": (1, _plain("filed", lambda size: size, most=300_000, name="size")),

@@ -1,5 +1,6 @@
 """The load: people who start runs, answer gates, abort, and follow each run to its end, whatever happens to the platform."""
 
+import itertools
 import json
 import random
 import threading
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kinds import ABORT, APPROVE, REJECT, Deed, Ending, Order, draw
+from kinds import ABORT, APPROVE, FAILED, REJECT, Deed, Ending, Order, draw
 from platform_rig import runs
 from platform_rig.sandbox import Sandbox
 
@@ -86,6 +87,7 @@ class Load:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._next_at = time.monotonic()
+        self._numbers = itertools.count()
         self._people: list[threading.Thread] = []
 
     def start(self, people: int) -> None:
@@ -108,7 +110,9 @@ class Load:
     def _work(self) -> None:
         with self.sandbox.client() as client:
             while (outcome := self._take_turn()) is not None:
-                self._follow(client, outcome)
+                self._follow(client, outcome, self._create)
+                if outcome.order.then is not None and outcome.phase == FAILED:
+                    self._resume(client, outcome, outcome.order.then)
 
     def _take_turn(self) -> Outcome | None:
         with self._lock:
@@ -116,16 +120,24 @@ class Load:
         if self._stop.wait(max(0.0, begin - time.monotonic())):
             return None
         with self._lock:
-            number = len(self.outcomes)
+            number = next(self._numbers)
             order = draw(random.Random(f"{self.seed}-{number}"))
             outcome = Outcome(order, f"soak-{number}")
             self.outcomes.append(outcome)
         return outcome
 
-    def _follow(self, client: Client, outcome: Outcome) -> None:
+    def _resume(self, client: Client, old: Outcome, order: Order) -> None:
+        outcome = Outcome(order, f"{old.name}-again")
+        with self._lock:
+            self.outcomes.append(outcome)
+        self._follow(client, outcome, lambda client, new: _resumption(client, old.name, new.name))
+
+    def _follow(
+        self, client: Client, outcome: Outcome, create: Callable[[Client, Outcome], admin_pb2.Run]
+    ) -> None:
         began = time.monotonic()
         try:
-            outcome.uid = insist(lambda: self._create(client, outcome)).uid
+            outcome.uid = insist(lambda: create(client, outcome)).uid
             began = outcome.accepted_at = time.monotonic()
             deeds = threading.Thread(target=self._do, args=(outcome, began))
             deeds.start()
@@ -204,6 +216,10 @@ def insist(call: Callable[[], _Answer]) -> _Answer:
             if error.code != RemoteError.UNREACHABLE or time.monotonic() > deadline:
                 raise
         time.sleep(_AGAIN_S)
+
+
+def _resumption(client: Client, old: str, new: str) -> admin_pb2.Run:
+    return client.resume_run(old, new, version="", from_nodes=(), dry_run=False, annotations={}).run
 
 
 def _carry_out(client: Client, name: str, deed: Deed) -> None:

@@ -25,6 +25,8 @@ ALWAYS_KEPT = 256
 """Changes of one resource that are remembered however old they are, so that a quiet one answers every watch."""
 UNPACKED = timedelta(seconds=5)
 """Changes younger than this are kept as dicts too: whoever watches has not read them yet."""
+MOST_UNPACKED = 1024
+"""Of one resource, in a burst."""
 
 _BACKLOG = 50_000
 
@@ -238,6 +240,8 @@ class Collection:
             self.restore(change.record)
         self._history.append((now, change))
         self._unpacked.append((now, change))
+        if len(self._unpacked) > MOST_UNPACKED:
+            self._pack_oldest()
         if len(self._history) > HISTORY:
             self._forget_oldest()
         for watch in tuple(self.watches):
@@ -246,10 +250,13 @@ class Collection:
     def forget(self, now: datetime) -> None:
         """Drop what is too old of the history, and pack the rest of it but the newest."""
         while self._unpacked and now - self._unpacked[0][0] > UNPACKED:
-            change = self._unpacked.popleft()[1]
-            change.pack(self.get(change.record.namespace, change.record.name))
+            self._pack_oldest()
         while len(self._history) > ALWAYS_KEPT and now - self._history[0][0] > FRESH:
             self._forget_oldest()
+
+    def _pack_oldest(self) -> None:
+        change = self._unpacked.popleft()[1]
+        change.pack(self.get(change.record.namespace, change.record.name))
 
     def _forget_oldest(self) -> None:
         self.floor = self._history.popleft()[1].record.version

@@ -179,6 +179,16 @@ def test_what_only_late_watches_read_is_kept_as_bytes():
     assert all(change.wire().endswith(change.record.raw + b"}\n") for change in seen)
 
 
+def test_of_a_burst_only_the_newest_changes_are_kept_as_dicts(storage, monkeypatch):
+    monkeypatch.setattr(records, "MOST_UNPACKED", 3)
+    since = storage.version
+    for _ in range(4):
+        storage.create("configmaps", "default", config_map("a"))
+        storage.delete("configmaps", "default", "a")
+    packed = [change.record.packed for change in storage.watch("configmaps", since).take()]
+    assert packed == [True] * 5 + [False] * 3
+
+
 def test_events_are_kept_as_bytes(storage):
     storage.create("events", "default", event("e"))
     assert storage.record("events", "default", "e").packed
