@@ -12,8 +12,8 @@ from limosa_model.gates import signal_problem
 from limosa_model.graph import Index, inside, scope_nodes
 
 
-def signal_gate(connection: sa.Connection, row: sa.RowMapping, signal: Signal) -> None:
-    """Keeps a signal for the operator. The row must be locked.
+def signal_gate(connection: sa.Connection, row: sa.RowMapping, signal: Signal) -> Signal | None:
+    """Keeps a signal for the operator; gives the equal one that was kept before, if there is one. The row must be locked.
 
     Args:
         connection: An open transaction.
@@ -27,7 +27,9 @@ def signal_gate(connection: sa.Connection, row: sa.RowMapping, signal: Signal) -
     name, path = row["name"], signal.node_path
     if row["phase"] in runs.TERMINAL or row["abort_requested"]:
         how = "is being aborted" if row["phase"] not in runs.TERMINAL else "has ended"
-        raise RequestError(Reason.PRECONDITION, f"run '{name}' {how}: its gates take no answers any more")
+        remedy = f"`limosa resume {name}` goes on from it in a new run, whose gates do"
+        message = f"run '{name}' {how}: its gates take no answers any more; {remedy}"
+        raise RequestError(Reason.PRECONDITION, message)
     closure = Closure.FromString(entities.spec(connection, row["closure_digest"]))
     node = _locate(connection, row, closure, path)
     what = f"node '{path}' of run '{name}'"
@@ -43,6 +45,7 @@ def signal_gate(connection: sa.Connection, row: sa.RowMapping, signal: Signal) -
     state = snapshots.of_node(connection, row["uid"], path)
     if counts is signal and state is not None and state.phase >= NODE_PHASE_SUCCEEDED:
         raise RequestError(Reason.PRECONDITION, f"{what} is over; it takes no answers any more")
+    return None if counts is signal else counts
 
 
 def _locate(connection: sa.Connection, row: sa.RowMapping, closure: Closure, path: str) -> Node:

@@ -55,7 +55,10 @@ def datetime_(value: dt.datetime) -> pb.Literal:
     micros = (instant - _EPOCH) // _MICROSECOND
     stamp = Timestamp(seconds=micros // 1_000_000, nanos=micros % 1_000_000 * 1000)
     seconds = 0 if offset is None else int(offset.total_seconds())
-    moment = pb.DateTime(instant=stamp, utc_offset_seconds=seconds, naive=offset is None)
+    naive = offset is None
+    moment = pb.DateTime(
+        instant=stamp, utc_offset_seconds=seconds, naive=naive, fold=naive and bool(value.fold)
+    )
     return pb.Literal(primitive=pb.Primitive(datetime=moment))
 
 
@@ -106,7 +109,7 @@ def to_datetime(value: pb.DateTime) -> dt.datetime:
     """The Python datetime of a DateTime message."""
     wall = _EPOCH + dt.timedelta(seconds=value.instant.seconds, microseconds=value.instant.nanos // 1000)
     if value.naive:
-        return wall
+        return wall.replace(fold=int(value.fold))
     offset = dt.timedelta(seconds=value.utc_offset_seconds)
     return (wall + offset).replace(tzinfo=dt.timezone(offset))
 

@@ -56,5 +56,9 @@ class Places:
         # Names of other tenants' places are not the caller's business.
         own = tuple(namespace_of(allowed, "") for allowed in identity.projects) or ("",)
         known = ", ".join(sorted(name for name in served if name.startswith(own))[:MOST_NAMED])
-        message = f"no cluster serves project '{project}' in domain '{domain}'; served are {known or 'none of yours'}"
+        remedy = (
+            "choose one with -p and -d" if known else "ask whoever runs the platform to have yours served"
+        )
+        served_are = f"served are {known or 'none of yours'}: {remedy}"
+        message = f"no cluster serves project '{project}' in domain '{domain}'; {served_are}"
         raise RequestError(Reason.INVALID, message)

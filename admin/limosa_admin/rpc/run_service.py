@@ -97,8 +97,8 @@ class RunService:
             row = runs.find(connection, request.id, lock=True)
             if row is None:
                 raise _gone(request.id)
-            signal_gate(connection, row, signal)
-        return pb.SignalRunResponse()
+            earlier = signal_gate(connection, row, signal)
+        return pb.SignalRunResponse(earlier=earlier)
 
     def resume_run(self, request: pb.ResumeRunRequest, call: Call) -> pb.ResumeRunResponse:
         """Queues a run that goes on from one that has ended; or, of a dry run, says what it would reuse."""

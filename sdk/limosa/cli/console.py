@@ -43,7 +43,8 @@ def confirm(question: str) -> None:
     except click.Abort as error:
         if sys.stdin.isatty():
             raise
-        message = f"{question} Standard input is no terminal and gives no answer: add --yes"
+        click.echo(err=True)
+        message = "standard input is no terminal and gives no answer: add --yes"
         raise click.UsageError(message) from error
     if not agreed:
         raise click.Abort

@@ -33,7 +33,10 @@ def gate_of(client: Client, run: str, name: str) -> tuple[str, Node]:
     return path, node
 
 
-def answer(client: Client, run: str, path: str, signal: Signal) -> None:
-    """Sends what a gate is told. Raises RemoteError."""
+def answer(client: Client, run: str, path: str, signal: Signal) -> str:
+    """Sends what a gate is told; gives when it was told so before, empty where it was not. Raises RemoteError."""
     signal.node_path = path
-    client.signal_run(run, signal)
+    earlier = client.signal_run(run, signal)
+    if earlier is None:
+        return ""
+    return f"by you at {earlier.at.ToDatetime():%Y-%m-%d %H:%M:%S} UTC already; nothing changed"

@@ -238,7 +238,9 @@ def _json_or_file(text: str, type_: LiteralType) -> Any:
             raise PlainError("", f"{name}: {error.message}") from None
         return _parse_yaml(content, name) if name.endswith((".yaml", ".yml")) else _parse_json(content, name)
     try:
-        data = json.loads(text)
+        data = json.loads(text, object_pairs_hook=_once)
+    except _GivenTwice as error:
+        raise PlainError("", str(error)) from None
     except ValueError as error:
         example = "[1, 2]" if type_.WhichOneof("kind") == "collection" else '{"name": 1}'
         raise PlainError(
@@ -257,9 +259,24 @@ def _read(path: Path) -> str:
         raise LimosaError(code="BadInput", message=f"cannot read it: {why}", place=str(path)) from error
 
 
+class _GivenTwice(ValueError):
+    """A name that stands twice in one object: which of the two values is meant is not known."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise _GivenTwice(f"'{name}' is given twice in one object; leave one of the two out")
+        found[name] = value
+    return found
+
+
 def _parse_json(text: str, place: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_once)
+    except _GivenTwice as error:
+        raise LimosaError(code="BadInput", message=str(error), place=place) from error
     except ValueError as error:
         raise LimosaError(code="BadInput", message=f"it is not JSON: {error}", place=place) from error
     except RecursionError as error:
@@ -274,8 +291,17 @@ def _parse_yaml(text: str, place: str) -> Any:
         raise LimosaError(
             code="BadInput", message="reading YAML needs PyYAML", place=place, remedy=remedy
         ) from error
+
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            # Of values alone: what `<<` merges in may be overridden.
+            _once([(key.value, None) for key, _ in node.value if key.tag == "tag:yaml.org,2002:str"])
+            return super().construct_mapping(node, deep)
+
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader)
+    except _GivenTwice as error:
+        raise LimosaError(code="BadInput", message=str(error), place=place) from error
     except yaml.YAMLError as error:
         raise LimosaError(code="BadInput", message=f"it is not YAML: {error}", place=place) from error
     except RecursionError as error:

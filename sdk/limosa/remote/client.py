@@ -207,11 +207,12 @@ class Client:
         with self._naming(name):
             return self.connection.call(self._runs.AbortRun, request)
 
-    def signal_run(self, name: str, signal: run_pb2.Signal) -> None:
-        """Tells a gate of a run something."""
+    def signal_run(self, name: str, signal: run_pb2.Signal) -> run_pb2.Signal | None:
+        """Tells a gate of a run something; gives what the same caller told it before, where that is the same."""
         request = pb.SignalRunRequest(id=self.run_id(name), signal=signal)
         with self._naming(name):
-            self.connection.call(self._runs.SignalRun, request)
+            answer: pb.SignalRunResponse = self.connection.call(self._runs.SignalRun, request)
+        return answer.earlier if answer.HasField("earlier") else None
 
     def resume_run(
         self,

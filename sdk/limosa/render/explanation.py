@@ -32,7 +32,7 @@ _MEANINGS = {
     "WaitingForInput": "it has to be given a value",
     "Sleeping": "it goes on when its time has come",
     "Backoff": "it waits before the next attempt",
-    "Unschedulable": "the cluster has no node with room for its pod",
+    "Unschedulable": "the cluster has no node with room for its pod, and only room, an abort or the operator's pending timeout ends that wait",
     "Quota": "the namespace's quota is used up; its pod is asked for again",
     "ImagePull": "the cluster pulls its image",
     "Store": "the object store does not answer; it is asked again",
@@ -61,7 +61,9 @@ def explain_run(detail: RunDetail, now: dt.datetime, flags: str = "") -> str:
     if state.reason.code and state.phase not in TERMINAL_RUN_PHASES:
         lines.append(f"  {_reason(state.reason, now)}")
     if state.nodes_total:
-        lines.append(f"  {state.nodes_done} of {state.nodes_total} nodes done")
+        failed = sum(1 for place in known.walk() if known.phase(place.path) == pb.NODE_PHASE_FAILED)
+        of_them = f", {failed} of them failed" if failed else ""
+        lines.append(f"  {state.nodes_done} of {state.nodes_total} nodes ended{of_them}")
     open_nodes = [
         place
         for place in known.walk()

@@ -33,7 +33,7 @@ CRASH_LINES = 60
 """At most about so many lines Python writes of a crash in native code, the platform's own frames among them."""
 _PLATFORM_FRAME = re.compile(r'  File "(<frozen |[^"]*/limosa/(tasks\.py|runtime/))|Extension modules: |\s*$')
 """Lines that Python writes of a crash, outwards from the author's call: nothing in them is the author's."""
-_LAST_WORDS = re.compile("limosa: [A-Z][A-Za-z]+: ")
+_LAST_WORDS = re.compile(r"limosa: ([A-Z][A-Za-z]+: |the pod was asked to end \(SIGTERM\))")
 """What a pod's runtime prints of its failure: the code and the message."""
 
 

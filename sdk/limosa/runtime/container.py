@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from limosa.runtime.child import Child
 from limosa.runtime.ending import Ending, descriptors_closed, judge, no_commit
+from limosa.runtime.exceptions import plain_words
 from limosa.runtime.first_process import FirstProcess
 from limosa.runtime.launch import Launch
 from limosa.runtime.outcome import LaunchFailed
@@ -66,7 +67,7 @@ def _tell_result(launch: Launch, pump: Pump) -> int:
 
 def _fail(failure: Failure, launch: Launch, pump: Pump) -> int:
     outcome = launch.report.failed(failure)
-    pump.say(f"limosa: {failure.code}: {failure.message}")
+    pump.say(plain_words(failure))
     launch.report.record(failure)
     return launch.report.last_word(outcome)
 
@@ -75,7 +76,7 @@ def _settle(ending: Ending, launch: Launch, pump: Pump) -> int:
     """Says how a launch ended that could not say so; gives the container's exit code."""
     failure = ending.failure
     if failure is not None:
-        pump.say(f"limosa: {failure.code}: {failure.message}")
+        pump.say(plain_words(failure))
     try:
         found = launch.slot.read()
     except (StoreError, LaunchFailed) as error:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 from limosa_idl.core.v1alpha1.failure_pb2 import ExceptionDetails, Failure, Frame
+from limosa_model.failures import Code
 
 MAX_FRAMES = 50
 MAX_MESSAGE = 8 * 1024
@@ -53,7 +54,13 @@ def exception_details(error: BaseException, root: Path) -> ExceptionDetails:
 
 def last_words(failure: Failure) -> str:
     """How a log of an attempt that failed ends: the traceback, or what is wrong where none is known."""
-    return failure.exception.traceback or f"limosa: {failure.code}: {failure.message}\n"
+    return failure.exception.traceback or f"{plain_words(failure)}\n"
+
+
+def plain_words(failure: Failure) -> str:
+    """One line of the platform's own. Why a pod was asked to end (preempted, aborted, out of time) is not known in it."""
+    code = "" if failure.code == Code.PREEMPTED else f"{failure.code}: "
+    return f"limosa: {code}{failure.message}"
 
 
 def result_frames(function: Any, root: Path) -> list[Frame]:

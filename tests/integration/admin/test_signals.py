@@ -87,8 +87,8 @@ def test_an_answer_wakes_a_waiting_operator(told) -> None:
 
 
 def test_the_first_answer_counts_and_the_same_again_is_no_other(told) -> None:
-    signal(told, "g", approved=True)
-    signal(told, "g", approved=True)
+    assert not signal(told, "g", approved=True).HasField("earlier")
+    assert signal(told, "g", approved=True).earlier.by == "admin@test"
     code, message = refusal(told, "g", approved=False)
     assert code is grpc.StatusCode.FAILED_PRECONDITION
     assert "node 'g' of run 'calm-heron-1' was approved by admin@test at" in message
@@ -135,7 +135,9 @@ def test_a_run_that_has_ended_or_is_being_aborted_takes_no_answer(told) -> None:
     told.admin.runs.AbortRun(pb.AbortRunRequest(id=RUN))
     assert "is being aborted" in refusal(told, "g", approved=True)[1]
     told.run_state(told.desired, run_pb2.RUN_PHASE_ABORTED)
-    assert "has ended" in refusal(told, "g", approved=True)[1]
+    said = refusal(told, "g", approved=True)[1]
+    assert "has ended" in said
+    assert "`limosa resume calm-heron-1`" in said
 
 
 def test_a_gate_in_a_graph_that_was_made_in_the_run_is_found_once_that_is_known(told, specs) -> None:

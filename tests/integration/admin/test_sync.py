@@ -65,7 +65,7 @@ def test_a_place_that_no_cluster_serves_is_refused_and_the_served_ones_are_named
         with pytest.raises(grpc.RpcError) as raised:
             refused()
         assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-        told = "no cluster serves project 'demo' in domain 'development'; served are other-development"
+        told = "no cluster serves project 'demo' in domain 'development'; served are other-development: choose one with -p and -d"
         assert raised.value.details() == told
     limited = stand.client(stand.token(Role.CONTRIBUTOR, "demo"))
     with pytest.raises(grpc.RpcError) as raised:

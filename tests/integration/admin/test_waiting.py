@@ -202,7 +202,8 @@ def test_an_operator_limited_to_other_projects_does_not_count(stand) -> None:
     with pytest.raises(grpc.RpcError) as raised:
         stand.create("run-2")
     assert raised.value.details() == (
-        "no cluster serves project 'demo' in domain 'development'; served are none of yours"
+        "no cluster serves project 'demo' in domain 'development'; served are none of yours: "
+        "ask whoever runs the platform to have yours served"
     )
 
 

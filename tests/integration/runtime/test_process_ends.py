@@ -83,6 +83,8 @@ def test_sigterm_preempts_whoever_took_the_handler_away(tmp_path):
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
     assert process.returncode == 143
+    # Whether it was preempted, aborted or out of time is not known here: the log does not say.
+    assert pod.log.endswith("limosa: the pod was asked to end (SIGTERM) before the task had finished\n")
     assert (pod.failure.kind, pod.failure.code) == (FAILURE_KIND_SYSTEM, "Preempted")
     assert pod.last_word.failure.code == "Preempted"
 

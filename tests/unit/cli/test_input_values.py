@@ -207,6 +207,28 @@ def test_inputs_from_standard_input(monkeypatch):
     assert read(interface(rows=int), "--inputs-file", "-") == {"rows": 9}
 
 
+TWICE = {
+    "a value": ("in.json", '{"table": {"a": 1, "a": 2}}', "'a' is given twice"),
+    "an input": ("in.json", '{"table": {}, "table": {}}', "'table' is given twice"),
+    "yaml": ("in.yaml", "table:\n  a: 1\n  a: 2\n", "'a' is given twice"),
+}
+
+
+@pytest.mark.parametrize("where", TWICE)
+def test_a_name_given_twice_is_refused(tmp_path, where):
+    name, text, message = TWICE[where]
+    file = tmp_path / name
+    file.write_text(text)
+    with pytest.raises(LimosaError, match=message) as caught:
+        read(interface(table=dict[str, int]), "--inputs-file", str(file))
+    assert str(file) in str(caught.value)
+
+
+def test_a_name_given_twice_in_an_option_is_refused():
+    with pytest.raises(LimosaError, match="'a' is given twice"):
+        read(interface(table=dict[str, int]), "--table", '{"a": 1, "a": 2}')
+
+
 def test_a_bad_inputs_file_is_placed(tmp_path):
     file = tmp_path / "in.json"
     for text, message in (

@@ -48,6 +48,22 @@ def test_without_a_way_to_a_cluster_the_remedy_is_named(
     assert "limosa config add CONTEXT --kube-context NAME" in said
 
 
+def test_a_question_that_nobody_answers_has_its_own_line(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import io
+
+    import click
+
+    from limosa.cli.console import confirm
+
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    with pytest.raises(click.UsageError, match="add --yes") as told:
+        confirm("delete hub?")
+    assert "delete hub?" not in told.value.message
+    assert capfd.readouterr().err == "delete hub? [y/N]: \n"
+
+
 def test_a_cluster_that_does_not_answer_is_told_without_its_client_s_words(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

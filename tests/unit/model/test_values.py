@@ -56,6 +56,12 @@ def test_datetimes_keep_instant_and_offset(value):
     assert back.utcoffset() == value.utcoffset()
 
 
+def test_the_second_of_two_equal_hours_stays_the_second():
+    value = dt.datetime(2026, 10, 25, 2, 30, fold=1)
+    assert values.to_python_primitive(wire(values.datetime_(value))).fold == 1
+    assert not values.datetime_(value.replace(fold=0)).primitive.datetime.fold
+
+
 @given(st.timedeltas(dt.timedelta(days=-3_000_000), dt.timedelta(days=3_000_000)))
 def test_durations_are_exact_to_the_microsecond(value):
     assert values.to_python_primitive(wire(values.duration(value))) == value

@@ -35,13 +35,31 @@ def test_a_run_that_waits_for_room():
     text = explain_run(detail(runs.waiting(9)), NOW)
     assert text == (
         "calm-heron-4f2a is running for 12.0 s\n"
-        "  1 of 3 nodes done\n"
-        "  n1 try_penalty: running for 11.0 s; the cluster has no node with room for its pod "
+        "  1 of 3 nodes ended\n"
+        "  n1 try_penalty: running for 11.0 s; the cluster has no node with room for its pod, "
+        "and only room, an abort or the operator's pending timeout ends that wait "
         "(0/1 nodes are available: 1 Insufficient nvidia.com/gpu.); 1 of 4 items done, 0 running\n"
         "    → Ask for less (resources=…), or add capacity "
         "(here: limosa demo stop, then limosa demo start --gpus N).\n"
         "  n2 choose: waits for n1"
     )
+
+
+def test_a_failed_node_is_told_apart_from_those_that_are_done():
+    found = update(
+        pb.RUN_PHASE_FAILED,
+        node("n0", pb.NODE_PHASE_SUCCEEDED, 0, 1, target="house.clean"),
+        node(
+            "n1",
+            pb.NODE_PHASE_FAILED,
+            1,
+            3,
+            target="house.clean",
+            failure=f.Failure(code="Odd", message="it broke"),
+        ),
+    )
+    found.run.state.nodes_done, found.run.state.nodes_total = 2, 3
+    assert "  2 of 3 nodes ended, 1 of them failed" in explain_run(detail(found), NOW).splitlines()
 
 
 def test_a_node_between_two_attempts():

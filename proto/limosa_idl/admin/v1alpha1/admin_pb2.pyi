@@ -824,9 +824,18 @@ global___SignalRunRequest = SignalRunRequest
 class SignalRunResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    EARLIER_FIELD_NUMBER: builtins.int
+    @property
+    def earlier(self) -> limosa_idl.run.v1alpha1.run_pb2.Signal:
+        """What the gate was told before by the same caller, where that is the same; nothing changed."""
+
     def __init__(
         self,
+        *,
+        earlier: limosa_idl.run.v1alpha1.run_pb2.Signal | None = ...,
     ) -> None: ...
+    def HasField(self, field_name: typing.Literal["earlier", b"earlier"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["earlier", b"earlier"]) -> None: ...
 
 global___SignalRunResponse = SignalRunResponse
 

@@ -143,10 +143,13 @@ class DateTime(google.protobuf.message.Message):
     INSTANT_FIELD_NUMBER: builtins.int
     UTC_OFFSET_SECONDS_FIELD_NUMBER: builtins.int
     NAIVE_FIELD_NUMBER: builtins.int
+    FOLD_FIELD_NUMBER: builtins.int
     utc_offset_seconds: builtins.int
     """Offset from UTC in seconds in which the author wrote it; ignored when `naive`."""
     naive: builtins.bool
     """The author gave no timezone; `instant` holds the wall-clock time as if it were UTC."""
+    fold: builtins.bool
+    """Of a naive one: the second of two equal wall-clock times, when clocks are set back."""
     @property
     def instant(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """The instant, in UTC."""
@@ -157,9 +160,10 @@ class DateTime(google.protobuf.message.Message):
         instant: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         utc_offset_seconds: builtins.int = ...,
         naive: builtins.bool = ...,
+        fold: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["instant", b"instant"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["instant", b"instant", "naive", b"naive", "utc_offset_seconds", b"utc_offset_seconds"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["fold", b"fold", "instant", b"instant", "naive", b"naive", "utc_offset_seconds", b"utc_offset_seconds"]) -> None: ...
 
 global___DateTime = DateTime
 

@@ -19,7 +19,7 @@ def command(run: str, node: str, reject: bool, **target: str | None) -> int:
 
     with open_target(TargetFlags(**target)) as client:
         path, gate = gate_of(client, run, node)
-        answer(client, run, path, Signal(approved=not reject))
-    said = "rejected" if reject else "approved"
-    say(f"{said} {path} ({gate.display_name}) of {run}; see it go on with `limosa watch {run}`")
+        before = answer(client, run, path, Signal(approved=not reject))
+    said, what = "rejected" if reject else "approved", f"{path} ({gate.display_name}) of {run}"
+    say(f"{what} was {said} {before}" if before else f"{said} {what}; see it go on with `limosa watch {run}`")
     return ExitCode.OK

@@ -37,6 +37,11 @@ def command(run: str, node: str, value: str, **target: str | None) -> int:
             made = InputValues(transfer).from_text(value, gate.gate.wait_for_input.type, place)
         finally:
             transfer.close()
-        answer(client, run, path, Signal(value=made))
-    say(f"gave {path} ({gate.display_name}) of {run} its value; see it go on with `limosa watch {run}`")
+        before = answer(client, run, path, Signal(value=made))
+    what = f"{path} ({gate.display_name}) of {run}"
+    say(
+        f"{what} was given that value {before}"
+        if before
+        else f"gave {what} its value; see it go on with `limosa watch {run}`"
+    )
     return ExitCode.OK
