@@ -69,11 +69,11 @@ class Connection:
 
 
 def backoff() -> Iterator[float]:
-    """Endless pauses in seconds, growing from 0.25 to 5, jittered."""
+    """Endless pauses in seconds, growing from 0.25 to 2, jittered."""
     pause = 0.25
     while True:
         yield pause * random.uniform(0.8, 1.2)
-        pause = min(pause * 2, 5.0)
+        pause = min(pause * 2, 2.0)
 
 
 def _checked(target: Target) -> str:
@@ -93,7 +93,7 @@ def _open_channel(target: Target) -> grpc.Channel:
         ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 100),
-        ("grpc.max_reconnect_backoff_ms", 3000),
+        ("grpc.max_reconnect_backoff_ms", 2000),
         # A server that vanished without a word is noticed while a watch is open.
         ("grpc.keepalive_time_ms", 20_000),
         ("grpc.keepalive_timeout_ms", 10_000),

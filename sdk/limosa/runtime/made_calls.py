@@ -32,7 +32,7 @@ ALL_SECONDS = 2.0
 WRITTEN_SECONDS = 10.0
 """An outcome that admin announces is looked for at most so long at a time."""
 CALL_SECONDS = 20.0
-BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
+BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0)
 MOST_CALLS = 500
 _FOR_A_WHILE = (
     grpc.StatusCode.UNAVAILABLE,
@@ -73,7 +73,11 @@ class MadeCalls:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._problem: BaseException | None = None
         self._closed = threading.Event()
-        options = [("grpc.enable_http_proxy", 0), ("grpc.max_reconnect_backoff_ms", 1000)]
+        options = [
+            ("grpc.enable_http_proxy", 0),
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.max_reconnect_backoff_ms", 1000),
+        ]
         if pod.admin_ca:
             credentials = grpc.ssl_channel_credentials(pod.admin_ca.encode())
             self._channel = grpc.secure_channel(pod.admin_endpoint, credentials, options)
