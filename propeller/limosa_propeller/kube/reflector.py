@@ -7,11 +7,14 @@ from collections.abc import Callable
 
 from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.kube.verbs import Object, Resource, Verbs
+from limosa_propeller.kube.watch_events import decode_event, in_passing
 
 logger = logging.getLogger(__name__)
 
 BACKOFF_SECONDS = (0.05, 0.2, 1.0, 3.0, 10.0)
 GONE = 410
+PASSING_SECONDS = 1.0
+"""How long news that is worth nothing once there is later news waits for it."""
 
 
 class Reflector:
@@ -38,6 +41,9 @@ class Reflector:
         self._verbs, self._resource, self._namespace, self._labels = verbs, resource, namespace, labels
         self._on_list, self._on_event = on_list, on_event
         self._version = ""
+        self._waiting: dict[str, bytes] = {}
+        """Latest news told in passing, by uid."""
+        self._timer: asyncio.TimerHandle | None = None
 
     async def list(self) -> None:
         """Reads everything anew. Raises ApiError."""
@@ -65,10 +71,38 @@ class Reflector:
             await asyncio.sleep(pause * random.uniform(0.7, 1.3))
 
     async def _stream(self) -> None:
-        events = self._verbs.watch(self._resource, self._namespace, self._labels, self._version)
-        async for kind, found in events:
-            if kind == "ERROR":
-                raise ApiError.from_response(int(found.get("code") or 500), found, None)
-            self._version = found["metadata"]["resourceVersion"]
-            if kind != "BOOKMARK":
-                self._on_event(kind, found)
+        lines = self._verbs.watch(self._resource, self._namespace, self._labels, self._version)
+        try:
+            async for line in lines:
+                uid = in_passing(line)
+                if uid:
+                    self._wait(uid, line)
+                else:
+                    self._take(line)
+        finally:
+            self._take_waiting()
+
+    def _wait(self, uid: str, line: bytes) -> None:
+        # Most pods are bound, run and end within moments: each step on the way would cost as much as the end.
+        self._waiting[uid] = line
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(PASSING_SECONDS, self._take_waiting)
+
+    def _take_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        waiting, self._waiting = self._waiting, {}
+        for line in waiting.values():
+            self._take(line)
+
+    def _take(self, line: bytes) -> None:
+        kind, found = decode_event(line)
+        if kind == "ERROR":
+            raise ApiError.from_response(int(found.get("code") or 500), found, None)
+        metadata = found["metadata"]
+        self._waiting.pop(metadata.get("uid", ""), None)
+        # What waited is older than what did not.
+        self._version = max(self._version, metadata["resourceVersion"], key=int)
+        if kind != "BOOKMARK":
+            self._on_event(kind, found)

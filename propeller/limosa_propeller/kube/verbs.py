@@ -13,7 +13,6 @@ import orjson
 from limosa_propeller.kube.connection import Connection
 from limosa_propeller.kube.errors import ApiError, NotLeaderError
 from limosa_propeller.kube.silence import Silence
-from limosa_propeller.kube.watch_events import decode_event
 
 Object = dict[str, Any]
 
@@ -162,8 +161,8 @@ class Verbs:
 
     async def watch(
         self, resource: Resource, namespace: str | None, labels: str, since: str
-    ) -> AsyncIterator[tuple[str, Object]]:
-        """Type and object of each event after version `since`, until the server ends the stream."""
+    ) -> AsyncIterator[bytes]:
+        """Each event after version `since`, as the line of JSON it is, until the server ends the stream."""
         params = {
             "watch": "true",
             "allowWatchBookmarks": "true",
@@ -188,7 +187,7 @@ class Verbs:
                         silence.heard()
                         *lines, rest = (rest + chunk).split(b"\n")
                         for line in lines:
-                            yield decode_event(line)
+                            yield line
         except asyncio.TimeoutError:
             return
         except (aiohttp.ClientError, OSError) as error:

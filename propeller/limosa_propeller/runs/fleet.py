@@ -81,9 +81,15 @@ class Fleet:
 
     def observe_pod(self, kind: str, pod: dict[str, Any]) -> None:
         """A pod event."""
-        if kind == "DELETED":
-            self._pod_gone(pod["metadata"]["uid"])
+        if kind != "DELETED":
+            self._pod_seen(pod)
             return
+        if pod["metadata"]["uid"] not in self._pods:
+            # All that was told of it before came in passing.
+            self._pod_seen(pod)
+        self._pod_gone(pod["metadata"]["uid"])
+
+    def _pod_seen(self, pod: dict[str, Any]) -> None:
         entry = self._pods.observe(pod)
         if entry is None:
             return

@@ -66,5 +66,8 @@ class PodIndex:
         """Pods of one WorkflowRun."""
         yield from list(self._by_owner.get(owner_uid, {}).values())
 
+    def __contains__(self, uid: str) -> bool:
+        return uid in self._by_uid
+
     def __len__(self) -> int:
         return len(self._by_uid)

@@ -67,7 +67,8 @@ async def watched(server: Server) -> list[str]:
         async with aiohttp.ClientSession() as session:
             connection = Here(session, f"http://127.0.0.1:{port}")
             asked = Verbs(connection, lambda: True, in_flight=1)  # type: ignore[arg-type]
-            async for kind, pod in asked.watch(PODS, None, "", "1"):
+            async for line in asked.watch(PODS, None, "", "1"):
+                kind, pod = decode_event(line)
                 found.append(f"{kind} {pod['metadata']['name']}")
         return found
     finally:
