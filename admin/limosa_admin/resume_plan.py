@@ -174,9 +174,10 @@ class _Matcher:
         name = task_name(node)
         if not name or name != task_name(other):
             return False
-        now, then = python_part(graph.task(name)), python_part(before.task(name))
+        task, old = graph.task(name), before.task(name)
+        now, then = python_part(task), python_part(old)
         if now is None or then is None:
-            return False
+            return (task.container, task.container_image) != (old.container, old.container_image)
         return bool(
             now.function_digest and then.function_digest and now.function_digest != then.function_digest
         )

@@ -90,6 +90,12 @@ class ContainerTask(DeclaredTask):
         )
         super().__init__(name, given, results, origin, task_options({**options, "container_image": image}))
 
+    def declared_body(self) -> str:
+        """The image, and what is run in it."""
+        from limosa_model.digests import serialize
+
+        return f"{self.options.container_image} {serialize(self.container).hex()}"
+
     def _run(self, arguments: Mapping[str, Any]) -> Any:
         image = self.options.container_image
         raise LimosaError(

@@ -41,6 +41,10 @@ class DeclaredTask(Task[..., Any], abc.ABC):
         return found
 
     @abc.abstractmethod
+    def declared_body(self) -> str:
+        """What it runs, for a digest: whatever changes what it does changes this."""
+
+    @abc.abstractmethod
     def _run(self, arguments: Mapping[str, Any]) -> Any:
         """Gives the outputs of a call."""
 

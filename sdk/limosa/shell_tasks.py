@@ -69,6 +69,10 @@ class ShellTask(DeclaredTask):
             raise LimosaError("Placeholder", message, place, remedy)
         super().__init__(name, self.given, self.results, origin, task_options(options))
 
+    def declared_body(self) -> str:
+        """The script."""
+        return f"bash {self.script}"
+
     def _run(self, arguments: Mapping[str, Any]) -> Any:
         from limosa.scripts import run_script
 

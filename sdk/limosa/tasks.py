@@ -64,6 +64,10 @@ class Task(Generic[P, R]):
             self._name = qualified_name(self.function)
         return self._name
 
+    def declared_body(self) -> str:
+        """What it runs where that is no function of its author's; empty where it is one."""
+        return ""
+
     @property
     def loader(self) -> str:
         """How a pod finds it: "module:function"."""

@@ -3,7 +3,7 @@
 import sys
 from typing import TYPE_CHECKING, Any
 
-from limosa.compiler.function_digest import function_digest
+from limosa.compiler.body_digest import body_digest
 from limosa.docstring import summary
 from limosa.errors import LimosaError
 from limosa.options import cache_policy
@@ -49,7 +49,7 @@ def task_spec(task: Task[..., Any], settings: "CompileSettings") -> TaskSpec:
         loader=task.loader,
         bundle_digest=settings.bundle_digest,
         python_version=settings.python_version,
-        function_digest=function_digest(task.function),
+        function_digest=body_digest(task),
     )
     if task.container is not None:
         spec.container.CopyFrom(task.container)
@@ -92,8 +92,8 @@ def _check_loadable(task: Task[..., Any], place: str) -> None:
 
 
 def source_version(task: Task[..., Any]) -> str:
-    """A cache version from the source of a task's function. Raises LimosaError where that cannot be read."""
-    digest = function_digest(task.function)
+    """A cache version from what a task runs. Raises LimosaError where that cannot be read."""
+    digest = body_digest(task)
     if not digest:
         message = f"cache=True needs the source of {task.name}, which cannot be read"
         raise LimosaError("CacheVersion", message, remedy='give a version: cache="v1"')

@@ -283,6 +283,25 @@ def test_a_cache_without_version_takes_a_digest_of_the_source_and_says_so(author
     assert notes[0] == f"cache version of flow0.t is {versions[0]}, a digest of its source"
 
 
+@pytest.mark.parametrize("above", ["", "def above():\n    pass\n"])
+@pytest.mark.parametrize(
+    "declared",
+    [
+        "ShellTask('t', script='echo {}', cache=True)",
+        "ContainerTask('t', image='one', command=['{}'], cache=True)",
+        "ContainerTask('t', image='{}', cache=True)",
+    ],
+)
+def test_the_cache_version_of_what_is_no_function_is_of_what_it_runs(author, above, declared):
+    versions = []
+    for word in ("a", "b", "b"):
+        source = f"from limosa import ContainerTask, ShellTask\n{above}\nt = {declared.format(word)}\n"
+        versions.append(author.compile(source, "t").closure.tasks[0].cache.version)
+    assert versions[0] != versions[1] == versions[2]
+    moved = f"from limosa import ContainerTask, ShellTask\n{above}\n\n\nt = {declared.format('b')}\ndef after():\n    pass\n"
+    assert author.compile(moved, "t").closure.tasks[0].cache.version == versions[2]
+
+
 def test_how_results_are_cached_travels_in_the_spec(author):
     source = (
         "from limosa import Cache, task\n"

@@ -1,0 +1,22 @@
+"""What a task does, as a digest."""
+
+import hashlib
+import inspect
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from limosa.tasks import Task
+
+
+def body_digest(task: "Task[..., Any]") -> str:
+    """sha256 (hex) of what a task runs; empty where it cannot be read.
+
+    Of a function its source text, decorators included: the same wherever in a file it stands, and under every version of
+    Python. What it calls is not part of it. Of a script or a container what was declared.
+    """
+    try:
+        source = task.declared_body() or textwrap.dedent(inspect.getsource(task.function))
+    except (OSError, TypeError):
+        return ""
+    return hashlib.sha256(source.encode()).hexdigest()
