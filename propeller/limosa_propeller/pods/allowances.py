@@ -10,8 +10,10 @@ PLAIN = (
     "host-mounts",
     "host-namespaces",
     "host-ports",
+    "other-volumes",
     "shared-processes",
     "service-account-token",
+    "system-priority",
     "unconfined",
 )
 CAPABILITY = "capability:"

@@ -4,7 +4,7 @@ import base64
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from limosa_engine.commands import CreatePod
@@ -23,11 +23,11 @@ from limosa_model.pod_contract import (
 )
 from limosa_model.raw_containers import COLLECT, PREPARE, input_directory, output_directory
 from limosa_model.targets import python_part
-from limosa_propeller.pods.policy import harden, violations
+from limosa_propeller.pods.policy import annotation_violations, harden, violations
 from limosa_propeller.pods.raw import raw_pod
 from limosa_propeller.pods.resources import container_resources, node_patches
 from limosa_propeller.pods.shapes import shaped
-from limosa_propeller.pods.strategic_merge import strategic_merge
+from limosa_propeller.pods.strategic_merge import DirectiveError, strategic_merge
 from limosa_propeller.pods.volumes import mounts_of, secret_paths, volumes_of
 from limosa_propeller.settings import PodSettings
 from limosa_store.uris import uri_of
@@ -164,9 +164,13 @@ class PodFactory:
         )
         try:
             merged: dict[str, Any] = pod if named is None else _over(named, pod)
-            merged = strategic_merge(merged, _patch(task))
+            patch = _patch(task)
+            merged = strategic_merge(merged, patch)
             found = violations(pod, merged, self._settings.allowances)
-            harden(merged)
+            found += _contradictions(task, (named or {}, patch))
+            harden(pod, merged)
+        except DirectiveError as error:
+            raise PodPolicyError(f"task {task.name}: {told}: {error}") from error
         except (AttributeError, KeyError, TypeError) as error:
             raise PodPolicyError(f"task {task.name}: {told} lacks the shape of a pod: {error}") from error
         if found:
@@ -222,6 +226,11 @@ class PodFactory:
         found = self._fixed.get(key)
         if found is None:
             spec = self._spec
+            refused = annotation_violations(
+                {**spec.annotations, **task.annotations}, self._settings.allowances
+            )
+            if refused:
+                raise PodPolicyError(f"task {task.name}: " + "; ".join(refused))
             found = self._fixed[key] = _Fixed(
                 task,
                 self._fixed_part(task, interruptible),
@@ -387,6 +396,21 @@ def _patch(task: TaskSpec) -> dict[str, Any]:
     if not isinstance(template, dict) or not set(template) <= {"apiVersion", "kind", "metadata", "spec"}:
         raise PodPolicyError(f"task {task.name}: pod_template must be an object with 'metadata' and 'spec'")
     return template
+
+
+def _contradictions(task: TaskSpec, templates: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """What templates say against the task's own policy of attempts."""
+    if not task.retry.HasField("memory"):
+        return
+    for template in templates:
+        for container in (template.get("spec") or {}).get("containers") or ():
+            resources = container.get("resources") or {} if container.get("name") == CONTAINER_NAME else {}
+            for part in ("requests", "limits"):
+                if "memory" in (resources.get(part) or {}):
+                    yield (
+                        f"spec.containers[{CONTAINER_NAME}].resources.{part}.memory is set while Retry(memory=…) lets it "
+                        "grow: write mem= of the task instead"
+                    )
 
 
 def _over(named: Mapping[str, Any], pod: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What a pod may not ask for, however its templates put it. Looks at the pod after everything was merged."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from limosa_model.names import GROUP, STORAGE_SECRET
@@ -17,6 +17,14 @@ _TRUE = {
 }
 """Fields of a pod's spec that must not be true, by the allowance that lifts this."""
 _FIXED = ("restartPolicy", "nodeName", "activeDeadlineSeconds", "enableServiceLinks")
+_VOLUMES = {
+    "configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret",
+}  # fmt: skip
+"""Kinds of volumes that Kubernetes' restricted profile knows; others read hosts, or credentials of their own."""
+_SELINUX_TYPES = ("", "container_t", "container_init_t", "container_kvm_t", "container_engine_t")
+_HIGHEST_PRIORITY = 1_000_000_000
+"""Of what a cluster's users may define."""
+_APPARMOR = "container.apparmor.security.beta.kubernetes.io/"
 _CONTAINER_LISTS = ("initContainers", "containers")
 _OWN_CONTAINER = ("terminationMessagePath", "terminationMessagePolicy")
 """Fields of the task's container that carry the pod contract."""
@@ -30,11 +38,28 @@ def violations(made: dict[str, Any], pod: dict[str, Any], allowed: Allowances) -
         pod: The same after its templates were merged.
         allowed: What the cluster's owner lets pods ask for.
     """
-    return list(_metadata(made, pod)) + list(_Rules(allowed).spec(made["spec"], pod["spec"]))
+    rules = _Rules(allowed)
+    annotations = rules.annotations(pod["metadata"].get("annotations") or {})
+    return [*_metadata(made, pod), *annotations, *rules.spec(made["spec"], pod["spec"])]
 
 
-def harden(pod: dict[str, Any]) -> None:
-    """Fills in what every container has to have and a template left out or removed."""
+def annotation_violations(annotations: Mapping[str, str], allowed: Allowances) -> list[str]:
+    """Which of a task's or a run's annotations its pods may not have; as `violations`."""
+    return list(_Rules(allowed).annotations(annotations))
+
+
+def harden(made: dict[str, Any], pod: dict[str, Any]) -> None:
+    """Puts back what a template removed and fills in what it left out: nothing is got by a null.
+
+    Args:
+        made: The pod as the operator made it.
+        pod: The same after its templates were merged; changed.
+    """
+    spec = pod["spec"]
+    spec["securityContext"] = {**made["spec"]["securityContext"], **(spec.get("securityContext") or {})}
+    for field in ("automountServiceAccountToken", "serviceAccountName"):
+        if field in made["spec"] and spec.get(field) is None:
+            spec[field] = made["spec"][field]
     for section in _CONTAINER_LISTS:
         for container in pod["spec"].get(section) or ():
             context = container["securityContext"] = dict(container.get("securityContext") or {})
@@ -79,6 +104,12 @@ class _Rules:
         if remedy:
             yield f"{told} ({remedy})"
 
+    def annotations(self, annotations: Mapping[str, str]) -> Iterator[str]:
+        for key, profile in annotations.items():
+            if key.startswith(_APPARMOR) and profile not in ("", "runtime/default"):
+                told = f"metadata.annotations: {key} must be runtime/default"
+                yield from self._unless("unconfined", told)
+
     def spec(self, made: dict[str, Any], spec: dict[str, Any]) -> Iterator[str]:
         for field, word in _TRUE.items():
             if spec.get(field):
@@ -94,6 +125,10 @@ class _Rules:
                 )
         if spec.get("ephemeralContainers"):
             yield "spec.ephemeralContainers must be empty"
+        system = str(spec.get("priorityClassName") or "").startswith("system-")
+        if system or (spec.get("priority") or 0) > _HIGHEST_PRIORITY:
+            told = "spec.priorityClassName: priorities of the system are not for tasks"
+            yield from self._unless("system-priority", told)
         yield from self._security(spec.get("securityContext") or {}, "spec.securityContext")
         if (spec.get("securityContext") or {}).get("sysctls"):
             yield from self._unless("unconfined", "spec.securityContext.sysctls must be empty")
@@ -113,11 +148,15 @@ class _Rules:
     def _volume(self, volume: dict[str, Any], place: str) -> Iterator[str]:
         if "hostPath" in volume:
             yield from self._unless("host-mounts", f"{place}.hostPath is not allowed")
+        for kind in sorted(volume.keys() - _VOLUMES - {"name", "hostPath"}):
+            yield from self._unless("other-volumes", f"{place}.{kind} is not allowed")
         sources = (volume.get("projected") or {}).get("sources") or ()
         if any("serviceAccountToken" in source for source in sources):
             told = f"{place}.projected.serviceAccountToken is not allowed"
             yield from self._unless("service-account-token", told)
-        if (volume.get("secret") or {}).get("secretName") == STORAGE_SECRET:
+        secrets = [(volume.get("secret") or {}).get("secretName")]
+        secrets += [(source.get("secret") or {}).get("name") for source in sources]
+        if STORAGE_SECRET in secrets:
             yield f"{place}.secret: {STORAGE_SECRET} is the platform's"
 
     def _container(self, container: dict[str, Any], place: str, own: bool) -> Iterator[str]:
@@ -138,11 +177,17 @@ class _Rules:
             yield from self._unless("privileged", f"{place}.windowsOptions.hostProcess must not be true")
         for name in (context.get("capabilities") or {}).get("add") or ():
             yield from self._unless(CAPABILITY + name, f"{place}.capabilities.add: {name} is not allowed")
-        if context.get("runAsUser") == 0 or context.get("runAsNonRoot") is False:
+        user = context.get("runAsUser")
+        if user is not None and not isinstance(user, int):
+            yield f"{place}.runAsUser must be a number"
+        if user == 0 or context.get("runAsNonRoot") is False:
             yield from self._unless("root", f"{place}: running as root is not allowed")
         for field in ("seccompProfile", "appArmorProfile"):
             if (context.get(field) or {}).get("type") == "Unconfined":
                 yield from self._unless("unconfined", f"{place}.{field} must not be Unconfined")
+        selinux = context.get("seLinuxOptions") or {}
+        if selinux.get("user") or selinux.get("role") or selinux.get("type", "") not in _SELINUX_TYPES:
+            yield from self._unless("unconfined", f"{place}.seLinuxOptions may only be a container's")
         if context.get("procMount") not in (None, "Default"):
             yield from self._unless("unconfined", f"{place}.procMount must be Default")
 

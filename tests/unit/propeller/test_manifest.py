@@ -8,7 +8,15 @@ from limosa_engine.graph import Item
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface, Variable
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import Epoch, RunSpec
-from limosa_idl.task.v1alpha1.task_pb2 import PythonTask, ResourceList, Resources, SecretRef, TaskSpec
+from limosa_idl.task.v1alpha1.task_pb2 import (
+    MemoryGrowth,
+    PythonTask,
+    ResourceList,
+    Resources,
+    RetryPolicy,
+    SecretRef,
+    TaskSpec,
+)
 from limosa_model.names import launch_id
 from limosa_model.pod_contract import PodEnvironment
 from limosa_model.values import integer, string
@@ -70,6 +78,45 @@ def test_every_pod_is_locked_down() -> None:
     assert container["command"] == ["python", "-m", "limosa.runtime"]
     assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/home/limosa", "/tmp"}
     assert "activeDeadlineSeconds" not in spec
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        {"automountServiceAccountToken": None, "securityContext": None, "serviceAccountName": None},
+        {"securityContext": {"runAsUser": None, "runAsNonRoot": None, "seccompProfile": None}},
+        {"securityContext": {"$patch": "replace"}},
+        {"securityContext": {"$patch": "delete"}},
+        {"$retainKeys": ["containers", "volumes", "restartPolicy", "enableServiceLinks"]},
+        {"containers": [{"name": "task", "securityContext": None}]},
+    ],
+)
+def test_a_template_that_removes_gets_no_more_than_one_that_is_silent(patch: dict) -> None:
+    made = factory(PodSettings(service_account="trainer"))
+    silent = made.make(command(), task(pod_template=json.dumps({"spec": {}})))["spec"]
+    pod = made.make(command(), task(pod_template=json.dumps({"spec": patch})))["spec"]
+    for field in ("automountServiceAccountToken", "securityContext", "serviceAccountName"):
+        assert pod[field] == silent[field]
+    context = pod["containers"][0]["securityContext"]
+    assert not context["allowPrivilegeEscalation"]
+    assert context["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_annotations_do_not_loosen_a_pod_either() -> None:
+    key = "container.apparmor.security.beta.kubernetes.io/task"
+    with pytest.raises(PodPolicyError, match=r"metadata\.annotations.*runtime/default"):
+        factory().make(command(), task(annotations={key: "unconfined"}))
+
+
+def test_memory_that_a_template_fixes_cannot_grow() -> None:
+    growing = task(
+        retry=RetryPolicy(retries=1, memory=MemoryGrowth(factor=2.0)),
+        pod_template=json.dumps(
+            {"spec": {"containers": [{"name": "task", "resources": {"limits": {"memory": "128Mi"}}}]}}
+        ),
+    )
+    with pytest.raises(PodPolicyError, match=r"limits\.memory is set while Retry.* write mem= of the task"):
+        factory().make(command(), growing)
 
 
 def test_names_say_which_launch_it_is_and_cannot_be_forged() -> None:
@@ -257,6 +304,33 @@ def test_a_template_is_merged_over_the_pod() -> None:
             },
             "spec.containers[task].securityContext.appArmorProfile",
         ),
+        (
+            {"spec": {"volumes": [{"name": "a", "azureFile": {"secretName": "x", "shareName": "y"}}]}},
+            "spec.volumes[a].azureFile",
+        ),
+        ({"spec": {"volumes": [{"name": "f", "flexVolume": {"driver": "x"}}]}}, "spec.volumes[f].flexVolume"),
+        (
+            {
+                "spec": {
+                    "volumes": [
+                        {"name": "p", "projected": {"sources": [{"secret": {"name": "limosa-storage"}}]}}
+                    ]
+                }
+            },
+            "spec.volumes[p].secret",
+        ),
+        ({"spec": {"securityContext": {"runAsUser": "0"}}}, "spec.securityContext.runAsUser"),
+        ({"spec": {"securityContext": {"seLinuxOptions": {"type": "spc_t"}}}}, "seLinuxOptions"),
+        ({"spec": {"priorityClassName": "system-node-critical"}}, "spec.priorityClassName"),
+        (
+            {
+                "metadata": {
+                    "annotations": {"container.apparmor.security.beta.kubernetes.io/task": "unconfined"}
+                }
+            },
+            "metadata.annotations",
+        ),
+        ({"spec": {"$deleteFromPrimitiveList/x": []}}, "$deleteFromPrimitiveList/x"),
         ({"spec": []}, "shape of a pod"),
         ({"kind": "Pod", "status": {}}, "'metadata' and 'spec'"),
     ],
