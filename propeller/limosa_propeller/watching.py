@@ -17,7 +17,7 @@ from limosa_propeller.kube.connection import Connection
 from limosa_propeller.process_identity import own_identity
 from limosa_propeller.settings import OperatorSettings
 
-MAX_BACKOFF_SECONDS = 15.0
+MAX_BACKOFF_SECONDS = 5.0
 
 Observe = Callable[[str | None, dict[str, Any]], None]
 """Takes a watch event's type (None in a first list) and object."""

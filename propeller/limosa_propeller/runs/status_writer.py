@@ -11,7 +11,7 @@ from limosa_propeller.timers import Timers
 
 logger = logging.getLogger(__name__)
 
-MAX_BACKOFF_SECONDS = 30.0
+MAX_BACKOFF_SECONDS = 10.0
 
 
 AT_A_TIME = 4
