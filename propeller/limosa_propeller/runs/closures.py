@@ -7,10 +7,11 @@ from collections import OrderedDict
 from weakref import WeakValueDictionary
 
 from limosa_engine.graph import Graph
-from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure
+from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
 from limosa_model.admission import validate_closure
 from limosa_model.gates import gates_with_signals
-from limosa_model.generated import place_of
+from limosa_model.generated import nodes_with_tasks, place_of
 from limosa_model.problems import Problem
 
 MOST_CLOSURES = 64
@@ -34,6 +35,15 @@ class CheckedClosure:
     def needs_admin(self) -> str:
         """Why it cannot be part of a run that no admin knows; empty when it can."""
         return needs_admin(self.closure)
+
+    @functools.cached_property
+    def shaped(self) -> tuple[tuple[Node, TaskSpec], ...]:
+        """Nodes whose tasks shape their pods themselves, so that these may ask for too much."""
+        return tuple(
+            (node, task)
+            for node, task in nodes_with_tasks(self.closure)
+            if task.pod_template or task.pod_template_name or task.secrets or task.annotations
+        )
 
     @classmethod
     def of(cls, data: bytes) -> "CheckedClosure":

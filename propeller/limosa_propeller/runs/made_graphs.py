@@ -1,8 +1,6 @@
 """Graphs that dynamic tasks committed, and calls of eager ones: read, and examined before the first pod of theirs, as registered ones are."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
 
 from google.protobuf.message import DecodeError
 
@@ -16,27 +14,15 @@ from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure
 from limosa_model import failures, layout
 from limosa_model.digests import sha256_hex
 from limosa_model.failures import Code
-from limosa_model.generated import nodes_with_tasks, place_of, too_large, validate_call, validate_generated
+from limosa_model.generated import nodes_with_tasks, too_large, validate_call, validate_generated
 from limosa_model.problems import Problem
-from limosa_model.quantity import QuantityError
 from limosa_propeller.kube.errors import ApiError
-from limosa_propeller.pods.manifest import PodFactory, PodPolicyError
-from limosa_propeller.pods.policy import referenced_secrets
 from limosa_propeller.runs import reads
 from limosa_propeller.runs.closures import needs_admin
 from limosa_propeller.runs.opening import OpenedRun, sentences
+from limosa_propeller.runs.pod_admission import Unsettled, refused_by_cluster, refused_by_policy
 from limosa_propeller.runs.services import Services
 from limosa_store.store import Store
-
-
-@dataclasses.dataclass
-class _Open:
-    """What only the API server can tell, by the place in the author's code."""
-
-    secrets: dict[str, set[str]] = dataclasses.field(default_factory=dict)
-    """Names of Secrets that a task's pod would read."""
-    templates: dict[str, TaskSpec] = dataclasses.field(default_factory=dict)
-    """Tasks whose pod starts from a PodTemplate of the namespace."""
 
 
 async def read_commit(
@@ -47,7 +33,7 @@ async def read_commit(
     instead: reads.Instead = reads.nothing,
 ) -> Event:
     """Answers with a dynamic node's commit and its graph; `instead` as for other commits."""
-    left = _Open()
+    left = Unsettled()
 
     def graph_of(store: Store, commit: Commit) -> MadeGraph | None:
         return _read(store, run, commit, command.item, left)
@@ -56,7 +42,7 @@ async def read_commit(
     if not isinstance(answer, CommitRead) or answer.graph is None or answer.graph.refusal is not None:
         return answer
     try:
-        refusal = await _refused_by_cluster(services, namespace, run.factory, left)
+        refusal = await refused_by_cluster(services, namespace, run.factory, left)
     except ApiError as error:
         return StoreFailed(command, Code.API, error.message, retryable=True)
     return dataclasses.replace(answer, graph=dataclasses.replace(answer.graph, refusal=refusal))
@@ -65,7 +51,7 @@ async def read_commit(
 def may_run(store: Store, run: OpenedRun, commit: Commit, item: Item) -> bool:
     """Whether the graph in another run's commit, where it has one, would be one for this run's code and policy."""
     try:
-        made = _read(store, run, commit, item, _Open())
+        made = _read(store, run, commit, item, Unsettled())
     except reads.CorruptError:
         return False
     return made is None or made.refusal is None
@@ -73,7 +59,7 @@ def may_run(store: Store, run: OpenedRun, commit: Commit, item: Item) -> bool:
 
 async def read_call(services: Services, namespace: str, run: OpenedRun, command: ReadCall) -> Event:
     """Answers with the graph of a call that an eager task made, and whether its outcome is known."""
-    left = _Open()
+    left = Unsettled()
     prefix, path = run.factory.prefix, command.item.node_path
     key = layout.call_key(prefix, path, command.call)
 
@@ -91,13 +77,13 @@ async def read_call(services: Services, namespace: str, run: OpenedRun, command:
     if not isinstance(answer, CallRead) or answer.graph is None or answer.graph.refusal is not None:
         return answer
     try:
-        refusal = await _refused_by_cluster(services, namespace, run.factory, left)
+        refusal = await refused_by_cluster(services, namespace, run.factory, left)
     except ApiError as error:
         return StoreFailed(command, Code.API, error.message, retryable=True)
     return dataclasses.replace(answer, graph=dataclasses.replace(answer.graph, refusal=refusal))
 
 
-def _called(run: OpenedRun, record: EagerCall, command: ReadCall, left: _Open) -> MadeGraph:
+def _called(run: OpenedRun, record: EagerCall, command: ReadCall, left: Unsettled) -> MadeGraph:
     task = run.graph.task_of(command.item)
     digest = "sha256:" + sha256_hex(record.graph)
     try:
@@ -109,23 +95,7 @@ def _called(run: OpenedRun, record: EagerCall, command: ReadCall, left: _Open) -
     return MadeGraph(digest, closure, _refusal(closure, task, run, left, problems))
 
 
-async def _refused_by_cluster(
-    services: Services, namespace: str, factory: PodFactory, left: _Open
-) -> Failure | None:
-    for place, task in left.templates.items():
-        named = await services.templates.get(namespace, task.pod_template_name)
-        # Its pod waits for a template that is not there yet, as any other task's.
-        refusal = None if named is None else _try_out(factory, task, place, left, named)
-        if refusal is not None:
-            return refusal
-    for place, names in left.secrets.items():
-        why = await services.secrets.refusal(namespace, names)
-        if why:
-            return failures.user(Code.SECRET_MISSING, f"{place}: {why}")
-    return None
-
-
-def _read(store: Store, run: OpenedRun, commit: Commit, item: Item, left: _Open) -> MadeGraph | None:
+def _read(store: Store, run: OpenedRun, commit: Commit, item: Item, left: Unsettled) -> MadeGraph | None:
     kind = commit.WhichOneof("graph")
     if kind is None:
         return None
@@ -152,34 +122,9 @@ def _read(store: Store, run: OpenedRun, commit: Commit, item: Item, left: _Open)
 
 
 def _refusal(
-    closure: Closure, task: TaskSpec, run: OpenedRun, left: _Open, problems: list[Problem]
+    closure: Closure, task: TaskSpec, run: OpenedRun, left: Unsettled, problems: list[Problem]
 ) -> Failure | None:
     wrong = sentences(problems) or (needs_admin(closure) if run.local else "")
     if wrong:
         return failures.user(Code.GRAPH_INVALID, f"the graph of {task.name} may not run: {wrong}")
-    examined: set[str] = set()
-    for node, other in nodes_with_tasks(closure):
-        if other.name in examined:
-            continue
-        examined.add(other.name)
-        if other.pod_template_name:
-            left.templates[place_of(node)] = other
-            continue
-        refusal = _try_out(run.factory, other, place_of(node), left, None)
-        if refusal is not None:
-            return refusal
-    return None
-
-
-def _try_out(
-    factory: PodFactory, task: TaskSpec, place: str, left: _Open, named: Mapping[str, Any] | None
-) -> Failure | None:
-    try:
-        manifest = factory.try_out(task, named)
-    except PodPolicyError as error:
-        return failures.user(Code.POD_POLICY, f"{place}: {error}")
-    except QuantityError as error:
-        return failures.user(Code.POD_INVALID, f"{place}: {error}")
-    if task.secrets or task.pod_template or named is not None:
-        left.secrets[place] = referenced_secrets(manifest)
-    return None
+    return refused_by_policy(nodes_with_tasks(closure), run.factory, left)

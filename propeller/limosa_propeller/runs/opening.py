@@ -29,6 +29,7 @@ from limosa_model.problems import Problem
 from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.pods.manifest import PodFactory
 from limosa_propeller.runs.closures import CheckedClosure
+from limosa_propeller.runs.pod_admission import Unsettled, refused_by_cluster, refused_by_policy
 from limosa_propeller.runs.services import Services
 from limosa_propeller.runs.spec_digest import spec_digest
 from limosa_propeller.runs.status import is_sealed
@@ -71,7 +72,10 @@ async def open_run(manifest: dict[str, Any], services: Services) -> OpenedRun:
     async with services.openings:
         # What else is due has its turn first.
         await asyncio.sleep(0)
-        return _opened(manifest, spec, epoch, checked, services)
+        opened = _opened(manifest, spec, epoch, checked, services)
+    if checked.shaped and not opened.restored:
+        await _check_pods(opened, namespace, checked, services)
+    return opened
 
 
 def _opened(
@@ -180,6 +184,20 @@ async def _check_tenant(spec: RunSpec, namespace: str, services: Services) -> No
                 f"spec says project-domain {spec.project}/{spec.domain}, the labels of namespace {namespace} say {told}",
             )
         )
+
+
+async def _check_pods(opened: OpenedRun, namespace: str, checked: CheckedClosure, services: Services) -> None:
+    """No pod of a run is made where a later one would be refused. Raises RefusedError."""
+    left = Unsettled()
+    refusal = refused_by_policy(checked.shaped, opened.factory, left)
+    for seconds in _delays():
+        try:
+            refusal = refusal or await refused_by_cluster(services, namespace, opened.factory, left)
+            break
+        except ApiError as error:
+            await _wait(opened.spec, f"templates and secrets of {namespace}", error, seconds)
+    if refusal is not None:
+        raise RefusedError(refusal)
 
 
 async def _checked(spec: RunSpec, services: Services) -> CheckedClosure:
