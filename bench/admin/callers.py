@@ -204,11 +204,48 @@ def waiting_operator(platform: parts.Platform) -> Iterator[None]:
 
 @contextlib.contextmanager
 def creating(platform: parts.Platform, per_second: int) -> Iterator[None]:
-    """Somebody who creates runs, about so many a second."""
-    ended = threading.Event()
-    goes_on = lambda: not ended.is_set()  # noqa: E731
-    with _running(lambda: create_runs(platform.address, goes_on, 1 / per_second), ended):
+    """Somebody who creates runs, about so many a second, in a process of its own."""
+    with _beside(_create_until, platform.address, 1 / per_second):
         yield
+
+
+def _create_until(ended: threading.Event, address: str, pause_s: float) -> None:
+    create_runs(address, lambda: not ended.is_set(), pause_s)
+
+
+@contextlib.contextmanager
+def ending(platform: parts.Platform, held: int) -> Iterator[None]:
+    """Ends of runs: of those that clusters have, all but so many of the youngest, again and again, from a process of its own."""
+    with _beside(_end_until, platform.url, held):
+        yield
+
+
+_END = """
+UPDATE runs SET phase = 5 WHERE uid IN (
+    SELECT uid FROM runs WHERE cluster_uid IS NOT NULL AND phase NOT IN (5, 6, 7) ORDER BY epoch_number, number LIMIT %s)
+"""
+_HELD = "SELECT count(*) FROM runs WHERE cluster_uid IS NOT NULL AND phase NOT IN (5, 6, 7)"
+
+
+def _end_until(ended: threading.Event, url: str, held: int) -> None:
+    with parts.connected(url) as cursor:
+        while not ended.wait(0.02):
+            cursor.execute(_HELD)
+            over = cursor.fetchone()[0] - held
+            if over > 0:
+                cursor.execute(_END, (over,))
+
+
+@contextlib.contextmanager
+def _beside(work: Callable[..., None], *given: object) -> Iterator[None]:
+    ended = _SPAWN.Event()
+    process = _SPAWN.Process(target=work, args=(ended, *given))
+    process.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        process.join()
 
 
 @contextlib.contextmanager

@@ -4,21 +4,25 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import callers
+import grpc
 import parts
 
 from limosa_admin.store import claims
 from limosa_admin.store.database import Database
 from limosa_admin.store.queue import Scope
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
+from limosa_idl.admin.v1alpha1 import admin_pb2_grpc
 from limosa_idl.run.v1alpha1 import run_pb2
 
-CLAIMS = 500
+CLAIMS = 2000
 """Claims measured of each size."""
 HELD = 200
-"""Runs under way at most: older ones end."""
+"""Runs under way, about: others end."""
+SLOTS = 200
+"""Of the cluster whose objects are counted."""
 CREATED_PER_S = 50
 """Runs made beside the claims."""
 _FILL = """
@@ -35,10 +39,6 @@ UPDATE runs SET cluster_uid = 'c1', epoch_number = epoch_number + 1, change = ch
     SELECT uid FROM runs WHERE phase NOT IN (5, 6, 7) AND cluster_uid IS NULL ORDER BY number LIMIT %s
        FOR UPDATE SKIP LOCKED)
 """
-_END = """
-UPDATE runs SET phase = 5 WHERE uid IN (
-    SELECT uid FROM runs WHERE cluster_uid IS NOT NULL AND phase NOT IN (5, 6, 7) ORDER BY number OFFSET %s)
-"""
 
 
 class Times(NamedTuple):
@@ -54,6 +54,8 @@ def fill(platform: parts.Platform, digest: str, first: int, last: int) -> None:
     """Queues runs from one number to another: 20 project-domains, three priorities, a seventh of them limited."""
     state = run_pb2.RunState(phase=run_pb2.RUN_PHASE_QUEUED).SerializeToString()
     with parts.connected(platform.url) as cursor:
+        # That specs and clusters are there need not be checked row by row.
+        cursor.execute("SET session_replication_role = replica")
         for begin in range(first, last, 100_000):
             end = min(begin + 100_000, last) - 1
             given = {"places": callers.PLACES, "digest": digest, "state": state, "first": begin, "last": end}
@@ -75,13 +77,41 @@ def measure(platform: parts.Platform, queued: int) -> list[Times]:
                 sys.exit("a claim found no runs; make the queue longer")
 
     found = []
-    with parts.connected(platform.url) as cursor, callers.creating(platform, CREATED_PER_S):
+    with (
+        parts.connected(platform.url) as cursor,
+        callers.creating(platform, CREATED_PER_S),
+        callers.ending(platform, HELD),
+    ):
         for slots in (1, 10):
-            ours = _times(cursor, lambda slots=slots: claim(slots), slots)  # type: ignore[misc]
-            bare = _times(cursor, lambda slots=slots: cursor.execute(_BARE, (slots,)), slots)  # type: ignore[misc]
+            ours = _times(lambda slots=slots: claim(slots), slots)  # type: ignore[misc]
+            bare = _times(lambda slots=slots: cursor.execute(_BARE, (slots,)), slots)  # type: ignore[misc]
             found.append(Times(queued, slots, ours, bare))
     database.close()
     return found
+
+
+def count_lanes(platform: parts.Platform) -> int:
+    """Lanes that have runs: of a project-domain, and of each of its launch plans with a limit."""
+    with parts.connected(platform.url) as cursor:
+        cursor.execute(
+            "SELECT count(DISTINCT (project, domain, lane)) FROM runs WHERE cluster_uid IS NULL AND phase = 1"
+        )
+        return int(cursor.fetchone()[0])
+
+
+def count_objects(platform: parts.Platform) -> int:
+    """Runs that a cluster of `SLOTS` slots is to have after asking as often as it gets any."""
+    reports: dict[str, pb.RunReport] = {}
+    with grpc.insecure_channel(platform.address) as channel:
+        stub = admin_pb2_grpc.OperatorServiceStub(channel)
+        while True:
+            request = pb.SyncRequest(cluster_uid="c2", cluster_name="c2", slots=SLOTS, runs=reports.values())
+            request.free_slots = SLOTS - len(reports)
+            answer = stub.Sync(request, metadata=parts.metadata("operator"))
+            found = {run.run_uid: run.epoch for run in answer.runs}
+            if found.keys() == reports.keys():
+                return len(found)
+            reports = {uid: pb.RunReport(run_uid=uid, epoch=epoch, phase=1) for uid, epoch in found.items()}
 
 
 def percentile(taken: list[float], of: int) -> float:
@@ -89,15 +119,12 @@ def percentile(taken: list[float], of: int) -> float:
     return statistics.quantiles(taken, n=100)[of - 1]
 
 
-def _times(cursor: Any, work: Callable[[], object], slots: int) -> list[float]:
+def _times(work: Callable[[], object], slots: int) -> list[float]:
     for _ in range(20):
         work()
     taken: list[float] = []
-    while len(taken) < CLAIMS // slots:
+    for _ in range(CLAIMS // slots):
         began = time.perf_counter()
         work()
         taken.append((time.perf_counter() - began) * 1000)
-        if len(taken) * slots % HELD == 0:
-            cursor.execute(_END, (HELD // 2,))
-    cursor.execute(_END, (0,))
     return taken

@@ -206,7 +206,9 @@ def _snapshot(uid: str, node: str, seq: int) -> run_pb2.Snapshot:
 
 
 def _claims(platform: parts.Platform, digest: str, lengths: list[int]) -> Iterator[bool]:
-    print(f"\nclaims while {queued.CREATED_PER_S} runs a second are created, ms")
+    print(
+        f"\nclaims while {queued.CREATED_PER_S} runs a second are created and as many end as are claimed, ms"
+    )
     print(f"  {'queued':>10}{'runs':>6}{'p50':>8}{'p99':>8}{'bare p50':>10}{'bare p99':>10}")
     before = 0
     for length in lengths:
@@ -219,6 +221,12 @@ def _claims(platform: parts.Platform, digest: str, lengths: list[int]) -> Iterat
             figures = f"{ours[0]:8.1f}{ours[1]:8.1f}{bare[0]:10.1f}{bare[1]:10.1f}"
             print(f"  {length:10,}{found.slots:6}{figures}{gate}", flush=True)
             yield met
+        objects, lanes = queued.count_objects(platform), queued.count_lanes(platform)
+        print(
+            f"  {length:10,} in {lanes} lanes; a cluster of {queued.SLOTS} slots is to have {objects} runs",
+            flush=True,
+        )
+        yield objects <= queued.SLOTS
 
 
 def _missed(met: bool) -> str:

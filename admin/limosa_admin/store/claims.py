@@ -40,10 +40,8 @@ MOST_CLAIMS = 200
 """Claims of one call."""
 _GIVEN_UP = -1
 """In place of the free slots of a cluster whose claims were released; its next call replaces it."""
-_LANES_AT_ONCE = 4
-"""A queue of so many lanes is read once for a call that claims many; one of fewer lanes is read again."""
-_MOST_ROUNDS = 20
-"""Times that one call reads the queue; what is left then is the next call's."""
+_CLAIMS_AT_ONCE = 20
+"""Of each lane as many runs are read ahead at a time as are claimed."""
 _ROWS_AT_ONCE = 20
 SPEC_BYTES = 6 * 1024 * 1024
 """Specs of one answer; what does not fit comes with the next."""
@@ -110,28 +108,36 @@ def claim(connection: sa.Connection, cluster_uid: str, slots: Slots, rules: Clai
     Whose turn it is is told in `turns`.
     """
     left = min(slots.free, MOST_CLAIMS)
-    # Who stands first is read before the lock: most calls find nobody. Whom others took meanwhile is made up for below.
-    found = turns.read(connection, cluster_uid, rules.scope, _ahead(left))
-    lanes, limit = found.lanes, rules.max_active_runs
-    if not (lanes or found.children) or _is_given_up(connection, cluster_uid):
+    most = slots.most if slots.shared else None
+    claimed: list[str] = []
+    look = True
+    while True:
+        asked = min(left, _CLAIMS_AT_ONCE)
+        taken = turns.claim(
+            connection,
+            cluster_uid,
+            turns.Room(asked, most, rules.max_active_runs),
+            rules.scope,
+            look=look,
+            given_up=_GIVEN_UP,
+        )
+        if taken is None:
+            claimed += _claim_children(connection, cluster_uid, slots.most, rules.max_active_runs)
+        else:
+            claimed += taken
+            left -= len(taken)
+            if not left or len(taken) < asked:
+                return claimed
+        look = False
+
+
+def _claim_children(connection: sa.Connection, cluster_uid: str, most: int, place_limit: int) -> list[str]:
+    waiting = turns.children(connection, cluster_uid)
+    if _is_given_up(connection, cluster_uid):
         return []
-    left = min(left, room(connection, cluster_uid, slots))
-    chosen = turns.choose_children(connection, cluster_uid, found.children, slots.most, found.busy, limit)
-    claimed = _take(connection, cluster_uid, chosen[:MOST_CLAIMS])
-    for _ in range(_MOST_ROUNDS if left else 0):
-        chosen, more = turns.choose(lanes, found.busy, left, limit)
-        taken = _take(connection, cluster_uid, chosen)
-        claimed += taken
-        left -= len(taken)
-        if not left or not (more or len(taken) < len(chosen)):
-            break
-        lanes = turns.heads(connection, rules.scope, _ahead(left))
-    return claimed
-
-
-def _ahead(left: int) -> int:
-    """How many runs of each lane to read for so many claims."""
-    return -(-left // _LANES_AT_ONCE)
+    busy = turns.under_way(connection)
+    chosen = turns.choose_children(connection, cluster_uid, waiting, most, busy, place_limit)
+    return _take(connection, cluster_uid, chosen[:MOST_CLAIMS])
 
 
 def _take(connection: sa.Connection, cluster_uid: str, chosen: Sequence[str]) -> list[str]:

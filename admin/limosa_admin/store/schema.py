@@ -6,7 +6,7 @@ A test upgrades an empty database and checks that it equals this metadata.
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-HEAD = "0011"
+HEAD = "0012"
 """Newest migration; a server refuses a database that is at another one."""
 
 metadata = sa.MetaData()
@@ -104,7 +104,7 @@ runs = sa.Table(
     sa.Column("target_kind", sa.SmallInteger, nullable=False),
     sa.Column("target_name", sa.Text, nullable=False),
     sa.Column("target_version", sa.Text, nullable=False),
-    sa.Column("closure_digest", sa.ForeignKey("specs.digest"), nullable=False, index=True),
+    sa.Column("closure_digest", sa.ForeignKey("specs.digest"), nullable=False),
     sa.Column("inputs", sa.LargeBinary, nullable=False),
     sa.Column("labels", JSONB, nullable=False),
     sa.Column("annotations", JSONB, nullable=False),

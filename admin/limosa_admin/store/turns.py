@@ -2,13 +2,13 @@
 
 Of project-domains the one with the fewest runs under way comes first; within it the greatest priority, then the oldest.
 A project-domain's runs of a launch plan with a limit of its own stand in a lane of their own, so that a full one holds
-up nobody else. However long the queue is, only the heads of its lanes are read.
+up nobody else. However long the queue is, only the heads of its lanes are read; the function `queue_claim` does that, in
+the newest migration that names it. Children of runs come before, and are chosen here.
 """
 
 import dataclasses
-import heapq
-from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,12 +22,14 @@ Place = tuple[str, str]
 LaneName = tuple[str, str, str]
 """Project, domain, launch plan with a limit of its own or empty."""
 
-_HEADS = sa.text("SELECT * FROM queue_heads(:ahead, CAST(:namespaces AS text[]), CAST(:projects AS text[]))")
-_TURNS = sa.text(
-    "SELECT * FROM queue_turns(:cluster, :ahead, CAST(:namespaces AS text[]), CAST(:projects AS text[]), :claiming)"
-)
 _CLAIMING = 0x11305B
 """Advisory lock under which claims are made, so that limits hold."""
+_LOCK = sa.text("SELECT pg_advisory_xact_lock(:claiming)")
+_CLAIM = sa.text(
+    "SELECT queue_claim(:cluster, :slots, :most, :place_limit, CAST(:namespaces AS text[]), CAST(:projects AS text[]), "
+    ":look, :claiming, :given_up)"
+)
+_CHILDREN = sa.text("SELECT * FROM queue_children(:cluster)")
 _ANCESTORS = sa.text("""
 WITH RECURSIVE up AS (
     SELECT uid AS child, parent_uid FROM runs WHERE uid = ANY (:uids)
@@ -40,34 +42,18 @@ SELECT up.child, runs.lane FROM up JOIN runs ON runs.uid = up.parent_uid
 
 
 @dataclasses.dataclass(frozen=True)
-class Candidate:
-    """A waiting run."""
-
-    uid: str
-    priority: int
-    number: int
-
-
-@dataclasses.dataclass
-class Lane:
-    """The head of a lane.
+class Room:
+    """How many runs a cluster takes.
 
     Attributes:
-        name: Of the lane.
-        limit: Runs of it under way at a time; 0: no limit of its own.
-        waiting: Its first runs, in their order.
-        whole: There are no more than those.
+        slots: Of one claim.
+        most: That it may hold at a time, children left aside, whichever of its operators has them; None: only `slots` counts.
+        place_limit: Of one project-domain under way at a time; 0: no limit.
     """
 
-    name: LaneName
-    limit: int
-    waiting: deque[Candidate]
-    whole: bool
-
-    @property
-    def place(self) -> Place:
-        """Its project-domain."""
-        return self.name[:2]
+    slots: int
+    most: int | None
+    place_limit: int
 
 
 @dataclasses.dataclass
@@ -97,35 +83,61 @@ class UnderWay:
         return full_place or (lane_limit > 0 and self.lanes[name] - own[1] >= lane_limit)
 
 
-@dataclasses.dataclass(frozen=True)
-class Turns:
-    """Everything that is known when a claim begins.
+def claim(
+    connection: sa.Connection,
+    cluster_uid: str,
+    room: Room,
+    scope: Scope,
+    *,
+    look: bool,
+    given_up: int,
+) -> list[str] | None:
+    """Makes the runs whose turn it is a cluster's, each in a new epoch, and gives their uids.
 
-    Attributes:
-        lanes: Their heads; children are in none.
-        children: Of the cluster's runs, those that wait, deepest first: what was begun is finished first.
-        busy: What clusters work on. Where anybody waits, it stays true until the transaction ends.
+    A run that somebody changes at this moment is left out, and nobody takes its turn. Where any are taken, others' claims
+    wait until the transaction ends.
+
+    Args:
+        connection: An open transaction.
+        cluster_uid: Whose they become.
+        room: How many it takes at most.
+        scope: Which runs it may take.
+        look: See first whether children of its runs wait; where they do, nothing is taken, and None is given.
+        given_up: Free slots of a cluster that may not claim.
     """
+    given = {
+        "cluster": cluster_uid,
+        "slots": room.slots,
+        "most": room.most,
+        "place_limit": room.place_limit,
+        "namespaces": list(scope.namespaces),
+        "projects": list(scope.projects),
+        "look": look,
+        "claiming": _CLAIMING,
+        "given_up": given_up,
+    }
+    found = list(connection.execute(_CLAIM, given).scalars())
+    return None if found == [None] else found
 
-    lanes: list[Lane]
-    children: list[sa.Row[Any]]
-    busy: UnderWay
+
+def children(connection: sa.Connection, cluster_uid: str) -> list[sa.Row[Any]]:
+    """Of a cluster's runs, the children that wait, deepest first: what was begun is finished first.
+
+    No other claims are made until the transaction ends.
+    """
+    connection.execute(_LOCK, {"claiming": _CLAIMING})
+    return list(connection.execute(_CHILDREN, {"cluster": cluster_uid}))
 
 
-def read(connection: sa.Connection, cluster_uid: str, scope: Scope, ahead: int) -> Turns:
-    """Who waits, with the first `ahead` runs of every lane (0: of none), and what is under way."""
-    given = {"cluster": cluster_uid, "claiming": _CLAIMING, **_given(scope, ahead)}
-    heads_found, children, busy = [], [], UnderWay(Counter(), Counter())
-    for row in connection.execute(_TURNS, given).all():
-        kind, project, domain, lane, *head, _depth, held = row
-        if kind == "head":
-            heads_found.append((project, domain, lane, *head))
-        elif kind == "child":
-            children.append(row)
-        else:
-            busy.lanes[project, domain, lane] = held
-            busy.places[project, domain] += held
-    return Turns(_lanes(heads_found, ahead), children, busy)
+def under_way(connection: sa.Connection) -> UnderWay:
+    """What clusters work on now."""
+    lane = (runs.c.project, runs.c.domain, runs.c.lane)
+    query = sa.select(*lane, sa.func.count()).where(run_store.HOLDS_SLOT).group_by(*lane)
+    found = UnderWay(Counter(), Counter())
+    for project, domain, name, count in connection.execute(query):
+        found.lanes[project, domain, name] = count
+        found.places[project, domain] += count
+    return found
 
 
 def choose_children(
@@ -157,66 +169,6 @@ def choose_children(
         depths[row.depth] += 1
         chosen.append(row.uid)
     return chosen
-
-
-def heads(connection: sa.Connection, scope: Scope, ahead: int) -> list[Lane]:
-    """The first `ahead` runs of every lane that a cluster may take from; children are in none."""
-    return _lanes(connection.execute(_HEADS, _given(scope, ahead)).all(), ahead)
-
-
-def choose(lanes: Iterable[Lane], busy: UnderWay, slots: int, place_limit: int) -> tuple[list[str], bool]:
-    """Up to `slots` uids in order of their turns, and whether more could be told by reading further ahead.
-
-    Takes what it chooses out of `lanes`, and adds it to `busy`.
-    """
-    by_place: dict[Place, list[Lane]] = {}
-    for lane in lanes:
-        by_place.setdefault(lane.place, []).append(lane)
-    turns: list[tuple[int, int, int, Place]] = []
-
-    def line_up(place: Place) -> None:
-        best = _best(by_place[place], busy, place_limit)
-        if best is not None:
-            first = best.waiting[0]
-            heapq.heappush(turns, (busy.places[place], -first.priority, first.number, place))
-
-    for place in by_place:
-        line_up(place)
-    chosen: list[str] = []
-    while turns and len(chosen) < slots:
-        place = heapq.heappop(turns)[3]
-        best = _best(by_place[place], busy, place_limit)
-        if best is None:
-            continue
-        chosen.append(best.waiting.popleft().uid)
-        busy.add(best.name)
-        if not best.waiting and not best.whole:
-            # Who comes next in this lane is not known: to go on without it would not be fair.
-            return chosen, len(chosen) < slots
-        line_up(place)
-    return chosen, False
-
-
-def _given(scope: Scope, ahead: int) -> dict[str, object]:
-    return {"ahead": ahead, "namespaces": list(scope.namespaces), "projects": list(scope.projects)}
-
-
-def _lanes(rows: Iterable[Sequence[Any]], ahead: int) -> list[Lane]:
-    lanes: dict[LaneName, Lane] = {}
-    for project, domain, lane, uid, priority, number, limit in rows:
-        # All runs of a lane have its limit as it was when they were made; the first one's counts.
-        found = lanes.setdefault((project, domain, lane), Lane((project, domain, lane), limit, deque(), True))
-        found.waiting.append(Candidate(uid, priority, number))
-    for found in lanes.values():
-        found.whole = len(found.waiting) < ahead
-    return list(lanes.values())
-
-
-def _best(lanes: Sequence[Lane], busy: UnderWay, place_limit: int) -> Lane | None:
-    open_lanes = [
-        lane for lane in lanes if lane.waiting and not busy.is_full(lane.name, lane.limit, place_limit)
-    ]
-    return min(open_lanes, key=lambda lane: (-lane.waiting[0].priority, lane.waiting[0].number), default=None)
 
 
 def _depths(connection: sa.Connection, cluster_uid: str) -> Counter[int]:

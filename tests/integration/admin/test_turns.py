@@ -1,6 +1,7 @@
 """Whose turn it is: fair between project-domains, by priority, then age, within limits."""
 
 import pytest
+import sqlalchemy as sa
 
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.run.v1alpha1 import run_pb2
@@ -104,3 +105,56 @@ def test_only_served_places_have_turns(stand, create, take):
     create("other-0", project="other")
     found = stand.sync(slots=10, namespaces=["mine-development"])
     assert [run.spec.name for run in found] == ["mine-0"]
+
+
+def test_claims_that_are_made_in_several_steps_are_as_fair(stand, create, take):
+    """More than are read ahead at a time."""
+    for number in range(40):
+        create(f"many-{number:02}", project="many", priority=number)
+    for number in range(12):
+        create(f"few-{number:02}", project="few")
+    taken = sorted(take(45))
+    assert taken == [*(f"few-{n:02}" for n in range(12)), *(f"many-{n:02}" for n in range(7, 40))]
+
+
+def test_lanes_of_one_place_share_its_limit(make_stand, specs):
+    stand = make_stand(max_active_runs=3)
+    plans = [
+        wf.LaunchPlanSpec(name=f"demo.{name}", workflow="demo.wf", max_active_runs=2) for name in ("a", "b")
+    ]
+    stand.register(specs.chain(), launch_plans=plans)
+    for number in range(3):
+        for lane in ("a", "b"):
+            stand.create(name=f"{lane}-{number}", target=f"demo.{lane}")
+    stand.create(name="wide-0")
+    first = stand.sync(slots=10)
+    assert sorted(run.spec.name for run in first) == ["a-0", "a-1", "b-0"]
+    stand.run_state(first[0], run_pb2.RUN_PHASE_SUCCEEDED)
+    assert sorted(run.spec.name for run in stand.sync(slots=10))[-1:] == ["b-1"]
+
+
+def test_a_run_that_somebody_changes_is_left_for_the_next_claim(stand, create, take):
+    create("first")
+    create("second")
+    with stand.database.transaction() as connection:
+        connection.execute(sa.text("SELECT FROM runs WHERE name = 'first' FOR UPDATE"))
+        assert list(take(1)) == []
+    assert list(take(1)) == ["first"]
+
+
+def test_a_cluster_never_has_more_runs_than_slots_however_many_wait(stand, create):
+    for number in range(60):
+        create(f"run-{number:02}")
+    held, ended = {}, set()
+    while len(ended) < 60:
+        found = stand.sync(slots=7 - len(held), runs=[report(run) for run in held.values()])
+        held |= {run.run_uid: run for run in found if run.run_uid not in held}
+        assert 0 < len(held) <= 7
+        for uid in list(held)[:4]:
+            run = held.pop(uid)
+            stand.run_state(run, run_pb2.RUN_PHASE_SUCCEEDED)
+            ended.add(uid)
+
+
+def report(run):
+    return pb.RunReport(run_uid=run.run_uid, epoch=run.epoch, phase=run_pb2.RUN_PHASE_RUNNING)
