@@ -1,10 +1,24 @@
-"""Two hundred runs of twenty tasks at a time, each task after the one before."""
+"""Two hundred runs of twenty tasks at a time, each task after the one before: as fast as it goes, and at half that rate."""
 
 import statistics
+import time
 from pathlib import Path
 
 from rig import chain, local_run
-from stand import Phases, bare_client, quantile, run_all, standing
+from stand import (
+    LASTS,
+    WAIT_LIMIT_S,
+    Bare,
+    Phases,
+    Stand,
+    bare_client,
+    quantile,
+    run_all,
+    standing,
+    submit,
+    until,
+    wait_row,
+)
 from table import Row
 
 from limosa_model.values import integer
@@ -26,12 +40,30 @@ def measure(folder: Path, runs: int, tasks: int) -> list[Row]:
         _, took = run_all(stand, phases, manifests, 0.05)
         cpu, calls = stand.cpu() - cpu, stand.requests() - calls
         wait, transition = (quantile(before[name], stand.buckets(name), 0.99) for name in names)
+        calm = _at_half_the_rate(stand, phases, bare, runs, tasks)
     name, count = f"{runs} runs × {tasks}", runs * tasks
     return [
-        Row(f"{name}: throughput against the bare client", bare / took, "×", ">=", 0.75),
+        Row(f"{name}: throughput against the bare client", bare.seconds / took, "×", ">=", 0.75),
         Row(f"{name}: operator CPU, per task", cpu / count * 1e3, "ms", "<=", 1.2),
         Row(f"{name}: API calls, per task", calls / count),
         Row(f"{name}: event to commands, p99", transition * 1e3, "ms", "<=", 50.0),
-        Row(f"{name}: event to pod request, p99", wait * 1e3, "ms", "<=", 50.0),
+        Row(f"{name}: event to pod request, p99, bare client", bare.wait_p99 * 1e3, "ms"),
+        Row(f"{name}: event to pod request, p99, operator", wait * 1e3, "ms"),
+        wait_row(name, wait, bare),
+        Row(f"{name}, half the rate: event to pod request, p99", calm * 1e3, "ms", "<=", WAIT_LIMIT_S * 1e3),
         Row(f"{name}: status of a run", statistics.median(phases.status_bytes.values()), "B"),
     ]
+
+
+def _at_half_the_rate(stand: Stand, phases: Phases, bare: Bare, runs: int, tasks: int) -> float:
+    """The wait where the server is not what everything waits for: pods last so long that half as many begin each second."""
+    lasts = 2 * runs / (runs * tasks / bare.seconds)
+    ended, before = phases.ended(), stand.buckets("limosa_launch_wait_seconds")
+    for number in range(runs):
+        submit(
+            stand.cluster,
+            [local_run(f"calm-{number}", chain(tasks), {"x": integer(1)}, {LASTS: f"{lasts:.3f}"})],
+        )
+        time.sleep(lasts / runs)
+    until(lambda: phases.ended() - ended >= runs, stand, 0.2)
+    return quantile(before, stand.buckets("limosa_launch_wait_seconds"), 0.99)

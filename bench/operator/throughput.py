@@ -49,7 +49,7 @@ def measure(folder: Path, rounds: int, tasks: int, length: int) -> list[Row]:
 
 
 def _round(stand: Stand, tasks: int, length: int) -> _Round:
-    bare = bare_client(stand.cluster, tasks)
+    bare = bare_client(stand.cluster, tasks).seconds
     phases = Phases(stand.cluster)
     stand.start()
     run_all(stand, phases, [local_run("warm", chain(20), {"x": integer(1)})])

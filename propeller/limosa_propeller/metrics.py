@@ -58,6 +58,7 @@ class Metrics:
             "Requests to the Kubernetes API; code 0: no answer",
             ["verb", "code"],
         )
+        self._api: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self.launches = counter("limosa_launches", "Pods that were created for node items")
         self.rejections = counter(
             "limosa_launches_rejected", "Pods that could not be created, by the reason's code", ["code"]
@@ -78,8 +79,15 @@ class Metrics:
 
     def requested(self, verb: str, code: int, seconds: float) -> None:
         """Counts a request to the Kubernetes API."""
-        self.api_requests.labels(verb, str(code)).inc()
-        self.api_seconds.labels(verb).observe(seconds)
+        found = self._api.get((verb, code))
+        if found is None:
+            # Looking a metric up by its labels costs more than counting does.
+            found = self._api[verb, code] = (
+                self.api_requests.labels(verb, str(code)),
+                self.api_seconds.labels(verb),
+            )
+        found[0].inc()
+        found[1].observe(seconds)
 
     def carried_out(self, command: Command, answer: Event) -> None:
         """Counts what a command came to."""

@@ -119,7 +119,7 @@ class OperatorSettings:
     pending_timeout_seconds: float | None = None
     """How long a pod may wait for a node that takes it; None: for ever."""
     requests_in_flight: int = 64
-    """Writes to the API server at a time, over all runs."""
+    """Pods that are asked for at a time, over all runs; a quarter as many other writes find room beside them."""
     store_threads: int = 8
     """Threads that wait for the object store."""
     traces_endpoint: str = ""

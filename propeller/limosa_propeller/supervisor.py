@@ -252,7 +252,9 @@ class Attempt:
         traces: "Traces | None",
     ) -> None:
         self._settings = settings
-        self._verbs = verbs = Verbs(connection, may_write, settings.requests_in_flight, metrics.requested)
+        # Room for others beside the pods: else the pace would hand out turns that wait behind removals and statuses.
+        in_flight = settings.requests_in_flight + settings.requests_in_flight // 4
+        self._verbs = verbs = Verbs(connection, may_write, in_flight, metrics.requested)
         division = Division(settings.shards, led)
         self._namespaces = Namespaces(verbs)
         self._outbox = Outbox(clock) if settings.admin is not None else None

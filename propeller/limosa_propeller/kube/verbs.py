@@ -21,6 +21,7 @@ LIST_SECONDS = 120.0
 LIST_CHUNK = 500
 WATCH_SECONDS = 240
 SILENCE_SECONDS = 90.0
+JSON = "application/json"
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 ONLY_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
@@ -107,8 +108,10 @@ class Verbs:
             params["continue"] = token
 
     async def create(self, resource: Resource, namespace: str | None, body: Object) -> Object:
-        """Creates; ApiError 409 "AlreadyExists" when the name is taken."""
-        return await self._write("POST", resource.path(namespace), orjson.dumps(body))
+        """Creates; ApiError 409 "AlreadyExists" when the name is taken. Of a pod, only metadata is answered."""
+        # The rest is what was sent.
+        accept = ONLY_METADATA if resource == PODS else JSON
+        return await self._write("POST", resource.path(namespace), orjson.dumps(body), accept=accept)
 
     async def replace(self, resource: Resource, namespace: str | None, name: str, body: Object) -> Object:
         """Updates; ApiError 409 "Conflict" when `body`'s resourceVersion is not the latest."""
@@ -206,10 +209,10 @@ class Verbs:
         method: str,
         path: str,
         data: bytes,
-        kind: str = "application/json",
+        kind: str = JSON,
         *,
         params: Mapping[str, str] | None = None,
-        accept: str = "application/json",
+        accept: str = JSON,
         parse: bool = True,
     ) -> Object:
         async with self._writes:
@@ -236,20 +239,19 @@ class Verbs:
         *,
         params: Mapping[str, str] | None = None,
         data: bytes | None = None,
-        kind: str = "application/json",
+        kind: str = JSON,
         seconds: float = REQUEST_SECONDS,
-        accept: str = "application/json",
+        accept: str = JSON,
     ) -> bytes:
         headers = {"Accept": accept}
         status, begun = 0, perf_counter()
-        if data is not None:
-            headers["Content-Type"] = kind
         try:
             async with self._connection.session().request(
                 method,
                 self._connection.server + path,
                 params=params,
-                data=data,
+                # As a payload already: aiohttp would look through what it knows for one that takes bytes.
+                data=None if data is None else aiohttp.BytesPayload(data, content_type=kind),
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(total=seconds),
             ) as response:

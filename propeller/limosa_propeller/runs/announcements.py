@@ -42,22 +42,26 @@ class Announcements:
     ) -> None:
         """Tells people of a phase that is a new one."""
         message = "" if run is None else f"{nodes_told(run.state)} nodes"
-        self._post(notice_of(metadata, phase, message, failure, self._services.clock.now()))
+        self._tell(notice_of(metadata, phase, message, failure, self._services.clock.now()))
 
     def spec_ignored(self, metadata: Object, local: bool) -> None:
         """Tells people that an edit came after the run's end."""
-        self._post(spec_ignored(metadata, local, self._services.clock.now()))
+        self._tell(spec_ignored(metadata, local, self._services.clock.now()))
 
     def deleted(self, metadata: Object, run: OpenedRun) -> None:
         """Tells people how far a run was whose object went."""
         told, prefix = nodes_told(run.state), run.factory.prefix
-        self._post(run_deleted(metadata, told, prefix, self._services.clock.now()))
+        self._tell(run_deleted(metadata, told, prefix, self._services.clock.now()))
 
     def count_end(self, phase: RunPhase, started_at: float | None) -> None:
         """Counts the run's end; `started_at` in Unix seconds, None where the run never began."""
         seconds = None if started_at is None else self._services.clock.now() - started_at
         self._services.metrics.run_ended(phase, seconds)
 
-    def _post(self, notice: Object | None) -> None:
+    def _tell(self, notice: Object | None) -> None:
         if notice is not None:
-            self._begin(post(self._services.verbs, notice))
+            self._begin(self._post(notice))
+
+    async def _post(self, notice: Object) -> None:
+        async with self._services.notice_turns:
+            await post(self._services.verbs, notice)

@@ -4,6 +4,7 @@ import dataclasses
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import NamedTuple
 
 KEPT_SECONDS = 5.0
 """A run that was refused room is counted as waiting for so long; it asks again well within it."""
@@ -26,8 +27,7 @@ class Limits:
     unschedulable: int = 200
 
 
-@dataclasses.dataclass(frozen=True)
-class _Pod:
+class _Pod(NamedTuple):
     namespace: str
     run: str
     waits: bool

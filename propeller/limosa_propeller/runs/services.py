@@ -31,6 +31,8 @@ from limosa_propeller.settings import OperatorSettings
 from limosa_propeller.store_access import StoreAccess
 from limosa_propeller.timers import Timers
 
+NOTICES_AT_A_TIME = 4
+"""Kubernetes Events that are being written: nobody waits for them, and a burst of runs would put hundreds before its pods."""
 OPENINGS_AT_A_TIME = 8
 """Runs that are opened in a row before others have their turn."""
 RUNS = Resource(names.GROUP, names.VERSION, names.PLURAL)
@@ -99,6 +101,9 @@ class Services:
     children: Children
     status_turns: Turns = dataclasses.field(default_factory=Turns)
     closures: Closures = dataclasses.field(default_factory=Closures)
+    notice_turns: asyncio.Semaphore = dataclasses.field(
+        default_factory=lambda: asyncio.Semaphore(NOTICES_AT_A_TIME)
+    )
     openings: asyncio.Semaphore = dataclasses.field(
         default_factory=lambda: asyncio.Semaphore(OPENINGS_AT_A_TIME)
     )

@@ -14,8 +14,8 @@ logger = logging.getLogger(__name__)
 MAX_BACKOFF_SECONDS = 10.0
 
 
-AT_A_TIME = 4
-"""Patches that nobody waits for under way, on average: few beside the launches."""
+AT_A_TIME = 2
+"""Patches that nobody waits for under way, on average: few beside the launches, for each costs as much as one."""
 
 
 class Turns:

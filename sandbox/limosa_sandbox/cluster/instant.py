@@ -2,12 +2,14 @@
 
 A pod's end can be chosen by annotations: :data:`MESSAGE` becomes the termination message, :data:`EXIT_CODE` the exit
 code. :data:`OUTPUTS` (a serialised LiteralMap in base64) becomes the termination message of a launch that committed it.
-With :data:`STAYS` (any value) it runs on until it is deleted.
+With :data:`STAYS` (any value) it runs on until it is deleted, with :data:`LASTS` for so many seconds.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
+from collections.abc import Callable
 from typing import Any
 
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
@@ -23,6 +25,7 @@ MESSAGE = "limosa.dev/sandbox-termination-message"
 OUTPUTS = "limosa.dev/sandbox-outputs"
 EXIT_CODE = "limosa.dev/sandbox-exit-code"
 STAYS = "limosa.dev/sandbox-stays"
+LASTS = "limosa.dev/sandbox-lasts"
 NODE = "instant"
 
 
@@ -34,14 +37,18 @@ async def run_instant_pods(storage: Storage) -> None:
         async for type_, pod in watch:
             if type_ == "DELETED":
                 continue
-            try:
-                _advance(storage, pod)
-            except ApiError as error:
-                # Deleted between the change and now: nothing is left to run.
-                if error.code not in (404, 409):
-                    raise
+            _unless_gone(_advance, storage, pod)
     finally:
         watch.close()
+
+
+def _unless_gone(act: Callable[..., None], *given: object) -> None:
+    """Acts on a pod; of one that was deleted between the change and now nothing is left to run."""
+    try:
+        act(*given)
+    except ApiError as error:
+        if error.code not in (404, 409):
+            raise
 
 
 def _register(storage: Storage) -> None:
@@ -73,12 +80,20 @@ def _advance(storage: Storage, pod: Object) -> None:
             storage.delete("pods", namespace, name, grace_seconds=0, uid=meta["uid"])
     elif not pod["spec"].get("nodeName"):
         storage.bind(namespace, name, NODE)
+        annotations = meta.get("annotations") or {}
         moment = timestamp(utc_now())
-        stays = STAYS in (meta.get("annotations") or {})
-        for phase in ("Running",) if stays else ("Running", "ended"):
-            storage.patch(
-                "pods", namespace, name, {"status": _status(pod, phase, moment)}, subresource="status"
-            )
+        _show(storage, pod, "Running", moment)
+        if LASTS in annotations:
+            loop = asyncio.get_running_loop()
+            loop.call_later(float(annotations[LASTS]), _unless_gone, _show, storage, pod, "ended", moment)
+        elif STAYS not in annotations:
+            _show(storage, pod, "ended", moment)
+
+
+def _show(storage: Storage, pod: Object, phase: str, moment: str) -> None:
+    meta = pod["metadata"]
+    shown = {"status": _status(pod, phase, moment)}
+    storage.patch("pods", meta["namespace"], meta["name"], shown, subresource="status")
 
 
 def _status(pod: Object, phase: str, moment: str) -> dict[str, Any]:

@@ -171,7 +171,7 @@ def test_the_slower_the_server_the_rarer_the_turns() -> None:
     for _ in range(50):
         turns.took(0.4)
     turns.take(0.0)
-    assert turns.take(0.0) == pytest.approx(0.1, rel=0.01)
+    assert turns.take(0.0) == pytest.approx(0.2, rel=0.01)
     for _ in range(50):
         turns.took(0.001)
     turns.take(10.0)
