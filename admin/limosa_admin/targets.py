@@ -138,4 +138,7 @@ def _unknown(connection: sa.Connection, wanted: pb.EntityId) -> RequestError:
     if wanted.version:
         what += f" version {wanted.version}"
     what += f" in {wanted.project}/{wanted.domain}"
-    return not_found(what, nearest(wanted.name, entities.names(connection, wanted)))
+    known = entities.names(connection, wanted)
+    if wanted.version and wanted.name in known:
+        return not_found(what, "other versions have it: register it together with the code that names it")
+    return not_found(what, nearest(wanted.name, known))

@@ -94,6 +94,7 @@ class ContainerTask(DeclaredTask):
         """The image, and what is run in it."""
         from limosa_model.digests import serialize
 
+        assert self.container is not None
         return f"{self.options.container_image} {serialize(self.container).hex()}"
 
     def _run(self, arguments: Mapping[str, Any]) -> Any:

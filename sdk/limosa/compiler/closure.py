@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from limosa.compiler.named_plans import named_plans
 from limosa.compiler.task_spec import task_spec
 from limosa.errors import LimosaError
 from limosa.launch_plans import LaunchPlan
@@ -48,7 +49,7 @@ class Compiled(NamedTuple):
         launch_plans: The launch plan itself, where it is one.
         interface: What a caller gives and gets.
         targets: Tasks of the closure as Python objects, by name; for local runs.
-        launched: Launch plans that its nodes name, which have to be registered with it.
+        launched: Launch plans that its nodes, or the code of tasks that make nodes, name; they have to be registered with it.
     """
 
     name: str
@@ -152,14 +153,13 @@ def _collect(*entities: Any) -> dict[str, Any]:
 
 
 def _launched(entities: Iterable[Any]) -> list[LaunchPlan[Any]]:
-    """Launch plans that the nodes of workflows name, each once, by name."""
-    named = [
-        target
-        for entity in entities
-        if isinstance(entity, Workflow)
-        for target in entity.targets.values()
-        if isinstance(target, LaunchPlan)
-    ]
+    """Launch plans that the nodes of workflows or the code of dynamic and eager tasks name, each once, by name."""
+    named: list[LaunchPlan[Any]] = []
+    for entity in entities:
+        if isinstance(entity, Workflow):
+            named += [target for target in entity.targets.values() if isinstance(target, LaunchPlan)]
+        elif entity.makes_graph or entity.makes_calls:
+            named += named_plans(entity)
     return sorted({id(plan): plan for plan in named}.values(), key=lambda plan: plan.name)
 
 

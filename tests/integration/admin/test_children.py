@@ -94,6 +94,11 @@ def test_a_child_that_was_never_made_is_missing(stand, parent):
     ("options", "code", "says"),
     [
         (
+            {"version": "v9", "x": 1},
+            failures.Code.CHILD_REFUSED,
+            "launch plan 'demo.plan' version v9 in demo/development does not exist; other versions have it",
+        ),
+        (
             {"target": "demo.plam"},
             "ChildRefused",
             "launch plan 'demo.plam' version v1 in demo/development does not exist; did you mean",

@@ -272,6 +272,46 @@ def test_options_reach_the_spec(author):
     )
 
 
+@pytest.mark.parametrize("entity", ["eats", "grows", "around", "through"])
+def test_launch_plans_that_code_names_are_registered_with_it(author, entity):
+    source = """
+from limosa import LaunchPlan, dynamic, eager, task, workflow
+@task
+def t(x: int) -> int:
+    return x
+@workflow
+def kid(x: int) -> int:
+    return t(x=x)
+plan = LaunchPlan(kid, name="plan")
+other = LaunchPlan(kid, name="other")
+PLANS = {"listed": LaunchPlan(kid, name="listed")}
+@workflow
+def nested(x: int) -> int:
+    return LaunchPlan(kid, name="inner")(x=x)
+def chosen(x):
+    return PLANS["listed"](x=x)
+@dynamic
+def grows(n: int) -> int:
+    [plan(x=i) for i in range(n)]
+    nested(x=n)
+    return chosen(n)
+@eager
+async def eats(n: int) -> int:
+    async def one() -> int:
+        return await plan(x=n)
+    await nested(x=n)
+    return await chosen(n) + await one()
+@workflow
+def around(n: int) -> int:
+    return grows(n=n)
+@workflow
+def through(n: int) -> int:
+    return eats(n=n)
+"""
+    compiled = author.compile(source, entity)
+    assert [one.name for one in compiled.launched] == ["inner", "listed", "plan"]
+
+
 def test_a_cache_without_version_takes_a_digest_of_the_source_and_says_so(author):
     source = "from limosa import task\n@task(cache=True)\ndef t() -> int:\n    return {}\n"
     versions, notes = [], []
