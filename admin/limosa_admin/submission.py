@@ -7,7 +7,7 @@ import uuid
 from limosa_admin.request_errors import Reason, RequestError, check, invalid
 from limosa_admin.store import runs
 from limosa_admin.store.arrivals import Arrivals, NewRun
-from limosa_admin.store.changes import QUEUE, RUNS, Changes
+from limosa_admin.store.changes import ARRIVALS, QUEUE, RUNS, Changes
 from limosa_admin.store.database import Database
 from limosa_admin.targets import Target, Targets
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
@@ -104,7 +104,7 @@ class Submissions:
             self._keep_closure(request, target)
             row = self.arrivals.create(new)
             if row is not None:
-                self.changes.tell(QUEUE, RUNS)
+                self.changes.tell(QUEUE if parent else ARRIVALS, RUNS)
                 return row
             known = self._known(request, digest)
             if known is not None:

@@ -1,5 +1,6 @@
 """What operators call: which runs they should have, and how far those are."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +10,7 @@ from limosa_admin.request_errors import Reason, RequestError
 from limosa_admin.rpc.call import Call, wait
 from limosa_admin.store import caches, claims, snapshots
 from limosa_admin.store import runs as run_store
-from limosa_admin.store.changes import QUEUE, Changes, run_topic
+from limosa_admin.store.changes import ARRIVALS, QUEUE, Changes, run_topic
 from limosa_admin.store.database import Database
 from limosa_admin.store.queue import Scope
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
@@ -68,7 +69,10 @@ class OperatorService:
         operator = request.cluster_uid, request.shards, tuple(request.led_shards)
         woken = call.waker()
         met, pause = False, threading.Event()
-        with self._changes.subscribe(QUEUE, woken.set):
+        topics = (QUEUE, ARRIVALS) if request.free_slots else (QUEUE,)
+        with contextlib.ExitStack() as subscribed:
+            for topic in topics:
+                subscribed.enter_context(self._changes.subscribe(topic, woken.set))
             while True:
                 response, asks = self._compute(request, call, meet=not met)
                 computed = self._clock()

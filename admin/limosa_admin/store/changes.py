@@ -18,7 +18,9 @@ import sqlalchemy as sa
 from limosa_admin.store.database import CHANNEL, Database, notify
 
 QUEUE = "queue"
-"""Topic: runs to claim, to abort or to forget."""
+"""Topic: runs to claim, to abort or to forget; not of each new run, see `ARRIVALS`."""
+ARRIVALS = "arrivals"
+"""Topic: new runs that nobody made for another one. Of no interest to a cluster that is full, which is most of the time."""
 RUNS = "runs"
 """Topic: any run."""
 TOKEN = "token"

@@ -1,5 +1,7 @@
 """Child runs in admin: made once, told of, ended with their parents, claimed beside them."""
 
+import concurrent.futures
+
 import pytest
 
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
@@ -259,3 +261,11 @@ def test_a_child_cannot_be_deleted_while_its_parent_needs_it(stand, parent):
         stand.admin.runs.DeleteRun(pb.DeleteRunRequest(id=run_id(child.name)))
     stand.run_state(parent, SUCCEEDED)
     stand.admin.runs.DeleteRun(pb.DeleteRunRequest(id=run_id(child.name)))
+
+
+def test_a_child_wakes_a_cluster_that_has_no_free_slot(stand, parent):
+    report = pb.RunReport(run_uid=parent.run_uid, epoch=parent.epoch, phase=RUNNING)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        waiting = pool.submit(stand.sync, slots=0, wait_ms=20_000, runs=[report])
+        child = ask(stand, parent, "n0")[0]
+        assert child.run_uid in [run.run_uid for run in waiting.result(15)]

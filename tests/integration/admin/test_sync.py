@@ -370,3 +370,22 @@ class TestShards:
             stand.create(f"run-{time.monotonic_ns()}")
         told = {run.run_uid: run for run in self.sync(stand, 1, most=0, runs=[report(found[0])])}
         assert told[found[0].run_uid].desired == pb.DESIRED_RUN
+
+
+def test_a_full_cluster_does_not_look_at_the_queue_for_each_new_run(stand) -> None:
+    stand.register()
+    looks: list[str] = []
+
+    def note(_connection, _cursor, statement, *_rest) -> None:
+        looks.extend(["look"] if "queue_claim" in statement else [])
+
+    sa.event.listen(stand.database.engine, "before_cursor_execute", note)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        waiting = pool.submit(stand.sync, slots=0, wait_ms=600)
+        number = 0
+        while not waiting.done():
+            stand.create(f"run-{number}")
+            number += 1
+        assert waiting.result(10) == []
+    # Once when it asks, once when its wait ends.
+    assert len(looks) == 2
