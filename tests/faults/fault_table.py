@@ -31,6 +31,8 @@ class Fault:
     """Engine stories that play it: "file: title"."""
     tests: tuple[str, ...] = ()
     """Tests that inject it: ids below `tests/`."""
+    on_a_cluster: str = ""
+    """The script that provokes it on a real cluster, below `deploy/lab/`; empty where none does."""
     not_yet: str = ""
     """What the platform should do beyond that and does not."""
 

@@ -34,6 +34,8 @@ def _section(row: Fault) -> str:
     if row.reads:
         lines += ["**The user reads:**", "", *(f"> {_quoted(text)}" for text in row.reads), ""]
     lines += [f"**Where:** {row.shown}", ""]
+    if row.on_a_cluster:
+        lines += [f"**On a real cluster:** seen with `deploy/lab/{row.on_a_cluster}`.", ""]
     if row.not_yet:
         lines += [f"**Not yet:** {row.not_yet}", ""]
     tested = [f"story `{name}`" for name in row.stories] + [f"`{name}`" for name in row.tests]

@@ -126,8 +126,11 @@ def test_people_answer_gates_and_the_run_goes_on(sandbox: Sandbox, flow: Path, c
     refused = runs.try_limosa(sandbox, "signal", name, "rate", "much")
     assert refused.returncode == 2
     assert "the value for n1 (rate)" in refused.stderr
+    assert "approved n2 (ship)" in runs.try_limosa(sandbox, "approve", name, "ship").stderr
+    said = runs.try_limosa(sandbox, "approve", name, "ship").stderr
+    # Also where the gate is over by now.
+    assert f"n2 (ship) of {name} was approved by you at" in said, said
     runs.limosa(sandbox, "signal", name, "rate", "10")
-    runs.limosa(sandbox, "approve", name, "ship")
     ended = runs.await_end(client, name)
     assert ended.phase == "SUCCEEDED", ended.failure
     assert runs.outputs(sandbox, name) == {"o0": 14}
