@@ -32,6 +32,9 @@ class Queue:
         before: Older runs that wait for the same clusters; None: more than `queue.MOST_COUNTED`.
         active: Runs of its project-domain that clusters work on.
         limit: How many those may be; 0: no limit.
+        plan: Its launch plan, where that has a limit of its own.
+        plan_limit: Runs of that launch plan at a time; 0: no limit.
+        plan_active: Names of the launch plan's runs that clusters work on.
     """
 
     clusters: Sequence[Cluster]
@@ -39,6 +42,9 @@ class Queue:
     before: int | None = 0
     active: int = 0
     limit: int = 0
+    plan: str = ""
+    plan_limit: int = 0
+    plan_active: Sequence[str] = ()
 
 
 class Waiting:
@@ -72,6 +78,8 @@ class Waiting:
             now = self._clock() if self._clock else now
             places = {(row["project"], row["domain"]) for row in waiting} if self._limit else set()
             working = queue.active_counts(connection, places) if places else {}
+            lanes = {_lane(row) for row in waiting if row["lane_limit"]}
+            running = queue.active_in_lanes(connection, lanes) if lanes else {}
             before = _before(connection, waiting, clusters, now)
         found: dict[str, run_pb2.Reason | None] = {}
         by_uid = {cluster.uid: cluster for cluster in clusters}
@@ -80,7 +88,8 @@ class Waiting:
             if row["cluster_uid"] is not None:
                 found[uid] = of_claimed(row["phase"], by_uid[row["cluster_uid"]], now)
             elif uid in before:
-                around = Queue(clusters, now, before[uid], working.get(place, 0), self._limit)
+                limits = (working.get(place, 0), self._limit, row["lane"], row["lane_limit"])
+                around = Queue(clusters, now, before[uid], *limits, running.get(_lane(row), ()))
                 found[uid] = of_waiting(*place, row["created_at"], around)
         return {uid: reason for uid, reason in found.items() if reason is not None}
 
@@ -114,6 +123,9 @@ def of_waiting(project: str, domain: str, created_at: dt.datetime, around: Queue
         detail = f"{which} has asked for work since {_moment(last.last_seen, now)} (last: {last.name})"
         return _reason(FOR_CLUSTER, max(created_at, last.last_seen), detail)
     before = _count(around.before)
+    if around.plan_limit and len(around.plan_active) >= around.plan_limit:
+        further = "" if around.before == 0 else f"; {before}"
+        return _reason(FOR_LIMIT, created_at, _full_plan(around) + further)
     if around.limit and around.active >= around.limit:
         detail = f"{place} has {around.active} runs under way and may have {around.limit}; {before}"
         return _reason(FOR_LIMIT, created_at, detail)
@@ -144,6 +156,20 @@ def _before(
     for scopes, uids in alike.items():
         found.update(queue.counts_before(connection, scopes, uids))
     return found
+
+
+def _full_plan(around: Queue) -> str:
+    names = list(around.plan_active[:_MOST_NAMED])
+    left = len(around.plan_active) - len(names)
+    told = [*names, f"{left} more"] if left else names
+    running = told[0] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}"
+    most = "1 run" if around.plan_limit == 1 else f"{around.plan_limit} runs"
+    verb = "is" if len(told) == 1 else "are"
+    return f"launch plan {around.plan} allows {most} at once; {running} {verb} running"
+
+
+def _lane(row: run_store.Row) -> tuple[str, str, str]:
+    return row["project"], row["domain"], row["lane"]
 
 
 def _in_contact(clusters: Sequence[Cluster], now: dt.datetime) -> list[Cluster]:

@@ -109,3 +109,19 @@ def active_counts(
         .group_by(*columns)
     )
     return {(project, domain): count for project, domain, count in connection.execute(query)}
+
+
+def active_in_lanes(
+    connection: sa.Connection, lanes: Collection[tuple[str, str, str]]
+) -> Mapping[tuple[str, str, str], list[str]]:
+    """By (project, domain, launch plan with a limit), the names of the runs that clusters work on, parked ones left aside."""
+    columns = (runs.c.project, runs.c.domain, runs.c.lane)
+    query = (
+        sa.select(*columns, runs.c.name)
+        .where(run_store.HOLDS_SLOT, sa.tuple_(*columns).in_(list(lanes)))
+        .order_by(runs.c.number)
+    )
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for project, domain, lane, name in connection.execute(query):
+        found.setdefault((project, domain, lane), []).append(name)
+    return found

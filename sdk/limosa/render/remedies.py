@@ -29,6 +29,7 @@ REMEDIES = {
     Code.PREEMPTED: "Nothing of yours: the platform will try again while its retries last.",
     "ObjectHeld": "Whoever set the finalizer has to end its work, or remove it from the WorkflowRun (kubectl edit wfr); then the run goes on.",
     "WaitingForCluster": "Work begins when an operator asks for it: limosa doctor, or on this machine limosa demo status.",
+    "WaitingForLimit": "It begins when one of those ends: wait, or end one with limosa abort RUN.",
     "WaitingForReservation": "Another run makes the same result, and this one takes it then; to make it here: --no-cache.",
     "AdminUnreachable": "It goes on when admin answers: limosa doctor, or on this machine limosa demo status.",
     "ClusterSilent": "Look after that cluster's operator; on this machine: limosa demo status.",

@@ -12,6 +12,7 @@ from limosa_admin.rpc import run_service
 from limosa_admin.store import claims, queue, runs
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.run.v1alpha1 import run_pb2
+from limosa_idl.workflow.v1alpha1 import workflow_pb2 as wf
 from limosa_model.digests import serialize
 
 
@@ -238,6 +239,18 @@ def test_the_limit_of_a_place_is_named(make_stand, clock) -> None:
     assert why(stand, "run-3") == (
         "WaitingForLimit",
         "demo-development has 2 runs under way and may have 2; 1 run is before it",
+    )
+
+
+def test_the_limit_of_a_launch_plan_is_named_with_the_run_that_has_it(stand) -> None:
+    plan = wf.LaunchPlanSpec(name="demo.narrow", workflow="demo.wf", max_active_runs=1)
+    stand.register(version="v2", launch_plans=[plan])
+    for number in range(2):
+        stand.create(f"run-{number}", target="demo.narrow")
+    stand.sync(slots=9)
+    assert why(stand, "run-1") == (
+        "WaitingForLimit",
+        "launch plan demo.narrow allows 1 run at once; run-0 is running",
     )
 
 

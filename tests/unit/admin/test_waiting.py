@@ -76,3 +76,26 @@ def test_the_limit_is_named_only_where_it_holds_a_run_up() -> None:
     )
     assert detail(full, active=1, limit=2).startswith("WaitingForCluster: ")
     assert detail(cluster("lab", 60), active=2, limit=2).startswith("WaitingForCluster: no cluster has asked")
+
+
+@pytest.mark.parametrize(
+    ("limit", "names", "before", "expected"),
+    [
+        (1, ["a"], 0, "launch plan demo.lp allows 1 run at once; a is running"),
+        (2, ["a", "b"], 0, "launch plan demo.lp allows 2 runs at once; a and b are running"),
+        (
+            5,
+            list("abcde"),
+            1,
+            "launch plan demo.lp allows 5 runs at once; a, b, c and 2 more are running; 1 run is before it",
+        ),
+    ],
+)
+def test_a_launch_plan_that_is_full_is_named_with_the_runs_that_fill_it(
+    limit: int, names: list[str], before: int, expected: str
+) -> None:
+    around = waiting.Queue([cluster("lab", 1, 9)], NOW, before, 0, 0, "demo.lp", limit, names)
+    reason = waiting.of_waiting("demo", "development", NOW, around)
+    assert (reason.code, reason.detail) == ("WaitingForLimit", expected)
+    room = waiting.Queue([cluster("lab", 1, 9)], NOW, before, 0, 0, "demo.lp", limit + 1, names)
+    assert waiting.of_waiting("demo", "development", NOW, room).code == "WaitingForCluster"
