@@ -21,6 +21,7 @@ class Code:
     TASK_NOT_FOUND = "TaskNotFound"
     BAD_INPUT = "BadInput"
     BAD_OUTPUT = "BadOutput"
+    OBJECT_MISSING = "ObjectMissing"
     FILE_OUT_OF_REACH = "FileOutOfReach"
     EXITED = "Exited"
     CRASHED = "Crashed"

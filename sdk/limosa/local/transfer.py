@@ -1,5 +1,6 @@
 """Bytes of local runs: files below one directory, referred to by file:// URIs."""
 
+import functools
 import itertools
 import shutil
 import tempfile
@@ -8,8 +9,8 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from limosa.errors import LimosaError
-from limosa.types.checked import check, checked, copy, digest_of_members, measure, members
+from limosa.errors import CorruptData, LimosaError
+from limosa.types.checked import KEPT_RUNS, check, checked, copy, digest_of_members, measure, members
 from limosa.types.transfer import Stored
 
 
@@ -36,7 +37,7 @@ class LocalTransfer:
 
     def upload_directory(self, path: Path, name: str) -> Stored:
         """Keeps a directory with everything below it."""
-        kept = self._keep(path, name, shutil.copytree)
+        kept = self._keep(path, name, _copy_tree)
         total, digests = 0, {}
         for relative, file in members(kept):
             size, digests[relative] = measure(file)
@@ -57,7 +58,7 @@ class LocalTransfer:
 
     def open_file(self, uri: str, digest: str = "") -> BinaryIO:
         """Reads a file from its start."""
-        return checked(local_path(uri).open("rb"), uri, digest)
+        return checked(local_path(uri).open("rb"), uri, digest, _verify)
 
     def scratch(self, name: str) -> Path:
         """A new path below the scratch directory."""
@@ -85,10 +86,34 @@ def local_path(uri: str) -> Path:
     return path
 
 
+_copy_tree = functools.partial(shutil.copytree, ignore=shutil.ignore_patterns(KEPT_RUNS))
+
+
+def _verify(uri: str, found: str, expected: str) -> None:
+    """Compares digests; a file that is the person's own, which a run reads where it lies, was changed by the person."""
+    try:
+        check(uri, found, expected)
+    except CorruptData as error:
+        path = local_path(uri)
+        if KEPT_RUNS in path.parts:
+            raise
+        files = [file for _, file in members(path)] if path.is_dir() else []
+        last = max(files, key=lambda file: file.stat().st_mtime, default=None)
+        detail = f" (changed last: {last.relative_to(path)})" if last is not None else ""
+        message = f"{path} changed after the run began{detail}"
+        remedy = "leave it as it is until the run has ended, or pass a copy"
+        raise LimosaError("InputChanged", message, remedy=remedy) from error
+
+
 def copied_file(uri: str, target: Path, digest: str) -> Path:
-    """Copies the file of a file:// URI to a path. Raises LimosaError, CorruptData where its digest is another."""
+    """Copies the file of a file:// URI to a path.
+
+    Raises:
+        LimosaError: It is not there, or the person changed it.
+        CorruptData: It is one that a run keeps, and its digest is another.
+    """
     with local_path(uri).open("rb") as source:
-        check(uri, copy(source, target), digest)
+        _verify(uri, copy(source, target), digest)
     return target
 
 
@@ -100,6 +125,6 @@ def copied_directory(uri: str, target: Path, digest: str) -> Path:
         with open(path, "rb") as stream:
             digests[Path(path).relative_to(source).as_posix()] = copy(stream, Path(into))
 
-    shutil.copytree(source, target, copy_function=take, dirs_exist_ok=True)
-    check(uri, digest_of_members(digests), digest)
+    _copy_tree(source, target, copy_function=take, dirs_exist_ok=True)
+    _verify(uri, digest_of_members(digests), digest)
     return target

@@ -61,6 +61,7 @@ def python_inputs(
     from limosa.types import to_python
 
     arguments = {}
+    transfer.name_inputs(literals)
     for name, python_type in task.python_inputs.items():
         if name not in literals.literals:
             message = (

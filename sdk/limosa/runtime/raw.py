@@ -20,6 +20,7 @@ from limosa_model.values import string
 
 def fetch(task: TaskSpec, inputs: LiteralMap, transfer: LaunchTransfer, directory: Path) -> None:
     """Lays every input into a directory: files and directories by their input's name, other values as files of text."""
+    transfer.name_inputs(inputs)
     for variable in task.interface.inputs:
         literal = inputs.literals[variable.name]
         if literal.WhichOneof("value") == "offloaded":

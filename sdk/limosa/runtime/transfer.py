@@ -1,6 +1,9 @@
 """Moving bytes between a pod and the object store, as converters ask for it."""
 
+import contextlib
 import itertools
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -8,8 +11,10 @@ from limosa.runtime.outcome import LaunchFailed
 from limosa.types.checked import check, checked, copy, digest_of_members, measure, members
 from limosa.types.converter import ValueProblem
 from limosa.types.transfer import Stored
+from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_model import failures
 from limosa_model.failures import Code
+from limosa_model.references import references
 from limosa_store import ErrorCode, Store, StoreError
 
 
@@ -23,6 +28,12 @@ class LaunchTransfer:
         self._scratch = scratch
         self._numbers = itertools.count()
         self._local: dict[str, Path] = {}
+        self._inputs: dict[str, str] = {}
+
+    def name_inputs(self, literals: LiteralMap) -> None:
+        """Takes the inputs of the launch, so that what one of them refers to in vain is told by its name."""
+        for name, literal in literals.literals.items():
+            self._inputs.update((uri, name) for uri, _ in references([literal]))
 
     def upload_file(self, path: Path, name: str) -> Stored:
         """Stores a file below the launch's data."""
@@ -56,7 +67,8 @@ class LaunchTransfer:
         """A local copy; the same one for the same URI."""
         if uri not in self._local:
             target = self.scratch(name)
-            check(uri, self._copy(self._key(uri), target), digest)
+            with self._telling(uri, digest):
+                check(uri, self._copy(self._key(uri), target), digest)
             self._local[uri] = target
         return self._local[uri]
 
@@ -71,13 +83,16 @@ class LaunchTransfer:
                 file = target / relative
                 file.parent.mkdir(parents=True, exist_ok=True)
                 digests[relative] = self._copy(info.key, file)
+            if not digests and not digest:
+                raise self._missing(uri, "nothing lies below", "")
             check(uri, digest_of_members(digests), digest)
             self._local[uri] = target
         return self._local[uri]
 
     def open_file(self, uri: str, digest: str = "") -> BinaryIO:
         """Reads an object from its start."""
-        return checked(self._store.open_reader(self._key(uri)), uri, digest)
+        with self._telling(uri, digest):
+            return checked(self._store.open_reader(self._key(uri)), uri, digest)
 
     def scratch(self, name: str) -> Path:
         """A new path of this pod."""
@@ -88,6 +103,28 @@ class LaunchTransfer:
     def _copy(self, key: str, target: Path) -> str:
         with self._store.open_reader(key) as source:
             return copy(source, target)
+
+    @contextlib.contextmanager
+    def _telling(self, uri: str, digest: str) -> Iterator[None]:
+        """An address that a person wrote may be wrong; what a run of ours has written (it has a digest) must be there."""
+        try:
+            yield
+        except StoreError as error:
+            if digest or error.code not in (ErrorCode.NOT_FOUND, ErrorCode.UNAUTHORISED):
+                raise
+            print(error, file=sys.stderr)
+            hidden = error.code is ErrorCode.UNAUTHORISED
+            may = ", or the platform's access key may not read it" if hidden else ""
+            raise self._missing(uri, "there is no object", may) from error
+
+    def _missing(self, uri: str, what: str, more: str) -> LaunchFailed:
+        name = self._inputs.get(uri)
+        place = f"input '{name}': " if name else ""
+        remedy = (
+            "Copy the address from `limosa outputs RUN`, or give a file of your machine, which is uploaded; what a run "
+            "gave is fetched with `limosa download RUN`."
+        )
+        return LaunchFailed(failures.user(Code.OBJECT_MISSING, f"{place}{what} {uri}{more}", remedy=remedy))
 
     def _key(self, uri: str) -> str:
         key = self._store.key(uri)

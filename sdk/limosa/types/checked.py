@@ -3,7 +3,7 @@
 import hashlib
 import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
@@ -12,6 +12,8 @@ from limosa.errors import CorruptData
 CHUNK = 1024 * 1024
 _BUFFER = 64 * 1024
 _KIND = "sha256:"
+KEPT_RUNS = ".limosa"
+"""The folder that local runs write, which may lie in the one that they read."""
 
 
 def measure(path: Path) -> tuple[int, str]:
@@ -25,9 +27,13 @@ def measure(path: Path) -> tuple[int, str]:
 
 
 def members(directory: Path) -> Iterator[tuple[str, Path]]:
-    """Every file below a directory with its relative path, in the order that its digest has; links are followed."""
+    """Every file below a directory with its relative path, in the order that its digest has; links are followed.
+
+    What is kept of local runs is left out: it changes while they run.
+    """
     found = []
-    for folder, _, names in os.walk(directory, followlinks=True):
+    for folder, folders, names in os.walk(directory, followlinks=True):
+        folders[:] = [name for name in folders if name != KEPT_RUNS]
         for name in names:
             path = Path(folder, name)
             if path.is_file():
@@ -80,18 +86,23 @@ def copy(source: IO[bytes], target: Path) -> str:
     return sink.digest
 
 
-def checked(stream: BinaryIO, uri: str, digest: str) -> BinaryIO:
-    """The same stream, which raises CorruptData at its end where it was read from start to end and is not what was stored."""
+def checked(
+    stream: BinaryIO, uri: str, digest: str, verify: Callable[[str, str, str], None] = check
+) -> BinaryIO:
+    """The same stream; where it was read from start to end, its end is verified and raises what `verify` raises."""
     if not digest.startswith(_KIND):
         return stream
-    return cast(BinaryIO, io.BufferedReader(_CheckedStream(stream, uri, digest), _BUFFER))
+    return cast(BinaryIO, io.BufferedReader(_CheckedStream(stream, uri, digest, verify), _BUFFER))
 
 
 class _CheckedStream(io.RawIOBase):
     """Hashes what is read in order. What is read out of order is not checked: it has no digest of its own."""
 
-    def __init__(self, stream: BinaryIO, uri: str, digest: str) -> None:
+    def __init__(
+        self, stream: BinaryIO, uri: str, digest: str, verify: Callable[[str, str, str], None]
+    ) -> None:
         self._stream = stream
+        self._verify = verify
         self._uri = uri
         self._expected = digest
         self._digest = hashlib.sha256()
@@ -133,4 +144,4 @@ class _CheckedStream(io.RawIOBase):
             self._hashed += len(data)
         self._at += len(data)
         if ended and self._at == self._hashed:
-            check(self._uri, _KIND + self._digest.hexdigest(), self._expected)
+            self._verify(self._uri, _KIND + self._digest.hexdigest(), self._expected)

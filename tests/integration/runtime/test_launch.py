@@ -10,7 +10,7 @@ import time
 import pytest
 from launch_rig import Pod
 
-from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM
+from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, FAILURE_KIND_USER
 from limosa_idl.core.v1alpha1.literal_pb2 import Blob, Literal, Offloaded
 from limosa_idl.run.v1alpha1.run_pb2 import Commit, TerminationRecord
 from limosa_model import layout, values
@@ -242,6 +242,24 @@ def test_a_file_that_lies_elsewhere_is_the_authors_to_upload(tmp_path, uri):
     assert pod.run(inputs={"x": Literal(blob=Blob(uri=uri))}) == 1, pod.output
     assert pod.failure.code == "FileOutOfReach"
     assert f"{uri} does not lie in this platform's store ({pod.root}): download it" in pod.failure.message
+
+
+@pytest.mark.parametrize(
+    ("kind", "read", "told"),
+    [
+        ("File", "x.open().read()", "there is no object"),
+        ("File", "x.path", "there is no object"),
+        ("Directory", "x.path", "nothing lies below"),
+    ],
+)
+def test_an_address_where_nothing_lies_is_told_with_the_input(tmp_path, kind, read, told):
+    pod = Pod(tmp_path, f"@task\ndef f(x: {kind}) -> str:\n    return {read}\n")
+    uri = pod.store.uri("runs/no/such")
+    literal = Literal(blob=Blob(uri=uri, multipart=kind == "Directory"))
+    assert pod.run(inputs={"x": literal}) == 1, pod.output
+    assert (pod.failure.kind, pod.failure.code) == (FAILURE_KIND_USER, "ObjectMissing")
+    assert pod.failure.message == f"input 'x': {told} {uri}"
+    assert "limosa outputs RUN" in pod.failure.remedy
 
 
 def test_a_launch_waits_for_nobody_when_its_result_is_durable(tmp_path):

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hashlib
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -20,7 +21,7 @@ from limosa_model.types import assignable, describe
 
 @pytest.fixture
 def transfer(tmp_path):
-    return LocalTransfer(tmp_path / "data", tmp_path / "scratch")
+    return LocalTransfer(tmp_path / ".limosa" / "data", tmp_path / "scratch")
 
 
 def test_a_file_is_stored_with_what_a_person_needs(transfer, tmp_path):
@@ -188,7 +189,7 @@ def test_changed_bytes_of_a_file_are_noticed(transfer, tmp_path, read):
     path = tmp_path / "a.txt"
     path.write_text("value\n" * 30_000)
     literal = to_literal(File(path), File, transfer)
-    read(to_python(literal, File, LocalTransfer(tmp_path / "data", tmp_path / "other")))
+    read(to_python(literal, File, LocalTransfer(tmp_path / ".limosa" / "data", tmp_path / "other")))
     _flip(local_path(literal.blob.uri))
     with pytest.raises(CorruptData, match="are not those that were written") as caught:
         read(to_python(literal, File, transfer))
@@ -229,6 +230,43 @@ def test_changed_members_of_a_directory_are_noticed(transfer, tmp_path, change):
         (kept / "more").touch()
     with pytest.raises(CorruptData):
         _ = to_python(literal, Directory, transfer).path
+
+
+def test_what_is_kept_of_runs_is_no_part_of_the_folder_they_read(tmp_path):
+    project = tmp_path / "project"
+    (project / "deep" / ".limosa").mkdir(parents=True)
+    (project / "a.txt").write_text("a")
+    given = LocalTransfer(None, tmp_path / "scratch")
+    literal = to_literal(Directory(project), Directory, given)
+    (project / ".limosa").mkdir()
+    (project / ".limosa" / "log").write_text("written by the run")
+    (project / "deep" / ".limosa" / "log").write_text("likewise")
+    seen = Path(to_python(literal, Directory, given).path)
+    assert sorted(path.name for path in seen.rglob("*") if path.is_file()) == ["a.txt"]
+
+
+@pytest.mark.parametrize("read", [lambda value: value.path, lambda value: value.open("rb").read()])
+def test_a_person_s_own_file_that_changed_is_no_fault_of_the_store(tmp_path, read):
+    source = tmp_path / "a.txt"
+    source.write_text("a")
+    given = LocalTransfer(None, tmp_path / "scratch")
+    literal = to_literal(File(source), File, given)
+    source.write_text("b")
+    with pytest.raises(LimosaError, match="changed after the run began") as caught:
+        read(to_python(literal, File, given))
+    assert (caught.value.code, str(source) in caught.value.message) == ("InputChanged", True)
+
+
+def test_a_folder_that_changed_names_the_file(tmp_path):
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "old.txt").write_text("a")
+    os.utime(folder / "old.txt", (1, 1))
+    given = LocalTransfer(None, tmp_path / "scratch")
+    literal = to_literal(Directory(folder), Directory, given)
+    (folder / "new.txt").write_text("b")
+    with pytest.raises(LimosaError, match=r"changed after the run began \(changed last: new\.txt\)"):
+        _ = to_python(literal, Directory, given).path
 
 
 def test_a_large_value_is_stored_by_itself_and_checked(transfer):
