@@ -105,6 +105,23 @@ def needed_successes(node: MapNode, count: int) -> int:
     return count
 
 
+def unmet(node: MapNode, count: int, failed: int) -> str:
+    """Why a map that tolerates failed items has failed all the same; empty where they are not too many, and for other maps.
+
+    Args:
+        node: The map.
+        count: Its items.
+        failed: Those that failed.
+    """
+    needed = needed_successes(node, count)
+    if not tolerates_failures(node) or count - failed >= needed:
+        return ""
+    asked = f"min_successes={node.min_successes}"
+    if node.min_success_ratio:
+        asked = f"min_success_ratio={node.min_success_ratio:g}"
+    return f"{asked} needs {needed} of {count} items; {failed} failed"
+
+
 def dependencies(node: Node) -> set[str]:
     """Ids of the node's scope that it, or a child a branch may take, waits for."""
     found = own_dependencies(node)

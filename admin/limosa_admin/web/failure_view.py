@@ -4,8 +4,8 @@ from limosa_admin.web.html import Markup, el
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_USER, Failure, Frame
 
 
-def render(failure: Failure) -> Markup:
-    """A panel."""
+def render(failure: Failure, more: str = "") -> Markup:
+    """A panel, with a sentence on what the failure of an item meant for its map."""
     exception = failure.exception
     origin = failure.origin
     place = origin.node_path + (f"[{origin.index}]" if origin.HasField("index") else "")
@@ -24,6 +24,8 @@ def render(failure: Failure) -> Markup:
             parts.append(el("details", el("summary", "Traceback"), traceback))
     else:
         parts.append(el("p", failure.message, class_="message"))
+    if more:
+        parts.append(el("p", more, class_="message"))
     return el("div", parts, class_="failure")
 
 

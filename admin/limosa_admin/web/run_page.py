@@ -224,7 +224,17 @@ def _head(seen: _Seen) -> Markup:
 
 def _failure(seen: _Seen) -> Markup:
     failure = _failure_of(seen)
-    return el("section", el("h2", "Error"), failure_view.render(failure)) if failure else el("span")
+    if failure is None:
+        return el("span")
+    more = _unmet(seen, failure)
+    return el("section", el("h2", "Error"), failure_view.render(failure, more))
+
+
+def _unmet(seen: _Seen, failure: Failure) -> str:
+    """Why a map that tolerates failed items has failed all the same; else empty."""
+    node = seen.tree.find(failure.origin.node_path)
+    why = node.unmet if node is not None and seen.choice.index is None else ""
+    return f"The map failed: {why}" if why else ""
 
 
 def _failure_of(seen: _Seen) -> Failure | None:

@@ -8,9 +8,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from limosa_admin.web import phases
 from limosa_idl.run.v1alpha1 import run_pb2
-from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, MapNode, Node
 from limosa_model import conditions
-from limosa_model.graph import Index, dependencies, inside, scope_nodes
+from limosa_model.graph import Index, dependencies, inside, scope_nodes, unmet
 from limosa_model.made_graphs import made_graphs
 from limosa_model.targets import task_name
 
@@ -34,6 +34,7 @@ class TreeNode:
         edges: Pairs of ids of `children`: the second waits for the first.
         items: States of a map's items by index.
         launches: Snapshots of its launches, items' included.
+        map: How its items are run, of a map.
     """
 
     path: str
@@ -47,11 +48,18 @@ class TreeNode:
     edges: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     items: dict[int, run_pb2.NodeState] = dataclasses.field(default_factory=dict)
     launches: list[run_pb2.Snapshot] = dataclasses.field(default_factory=list)
+    map: MapNode = dataclasses.field(default_factory=MapNode)
 
     @property
     def phase(self) -> str:
         """Its phase as a word."""
         return phases.state_word(self.state, bool(self.launches))
+
+    @property
+    def unmet(self) -> str:
+        """Why a map that tolerates failed items has failed all the same; else empty."""
+        failed = self.state.phase == run_pb2.NODE_PHASE_FAILED
+        return unmet(self.map, self.state.items, self.state.items_failed) if failed else ""
 
     def walk(self) -> "Iterator[TreeNode]":
         """This node and all below it, in the order of the graph."""
@@ -152,7 +160,7 @@ class _Builder:
         kind = node.WhichOneof("target") or "task"
         target = task_name(node) or node.sub_workflow.workflow
         made = self._known[path] = TreeNode(
-            path, node.id, _name(node), kind, target, case, run_pb2.NodeState()
+            path, node.id, _name(node), kind, target, case, run_pb2.NodeState(), map=node.map
         )
         if depth >= MOST_DEPTH:
             return made

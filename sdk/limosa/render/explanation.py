@@ -11,7 +11,7 @@ from limosa.render.remedies import gate_remedy, remedy_of
 from limosa.render.run_view import ORIGIN_WORDS, TERMINAL_RUN_PHASES, RunView
 from limosa.render.tree import clock, duration
 from limosa_idl.admin.v1alpha1.admin_pb2 import Run, RunDetail, RunUpdate
-from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure
+from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, FAILURE_KIND_USER, Failure
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
 from limosa_model.graph import Index, dependencies, inside, scope_nodes
@@ -64,14 +64,12 @@ def explain_run(detail: RunDetail, now: dt.datetime, flags: str = "") -> str:
         failed = sum(1 for place in known.walk() if known.phase(place.path) == pb.NODE_PHASE_FAILED)
         of_them = f", {failed} of them failed" if failed else ""
         lines.append(f"  {state.nodes_done} of {state.nodes_total} nodes ended{of_them}")
-    open_nodes = [
-        place
-        for place in known.walk()
-        if known.phase(place.path) not in _DONE and not _never_began(known.state(place.path))
-    ]
+    open_nodes = [place for place in known.walk() if known.is_worth_telling(place)]
     told = set()
     for place in open_nodes[:_OPEN_SHOWN]:
         lines.append(f"  {place.path} {place.name}: {known.sentence(place, now)}")
+        if known.phase(place.path) in _DONE:
+            lines += (f"  {line}" for line in known.items(place.path, known.state(place.path), now))
         remedy = known.remedy(place)
         lines += [f"    → {remedy}"] if remedy and remedy not in told else []
         told.add(remedy)
@@ -157,6 +155,11 @@ class _Known:
         """The phase of a node."""
         return self.state(path).phase or pb.NODE_PHASE_WAITING
 
+    def is_worth_telling(self, place: _Place) -> bool:
+        """Whether a node is not done, though its turn came; or is done with items that failed."""
+        state = self.state(place.path)
+        return bool(state.items_failed) or (self.phase(place.path) not in _DONE and not _never_began(state))
+
     def remedy(self, place: _Place, index: int | None = None) -> str:
         """What a person does so that a node or item goes on, or so that it does not fail again; empty where nothing is."""
         state = self.state(place.path, index)
@@ -185,7 +188,9 @@ class _Known:
         if phase == pb.NODE_PHASE_SKIPPED:
             return f"skipped: {self._skipped(place)}"
         if phase == pb.NODE_PHASE_FAILED:
-            return f"failed{_took(state)}: {_failure(state.failure)}{_why_final(state, self._retries(place))}"
+            why = "" if index is not None else self._view.unmet(place.path)
+            final = f"; {why}" if why else _why_final(state, self._retries(place))
+            return f"failed{_took(state)}: {_failure(state.failure)}{final}"
         if state.origin:
             how = ORIGIN_WORDS[state.origin]
             return f"{word}: {how}" + (f", from run {state.origin_run}" if state.origin_run else "")
@@ -217,8 +222,10 @@ class _Known:
             taken = ", ".join(self._view.taken(place.path))
             if taken:
                 yield f"of its {state.items} items {taken}"
+            if state.items_failed:
+                yield f"{state.items_failed} of its {state.items} items failed"
             used = sum(
-                item.user_failures
+                _retries_used(item)
                 for (node, at), item in self._nodes.items()
                 if node == place.path and at is not None
             )
@@ -291,6 +298,12 @@ class _Known:
         return place.graph.task(target).retry.retries if place.graph.has_task(target) else 0
 
 
+def _retries_used(state: pb.NodeState) -> int:
+    """A failure that ended the item was followed by no retry."""
+    last = state.phase == pb.NODE_PHASE_FAILED and state.failure.kind == FAILURE_KIND_USER
+    return max(0, state.user_failures - last)
+
+
 def _never_began(state: pb.NodeState) -> bool:
     """Whether the run ended before the node's turn came."""
     return state.phase == pb.NODE_PHASE_ABORTED and not state.HasField("started_at")
@@ -332,7 +345,11 @@ def _why_final(state: pb.NodeState, retries: int) -> str:
         return "; such a failure is not tried again"
     if failure.kind == FAILURE_KIND_SYSTEM:
         return f"; the platform tried {state.launches} times"
-    return f"; all {retries} retries are used" if retries else "; the task has no retries"
+    return f"; {_all(retries)} used" if retries else "; the task has no retries"
+
+
+def _all(retries: int) -> str:
+    return "its one retry is" if retries == 1 else f"all {retries} retries are"
 
 
 def _reason(reason: pb.Reason, now: dt.datetime) -> str:

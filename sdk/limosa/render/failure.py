@@ -73,7 +73,10 @@ def failed_run(
     if failure is not None:
         whole = f"{_run_command(view, flags)} -o json"
         attempts, secrets = _attempts(view, failure), view.secrets(failure.origin.node_path)
-        parts += [failure_block(failure, attempts=attempts, whole=whole, secrets=secrets), Text()]
+        parts.append(failure_block(failure, attempts=attempts, whole=whole, secrets=secrets))
+        if unmet := view.unmet(failure.origin.node_path):
+            parts.append(Text(f"  The map failed: {unmet}"))
+        parts.append(Text())
         if details.inputs is not None and details.inputs.literals:
             parts += [
                 Text("Inputs of the node", "bold"),

@@ -14,7 +14,7 @@ from limosa_idl.run.v1alpha1 import run_pb2 as pb
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
 from limosa_model.failures import Code
-from limosa_model.graph import ON_FAILURE, Index, closure_around, find_node, inside, scope_nodes
+from limosa_model.graph import ON_FAILURE, Index, closure_around, find_node, inside, scope_nodes, unmet
 from limosa_model.made_graphs import made_graphs
 from limosa_model.targets import python_part
 
@@ -147,17 +147,28 @@ class RunView:
 
     def name(self, path: str) -> str:
         """What the author calls a node; its path where the graph is not known."""
+        node = self._spec(path)
+        return (node.display_name or node.id) if node is not None else path
+
+    def unmet(self, path: str) -> str:
+        """Why a map that tolerates failed items has failed all the same; else empty."""
+        node, state = self._spec(path), self.node(path)
+        if node is None or state is None or state.phase != pb.NODE_PHASE_FAILED:
+            return ""
+        return unmet(node.map, state.items, state.items_failed)
+
+    def _spec(self, path: str) -> Node | None:
+        """A node as it was written; None where the graph is not known."""
         if self._index is None:
-            return path
+            return None
         closure, inner = self._closure, path
         while inner and find_node(closure, inner) is None:
             # Inside the innermost dynamic node around it, whose graph has names of its own.
             around = max((one for one in self._made if path.startswith(f"{one}/")), key=len, default="")
             if not around or closure is self._made[around]:
-                return path
+                return None
             closure, inner = self._made[around], path[len(around) + 1 :]
-        node = find_node(closure, inner)
-        return (node.display_name or node.id) if node is not None else path
+        return find_node(closure, inner)
 
     def item(self, path: str, index: int) -> pb.NodeState | None:
         """Latest state of an item of a map."""

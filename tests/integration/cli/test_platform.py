@@ -204,7 +204,7 @@ def test_a_failed_node_is_explained_and_replayed(flow):
     name = run_name(result.err)
     assert result.status == 1
     said = flow.limosa("explain", name, "fragile")
-    assert "all 1 retries are used" in said.out
+    assert "its one retry is used" in said.out
     assert "attempt 2: failed" in said.out
     elsewhere = flow.work / "elsewhere"
     elsewhere.mkdir()

@@ -270,6 +270,20 @@ def test_a_failure_shows_the_failing_line() -> None:
     assert "<script" not in system
 
 
+def test_a_map_that_too_many_items_of_failed_says_how_many_it_needs() -> None:
+    node = wf.Node(id="n0", map=wf.MapNode(task="m.t", min_successes=3))
+    closure = wf.Closure(entry="m.w", workflows=[wf.WorkflowSpec(name="m.w", nodes=[node])])
+    counts = {"items": 5, "items_succeeded": 2, "items_failed": 3}
+    state = run_pb2.NodeState(phase=run_pb2.NODE_PHASE_FAILED, **counts)
+    told = run_pb2.Snapshot(key=run_pb2.SnapshotKey(node_path="n0"), node=state)
+    (made,) = run_tree.build(closure, [told]).nodes
+    assert made.unmet == "min_successes=3 needs 3 of 5 items; 3 failed"
+    assert made.unmet in failure_view.render(failures.user("Odd", "m"), made.unmet)
+    told.node.items_failed = 2
+    (fine,) = run_tree.build(closure, [told]).nodes
+    assert fine.unmet == ""
+
+
 def test_values_are_escaped_shortened_and_hidden_where_sensitive() -> None:
     data = GetRunDataResponse()
     for name, sensitive in (("a", False), ("b", True), ("c", False), ("d", False)):

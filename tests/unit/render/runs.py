@@ -105,6 +105,9 @@ USER_ERROR = failed(
     "ValueError: penalty is -1.0",
     exception=f.ExceptionDetails(type="ValueError", message="penalty is -1.0", frames=[FRAME]),
 )
+RATIO_MISSED = RunUpdate()
+RATIO_MISSED.CopyFrom(USER_ERROR)
+RATIO_MISSED.closure.workflows[0].nodes[1].map.min_success_ratio = 0.9
 _NO_MODULE = f.Failure(
     kind=f.FAILURE_KIND_USER,
     code="ImportFailed",

@@ -106,6 +106,7 @@ def test_a_node_between_two_attempts():
         (f.FAILURE_KIND_USER, False, 3, "such a failure is not tried again"),
         (f.FAILURE_KIND_USER, True, 0, "the task has no retries"),
         (f.FAILURE_KIND_USER, True, 2, "all 2 retries are used"),
+        (f.FAILURE_KIND_USER, True, 1, "its one retry is used"),
         (f.FAILURE_KIND_SYSTEM, True, 2, "the platform tried 4 times"),
     ],
 )
@@ -208,6 +209,32 @@ def test_cached_items_and_their_retries_are_counted():
     ]
     text = explain_node(detail(update(pb.RUN_PHASE_SUCCEEDED, state, *items)), "n1", None, NOW)
     assert text.splitlines()[1] == "  succeeded after 3.0 s; of its 3 items 2 cached; its items used 1 retry"
+
+
+def _item(index, phase, **more):
+    key = pb.SnapshotKey(node_path="n1", index=index)
+    return pb.Snapshot(key=key, seq=1, node=pb.NodeState(phase=phase, **more))
+
+
+def test_an_item_that_failed_at_its_only_attempt_used_no_retry_and_is_told_with_the_run():
+    state = node("n1", pb.NODE_PHASE_SUCCEEDED, 0, 3, kind="map", items=2, items_succeeded=1, items_failed=1)
+    failure = f.Failure(kind=f.FAILURE_KIND_USER, code="UserException", message="no", retryable=True)
+    items = [
+        _item(0, pb.NODE_PHASE_SUCCEEDED),
+        _item(1, pb.NODE_PHASE_FAILED, user_failures=1, failure=failure),
+    ]
+    found = detail(update(pb.RUN_PHASE_SUCCEEDED, state, *items))
+    assert "retr" not in explain_node(found, "n1", None, NOW).splitlines()[1]
+    told = "  n1 try_penalty: succeeded after 3.0 s; 1 of its 2 items failed\n    item 1: UserException: no\n"
+    assert told in explain_run(found, NOW)
+
+
+def test_a_map_that_too_many_items_of_failed_says_how_many_it_needs():
+    text = explain_node(detail(runs.RATIO_MISSED), "n1", None, NOW)
+    assert text.splitlines()[1] == (
+        "  failed after 7.3 s: UserException: ValueError: penalty is -1.0; "
+        "min_success_ratio=0.9 needs 4 of 4 items; 1 failed"
+    )
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ def view_of(*updates):
 
 FAILURES = {
     "user-error": runs.USER_ERROR,
+    "ratio-missed": runs.RATIO_MISSED,
     "import-missing": runs.IMPORT_MISSING,
     "oom": runs.OOM,
     "image-pull": runs.IMAGE_PULL,
