@@ -89,13 +89,19 @@ class Eager(Task[P, R]):
 
 def _run(work: Coroutine[Any, Any, Any]) -> Any:
     """Runs a coroutine to its end, also where a loop runs already: in an eager task that another one calls, in a notebook."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if not _is_in_loop():
         return asyncio.run(work)
     context = contextvars.copy_context()
     with concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="eager") as thread:
         return thread.submit(context.run, asyncio.run, work).result()
+
+
+def _is_in_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 @overload

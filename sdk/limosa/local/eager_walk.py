@@ -6,10 +6,13 @@ from limosa.eager_calls import Call, Prepared
 from limosa.errors import LimosaError
 from limosa.local.attempts import Attempt, attempt_eager
 from limosa.local.failing import failure_of, unforeseen
+from limosa.local.printing import not_copied
+from limosa.local.progress import NodeProgress
 from limosa.tasks import Task
 from limosa.tracing import not_tracing
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal
+from limosa_idl.run.v1alpha1.run_pb2 import NODE_PHASE_RUNNING
 from limosa_model.failures import Code
 from limosa_model.generated import MAX_DYNAMIC_DEPTH
 
@@ -58,8 +61,10 @@ class _Calls:
     def _walk(self, prepared: Prepared) -> dict[str, Literal] | tuple[Failure, Exception]:
         from limosa.local.walk import Scope
 
+        path, node = f"{self._path}/{prepared.id}", prepared.made.spec.nodes[0]
         try:
-            with not_tracing():
+            with not_tracing(), not_copied():
+                self._run.report(NodeProgress(path, None, node, NODE_PHASE_RUNNING, 0, made=prepared.made))
                 return Scope(prepared.made, {}, f"{self._path}/", self._run, self._depth).walk()
         except Exception as error:  # noqa: BLE001 - the author's own: raised where the call is awaited
             return failure_of(error) or unforeseen(error), error

@@ -3,6 +3,7 @@
 import contextlib
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -46,20 +47,34 @@ def copying() -> Iterator[None]:
 
 @contextlib.contextmanager
 def copied_to(path: Path) -> Iterator[None]:
-    """Copies what is printed meanwhile to a file, which is not there where nothing was. Needs `copying` around it."""
-    # Standard output may stand for standard error; its text is one copy all the same.
-    streams = {id(one): one for one in (sys.stdout, sys.stderr) if isinstance(one, Copied)}
-    if not streams:
+    """Copies what is printed meanwhile to a file, and to no other; it is not there where nothing was. Needs `copying` around it."""
+    if not _streams():
         yield
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", errors="replace") as file:
-        for one in streams.values():
-            one.files.append(file)
-        try:
-            yield
-        finally:
-            for one in streams.values():
-                one.files.remove(file)
+    with path.open("w", encoding="utf-8", errors="replace") as file, _only([file]):
+        yield
     if not path.stat().st_size:
         path.unlink()
+
+
+def not_copied() -> AbstractContextManager[None]:
+    """What is printed meanwhile is not that of whoever printed before: others are at work in its place."""
+    return _only([])
+
+
+@contextlib.contextmanager
+def _only(files: list[TextIO]) -> Iterator[None]:
+    before = [(one, one.files) for one in _streams()]
+    for one, _ in before:
+        one.files = files
+    try:
+        yield
+    finally:
+        for one, old in before:
+            one.files = old
+
+
+def _streams() -> list[Copied]:
+    # Standard output may stand for standard error; its text is one copy all the same.
+    return list({id(one): one for one in (sys.stdout, sys.stderr) if isinstance(one, Copied)}.values())

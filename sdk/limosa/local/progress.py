@@ -2,10 +2,14 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.run.v1alpha1.run_pb2 import NodePhase
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
+
+if TYPE_CHECKING:
+    from limosa.dynamic_tasks import Generated
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +30,8 @@ class NodeProgress:
     """Name of the run whose result it is; empty where it was made now."""
     items: int = 0
     """How many a map has; 0 where that is not known yet, and elsewhere."""
+    made: "Generated | None" = None
+    """What a dynamic node described, or what a call of an eager task runs: told once, when that is known."""
 
 
 Report = Callable[[NodeProgress], None]

@@ -97,6 +97,7 @@ def run_literals(
     surroundings = Surroundings(record, scratch, report, cache)
     if isinstance(target, Task):
         node = Node(id="n0", display_name=target.__name__)
+        target._set_target(node)
         attempt = Attempt(node, node.id, None, dict(inputs.literals), target.options.retries)
         if target.makes_graph:
             outputs = walk_dynamic(target, attempt, surroundings, 0, target.name)

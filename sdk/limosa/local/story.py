@@ -5,6 +5,7 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from limosa.dynamic_tasks import Generated
 from limosa.launch_plans import LaunchPlan
 from limosa.local.failing import failure_of, unforeseen
 from limosa.local.history import DOMAIN, PROJECT, RunRecord
@@ -58,6 +59,9 @@ class Story:
         state.phase = change.phase
         state.launches = max(state.launches, change.attempt)
         state.items = max(state.items, change.items)
+        if change.made is not None:
+            graph = state.graph if state.kind == "dynamic" else state.call
+            graph.CopyFrom(closure_of(change.made))
         now = _now()
         if change.phase == run_pb2.NODE_PHASE_RUNNING and not state.HasField("started_at"):
             state.started_at.CopyFrom(now)
@@ -156,18 +160,18 @@ class Story:
         return run_pb2.SnapshotKey(run_uid=self._run.uid, node_path=path, index=index)
 
 
-def closure_of(target: "Task[..., Any] | Workflow[..., Any]") -> Closure:
-    """The graph that a run walks, its tasks as far as people read of them."""
+def closure_of(target: "Task[..., Any] | Workflow[..., Any] | Generated") -> Closure:
+    """The graph that a run or a node of it walks, its tasks as far as people read of them."""
     if isinstance(target, Task):
         return wrap_task(_task(target))
     found: dict[str, Any] = {}
-    waiting: list[Any] = [target]
+    waiting: list[Any] = list(target.targets.values())
     while waiting:
         one = waiting.pop()
         if one.name not in found:
             found[one.name] = one
             waiting += one.targets.values() if isinstance(one, Workflow) else []
-    closure = Closure(entry=target.name)
+    closure = Closure(entry=target.spec.name, workflows=[target.spec])
     closure.tasks.extend(_task(one) for one in found.values() if isinstance(one, Task))
     closure.workflows.extend(one.spec for one in found.values() if isinstance(one, Workflow))
     return closure
@@ -176,6 +180,10 @@ def closure_of(target: "Task[..., Any] | Workflow[..., Any]") -> Closure:
 def _task(task: Task[..., Any]) -> TaskSpec:
     spec = TaskSpec(name=task.name, interface=task.interface)
     spec.retry.retries = task.options.retries
+    if task.makes_graph:
+        spec.dynamic.SetInParent()
+    elif task.makes_calls:
+        spec.eager.SetInParent()
     return spec
 
 

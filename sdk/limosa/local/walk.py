@@ -271,6 +271,7 @@ def walk_dynamic(
         message = f"{item.path} lies in {depth + 1} dynamic nodes, at most {MAX_DYNAMIC_DEPTH} are allowed"
         raise LimosaError(Code.DYNAMIC_TOO_DEEP, message, place, "end the recursion earlier")
     made = attempt_graph(task, item, run.record, run.scratch, run.report)
+    run.report(NodeProgress(item.path, None, item.node, NODE_PHASE_RUNNING, 0, made=made))
     try:
         results = Scope(made, {}, item.path + "/", run, depth + 1).walk()
     except BaseException as error:

@@ -22,6 +22,9 @@ MAX_TRACEBACK = 64 * 1024
 _CONTEXT = 2
 _LIMOSA = str(Path(__file__).resolve().parent.parent) + os.sep
 _IMPORTLIB = os.sep + "importlib" + os.sep
+_STDLIB = os.path.dirname(os.__file__)
+_LOOP = tuple(os.path.join(_STDLIB, package, "") for package in ("asyncio", "concurrent"))
+"""What an eager task's function runs in."""
 
 
 def exception_details(error: BaseException, root: Path) -> ExceptionDetails:
@@ -132,7 +135,7 @@ def author_part(tb: TracebackType | None) -> TracebackType | None:
 
 
 def _is_ours(filename: str) -> bool:
-    return filename.startswith((_LIMOSA, "<frozen")) or _IMPORTLIB in filename
+    return filename.startswith((_LIMOSA, "<frozen", *_LOOP)) or _IMPORTLIB in filename
 
 
 def _type_name(kind: type) -> str:

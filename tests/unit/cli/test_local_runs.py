@@ -319,3 +319,35 @@ def test_a_result_that_cannot_be_written_is_told(project):
     assert "the result cannot be written: No space left on device" in done.stderr
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+EAGER = """
+from limosa import eager, task
+
+
+@task
+def square(x: int) -> int:
+    print(f"squaring {x}")
+    return x * x
+
+
+@eager
+async def climb(x: int) -> int:
+    print("begin")
+    x = await square(x=x)
+    print("end")
+    raise ValueError("no further")
+"""
+
+
+def test_the_log_of_an_eager_task_is_what_it_printed_itself(limosa, place):
+    (place / "flow.py").write_text(EAGER)
+    name, _ = begin(limosa, "--x", "4", entity="climb", status=1)
+    assert limosa("logs", name, "n0/e0").out == "squaring 4\n"
+    shown = limosa("logs", name, "n0").out
+    assert shown == (
+        "begin\nend\nTraceback (most recent call last):\n"
+        '  File "flow.py", line 16, in climb\n'
+        '    raise ValueError("no further")\n'
+        "ValueError: no further\n"
+    )

@@ -152,7 +152,7 @@ def test_children_are_told_below_the_node(flow, tmp_path):
     assert result.outputs == {"o0": 1}
     paths = list(dict.fromkeys(path for path, _ in told))
     assert paths == ["n0", "n0/n0", "n0/n1", "n0/n2", "n1"]
-    assert [phase for path, phase in told if path == "n0"] == [3, 5]
+    assert [phase for path, phase in told if path == "n0"] == [3, 3, 5]
 
 
 def test_dynamic_tasks_within_each_other_have_an_end(flow):
