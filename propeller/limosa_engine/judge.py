@@ -264,8 +264,7 @@ def _forget(turn: Turn, place: Place, launch: Launch) -> None:
 
 
 def _close(turn: Turn, place: Place, launch: Launch, phase: LaunchPhase, reason: str) -> None:
-    view = launch.view
-    launch.finished_at = turn.now if view is None or view.finished_at is None else view.finished_at
+    launch.finished_at = _ended_at(turn, launch)
     launch.waiting = None
     turn.set_launch(place, launch, phase)
     place.item.launch = None
@@ -274,3 +273,9 @@ def _close(turn: Turn, place: Place, launch: Launch, phase: LaunchPhase, reason:
         key = place.key
         turn.state.deleting.add((key, launch.ordinal))
         turn.emit(DeletePod(key, launch.ordinal, reason))
+
+
+def _ended_at(turn: Turn, launch: Launch) -> float:
+    """When a launch ended: Kubernetes cuts to whole seconds, so it was before the next one, and before this was heard of."""
+    told = None if launch.view is None else launch.view.finished_at
+    return turn.now if told is None else max(launch.created_at or told, min(turn.now, told + 1.0))

@@ -9,7 +9,7 @@ from limosa_engine.commands import Publish
 from limosa_engine.graph import Item, NodePlan
 from limosa_engine.nodes import branch
 from limosa_engine.phases import NodePhase, RunPhase
-from limosa_engine.state import ItemRecord, Launch, State, Waiting
+from limosa_engine.state import ItemRecord, Launch, NodeRecord, State, Waiting
 from limosa_engine.turn import Turn
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
@@ -155,8 +155,15 @@ def _launch(turn: Turn, number: int, position: int, launch: Launch) -> pb.Snapsh
         state.cluster_node = view.cluster_node
         state.exit_code = view.exit_code or 0
         if view.started_at is not None:
-            state.started_at.CopyFrom(_stamp(view.started_at))
+            state.started_at.CopyFrom(_stamp(_began(turn.state.nodes[number], launch, view.started_at)))
     return pb.Snapshot(key=key, launch=state)
+
+
+def _began(record: NodeRecord, launch: Launch, told: float) -> float:
+    """When a pod began: Kubernetes cuts to whole seconds; it was not before it was made, nor before its node began."""
+    began = max(told, launch.created_at or told)
+    seen = record.started_at
+    return max(began, seen) if seen is not None and told <= seen < told + 1.0 else began
 
 
 def _key(turn: Turn, item: Item) -> pb.SnapshotKey:

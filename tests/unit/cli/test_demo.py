@@ -44,6 +44,26 @@ def test_nothing_was_ever_started(limosa):
     assert "none yet" in limosa("demo", "logs").err
 
 
+@pytest.mark.parametrize(
+    ("option", "text", "example"),
+    [("--cpus", "x", "8 or 500m"), ("--cpus", "0", "8 or 500m"), ("--memory", "lots", "8Gi or 500Mi")],
+)
+def test_an_offer_that_is_no_quantity_is_refused(limosa, option, text, example):
+    told = limosa("demo", "start", option, text)
+    assert (told.status, f"{text!r} is no quantity, such as {example}" in told.err) == (2, True)
+
+
+def test_what_a_start_offers_does_not_change_what_runs(limosa, place):
+    home = place.parent / "home"
+    home.mkdir()
+    descriptor = hold(home)
+    told = limosa("demo", "start", "--gpus", "2")
+    os.close(descriptor)
+    assert told.status != 0
+    assert "the platform runs already, and --gpus 2 is for its start" in told.err
+    assert "limosa demo stop, then limosa demo start --gpus 2" in told.err
+
+
 def test_reset_deletes_only_what_the_platform_made(home):
     for name in ("state.json", "kubeconfig", "mine.txt"):
         (home / name).write_text("{}")

@@ -10,6 +10,7 @@ import click
 from limosa.cli.console import say, stderr_console, write_data, write_result
 from limosa.cli.exit_codes import ExitCode
 from limosa.cli.options import output_option, resolve_settings
+from limosa.errors import LimosaError
 
 if TYPE_CHECKING:
     from limosa.cli.platform import Options, Platform
@@ -20,12 +21,30 @@ _home = click.option(
 _SECRETS = ("admin_token", "database_url")
 
 
+def _quantity(ctx: click.Context, option: click.Parameter, text: str | None) -> str | None:
+    """An amount of cores or of memory as it was given. Raises click.BadParameter."""
+    from limosa_model.quantity import QuantityError, parse_quantity
+
+    try:
+        if text is None or parse_quantity(text) > 0:
+            return text
+    except QuantityError:
+        pass
+    example = "8 or 500m" if option.name == "cpus" else "8Gi or 500Mi"
+    raise click.BadParameter(f"{text!r} is no quantity, such as {example}", ctx, option)
+
+
 def _start_options(function: Any) -> Any:
     for option in (
         click.option(
-            "--memory", metavar="SIZE", help="Memory to offer to pods, such as 8Gi (default: most)."
+            "--memory",
+            metavar="SIZE",
+            callback=_quantity,
+            help="Memory to offer to pods, such as 8Gi (default: most).",
         ),
-        click.option("--cpus", metavar="N", help="Cores to offer to pods (default: all)."),
+        click.option(
+            "--cpus", metavar="N", callback=_quantity, help="Cores to offer to pods (default: all)."
+        ),
         click.option(
             "--gpus", type=click.IntRange(min=0), metavar="N", help="GPUs to offer (default: those found)."
         ),
@@ -199,11 +218,16 @@ def _options(given: dict[str, Any]) -> "Options":
 
 
 def _start(platform: "Platform", options: "Options") -> None:
-    """Starts it with its steps on the screen; the context is renewed either way."""
+    """Starts it with its steps on the screen; the context is renewed either way. Raises LimosaError."""
     import time
 
     from limosa.cli.platform import store_context
 
+    given = shlex.join(options.arguments())
+    if given and platform.is_running():
+        message = f"the platform runs already, and {given} is for its start"
+        remedy = f"limosa demo stop, then limosa demo start {given}; runs and results are kept"
+        raise LimosaError("AlreadyRunning", message, str(platform.home), remedy)
     began = time.monotonic()
     console = stderr_console()
     ran = platform.is_ready()
