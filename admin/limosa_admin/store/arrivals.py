@@ -21,7 +21,7 @@ from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_model.digests import serialize
 
 _QUEUED = run_pb2.RunState(phase=run_pb2.RUN_PHASE_QUEUED).SerializeToString()
-_SAME: dict[str, Any] = {
+_SAME: dict[str, int | str | bytes] = {
     "phase": int(run_pb2.RUN_PHASE_QUEUED),
     "state": _QUEUED,
     "state_seq": -1,
@@ -32,6 +32,12 @@ _SAME: dict[str, Any] = {
     "change": 0,
 }
 """What every new run has."""
+
+
+def _literal(value: int | str | bytes) -> str:
+    return f"decode('{value.hex()}', 'hex')" if isinstance(value, bytes) else repr(value)
+
+
 _GIVEN = {
     "uid": "text",
     "project": "text",
@@ -65,8 +71,8 @@ _READ = ", ".join(f"decode({name}, 'hex')" if name in _BYTES else name for name 
 # In the order of names, so that processes that write the same ones wait for each other and never in a circle.
 _CREATE = (
     f"INSERT INTO runs ({', '.join(_GIVEN)}, {', '.join(_SAME)}) "
-    f"SELECT {_READ}, {', '.join(f'%({name})s' for name in _SAME)} "
-    f"FROM json_to_recordset(%(new)s) AS new ({', '.join(f'{name} {kind}' for name, kind in _GIVEN.items())}) "
+    f"SELECT {_READ}, {', '.join(map(_literal, _SAME.values()))} "
+    f"FROM json_to_recordset($1) AS new ({', '.join(f'{name} {kind}' for name, kind in _GIVEN.items())}) "
     "WHERE EXISTS (SELECT FROM specs WHERE digest = new.closure_digest) ORDER BY project, domain, name "
     "ON CONFLICT DO NOTHING RETURNING uid, number, created_at"
 )
@@ -172,7 +178,7 @@ class Arrivals:
 
     def _insert(self, batch: Sequence[_Arrival]) -> None:
         new = json.dumps([arrival.row for arrival in batch], default=bytes.hex)
-        made = {row.uid: row for row in self._database.single(_CREATE, {"new": new, **_SAME})}
+        made = {row.uid: row for row in self._database.single(_CREATE, new)}
         for arrival in batch:
             row = made.get(arrival.row["uid"])
             if row is not None:

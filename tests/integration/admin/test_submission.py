@@ -81,22 +81,22 @@ def test_connections_that_broke_while_they_were_idle_are_replaced(
 ) -> None:
     monkeypatch.setattr(database_module, "PING_AFTER_S", 0.0)
     database.ping()
-    database.single("SELECT %(a)s", {"a": 1})
+    database.single("SELECT $1::int", 1)
     _end_others(database_url)
     database.ping()
-    assert database.single("SELECT %(a)s", {"a": 1}) == [(1,)]
+    assert database.single("SELECT $1::int", 1) == [(1,)]
 
 
 def test_a_connection_that_broke_in_use_is_told_of_and_replaced(
     database: Database, database_url: str, monkeypatch
 ) -> None:
     monkeypatch.setattr(database_module, "PING_AFTER_S", 60.0)
-    database.single("SELECT %(a)s", {"a": 1})
+    database.single("SELECT $1::int", 1)
     _end_others(database_url)
     with pytest.raises(RequestError) as refused:
-        database.single("SELECT %(a)s", {"a": 1})
+        database.single("SELECT $1::int", 1)
     assert refused.value.reason is Reason.UNAVAILABLE
-    assert database.single("SELECT %(a)s", {"a": 1}) == [(1,)]
+    assert database.single("SELECT $1::int", 1) == [(1,)]
 
 
 def test_runs_asked_for_at_once_are_each_made_once(stand, make_stand) -> None:

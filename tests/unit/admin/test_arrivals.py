@@ -31,8 +31,8 @@ class Tables:
         self.kept: set[str] = set()
         self.failure: Exception | None = None
 
-    def single(self, statement: str, given: dict[str, object]) -> list[Made]:
-        new = [row["uid"] for row in json.loads(str(given["new"]))]
+    def single(self, statement: str, given: str) -> list[Made]:
+        new = [row["uid"] for row in json.loads(given)]
         self.statements.append(new)
         if len(self.statements) == 1:
             self.entered.set()
