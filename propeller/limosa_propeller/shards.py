@@ -68,6 +68,7 @@ class Shards:
             Leadership(verbs, place[0], name, place[2], identity, clock, self._is_dead) for name in leases
         ]
         self._led: set[int] = set()
+        self._ran_out = False
         self._surplus: set[int] = set()
         self._turn = asyncio.Lock()
         self._leading = asyncio.Event()
@@ -81,12 +82,15 @@ class Shards:
         return tuple(sorted(self._led))
 
     def may_write(self) -> bool:
-        """Whether this process leads everything that it took, now."""
-        return (
-            bool(self._led)
-            and all(self._leases[shard].may_write() for shard in self._led)
-            and (self._members is None or self._members.may_write())
-        )
+        """Whether this process leads everything that it took, now.
+
+        Once it did not, it never does again, whatever answer was on its way: who was refused a write waits for a process
+        that starts anew.
+        """
+        if self._led and not self._ran_out:
+            held = all(self._leases[shard].may_write() for shard in self._led)
+            self._ran_out = not (held and (self._members is None or self._members.may_write()))
+        return bool(self._led) and not self._ran_out
 
     async def keep(self) -> None:
         """Takes what it should lead and renews it. Returns when something was lost; the process must end then."""
@@ -107,7 +111,7 @@ class Shards:
             if known is Attempt.HELD:
                 await self._balance()
             self._tell_waiting()
-            return True
+            return not self._led or self.may_write()
 
     async def settle(self) -> tuple[int, ...]:
         """Gives up what others should lead, and returns what this process leads once that is something.

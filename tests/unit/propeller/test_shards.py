@@ -1,6 +1,7 @@
 """Operators that share a cluster's runs: who leads what, as seen by a clock that every test moves itself."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -104,6 +105,28 @@ async def test_the_shards_of_one_that_is_gone_are_taken_within_the_promised_time
     assert stand.clock.time - gone <= 13
     assert not a.may_write()
     assert not await a.attend()
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+async def test_who_was_refused_a_write_ends_though_the_lease_was_renewed_a_moment_later(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, shards: int
+) -> None:
+    """Nobody asks for the write again but a process that starts anew."""
+    a = stand.operator("a", shards)
+    await turn(a)
+    replace, meanwhile = stand.server.replace, []
+
+    async def slow(*given: Any) -> None:
+        if not meanwhile:
+            stand.clock.time += LEASE * 0.3
+            meanwhile.append(a.may_write())
+        await replace(*given)
+
+    monkeypatch.setattr(stand.server, "replace", slow)
+    stand.clock.time += LEASE * 0.5
+    assert not await a.attend()
+    assert meanwhile == [False]
+    assert not a.may_write()
 
 
 async def test_an_orderly_end_is_taken_over_at_once(stand: Stand) -> None:
