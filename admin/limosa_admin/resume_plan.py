@@ -9,13 +9,16 @@ from limosa_idl.core.v1alpha1.interface_pb2 import Interface
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
 from limosa_model.cache_key import interface_types
-from limosa_model.graph import Index, branch_children, dependencies, inside
+from limosa_model.graph import Index, branch_children, dependencies, inside, scope_nodes
 from limosa_model.made_graphs import made_graphs
 from limosa_model.targets import python_part, task_name
 
 _ALWAYS_ANEW = {"gate": "gates ask again", "launch_plan": "its run is made anew"}
 """Node kinds whose result is another's word, and why it is asked for again."""
 _NEW_GRAPH = "its code is of another version, so that it makes its graph anew"
+
+_ITEMS_STAY = ("failed", "aborted")
+"""How reasons begin for which a map's items that succeeded are reused."""
 
 _Places = Mapping[str, tuple[Node, Index]]
 """Nodes by path, each with the closure whose names it uses."""
@@ -45,15 +48,16 @@ def plan_resume(
         new: The graph to run.
         from_nodes: Paths of nodes that are launched again whatever the old run has, with all that depends on them.
     """
-    matcher = _Matcher(_places(old, states), states, set(from_nodes))
+    made = made_graphs(states.items())
+    matcher = _Matcher(_places(old, made), states, made, set(from_nodes))
     graph = Index(new)
     matcher.scope(graph, graph.entry.nodes, "", "")
     return ResumePlan(tuple(matcher.nodes), tuple(sorted(matcher.excepted)))
 
 
 def node_paths(new: Closure, states: Mapping[str, pb.NodeState]) -> list[str]:
-    """Paths that can be asked for: the graph's, and those that its dynamic nodes made before."""
-    return list(_places(new, states))
+    """Paths that can be asked for: the graph's, and those that its dynamic and eager nodes made before."""
+    return list(_places(new, made_graphs(states.items())))
 
 
 class _Fate(enum.IntEnum):
@@ -67,9 +71,16 @@ class _Fate(enum.IntEnum):
 
 
 class _Matcher:
-    def __init__(self, before: _Places, states: Mapping[str, pb.NodeState], asked_for: set[str]) -> None:
+    def __init__(
+        self,
+        before: _Places,
+        states: Mapping[str, pb.NodeState],
+        made: Mapping[str, Closure],
+        asked_for: set[str],
+    ) -> None:
         self._before = before
         self._states = states
+        self._made = made
         self._asked_for = asked_for
         self.nodes: list[ResumedNode] = []
         self.excepted: set[str] = set()
@@ -102,25 +113,54 @@ class _Matcher:
             self.excepted.add(path)
         kind = node.WhichOneof("target")
         if kind == "branch":
-            fate = self.scope(graph, branch_children(node.branch), path + "/", why)
+            fate = self._branch(graph, node, path, why)
         elif kind == "sub_workflow":
+            why = why or self._rebound(node, path)
             fate = self.scope(graph, graph.workflow(node.sub_workflow.workflow).nodes, path + "/", why)
         elif kind == "dynamic":
             fate = self._dynamic(graph, node, path, why)
+        elif kind == "eager":
+            fate = self._eager(graph, node, path, why)
         elif kind == "check":
             # It has no result of its own, and looks again at what is reused.
             fate = _Fate.RUNS if why else _Fate.REUSED
         elif kind in _ALWAYS_ANEW:
             fate = self._tell(graph, node, path, why or _ALWAYS_ANEW[kind])
         else:
-            why = self._difference(graph, node, path) or why or self._unfinished(path)
-            fate = self._tell(graph, node, path, why)
+            fate = self._tell(graph, node, path, self._why(graph, node, path, why))
         return _Fate.FORCED if forced else fate
+
+    def _why(self, graph: Index, node: Node, path: str, why: str) -> str:
+        """Why a node runs, as far as the graphs tell; empty where it is reused."""
+        return (
+            self._difference(graph, node, path) or why or self._rebound(node, path) or self._unfinished(path)
+        )
+
+    def _branch(self, graph: Index, node: Node, path: str, why: str) -> _Fate:
+        """Of a branch that was decided, and is not to be decided anew, only what was taken is told of."""
+        why = why or self._rebound(node, path)
+        cases = list(branch_children(node.branch))
+        if not why and self._phase(path) == pb.NODE_PHASE_SUCCEEDED:
+            cases = [case for case in cases if self._phase(f"{path}/{case.id}") != pb.NODE_PHASE_SKIPPED]
+        return self.scope(graph, cases, path + "/", why)
+
+    def _eager(self, graph: Index, node: Node, path: str, why: str) -> _Fate:
+        """An eager node, and the calls that the old run had: it may make the same."""
+        why = self._why(graph, node, path, why)
+        asked_for = any(other.startswith(path + "/") for other in self._asked_for)
+        if asked_for:
+            self.excepted.add(path)
+            why = why or "a call of it is asked for with --from"
+        fate = self._tell(graph, node, path, why)
+        if path in self._made and path in self._before:
+            calls = Index(self._made[path])
+            self.scope(calls, scope_nodes(calls.entry), path + "/", "")
+        return _Fate.FORCED if asked_for else fate
 
     def _dynamic(self, graph: Index, node: Node, path: str, why: str) -> _Fate:
         """A dynamic node, and what its graph of the old run had: the new one may have the same."""
         state = self._states.get(path, pb.NodeState())
-        why = self._difference(graph, node, path) or why
+        why = self._difference(graph, node, path) or why or self._rebound(node, path)
         if not state.HasField("graph"):
             return self._tell(graph, node, path, why or self._unfinished(path))
         changed = self._bundle(graph, node) != self._bundle_before(path)
@@ -137,7 +177,7 @@ class _Matcher:
         row.items, row.items_reused = state.items, state.items_succeeded
         row.reused, row.detail = not why, why
         row.code_changed = self._code_changed(graph, node, path)
-        if why and not why.startswith(("failed", "aborted")):
+        if why and not why.startswith(_ITEMS_STAY):
             row.items_reused = 0
         self.nodes.append(row)
         return _Fate.RUNS if why else _Fate.REUSED
@@ -159,10 +199,23 @@ class _Matcher:
             self.excepted.add(path)
         return found
 
+    def _rebound(self, node: Node, path: str) -> str:
+        """Which input is bound to something else; where that has the same value, the result is reused all the same."""
+        other, _ = self._before.get(path, (node, None))
+        before = {binding.name: binding.data for binding in other.inputs}
+        for binding in node.inputs:
+            if binding.name in before and before[binding.name] != binding.data:
+                return f"its input '{binding.name}' changed"
+        return ""
+
+    def _phase(self, path: str) -> pb.NodePhase.ValueType:
+        return self._states.get(path, pb.NodeState()).phase
+
     def _unfinished(self, path: str) -> str:
-        phase = self._states.get(path, pb.NodeState()).phase
+        state = self._states.get(path, pb.NodeState())
+        phase = state.phase
         if phase == pb.NODE_PHASE_SUCCEEDED:
-            return ""
+            return "failed items run again" if state.items_failed else ""
         if phase in (pb.NODE_PHASE_FAILED, pb.NODE_PHASE_ABORTED):
             return pb.NodePhase.Name(phase).removeprefix("NODE_PHASE_").lower() + " before"
         return "it did not run before"
@@ -192,13 +245,10 @@ class _Matcher:
         return "" if code is None else code.bundle_digest
 
 
-def _places(closure: Closure, states: Mapping[str, pb.NodeState]) -> _Places:
+def _places(closure: Closure, made: Mapping[str, Closure]) -> _Places:
     """Every node of a run, also those that its dynamic and eager nodes made."""
     graph = Index(closure)
-    return {
-        path: (node, names)
-        for path, node, names in _walk(graph, graph.entry.nodes, "", made_graphs(states.items()))
-    }
+    return {path: (node, names) for path, node, names in _walk(graph, graph.entry.nodes, "", made)}
 
 
 def _walk(

@@ -12,6 +12,7 @@ from limosa_idl.workflow.v1alpha1.workflow_pb2 import (
     BindingData,
     Closure,
     DynamicNode,
+    EagerNode,
     GateNode,
     LaunchPlanNode,
     MapNode,
@@ -21,6 +22,7 @@ from limosa_idl.workflow.v1alpha1.workflow_pb2 import (
     TaskNode,
     WorkflowSpec,
 )
+from limosa_model.values import integer
 
 
 def task(name, digest="1", simple=SIMPLE_TYPE_INTEGER):
@@ -108,6 +110,77 @@ def test_what_is_not_the_same_node_is_never_looked_for(now, tasks, detail):
 def test_a_new_node_and_one_that_never_ran():
     plan = plan_resume(closure(*FIVE[:2]), {"n0": DONE}, closure(*FIVE[:3]), [])
     assert told(plan) == {"n0": "reused", "n1": "it did not run before", "n2": "it is new"}
+
+
+@pytest.mark.parametrize(
+    "other", [BindingData(literal=integer(20)), BindingData(output=OutputRef(node="n9"))]
+)
+def test_a_node_that_is_bound_otherwise_runs(other):
+    def graph(data):
+        bound = node(1, "b", 0)
+        bound.inputs.append(Binding(name="y", data=data))
+        return closure(node(0, "a"), bound, node(2, "c", 1))
+
+    done = dict.fromkeys(("n0", "n1", "n2"), DONE)
+    plan = plan_resume(graph(BindingData(literal=integer(10))), done, graph(other), [])
+    assert told(plan) == {
+        "n0": "reused",
+        "n1": "its input 'y' changed",
+        "n2": "it depends on n1, which runs",
+    }
+    # The operator looks all the same: what it is bound to now may have the same value.
+    assert plan.except_nodes == ()
+
+
+def test_failed_items_of_a_map_that_bore_them_run_again():
+    state = pb.NodeState(phase=pb.NODE_PHASE_SUCCEEDED, items=4, items_succeeded=3, items_failed=1)
+    graph = closure(node(0, "a", map=MapNode(task="flow.a")), node(1, "b", 0))
+    plan = plan_resume(graph, {"n0": state, "n1": DONE}, graph, [])
+    assert told(plan) == {"n0": "failed items run again", "n1": "it depends on n0, which runs"}
+    assert plan.nodes[0].items_reused == 3
+
+
+def eager_run(phase):
+    """An eager node with two calls, the second of which failed, and a node after it."""
+    graph = closure(node(0, "a", eager=EagerNode(task="flow.a")), node(1, "b", 0))
+    states = {"n0": pb.NodeState(phase=phase), "n1": DONE if phase == DONE.phase else SKIPPED}
+    for call, ended in (("e0", DONE), ("e1", FAILED if phase == FAILED.phase else DONE)):
+        made = Closure(entry="call", tasks=[task("c")])
+        made.workflows.add(name="call").nodes.add(id=call, display_name="c").task.task = "flow.c"
+        states[f"n0/{call}"] = pb.NodeState(phase=ended.phase, call=made)
+    return graph, states
+
+
+def test_calls_of_an_eager_node_are_told_of():
+    graph, states = eager_run(FAILED.phase)
+    plan = plan_resume(graph, states, graph, [])
+    assert told(plan) == {
+        "n0": "failed before",
+        "n0/e0": "reused",
+        "n0/e1": "failed before",
+        "n1": "it depends on n0, which runs",
+    }
+
+
+def test_a_call_that_is_asked_for_makes_its_eager_node_run():
+    graph, states = eager_run(DONE.phase)
+    plan = plan_resume(graph, states, graph, ["n0/e1"])
+    assert told(plan) == {
+        "n0": "a call of it is asked for with --from",
+        "n0/e0": "reused",
+        "n0/e1": "asked for with --from",
+        "n1": "it depends on n0, which runs",
+    }
+    assert plan.except_nodes == ("n0", "n0/e1", "n1")
+
+
+def test_a_case_that_was_not_taken_is_not_told_of():
+    branch = Node(id="n0", display_name="branch")
+    for name in ("a", "b"):
+        branch.branch.cases.add().then.CopyFrom(node(name, name))
+    graph = closure(branch, node(1, "b", 0))
+    states = {"n0": DONE, "n0/na": SKIPPED, "n0/nb": DONE, "n1": DONE}
+    assert told(plan_resume(graph, states, graph, [])) == {"n0/nb": "reused", "n1": "reused"}
 
 
 def test_of_a_map_the_items_that_succeeded_are_reused():
