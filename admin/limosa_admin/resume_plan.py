@@ -149,7 +149,7 @@ class _Matcher:
         why = self._why(graph, node, path, why)
         asked_for = any(other.startswith(path + "/") for other in self._asked_for)
         if asked_for:
-            self.excepted.add(path)
+            # The call's own exception is enough: without its eager node nobody makes it.
             why = why or "a call of it is asked for with --from"
         fate = self._tell(graph, node, path, why)
         if path in self._made and path in self._before:

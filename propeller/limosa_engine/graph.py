@@ -443,7 +443,7 @@ class Graph:
             reusable=task is not None
             # What runs on failure tells of this run's failure, not of an earlier one's.
             and not (handles or scope.after_failure)
-            and self._may_reuse(path),
+            and self._may_reuse(path, kind),
         )
         self.nodes.append(plan)
         self.by_path[path] = number
@@ -458,9 +458,11 @@ class Graph:
             self.nodes[number] = dataclasses.replace(plan, body=body)
         return number
 
-    def _may_reuse(self, path: str) -> bool:
-        """Neither the node nor one around it is to be launched all the same."""
+    def _may_reuse(self, path: str, kind: str) -> bool:
+        """Neither the node nor one around it is to be launched all the same, nor a call that only it can make."""
         if self._reuse is None:
+            return False
+        if kind == "eager" and any(other.startswith(path + "/") for other in self._excepted):
             return False
         steps = path.split("/")
         return self._excepted.isdisjoint("/".join(steps[: end + 1]) for end in range(len(steps)))
