@@ -1,6 +1,8 @@
 """Where an exception of the author's code was raised, and what to do about it."""
 
 import os
+import re
+import sys
 from types import FrameType, TracebackType
 from typing import NamedTuple
 
@@ -65,6 +67,8 @@ def described(error: BaseException) -> str:
 
 def suggestion(error: BaseException, raised: Raised | None) -> str:
     """The name that was meant where an undefined one is close to it, else nothing."""
+    if isinstance(error, ImportError):
+        return _importable(error)
     if not isinstance(error, NameError) or not error.name or raised is None or raised.frame is None:
         return ""
     import difflib
@@ -72,6 +76,18 @@ def suggestion(error: BaseException, raised: Raised | None) -> str:
     frame = raised.frame
     names = [name for name in (*frame.f_locals, *frame.f_globals, *frame.f_builtins) if name != error.name]
     close = difflib.get_close_matches(error.name, names, n=1)
+    return f"did you mean '{close[0]}'?" if close else ""
+
+
+def _importable(error: ImportError) -> str:
+    """What a module has that is called nearly as what was to be imported from it."""
+    import difflib
+
+    missing = re.match(r"cannot import name '(\w+)'", str(error))
+    module = sys.modules.get(error.name or "")
+    if missing is None or module is None:
+        return ""
+    close = difflib.get_close_matches(missing[1], dir(module), n=1)
     return f"did you mean '{close[0]}'?" if close else ""
 
 

@@ -91,7 +91,21 @@ def _check_type(promise: Promise, expected: "LiteralType", place: str) -> None:
         return
     reason = assignable(promise.type_, expected)
     if reason:
-        raise ArgumentProblem(f"{place}: {reason}; the value is {promise.origin()}")
+        raise ArgumentProblem(
+            f"{place}: {reason}; the value is {promise.origin()}", _none_remedy(promise.type_)
+        )
+
+
+def _none_remedy(given: "LiteralType") -> str:
+    """What to do where a value that may be None, or a list with such items, goes where None may not; else empty."""
+    from limosa_idl.core.v1alpha1.types_pb2 import SIMPLE_TYPE_NONE
+    from limosa_model.types import describe
+
+    inner = given.collection if given.WhichOneof("kind") == "collection" else given
+    kinds = (one.type for one in inner.union_type.variants)
+    if not any(one.WhichOneof("kind") == "simple" and one.simple == SIMPLE_TYPE_NONE for one in kinds):
+        return ""
+    return f"annotate it as {describe(given)}, and leave None out in a task"
 
 
 def _refuse_handles(value: Any, place: str) -> None:

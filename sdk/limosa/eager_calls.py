@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Generator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 
 from limosa.call_failed import CallFailed
 from limosa.errors import LimosaError
 from limosa.origin import Origin, caller
+from limosa.promises import OPERATORS
 from limosa.tracing import Trace
 
 if TYPE_CHECKING:
@@ -43,6 +44,10 @@ class Caller(Protocol):
     def launch(self, prepared: Prepared, call: "Call") -> None:
         """Begins a call. On the loop's thread; `Call.succeed` or `Call.fail` follows there, at once or later."""
         ...
+
+
+class CallNotAwaited(LimosaError, TypeError, AttributeError):
+    """A call was used as if it were the value, which only `await` gives."""
 
 
 class Call(asyncio.Future[Any]):
@@ -95,9 +100,47 @@ class Call(asyncio.Future[Any]):
         """Refused: it always looks true, whatever the value will be."""
         raise self._misuse("it was used as a condition")
 
+    def __getattr__(self, name: str) -> Any:
+        """Refused: the value has attributes, the call of it has not."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise self._misuse(f"it was asked for .{name}")
+
+    def __iter__(self) -> Any:
+        """Refused: nothing can be looped over before it is awaited."""
+        raise self._misuse("it was unpacked or looped over")
+
+    def __str__(self) -> str:
+        raise self._misuse("it was made text")
+
+    def __format__(self, spec: str) -> str:
+        raise self._misuse("it was made text")
+
     def _misuse(self, what: str) -> LimosaError:
-        message = f"the call of {self.prepared.called} was not awaited: {what}"
-        return LimosaError("CallNotAwaited", message, str(caller()), "write await before the call")
+        called = self.prepared.called
+        message = f"the call of {called} was not awaited: {what}"
+        return CallNotAwaited(
+            "CallNotAwaited", message, str(caller()), f"write await before it: await {called}(…)"
+        )
+
+
+def _refuse(what: str) -> Any:
+    def refuse(self: Call, *_others: Any) -> NoReturn:
+        raise self._misuse(what)
+
+    return refuse
+
+
+for _name, _symbol in OPERATORS.items():
+    setattr(Call, f"__{_name}__", _refuse(f"it was used with {_symbol}"))
+for _name, _symbol in {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}.items():
+    setattr(Call, f"__{_name}__", _refuse(f"it was compared with {_symbol}"))
+for _name, _what in {
+    "getitem": "it was indexed",
+    "len": "it was asked for its length",
+    "contains": "it was searched",
+}.items():
+    setattr(Call, f"__{_name}__", _refuse(_what))
 
 
 class Steps:

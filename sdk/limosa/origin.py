@@ -86,7 +86,10 @@ def pin_loader(loader: str) -> None:
 
 
 def source_root(path: str) -> str:
-    """The nearest folder upwards with one of `SOURCE_ROOT_MARKS`; else the file's own folder."""
+    """The nearest folder upwards with one of `SOURCE_ROOT_MARKS`; else the file's own folder.
+
+    Likewise where a folder in between has a name that no module can have ("my-flows"): nothing can be imported through it.
+    """
     folder = os.path.dirname(os.path.abspath(path)) if not os.path.isdir(path) else os.path.abspath(path)
     start = folder
     for root in _pinned:
@@ -94,11 +97,21 @@ def source_root(path: str) -> str:
             return root
     while True:
         if any(os.path.exists(os.path.join(folder, mark)) for mark in SOURCE_ROOT_MARKS):
-            return folder
+            return folder if _is_importable(start, folder) or _is_only_visited(path) else start
         parent = os.path.dirname(folder)
         if parent == folder:
             return start
         folder = parent
+
+
+def _is_importable(folder: str, root: str) -> bool:
+    parts = os.path.relpath(folder, root).split(os.sep)
+    return parts == [os.curdir] or all(part.isidentifier() for part in parts)
+
+
+def _is_only_visited(path: str) -> bool:
+    """Whether it is a folder from which no file was run: there a person means the project around it."""
+    return os.path.isdir(path) and not os.path.isdir(os.path.join(path, ".limosa"))
 
 
 def module_name(path: str, root: str) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _SEVERAL = ("collection", "map_value", "union_type")
 """Kinds of types whose values a person may take for something to loop over."""
-_OPERATORS = {
+OPERATORS = {
     "add": "+",
     "radd": "+",
     "sub": "-",
@@ -30,6 +30,7 @@ _OPERATORS = {
     "abs": "abs()",
     "matmul": "@",
 }
+"""Operators that only values have, by their methods' names."""
 
 
 class PromiseMisuse(LimosaError, TypeError):
@@ -230,7 +231,7 @@ class Promise(NodeHandle):
     def __iter__(self) -> Iterator[Any]:
         if self.type_ is not None and self.type_.WhichOneof("kind") not in _SEVERAL:
             message = (
-                f"{self.label()} is one value ({self._described()}): it cannot be unpacked or looped over"
+                f"{self.origin()} is one value ({self._described()}): it cannot be unpacked or looped over"
             )
             remedy = "assign it to one name; a task gives several values when its return type is a NamedTuple"
             raise PromiseMisuse("PromiseUsed", message, str(caller()), remedy)
@@ -250,8 +251,12 @@ class Promise(NodeHandle):
         self._misused("calling it", "call it inside a task")
 
     def _misused(self, what: str, remedy: str) -> NoReturn:
+        from limosa.tracing import current
+
+        trace = current()
+        who = trace.workflow_name if trace is not None else "a workflow"
         message = (
-            f"a workflow asked for {what}, but {self.label()} is a promise: its value exists only in the run"
+            f"{who} asked for {what}, but {self.origin()} is a promise: its value exists only in the run"
         )
         raise PromiseMisuse("PromiseUsed", message, str(caller()), remedy)
 
@@ -280,7 +285,7 @@ def _refuse(symbol: str) -> Any:
     return refuse
 
 
-for _name, _symbol in _OPERATORS.items():
+for _name, _symbol in OPERATORS.items():
     setattr(Promise, f"__{_name}__", _refuse(_symbol))
 
 

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from limosa.errors import LimosaError
@@ -59,10 +59,13 @@ def path_of(closure: Closure, detail: RunDetail, node: str) -> str:
     found = _called(known, node)
     if len(found) != 1:
         what = f"there is no node '{node}'" if not found else f"several nodes are called '{node}'"
-        listed = ", ".join(f"{path} {known[path]}" for path in (found or list(known))[:_LISTED])
-        more = "" if len(found or known) <= _LISTED else ", …"
-        raise LimosaError("UnknownNode", what, detail.run.name, f"its nodes are {listed}{more}")
+        raise LimosaError("UnknownNode", what, detail.run.name, _listed(known, found or list(known)))
     return found[0]
+
+
+def _listed(known: Mapping[str, str], paths: Sequence[str]) -> str:
+    listed = ", ".join(f"{path} {known[path]}" for path in paths[:_LISTED])
+    return f"its nodes are {listed}" + ("" if len(paths) <= _LISTED else ", …")
 
 
 def is_node(source: Runs, run: str, node: str) -> bool:
@@ -83,8 +86,8 @@ def refuse_node_like(source: Runs, run: str, word: str) -> None:
     close = difflib.get_close_matches(word, [*known, *known.values()], n=1, cutoff=0.75)
     if not close and not _PATH_LIKE.fullmatch(word):
         return
-    hint = f"did you mean {close[0]}? " if close else ""
-    remedy = f"{hint}To download into a directory of that name, write ./{word}"
+    hint = f"did you mean {close[0]}?" if close else _listed(known, list(known)) + "."
+    remedy = f"{hint} To download into a directory of that name, write ./{word}"
     raise LimosaError("UnknownNode", f"there is no node '{word}'", run, remedy)
 
 

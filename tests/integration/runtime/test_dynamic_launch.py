@@ -124,7 +124,7 @@ def test_a_graph_above_the_limit_says_its_size_and_what_to_do(tmp_path):
     [
         ("return square(x=str(n))", "flows/train.py:{line}: square(): input 'x': expected int, got"),
         ("return square(y=n)", "flows/train.py:{line}: square() has no input 'y'"),
-        ("return square(x=n) + 1", "flows/train.py:{line}: a workflow asked for the result of +"),
+        ("return square(x=n) + 1", "flows/train.py:{line}: flows.train.f asked for the result of +"),
     ],
 )
 def test_a_mistake_in_the_graph_names_the_line(tmp_path, body, says):

@@ -99,31 +99,31 @@ CASES = {
     "truth of a promise": (
         "return number(x=1) if number(x=2) else number(x=3)",
         "-> int",
-        "flow.py:{body}: a workflow asked for its truth, but n0 is a promise: its value exists only in the run; "
+        "flow.py:{body}: flow.wf asked for its truth, but the result of number() is a promise: its value exists only in the run; "
         'branch with conditional("name").if_(…).then(…).else_().then(…)',
     ),
     "unpacking one value": (
         "a, b = number(x=1)",
         "-> int",
-        "flow.py:{body}: n0 is one value (int): it cannot be unpacked or looped over; "
+        "flow.py:{body}: the result of number() is one value (int): it cannot be unpacked or looped over; "
         "assign it to one name; a task gives several values when its return type is a NamedTuple",
     ),
     "loop over a promise": (
         "return [number(x=x) for x in xs]",
         "-> list[int]",
-        "flow.py:{body}: a workflow asked for its items, but xs is a promise: its value exists only in the run; "
+        "flow.py:{body}: flow.wf asked for its items, but the workflow's input 'xs' is a promise: its value exists only in the run; "
         "run a task for each of them with map_task, or loop inside a task",
     ),
     "arithmetic": (
         "return number(x=1) + 1",
         "-> int",
-        "flow.py:{body}: a workflow asked for the result of +, but n0 is a promise: its value exists only in the run; "
+        "flow.py:{body}: flow.wf asked for the result of +, but the result of number() is a promise: its value exists only in the run; "
         "compute inside a task",
     ),
     "text of a promise": (
         "return text(s=f'{number(x=1)}')",
         "-> str",
-        "flow.py:{body}: a workflow asked for its text, but n0 is a promise: its value exists only in the run; "
+        "flow.py:{body}: flow.wf asked for its text, but the result of number() is a promise: its value exists only in the run; "
         "format it inside a task",
     ),
     "and": (
@@ -262,7 +262,8 @@ CASES = {
     "map that bears failures into a plain list": (
         "return map_task(number, min_successes=1)(x=[1])",
         "-> list[int]",
-        "flow.py:{wf}: workflow wf: the result: expected list[int], got list[int | None]; the value is the result of map_task(number)",
+        "flow.py:{wf}: workflow wf: the result: expected list[int], got list[int | None]; the value is the result of map_task(number); "
+        "annotate it as list[int | None], and leave None out in a task",
     ),
     "map over wrong elements": (
         "return map_task(number)(x=ss)",

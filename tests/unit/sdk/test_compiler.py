@@ -9,6 +9,7 @@ import pytest
 
 from limosa.compiler import CompileSettings, compile_entity, load_module
 from limosa.errors import LimosaError
+from limosa.origin import source_root
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import FailurePolicy, Node
 from limosa_model.conditions import describe
 from limosa_model.graph import dependencies
@@ -416,7 +417,29 @@ def test_a_file_outside_of_any_project_has_its_own_folder_as_root(tmp_path, monk
     del sys.modules["lonely_flow"]
 
 
+@pytest.mark.parametrize(
+    ("folder", "expected"), [("my-flows", "flow_in_a_folder"), ("flows", "flows.flow_in_a_folder")]
+)
+def test_a_folder_that_no_module_can_be_called_is_a_root_of_its_own(tmp_path, monkeypatch, folder, expected):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "pyproject.toml").touch()
+    place = tmp_path / folder
+    place.mkdir()
+    (place / "flow_in_a_folder.py").write_text("from limosa import task\n@task\ndef t() -> int: return 1\n")
+    loaded = load_module(str(place / "flow_in_a_folder.py"))
+    own = folder == "my-flows"
+    assert (loaded.source_root, loaded.entities["t"].name) == (
+        str(place if own else tmp_path),
+        f"{expected}.t",
+    )
+    assert source_root(str(place)) == str(tmp_path)
+    (place / ".limosa").mkdir()
+    assert source_root(str(place)) == str(place if own else tmp_path)
+    del sys.modules[expected]
+
+
 LOAD_ERRORS = {
+    "typo.py": "importing typo.py failed: ImportError: cannot import name 'workfow' from 'limosa' ({limosa}); did you mean 'workflow'?",
     "missing.py": "there is no file missing.py; did you mean missing_.py?",
     "a-b.py": "a-b.py cannot be imported: 'a-b' is no module name; use letters, digits and '_' in file and folder names",
     "json.py": "json.py is called 'json', which is also a loaded module ({json}); rename the file",
@@ -431,8 +454,11 @@ LOAD_ERRORS = {
 def test_says_why_a_file_cannot_be_loaded(author, target):
     import json
 
+    import limosa
+
     for name, source in {
         "missing_.py": "",
+        "typo.py": "from limosa import workfow",
         "a-b.py": "",
         "json.py": "",
         "needs.py": "import no_such_thing",
@@ -442,7 +468,7 @@ def test_says_why_a_file_cannot_be_loaded(author, target):
         author.write(source, name)
     with pytest.raises(LimosaError) as caught:
         load_module(target)
-    assert str(caught.value) == LOAD_ERRORS[target].format(json=json.__file__)
+    assert str(caught.value) == LOAD_ERRORS[target].format(json=json.__file__, limosa=limosa.__file__)
 
 
 def test_the_author_s_exception_is_the_cause(author):

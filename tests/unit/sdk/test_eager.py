@@ -115,6 +115,37 @@ async def unawaited(x: int) -> int:
 
 
 @eager
+async def added(x: int) -> int:
+    return square(x=x) + 1
+
+
+@eager
+async def added_to(x: int) -> int:
+    return 1 + square(x=x)
+
+
+@eager
+async def asked(x: int) -> int:
+    return halves(x=x).first
+
+
+@eager
+async def looped(x: int) -> int:
+    first, second = halves(x=x)
+    return first
+
+
+@eager
+async def told(x: int) -> int:
+    return len(f"{square(x=x)}")
+
+
+@eager
+async def compared(x: int) -> int:
+    return 1 if square(x=x) > 3 else 2
+
+
+@eager
 async def judged(x: int) -> int:
     if square(x=x):
         return 1
@@ -231,6 +262,12 @@ def test_a_further_attempt_gets_what_the_calls_of_the_one_before_gave(author):
     [
         ("unawaited", "CallNotAwaited", "input 'x': the call before it was not awaited; write await before"),
         ("judged", "CallNotAwaited", "the call of square was not awaited"),
+        ("added", "CallNotAwaited", "it was used with +; write await before it: await square(…)"),
+        ("added_to", "CallNotAwaited", "it was used with +"),
+        ("asked", "CallNotAwaited", "it was asked for .first"),
+        ("looped", "CallNotAwaited", "it was unpacked or looped over"),
+        ("told", "CallNotAwaited", "it was made text"),
+        ("compared", "CallNotAwaited", "it was compared with >"),
         ("wrong", "ArgumentType", "expected int, got str"),
         ("branched", "BranchInEager", "use Python's own if"),
         ("gated", "GateInEager", "put it into a @workflow, and call that"),
