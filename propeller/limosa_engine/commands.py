@@ -55,7 +55,7 @@ class DeletePod:
     item: Item
     launch: int
     reason: str
-    """Why: "finished", "failed", "aborted", "deadline" or "stale"."""
+    """Why: "finished", "failed", "aborted", "deadline", "stale" or "lost": its kubelet does not answer, nothing is waited for."""
     needs_status: ClassVar[bool] = True
 
 

@@ -269,10 +269,10 @@ def _close(turn: Turn, place: Place, launch: Launch, phase: LaunchPhase, reason:
     turn.set_launch(place, launch, phase)
     place.item.launch = None
     slots.free(turn, place)
-    if not launch.gone and not launch.deleted:
+    if not launch.gone and (launch.lost or not launch.deleted):
         key = place.key
         turn.state.deleting.add((key, launch.ordinal))
-        turn.emit(DeletePod(key, launch.ordinal, reason))
+        turn.emit(DeletePod(key, launch.ordinal, "lost" if launch.lost else reason))
 
 
 def _ended_at(turn: Turn, launch: Launch) -> float:

@@ -107,15 +107,13 @@ def observe(turn: Turn, place: Place, launch: Launch, view: PodView) -> None:
         judge.pod_ended(turn, place, launch)
         return
     if view.phase == "Running" and view.started_at is not None:
-        launch.waiting = None
         if launch.phase is not LaunchPhase.RUNNING:
             turn.set_launch(place, launch, LaunchPhase.RUNNING)
-        elif before is None or before.cluster_node != view.cluster_node or before.deleting != view.deleting:
+        elif before is None or before.cluster_node != view.cluster_node:
             turn.touch_launch(place, launch)
-        return
-    if launch.phase is LaunchPhase.CREATING:
+    elif launch.phase is LaunchPhase.CREATING:
         turn.set_launch(place, launch, LaunchPhase.PENDING)
-    _hold(turn, place, launch, view)
+    _look(turn, place, launch, view)
 
 
 def created(turn: Turn, place: Place, launch: Launch) -> None:
@@ -187,10 +185,9 @@ def woken(turn: Turn, place: Place, launch: Launch) -> None:
         return
     launch.wake_at = None
     if launch.ending is not None:
-        turn.tell(place.plan.number, place.index, "the pod's end was not seen in time")
-        judge.pod_ended(turn, place, launch)
+        _give_up(turn, place, launch)
     elif launch.view is not None:
-        _hold(turn, place, launch, launch.view)
+        _look(turn, place, launch, launch.view)
 
 
 def delete(turn: Turn, key: Item, ordinal: int) -> None:
@@ -225,6 +222,63 @@ def _had_its_last_word(launch: Launch) -> bool:
     return record.failure.code != Code.PREEMPTED
 
 
+def _look(turn: Turn, place: Place, launch: Launch, view: PodView) -> None:
+    """The pod has not ended: what that is waited for, and until when."""
+    if view.deleting and launch.ending is None:
+        _leave(turn, place, launch, view)
+    elif view.phase == "Running" and view.started_at is not None:
+        _go_on(turn, place, launch, view.started_at)
+    else:
+        _hold(turn, place, launch, view)
+
+
+def _leave(turn: Turn, place: Place, launch: Launch, view: PodView) -> None:
+    """Others delete the pod: its end is waited for while its grace lasts, and a margin.
+
+    Counted from when that was first seen: the deletion's own time is another clock's.
+    """
+    old, detail = launch.waiting, verdicts.leaving(view)
+    launch.waiting = turn.waiting(old, "Deleting", detail)
+    until = launch.waiting.since + view.deletion_grace + turn.settings.deletion_margin
+    launch.waiting.next_at = until
+    if old != launch.waiting:
+        turn.touch_launch(place, launch)
+    if turn.now >= until:
+        _give_up(turn, place, launch)
+    else:
+        _wake(turn, place, launch, until)
+
+
+def _go_on(turn: Turn, place: Place, launch: Launch, started_at: float) -> None:
+    """The pod runs. Its timeout is the kubelet's to enforce; one that does not answer is backed up."""
+    if launch.waiting is not None:
+        launch.waiting = None
+        turn.touch_launch(place, launch)
+    if place.plan.timeout is None or launch.ending is not None:
+        return
+    # A node's clock may be behind: no launch started before it was made.
+    begun = max(started_at, launch.created_at or 0.0)
+    until = begun + place.plan.timeout + turn.settings.timeout_margin
+    if turn.now >= until:
+        launch.lost = True
+        judge.condemn(turn, place, launch, verdicts.timed_out(str(place.key), place.plan))
+    else:
+        _wake(turn, place, launch, until)
+
+
+def _give_up(turn: Turn, place: Place, launch: Launch) -> None:
+    """The pod should have ended by now, and nobody says that it has."""
+    turn.tell(place.plan.number, place.index, "the pod's end was not seen in time")
+    launch.lost = True
+    judge.pod_ended(turn, place, launch)
+
+
+def _wake(turn: Turn, place: Place, launch: Launch, until: float) -> None:
+    if launch.wake_at != until:
+        launch.wake_at = until
+        turn.state.timers.add(until, place.plan.number, place.position)
+
+
 def _hold(turn: Turn, place: Place, launch: Launch, view: PodView) -> None:
     """The pod does not run yet: says why, and gives up where that will not pass."""
     found = verdicts.of_held(view)
@@ -244,9 +298,8 @@ def _hold(turn: Turn, place: Place, launch: Launch, view: PodView) -> None:
     until = launch.waiting.since + grace
     if turn.now >= until:
         judge.condemn(turn, place, launch, verdicts.held_failure(held, detail, str(place.key), place.plan))
-    elif launch.wake_at != until:
-        launch.wake_at = until
-        turn.state.timers.add(until, place.plan.number, place.position)
+    else:
+        _wake(turn, place, launch, until)
 
 
 def _delete_running(turn: Turn, place: Place, launch: Launch, why: Ending) -> None:
@@ -254,5 +307,4 @@ def _delete_running(turn: Turn, place: Place, launch: Launch, why: Ending) -> No
     launch.deleted = True
     turn.state.deleting.add((key, launch.ordinal))
     turn.emit(DeletePod(key, launch.ordinal, why.value))
-    launch.wake_at = turn.now + turn.settings.ending_grace
-    turn.state.timers.add(launch.wake_at, place.plan.number, place.position)
+    _wake(turn, place, launch, turn.now + turn.settings.ending_grace)

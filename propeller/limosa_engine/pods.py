@@ -34,6 +34,8 @@ class PodView(NamedTuple):
     """When the task's container ended."""
     deleting: bool = False
     """Has a deletion timestamp."""
+    deletion_grace: float = 0.0
+    """Seconds that a pod which is being deleted has to end by itself."""
     cluster_node: str = ""
     """Where it was placed; empty before."""
     unschedulable: str = ""

@@ -37,6 +37,10 @@ class EngineSettings:
     """From the disappearance of a pod that had not ended to its judgement: its last writes may be under way."""
     ending_grace: float = 90.0
     """From the deletion of a running pod to the end of its launch, should the pod's end never be seen."""
+    deletion_margin: float = 30.0
+    """From the end of the grace of a pod that others delete to its judgement, should its end never be seen: its node may be lost."""
+    timeout_margin: float = 60.0
+    """From a launch's timeout, which the kubelet enforces, to its enforcement here, should the kubelet not answer."""
     rejected_backoff: float = 5.0
     """Before a pod is asked for again where the rejection names no time; doubles up to `rejected_backoff_limit`."""
     rejected_backoff_limit: float = 60.0

@@ -78,6 +78,8 @@ class Launch:
     """The deletion of its pod was asked for while it ran."""
     gone: bool = False
     """The pod does not exist any more."""
+    lost: bool = False
+    """The pod should have ended and did not: nobody may be there to end it."""
     unseen: bool = False
     """Restored from a state in which no pod of it had been seen."""
     failure: Failure | None = None

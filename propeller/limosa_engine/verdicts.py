@@ -183,6 +183,24 @@ def of_reason(view: PodView, place: str, plan: NodePlan) -> Failure | None:
     return None if found is None else _failure(found, view, place, plan)
 
 
+def timed_out(place: str, plan: NodePlan) -> Failure:
+    """The failure of a launch whose timeout passed and whose pod nobody ended."""
+    return _failure(_TIMEOUT, PodView("", "Running"), place, plan)
+
+
+def leaving(view: PodView) -> str:
+    """Why a pod that others delete goes, and what follows; for people."""
+    found, node = by_reason(view), f"node {view.cluster_node}" if view.cluster_node else "its node"
+    why = (
+        f" because the cluster lost {node}"
+        if found is _NODE_LOST
+        else f" ({view.disruption})"
+        if found
+        else ""
+    )
+    return f"its pod is being deleted{why}; if it has not ended by then, it is given up and launched again"
+
+
 def by_reason(view: PodView) -> Ended | None:
     """The row of `ENDED` for the pod's own reason, the container's left aside."""
     return ENDED.get(("reason", view.reason)) or ENDED.get(("disruption", view.disruption))

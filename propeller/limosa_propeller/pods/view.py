@@ -81,6 +81,7 @@ def view_of(pod: dict[str, Any]) -> PodView:
         started_at=_unix(started),
         finished_at=_unix(terminated.get("finishedAt")),
         deleting=bool(metadata.get("deletionTimestamp")),
+        deletion_grace=float(metadata.get("deletionGracePeriodSeconds") or 0),
         cluster_node=(pod.get("spec") or {}).get("nodeName") or "",
         unschedulable=unschedulable,
     )

@@ -51,6 +51,7 @@ from limosa_propeller.runs import (
     reused,
 )
 from limosa_propeller.runs.opening import OpenedRun
+from limosa_propeller.runs.removals import LOST
 from limosa_propeller.runs.services import Services
 from limosa_store.errors import StoreError
 
@@ -225,11 +226,12 @@ async def delete_pod(context: RunContext, command: DeletePod) -> Event:
     name, uid = context.pods.get((command.item, command.launch), ("", ""))
     if not uid:
         return PodDeleted(command.item, command.launch, gone=True)
-    if _is_raw(context, command.item):
+    lost = command.reason == LOST
+    if _is_raw(context, command.item) and not lost:
         # What it printed is nowhere else: an image that knows nothing of us stores no log.
         launch_id = context.run.graph.launch_id(command.item, command.launch)
         await _keep_log(context, command.item, command.launch, launch_id)
-    gone = await context.services.removals.remove(context.namespace, name, uid)
+    gone = await context.services.removals.remove(context.namespace, name, uid, at_once=lost)
     if gone:
         context.pods.pop((command.item, command.launch), None)
     return PodDeleted(command.item, command.launch, gone)

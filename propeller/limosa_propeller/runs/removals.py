@@ -13,6 +13,8 @@ logger = logging.getLogger(__name__)
 
 OVER = frozenset({"finished", "failed", "stale"})
 """Reasons of deletions after which no pod of the launch is made again: its id alone says which pod is meant."""
+LOST = "lost"
+"""Reason of deletions of pods whose kubelet does not answer."""
 FEW = 4
 """Up to so many pods are removed one by one: to remove by labels, the API server looks at all pods of the namespace."""
 MANY = 150
@@ -37,13 +39,20 @@ class Removals:
         """By namespace: launch ids, and the task that will have their pods deleted."""
         self._tasks: set[asyncio.Task[bool]] = set()
 
-    async def remove(self, namespace: str, name: str, uid: str) -> bool:
-        """Has a pod deleted; True when there is none of that uid."""
+    async def remove(self, namespace: str, name: str, uid: str, *, at_once: bool = False) -> bool:
+        """Has a pod deleted; True when there is none of that uid.
+
+        Args:
+            namespace: Of the pod.
+            name: Of the pod.
+            uid: Of the pod.
+            at_once: Do not wait for its kubelet, which may be lost with its node: until the object goes it takes room.
+        """
         attempt = 0
         while True:
             try:
                 async with self._turns:
-                    await self._verbs.delete(PODS, namespace, name, uid)
+                    await self._verbs.delete(PODS, namespace, name, uid, 0 if at_once else None)
                 return False
             except ApiError as error:
                 if error.status in (404, 409):

@@ -18,6 +18,7 @@ A file holds `graphs` by name and `stories`. A story has a graph (a name or a bo
     publishes: [n0#0, n0]     keys published in this step, in order
     gets: {n0#1: {memory: 2Gi, interruptible: false, timeout: 60}}    fields of that CreatePod
     says: {n0#0: "part of the message"}    of a launch's failure, or of a node's reason, as published
+    codes: {n0#0: NodeLost}   of a launch's failure, as published
     failure: {code: .., kind: USER, at: n0, says: "part of the message"}
     outputs: {y: 3}           of the run; null for none
     called: {n0/e0: 3}        nodes in the graph published of a call
@@ -164,6 +165,8 @@ class Teller:
             snapshot = self.published[name]
             state = getattr(snapshot, snapshot.WhichOneof("state") or "")
             assert text in (state.failure.message or state.reason.detail), f"step {number}: {state}"
+        for name, code in part.get("codes", {}).items():
+            assert self.published[name].launch.failure.code == code, f"step {number}: {name}"
         for name, fields in part.get("published", {}).items():
             snapshot = self.published[name]
             state = getattr(snapshot, snapshot.WhichOneof("state") or "")

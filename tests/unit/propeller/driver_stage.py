@@ -90,8 +90,10 @@ class FakeCluster:
             raise ApiError(404, "NotFound", name)
         return self.run
 
-    async def delete(self, resource: object, namespace: str, name: str, uid: str = "") -> None:
-        self.writes.append("delete")
+    async def delete(
+        self, resource: object, namespace: str, name: str, uid: str = "", grace_seconds: int | None = None
+    ) -> None:
+        self.writes.append("delete" if grace_seconds is None else f"delete within {grace_seconds} s")
         if name not in self.pods:
             raise ApiError(404, "NotFound", name)
         assert self.pods.pop(name)["metadata"]["uid"] == uid
@@ -163,7 +165,7 @@ class Stage:
         self.templates = Templates()
         services = Services(
             settings=OperatorSettings(status_interval_seconds=0.0, status_bytes_per_second=10**9),
-            engine=EngineSettings(system_backoff=0.0, rejected_backoff=0.0),
+            engine=EngineSettings(system_backoff=0.0, rejected_backoff=0.0, deletion_margin=0.0),
             verbs=self.cluster,  # type: ignore[arg-type]
             store=Here(open_store(StoreSettings(url=f"file://{folder}"))),  # type: ignore[arg-type]
             clock=Clock(),

@@ -47,6 +47,19 @@ async def test_a_further_launch_waits_for_an_accepted_status(stage: Stage) -> No
     assert "status" in writes[writes.index("create 0") : writes.index("create 1")]
 
 
+async def test_a_pod_that_nobody_ends_goes_without_its_kubelet_and_another_follows(stage: Stage) -> None:
+    await stage.start()
+    (pod,) = stage.pending()
+    pod["metadata"].update(deletionTimestamp="2026-01-01T00:00:00Z", deletionGracePeriodSeconds=0)
+    pod["metadata"]["resourceVersion"] = stage.cluster.version()
+    entry = stage.pods.observe(pod)
+    assert entry is not None
+    stage.driver.observe_pod(entry)
+    await settle()
+    assert "delete within 0 s" in stage.cluster.writes
+    assert "create 1" in stage.cluster.writes
+
+
 async def test_a_pod_goes_only_after_its_outcome_was_accepted(tmp_path: Path) -> None:
     stage = Stage(tmp_path, chain(2))
     await stage.start()
