@@ -123,6 +123,9 @@ def replay(
             return prepared.run(_debugged if debug else _plain, Path(scratch), results)
         except LimosaError:
             raise
+        except _Left:
+            say("left the debugger")
+            return ExitCode.INTERRUPTED
         except Exception as error:  # noqa: BLE001 - the author's code may raise anything; it is shown
             _show(error, Path(scratch) / "code", debug)
             return ExitCode.USER_FAILURE
@@ -134,14 +137,30 @@ def _plain(task: Any, arguments: dict[str, Any]) -> Any:
     return task.run_function(arguments)
 
 
+class _Left(Exception):
+    """The person quit the debugger before the task had a result."""
+
+
 def _debugged(task: Any, arguments: dict[str, Any]) -> Any:
-    """Stops at the function's first line."""
+    """Stops at the function's first line. Raises _Left."""
     import pdb
 
+    class Debugger(pdb.Pdb):
+        left = False
+
+        def set_quit(self) -> None:
+            self.left = True
+            super().set_quit()
+
+    debugger = Debugger()
     if task.makes_calls:
         # A coroutine runs only within a loop: the debugger stops before that, and wherever breakpoint() stands.
-        return pdb.Pdb().runcall(task.run_function, arguments)
-    return pdb.Pdb().runcall(task.function, **arguments)
+        result = debugger.runcall(task.run_function, arguments)
+    else:
+        result = debugger.runcall(task.function, **arguments)
+    if debugger.left:
+        raise _Left
+    return result
 
 
 def _show(error: Exception, code_root: Path, debug: bool) -> None:

@@ -145,20 +145,25 @@ def log_lines_wanted(failure: Failure) -> int:
     """How many last lines of a log hold `LOG_LINES` of the author's: a pod's log ends with how it ended."""
     if failure.code == Code.CRASHED:
         return LOG_LINES + CRASH_LINES
-    return LOG_LINES + len(failure.exception.traceback.splitlines()) + 1
+    said = failure.exception.traceback.splitlines() or 2 * failure.message.splitlines()[1:]
+    return LOG_LINES + len(said) + 1
 
 
 def own_log_lines(lines: Sequence[str], failure: Failure) -> list[str]:
     """The last `LOG_LINES` before the traceback and the platform's last words: the screen says both in its own way."""
     traceback = failure.exception.traceback.splitlines()
-    own = list(lines)
+    own = _without_end(list(lines), f"limosa: {failure.code}: {failure.message}".splitlines())
     if own and _LAST_WORDS.match(own[-1]):
         own.pop()
-    if traceback and own[-len(traceback) :] == traceback:
-        own = own[: -len(traceback)]
+    # A script's message ends with what it printed last.
+    own = _without_end(own, traceback or failure.message.splitlines()[1:])
     if failure.code == Code.CRASHED:
         own = [line for line in own if not _PLATFORM_FRAME.match(line)]
     return own[-LOG_LINES:]
+
+
+def _without_end(lines: list[str], end: Sequence[str]) -> list[str]:
+    return lines[: -len(end)] if end and lines[-len(end) :] == list(end) else lines
 
 
 def problem_lines(problems: Iterable[Problem]) -> RenderableType:

@@ -8,7 +8,7 @@ from limosa_model.types import describe
 
 REMEDIES = {
     Code.GATE_TIMEOUT: "Run the workflow again, or give the gate more time: approve(timeout=…), wait_for_input(timeout=…).",
-    Code.REJECTED: "Ask whoever rejected it, then run the workflow again.",
+    Code.REJECTED: "The answer stands for this run: put right what led to it, then run the workflow again.",
     Code.OOM_KILLED: 'Give the task more memory: @task(resources=Resources(mem="2Gi")), or more each time: retries=Retry(3, memory=Grow()).',
     Code.TIMEOUT: "Raise the task's timeout, or make the work smaller (map_task over parts of it).",
     Code.NODE_DEADLINE: "Raise the node's deadline, or lower its retries or timeout so that the attempts fit.",
@@ -52,6 +52,8 @@ def remedy_of(code: str, detail: str, secrets: Sequence[tuple[str, str]] = ()) -
     if code == Code.SECRET_MISSING and secrets:
         commands = ", ".join(f"`limosa secrets set {name} {key}`" for name, key in secrets)
         return f"Store what is missing with {commands}, or correct its name."
+    if code == Code.EXITED and "\n" in detail:
+        return ""  # the message ends with the log
     if code != Code.UNSCHEDULABLE:
         return REMEDIES.get(code, "")
     flags = " ".join(flag for name, flag in _DEMO_FLAGS.items() if f"Insufficient {name}" in detail)

@@ -23,8 +23,8 @@ _CONTEXT = 2
 _LIMOSA = str(Path(__file__).resolve().parent.parent) + os.sep
 _IMPORTLIB = os.sep + "importlib" + os.sep
 _STDLIB = os.path.dirname(os.__file__)
-_LOOP = tuple(os.path.join(_STDLIB, package, "") for package in ("asyncio", "concurrent"))
-"""What an eager task's function runs in."""
+_AROUND = tuple(os.path.join(_STDLIB, *name) for name in (("asyncio", ""), ("concurrent", ""), ("bdb.py",)))
+"""What an eager task's function runs in, and any under a debugger."""
 
 
 def exception_details(error: BaseException, root: Path) -> ExceptionDetails:
@@ -135,7 +135,7 @@ def author_part(tb: TracebackType | None) -> TracebackType | None:
 
 
 def _is_ours(filename: str) -> bool:
-    return filename.startswith((_LIMOSA, "<frozen", *_LOOP)) or _IMPORTLIB in filename
+    return filename.startswith((_LIMOSA, "<frozen", *_AROUND)) or _IMPORTLIB in filename
 
 
 def _type_name(kind: type) -> str:

@@ -340,3 +340,15 @@ def test_a_long_address_keeps_its_file_name():
     assert text.endswith("…/model.json")
     assert brief(Literal(blob=Blob(uri="s3://b/x")), 60) == "s3://b/x"
     assert len(brief(Literal(blob=Blob(uri="s3://b/" + "x" * 200)), 60)) == 60
+
+
+def test_what_a_script_said_last_stands_in_its_message_only():
+    message = "told: the script ended with exit status 7:\nline 29\nline 30"
+    failure = f.Failure(kind=f.FAILURE_KIND_USER, code="Exited", message=message)
+    printed = ["begin", "line 29", "line 30"]
+    ended = [*printed, *f"limosa: Exited: {message}".splitlines()]
+    assert own_log_lines(printed, failure) == ["begin"]
+    assert own_log_lines(ended, failure) == ["begin"]
+    assert log_lines_wanted(failure) >= LOG_LINES + 5
+    assert remedy_of("Exited", message) == ""
+    assert "look at its log" in remedy_of("Exited", "exit code 3")
