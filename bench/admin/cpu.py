@@ -23,14 +23,17 @@ def used(platform: parts.Platform) -> Used:
     own = postmaster.cpu_times()
     ended = own.children_user + own.children_system
     return Used(
-        _seconds(psutil.Process(platform.admin_pid)),
-        _seconds(postmaster) + ended + sum(map(_seconds, postmaster.children(recursive=True))),
+        seconds(platform.admin_pid),
+        seconds(platform.postgres_pid)
+        + ended
+        + sum(seconds(child.pid) for child in postmaster.children(recursive=True)),
     )
 
 
-def _seconds(process: psutil.Process) -> float:
+def seconds(pid: int) -> float:
+    """CPU seconds of one process; 0 for one that is gone."""
     try:
-        times = process.cpu_times()
+        times = psutil.Process(pid).cpu_times()
     except psutil.NoSuchProcess:
         return 0.0
     return float(times.user + times.system)

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import callers
+import cpu
 import grpc
 import parts
+import sqlalchemy as sa
 
 from limosa_admin.store import claims
 from limosa_admin.store.database import Database
@@ -48,6 +50,9 @@ class Times(NamedTuple):
     slots: int
     ours: list[float]
     bare: list[float]
+    python_ms: float
+    """CPU of one of our claims: what asks, and the Postgres process that answers."""
+    postgres_ms: float
 
 
 def fill(platform: parts.Platform, digest: str, first: int, last: int) -> None:
@@ -65,11 +70,12 @@ def fill(platform: parts.Platform, digest: str, first: int, last: int) -> None:
 
 
 def measure(platform: parts.Platform, queued: int) -> list[Times]:
-    """Claims of one run, as slots become free, and of ten, while runs are created."""
-    database = Database(platform.url.replace("postgresql://", "postgresql+psycopg2://", 1), pool_size=2)
+    """Claims of one run, as slots become free, and of ten, while runs are created and end; each beside a bare statement."""
+    database = Database(platform.url.replace("postgresql://", "postgresql+psycopg2://", 1), pool_size=1)
     rules = claims.ClaimRules(0, Scope((), ()))
     with database.transaction() as connection:
         claims.meet(connection, pb.SyncRequest(cluster_uid="c1", cluster_name="c1"), rules.scope)
+        backend = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
 
     def claim(slots: int) -> None:
         with database.transaction() as connection:
@@ -83,9 +89,16 @@ def measure(platform: parts.Platform, queued: int) -> list[Times]:
         callers.ending(platform, HELD),
     ):
         for slots in (1, 10):
-            ours = _times(lambda slots=slots: claim(slots), slots)  # type: ignore[misc]
-            bare = _times(lambda slots=slots: cursor.execute(_BARE, (slots,)), slots)  # type: ignore[misc]
-            found.append(Times(queued, slots, ours, bare))
+            before = cpu.seconds(backend)
+            ours, bare, python_s = _times(
+                lambda slots=slots: claim(slots),  # type: ignore[misc]
+                lambda slots=slots: cursor.execute(_BARE, (slots,)),  # type: ignore[misc]
+                CLAIMS // slots,
+            )
+            postgres_s = cpu.seconds(backend) - before
+            found.append(
+                Times(queued, slots, ours, bare, *(s * 1000 / len(ours) for s in (python_s, postgres_s)))
+            )
     database.close()
     return found
 
@@ -119,12 +132,16 @@ def percentile(taken: list[float], of: int) -> float:
     return statistics.quantiles(taken, n=100)[of - 1]
 
 
-def _times(work: Callable[[], object], slots: int) -> list[float]:
-    for _ in range(20):
-        work()
-    taken: list[float] = []
-    for _ in range(CLAIMS // slots):
-        began = time.perf_counter()
-        work()
-        taken.append((time.perf_counter() - began) * 1000)
-    return taken
+def _times(
+    ours: Callable[[], object], bare: Callable[[], object], count: int
+) -> tuple[list[float], list[float], float]:
+    """Milliseconds of both, in turns so that they meet the same conditions, and CPU seconds of all of ours."""
+    taken: tuple[list[float], list[float]] = [], []
+    cpu_s = 0.0
+    for _ in range(count):
+        for work, times in zip((ours, bare), taken, strict=True):
+            began, used = time.perf_counter(), time.thread_time()
+            work()
+            times.append((time.perf_counter() - began) * 1000)
+            cpu_s += time.thread_time() - used if work is ours else 0.0
+    return *taken, cpu_s

@@ -209,7 +209,9 @@ def _claims(platform: parts.Platform, digest: str, lengths: list[int]) -> Iterat
     print(
         f"\nclaims while {queued.CREATED_PER_S} runs a second are created and as many end as are claimed, ms"
     )
-    print(f"  {'queued':>10}{'runs':>6}{'p50':>8}{'p99':>8}{'bare p50':>10}{'bare p99':>10}")
+    print(
+        f"  {'queued':>10}{'runs':>6}{'p50':>8}{'p99':>8}{'bare p50':>10}{'bare p99':>10}{'CPU':>8}{'Postgres':>10}"
+    )
     before = 0
     for length in lengths:
         queued.fill(platform, digest, before, length)
@@ -219,7 +221,8 @@ def _claims(platform: parts.Platform, digest: str, lengths: list[int]) -> Iterat
             met = found.slots > 1 or ours[1] <= MOST_CLAIM_P99_MS
             gate = f"   gate: p99 ≤ {MOST_CLAIM_P99_MS:.0f}{_missed(met)}" if found.slots == 1 else ""
             figures = f"{ours[0]:8.1f}{ours[1]:8.1f}{bare[0]:10.1f}{bare[1]:10.1f}"
-            print(f"  {length:10,}{found.slots:6}{figures}{gate}", flush=True)
+            used = f"{found.python_ms:8.2f}{found.postgres_ms:10.2f}"
+            print(f"  {length:10,}{found.slots:6}{figures}{used}{gate}", flush=True)
             yield met
         objects, lanes = queued.count_objects(platform), queued.count_lanes(platform)
         print(
