@@ -115,11 +115,13 @@ class RunService:
             raise RequestError(Reason.PRECONDITION, f"run '{request.id.name}' has not ended; {remedy}")
         # What others would take from it goes before its data does.
         with self.database.transaction() as connection:
-            needed_by = runs.resumed_by(connection, row["uid"])
-            if needed_by:
-                message = f"run '{request.id.name}' is resumed by '{needed_by}', which uses its results"
-                raise RequestError(Reason.PRECONDITION, f"{message}; delete it when that has ended")
             caches.forget_run(connection, row["uid"])
+            needed_by = runs.resumed_by(connection, row["uid"]) or caches.used_by(connection, row["uid"])
+            if needed_by:
+                message = (
+                    f"results of run '{request.id.name}' are used by run '{needed_by}', which is under way"
+                )
+                raise RequestError(Reason.PRECONDITION, f"{message}; delete it when that has ended")
         self._check_unneeded(row)
         # Objects first: should it fail half-way, the run is still there and can be deleted again.
         self.store.delete_prefix(run_prefix(row))

@@ -7,10 +7,12 @@ batches cannot lock each other out.
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from limosa_admin.store.schema import cache_entries, cache_reservations, runs
+from limosa_admin.store.runs import IS_ACTIVE
+from limosa_admin.store.schema import cache_entries, cache_reservations, cache_uses, runs
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 
 Place = tuple[str, str, str]
@@ -36,7 +38,11 @@ WITH locked AS (
 UPDATE cache_entries AS e SET hits = e.hits + locked.times, last_used_at = now()
   FROM locked
  WHERE (e.project, e.domain, e.key) = (locked.project, locked.domain, locked.key)
-RETURNING e.project, e.domain, e.key, e.commit_uri, e.run_name
+RETURNING e.project, e.domain, e.key, e.commit_uri, e.run_name, e.run_uid
+""")
+_NOTE_USE = sa.text("""
+INSERT INTO cache_uses (run_uid, of_uid)
+SELECT * FROM unnest(CAST(:run_uid AS text[]), CAST(:of_uid AS text[])) ON CONFLICT DO NOTHING
 """)
 _RESERVE = sa.text(f"""
 INSERT INTO cache_reservations AS old
@@ -83,6 +89,14 @@ _REPLACE = sa.text(
 )
 
 
+class _Hit(NamedTuple):
+    uri: str
+    """Of the commit."""
+    run: str
+    """Name of the run that made it."""
+    uid: str
+
+
 @dataclasses.dataclass(frozen=True)
 class Run:
     """A run as the cache knows it."""
@@ -119,6 +133,7 @@ def look_up(
     late = _use(connection, Counter(list(makers)))
     _release(connection, [(place, makers[place]) for place in late])
     hits.update(late)
+    _note_uses(connection, {(one.run_uid, hits[place].uid) for place, one in asked if place in hits})
     taken = _holders(
         connection,
         [place for place, one in asked if one.reserve and place not in hits and place not in makers],
@@ -128,8 +143,8 @@ def look_up(
         if place is None:
             answers.append(Answer(outcome=Answer.OUTCOME_MISS))
         elif place in hits:
-            uri, run = hits[place]
-            answers.append(Answer(outcome=Answer.OUTCOME_HIT, commit_uri=uri, run_name=run))
+            hit = hits[place]
+            answers.append(Answer(outcome=Answer.OUTCOME_HIT, commit_uri=hit.uri, run_name=hit.run))
         elif not one.reserve:
             answers.append(Answer(outcome=Answer.OUTCOME_MISS))
         elif makers.get(place) == _holder(one):
@@ -166,9 +181,15 @@ def store(
 
 
 def forget_run(connection: sa.Connection, run_uid: str) -> None:
-    """The run's results go, and what it makes nobody waits for."""
+    """The run's results go, and what it makes nobody waits for. Whoever is about to take one of them is waited for."""
     connection.execute(sa.delete(cache_entries).where(cache_entries.c.run_uid == run_uid))
     release_runs(connection, [run_uid])
+
+
+def used_by(connection: sa.Connection, run_uid: str) -> str:
+    """Name of a run that took one of the run's results and has not ended; empty where there is none."""
+    query = sa.select(runs.c.name).join(cache_uses, cache_uses.c.run_uid == runs.c.uid)
+    return connection.execute(query.where(cache_uses.c.of_uid == run_uid, IS_ACTIVE).limit(1)).scalar() or ""
 
 
 def release_runs(connection: sa.Connection, run_uids: Iterable[str]) -> None:
@@ -208,13 +229,21 @@ def _forget(connection: sa.Connection, asked: Sequence[tuple[Place, Lookup]]) ->
         connection.execute(_FORGET, {**_columns([row[:3] for row in gone]), "uri": [row[3] for row in gone]})
 
 
-def _use(connection: sa.Connection, times: Counter[Place]) -> dict[Place, tuple[str, str]]:
-    """Commit URI and run of the places that have a result; each counts as used so many times."""
+def _note_uses(connection: sa.Connection, pairs: set[tuple[str, str]]) -> None:
+    """Keeps which runs took results, and of which; what a run made itself does not count."""
+    wanted = sorted((run, of) for run, of in pairs if run != of)
+    if wanted:
+        users, of = zip(*wanted, strict=True)
+        connection.execute(_NOTE_USE, {"run_uid": list(users), "of_uid": list(of)})
+
+
+def _use(connection: sa.Connection, times: Counter[Place]) -> dict[Place, _Hit]:
+    """What the places have that have a result; each counts as used so many times."""
     if not times:
         return {}
     wanted = sorted(times)
     found = connection.execute(_USE, {**_columns(wanted), "times": [times[place] for place in wanted]})
-    return {(row[0], row[1], row[2]): (row[3], row[4]) for row in found}
+    return {(row[0], row[1], row[2]): _Hit(*row[3:]) for row in found}
 
 
 def _reserve(

@@ -6,7 +6,7 @@ A test upgrades an empty database and checks that it equals this metadata.
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-HEAD = "0012"
+HEAD = "0013"
 """Newest migration; a server refuses a database that is at another one."""
 
 metadata = sa.MetaData()
@@ -248,6 +248,15 @@ cache_reservations = sa.Table(
     sa.Column("index", sa.Integer, nullable=False),
     sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
     sa.Index("cache_reservations_run", "run_uid"),
+)
+
+# Runs that took cached results, and those that made them: they are not deleted while the others are under way.
+cache_uses = sa.Table(
+    "cache_uses",
+    metadata,
+    sa.Column("of_uid", sa.Text, primary_key=True),
+    sa.Column("run_uid", sa.ForeignKey("runs.uid", ondelete="CASCADE"), primary_key=True),
+    sa.Index("cache_uses_run", "run_uid"),
 )
 
 # What people and programs told gates; of each gate the first.

@@ -81,6 +81,9 @@ def two(stand: Any) -> tuple[Any, str, str]:
     return stand, a_run(stand, "calm-heron"), a_run(stand, "bold-crane")
 
 
+CALM = pb.DeleteRunRequest(id=pb.RunId(project="demo", domain="development", name="calm-heron"))
+
+
 def test_what_one_run_keeps_another_finds(two: tuple[Any, str, str]) -> None:
     stand, one, other = two
     assert outcomes(stand, (other, KEY)) == ["MISS"]
@@ -220,11 +223,27 @@ def test_deleting_a_run_invalidates_what_others_would_take_from_it(stand: Any) -
     other = a_run(stand, "bold-crane")
     keep(stand, "calm-heron", one)
     stand.run_state(desired, run_pb2.RUN_PHASE_SUCCEEDED)
-    assert outcomes(stand, (other, KEY)) == ["HIT"]
-    stand.admin.runs.DeleteRun(
-        pb.DeleteRunRequest(id=pb.RunId(project="demo", domain="development", name="calm-heron"))
-    )
+    stand.admin.runs.DeleteRun(CALM)
     assert outcomes(stand, (other, KEY)) == ["MISS"]
+    assert listed(stand) == []
+
+
+def test_a_run_whose_results_others_use_stays_until_they_have_ended(stand: Any) -> None:
+    stand.register()
+    one = stand.create("calm-heron").uid
+    (desired,) = stand.sync()
+    other = stand.create("bold-crane").uid
+    used = next(run for run in stand.sync() if run.spec.name == "bold-crane")
+    keep(stand, "calm-heron", one)
+    stand.run_state(desired, run_pb2.RUN_PHASE_SUCCEEDED)
+    assert outcomes(stand, (other, KEY), (other, KEY)) == ["HIT", "HIT"]
+    with pytest.raises(grpc.RpcError) as refused:
+        stand.admin.runs.DeleteRun(CALM)
+    told = "results of run 'calm-heron' are used by run 'bold-crane', which is under way"
+    assert told in refused.value.details()
+    assert [entry.run_name for entry in listed(stand)] == ["calm-heron"]
+    stand.run_state(used, run_pb2.RUN_PHASE_SUCCEEDED)
+    stand.admin.runs.DeleteRun(CALM)
     assert listed(stand) == []
 
 

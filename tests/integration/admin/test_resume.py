@@ -139,7 +139,7 @@ def test_what_is_resumed_cannot_be_deleted_before_its_successor_has_ended(stand,
     resume(stand)
     delete = pb.DeleteRunRequest(id=run_id())
     told = refused(lambda: stand.admin.runs.DeleteRun(delete), grpc.StatusCode.FAILED_PRECONDITION)
-    assert "run 'calm-heron-1' is resumed by 'new-heron', which uses its results" in told
+    assert "results of run 'calm-heron-1' are used by run 'new-heron', which is under way" in told
     stand.admin.runs.AbortRun(pb.AbortRunRequest(id=run_id("new-heron")))
     stand.admin.runs.DeleteRun(delete)
     # Whose name it was stays known.

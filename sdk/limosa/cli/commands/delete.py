@@ -18,7 +18,7 @@ def command(runs: tuple[str, ...], yes: bool, **target: str | None) -> int:
     with open_platform(TargetFlags(**target), *runs) as client:
         if not yes:
             what = runs[0] if len(runs) == 1 else f"{len(runs)} runs"
-            confirm(f"delete {what} with all data?")
+            confirm(f"delete {what} with all data, also what ended runs took from its cached results?")
         for run in runs:
             client.delete_run(run)
             say(f"deleted {run}")
