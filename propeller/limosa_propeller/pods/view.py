@@ -9,6 +9,8 @@ from limosa_model import names
 from limosa_model.pod_contract import CONTAINER_NAME, decode_termination
 from limosa_model.raw_containers import AUTHOR, PREPARE
 
+_MOST_LAUNCHES = 1_000_000
+"""Far more than any budget allows, and a number that every record holds."""
 _STARTING = ("PodInitializing", "ContainerCreating")
 
 
@@ -33,10 +35,13 @@ def identity_of(pod: dict[str, Any]) -> PodIdentity | None:
     owner = next((o["uid"] for o in metadata.get("ownerReferences") or () if o.get("kind") == names.KIND), "")
     try:
         index = annotations.get(names.ANNOTATION_INDEX)
+        launch = int(annotations[names.ANNOTATION_LAUNCH])
+        if not 0 <= launch < _MOST_LAUNCHES or (index is not None and int(index) < 0):
+            return None
         return PodIdentity(
             owner_uid=owner,
             item=Item(annotations[names.ANNOTATION_NODE_PATH], None if index is None else int(index)),
-            launch=int(annotations[names.ANNOTATION_LAUNCH]),
+            launch=launch,
             launch_id=annotations[names.ANNOTATION_LAUNCH_ID],
             epoch=annotations[names.ANNOTATION_EPOCH],
             input_digest=annotations.get(names.ANNOTATION_INPUT_DIGEST, ""),

@@ -9,7 +9,7 @@ from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.run.v1alpha1.run_pb2 import Reason, RunState, Snapshot, SnapshotKey
 from limosa_propeller.kube.verbs import Object
 from limosa_propeller.runs.claims import Claim
-from limosa_propeller.runs.notices import notice_of, post, run_deleted, spec_ignored
+from limosa_propeller.runs.notices import notice_of, post, run_deleted, spec_ignored, strange_pod
 from limosa_propeller.runs.opening import OpenedRun
 from limosa_propeller.runs.services import Services
 from limosa_propeller.runs.status import nodes_told
@@ -47,6 +47,10 @@ class Announcements:
     def spec_ignored(self, metadata: Object, local: bool) -> None:
         """Tells people that an edit came after the run's end."""
         self._tell(spec_ignored(metadata, local, self._services.clock.now()))
+
+    def strange_pod(self, metadata: Object, pod: str) -> None:
+        """Tells people of a pod that says it is a launch of the run and is not."""
+        self._tell(strange_pod(metadata, pod, self._services.clock.now()))
 
     def deleted(self, metadata: Object, run: OpenedRun) -> None:
         """Tells people how far a run was whose object went."""

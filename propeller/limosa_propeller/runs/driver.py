@@ -62,6 +62,7 @@ from limosa_propeller.runs.status import (
     written_at,
 )
 from limosa_propeller.runs.status_writer import StatusWriter
+from limosa_propeller.runs.strange_pods import StrangePods
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +110,7 @@ class RunDriver:
         self._announcements = Announcements(services, self._spawn)
         self._ended: tuple[RunPhase, Failure] | None = None
         self._abort_told = False
+        self._strange = StrangePods(self._tell_strange)
         self.word = AdminWord(news)
         self._closed = False
         self._was_over = self.over
@@ -187,7 +189,7 @@ class RunDriver:
             self._announcements.deleted(self.manifest["metadata"], self._context.run)
         # These refer back to the driver: without them it goes, with all of its run, as soon as nobody knows it.
         self._context = None
-        del self._writer, self._errands, self._announcements
+        del self._writer, self._errands, self._announcements, self._strange
 
     def observe_object(self, manifest: dict[str, Any]) -> None:
         """The WorkflowRun changed."""
@@ -234,7 +236,7 @@ class RunDriver:
 
     def observe_pod(self, entry: PodEntry) -> None:
         """A pod of the run changed."""
-        if self._context is None:
+        if self._context is None or self._strange.has(self._context.run, entry):
             return
         identity = entry.identity
         self._context.pods[identity.item, identity.launch] = entry.name, entry.uid
@@ -242,7 +244,7 @@ class RunDriver:
 
     def pod_gone(self, entry: PodEntry) -> None:
         """A pod of the run does not exist any more."""
-        if self._context is None:
+        if self._context is None or self._strange.has(self._context.run, entry):
             return
         identity = entry.identity
         self._context.pods.pop((identity.item, identity.launch), None)
@@ -272,6 +274,9 @@ class RunDriver:
         self._inbox.clear()
         self._errands.stop()
         self._writer.demand()
+
+    def _tell_strange(self, pod: str) -> None:
+        self._announcements.strange_pod(self.manifest["metadata"], pod)
 
     def sweep(self) -> None:
         """Removes the pods of a run that is over."""

@@ -56,6 +56,15 @@ def spec_ignored(metadata: dict[str, Any], local: bool, now: float) -> Object:
     return _event(metadata, "SpecIgnored", text, True, now)
 
 
+def strange_pod(metadata: dict[str, Any], pod: str, now: float) -> Object:
+    """The Event for a pod that carries the run's labels and owner and is none of its launches."""
+    text = (
+        f"pod {pod} carries this run's labels and is not one of its launches, so nothing is made of it; "
+        f"to be rid of it: kubectl delete pod {pod} -n {metadata['namespace']}"
+    )
+    return _event(metadata, "StrangePod", text, True, now)
+
+
 def run_deleted(metadata: dict[str, Any], nodes: str, prefix: str, now: float) -> Object:
     """The Event for an object that was deleted under its run, which nobody else knows of.
 
