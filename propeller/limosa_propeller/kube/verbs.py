@@ -245,13 +245,14 @@ class Verbs:
     ) -> bytes:
         headers = {"Accept": accept}
         status, begun = 0, perf_counter()
+        if data is not None:
+            headers["Content-Type"] = kind
         try:
             async with self._connection.session().request(
                 method,
                 self._connection.server + path,
                 params=params,
-                # As a payload already: aiohttp would look through what it knows for one that takes bytes.
-                data=None if data is None else aiohttp.BytesPayload(data, content_type=kind),
+                data=data,
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(total=seconds),
             ) as response:

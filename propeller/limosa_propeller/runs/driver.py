@@ -11,6 +11,7 @@ from limosa_engine.commands import Command, CreatePod, DeletePod, Publish, Quara
 from limosa_engine.events import (
     AbortRequested,
     Event,
+    PodCreated,
     PodGone,
     PodObserved,
     PodsListed,
@@ -67,6 +68,8 @@ from limosa_propeller.runs.strange_pods import StrangePods
 logger = logging.getLogger(__name__)
 
 STORY_LINES = 40
+PATIENCE_SECONDS = 0.02
+"""How long word that a pod was made waits for the word of the pod itself, to be taken in the same turn."""
 
 
 class RunDriver:
@@ -101,7 +104,7 @@ class RunDriver:
         self._services, self._pods, self._gone, self._news = services, pods, gone, news
         self._context: RunContext | None = None
         self._inbox: list[Event] = []
-        self._turn_due = False
+        self._turn_due = self._patient = False
         self._arrived = 0.0
         """When the oldest event of the inbox came, by perf_counter."""
         self._version = 0
@@ -336,6 +339,19 @@ class RunDriver:
             self._arrived = perf_counter()
             self._loop.call_soon(self._turn)
 
+    def _post_patiently(self, event: Event) -> None:
+        """For what nothing follows from by itself: of a short pod it saves every other turn."""
+        self._inbox.append(event)
+        if not self._turn_due and not self._patient:
+            self._patient = True
+            self._loop.call_later(PATIENCE_SECONDS, self._lose_patience)
+
+    def _lose_patience(self) -> None:
+        self._patient = False
+        if self._inbox and not self._turn_due:
+            self._arrived = perf_counter()
+            self._turn()
+
     def _turn(self) -> None:
         self._turn_due = False
         if self._closed or self._ended or self._context is None or not self._inbox:
@@ -408,7 +424,10 @@ class RunDriver:
         assert self._context is not None
         answer = await ACTIONS[type(command)](self._context, command)
         self._services.metrics.carried_out(command, answer)
-        self._post(answer)
+        if isinstance(answer, PodCreated):
+            self._post_patiently(answer)
+        else:
+            self._post(answer)
 
     async def _delete_pods(self, commands: list[DeletePod]) -> None:
         assert self._context is not None

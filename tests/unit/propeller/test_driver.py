@@ -10,8 +10,12 @@ import orjson
 import pytest
 from driver_stage import Stage, chain, phases, settle
 
-from limosa_engine.commands import Quarantine
+from limosa_engine.commands import Command, Quarantine
+from limosa_engine.events import Event
+from limosa_engine.graph import Graph
 from limosa_engine.phases import RunPhase
+from limosa_engine.state import State
+from limosa_engine.step import step
 from limosa_idl.run.v1alpha1.run_pb2 import Commit
 from limosa_model import failures
 from limosa_model.digests import serialize
@@ -183,11 +187,44 @@ async def test_a_pod_of_that_name_with_other_inputs_quarantines_the_run(stage: S
     await stage.start()
     (pod,) = stage.cluster.pods.values()
     pod["metadata"]["annotations"]["limosa.dev/input-digest"] = "sha256:other"
+    stage.driver.close()
     fresh = RunDriver(stage.manifest, stage.services, PodIndex(), stage.gone.append, stage.tell)
     fresh.start()
     await settle()
     assert stage.cluster.status is not None
     assert stage.cluster.status["reason"] == "PodConflict"
+
+
+@pytest.fixture
+def turns(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Names of the events of each turn."""
+    taken: list[list[str]] = []
+
+    def noting(graph: Graph, state: State, events: list[Event], now: float) -> list[Command]:
+        taken.append([type(event).__name__ for event in events])
+        return step(graph, state, events, now)
+
+    monkeypatch.setattr(driver_module, "step", noting)
+    return taken
+
+
+async def test_word_that_a_pod_was_made_is_taken_with_the_word_of_the_pod(
+    stage: Stage, turns: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver_module, "PATIENCE_SECONDS", 3600.0)
+    await stage.start()
+    assert len(stage.cluster.pods) == 1
+    assert not any("PodCreated" in turn for turn in turns)
+    await stage.end_pod()
+    assert ["PodCreated", "PodObserved"] in turns
+
+
+async def test_word_that_a_pod_was_made_is_taken_soon_without_any_other(
+    stage: Stage, turns: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver_module, "PATIENCE_SECONDS", 0.0)
+    await stage.start()
+    assert turns[-1] == ["PodCreated"]
 
 
 async def test_a_pod_of_that_very_launch_is_taken_as_made(stage: Stage) -> None:
@@ -329,6 +366,7 @@ async def test_a_run_that_is_over_only_loses_its_pods(stage: Stage) -> None:
         stage.pods.observe(pod)
     over = copy.deepcopy(stage.manifest)
     over["status"] = sealed(phase="SUCCEEDED", observedUid="object-uid")
+    stage.driver.close()
     RunDriver(over, stage.services, stage.pods, stage.gone.append, stage.tell).start()
     await settle()
     assert stage.cluster.pods == {}
