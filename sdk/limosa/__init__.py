@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from limosa.eager_tasks import Eager, eager
     from limosa.errors import LimosaError
     from limosa.gates import approve, sleep, wait_for_input
+    from limosa.hash_methods import HashMethod
     from limosa.launch_plans import LaunchPlan
     from limosa.map_tasks import map_task
     from limosa.on_failure import WorkflowError
@@ -45,6 +46,7 @@ _WHERE = {
     "FailurePolicy": "limosa.workflows",
     "File": "limosa.types.file",
     "Grow": "limosa.retries",
+    "HashMethod": "limosa.hash_methods",
     "LaunchPlan": "limosa.launch_plans",
     "LimosaError": "limosa.errors",
     "Resources": "limosa.resources",
@@ -79,6 +81,7 @@ __all__ = [
     "FailurePolicy",
     "File",
     "Grow",
+    "HashMethod",
     "LaunchPlan",
     "LimosaError",
     "Resources",

@@ -1,13 +1,37 @@
-"""What is wrong with a value that a task's function returned."""
+"""What a task's function returned, as literals, and what is wrong with it."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from limosa.errors import LimosaError
 from limosa.signature import SINGLE_OUTPUT
 from limosa.types.converter import ValueProblem, type_name
 from limosa_model.failures import Code
 
+if TYPE_CHECKING:
+    from limosa.types.transfer import TransferContext
+    from limosa_idl.core.v1alpha1.literal_pb2 import Literal
+
 _REMEDY = "return a value of that type, or correct the annotation"
+
+
+def output_literal(task: Any, name: str, value: Any, transfer: "TransferContext") -> "Literal":
+    """One output as a literal, with what stands for it in cache keys where its author says.
+
+    Raises:
+        ValueProblem: It does not fit its type.
+        LimosaError: Its hash method gave no text.
+    """
+    from limosa.types import to_literal
+
+    literal = to_literal(value, task.python_outputs[name], transfer)
+    method = task.signature.hash_methods.get(name)
+    if method is None:
+        return literal
+    # A file that was passed on has the literal that it came with.
+    marked = type(literal)()
+    marked.CopyFrom(literal)
+    marked.digest = method.digest(value)
+    return marked
 
 
 def output_problem(task: Any, name: str, value: Any, error: Exception) -> LimosaError:

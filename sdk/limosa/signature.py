@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from limosa.errors import LimosaError
 from limosa.function_shapes import unwrapped
+from limosa.hash_methods import HashMethod, hash_method_of
 from limosa.origin import origin_of
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Signature:
         outputs: Python types by name; a single unnamed output is called "o0".
         outputs_are_tuple: Whether the function returns a tuple, of which each item is an output.
         output_class: The NamedTuple of the return annotation; None where there is none.
+        hash_methods: By output, where one has its own; see `limosa.hash_methods`.
     """
 
     def __init__(self, function: Callable[..., Any], what: str) -> None:
@@ -55,6 +57,12 @@ class Signature:
         self.inputs: dict[str, Any] = {name: _plain(hints[name]) for name in names}
         self.defaults = _defaults(inner, names[: code.co_argcount])
         self.outputs, self.output_class, self.outputs_are_tuple = _outputs(_plain(hints["return"]))
+        self.hash_methods = _hash_methods(hints["return"], self.output_class)
+        for name in names:
+            if hash_method_of(hints[name]) is not None:
+                message = f"argument '{name}' has a HashMethod, which belongs to what a task gives"
+                remedy = "annotate the output of the task that makes the value"
+                raise LimosaError("HashMethod", message, self.place, remedy)
         self._notes = {name: _note(hints[name]) for name in names if _is_annotated(hints[name])}
 
     def split(self, result: Any, name: str) -> dict[str, Any]:
@@ -147,6 +155,14 @@ def _outputs(annotation: Any) -> "tuple[dict[str, Any], type[Any] | None, bool]"
         hints = get_type_hints(annotation)
         return {name: hints.get(name, Any) for name in annotation._fields}, annotation, True
     return {SINGLE_OUTPUT: annotation}, None, False
+
+
+def _hash_methods(annotation: Any, output_class: "type[Any] | None") -> "dict[str, HashMethod[Any]]":
+    hints = {SINGLE_OUTPUT: annotation}
+    if output_class is not None:
+        hints = get_type_hints(output_class, include_extras=True)
+    found = ((name, hash_method_of(hint)) for name, hint in hints.items())
+    return {name: method for name, method in found if method is not None}
 
 
 def _is_annotated(hint: Any) -> bool:

@@ -23,7 +23,7 @@ from limosa.local.workplace import (
     workplace,
 )
 from limosa.tasks import Task
-from limosa.types import ValueProblem, to_literal, to_python
+from limosa.types import ValueProblem, to_python
 from limosa.types.converter import told_cause
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
@@ -182,13 +182,13 @@ def _call(task: Task[..., Any], inputs: Mapping[str, Literal], transfer: LocalTr
 
 
 def _outputs(task: Task[..., Any], result: Any, transfer: LocalTransfer) -> dict[str, Literal]:
+    from limosa.results import output_literal, output_problem
+
     outputs = {}
     for name, value in task.signature.split(result, task.name).items():
         try:
-            outputs[name] = to_literal(value, task.python_outputs[name], transfer)
+            outputs[name] = output_literal(task, name, value, transfer)
         except (ValueProblem, ValueError) as error:
-            from limosa.results import output_problem
-
             raise output_problem(task, name, value, error) from told_cause(error)
     return outputs
 

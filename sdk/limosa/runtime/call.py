@@ -81,8 +81,7 @@ def python_inputs(
 
 def outputs_of(task: Any, result: Any, transfer: LaunchTransfer, code_root: Path) -> LiteralMap:
     """What a function returned, as literals whose data is durable. Raises LaunchFailed and StoreError."""
-    from limosa.results import output_problem
-    from limosa.types import to_literal
+    from limosa.results import output_literal, output_problem
     from limosa.types.offloaded import offload
 
     try:
@@ -92,7 +91,7 @@ def outputs_of(task: Any, result: Any, transfer: LaunchTransfer, code_root: Path
     literals = {}
     for name, value in values.items():
         try:
-            literals[name] = offload(to_literal(value, task.python_outputs[name], transfer), name, transfer)
+            literals[name] = offload(output_literal(task, name, value, transfer), name, transfer)
         except (Preempted, StoreError, LaunchFailed, CorruptData):
             raise
         except Exception as error:

@@ -21,7 +21,9 @@ def offload(literal: Literal, name: str, transfer: TransferContext) -> Literal:
     stored = transfer.upload_file(path, f"{name}.pb")
     length = len(literal.collection.literals)
     digest = "sha256:" + sha256_hex(data)
-    return Literal(offloaded=Offloaded(uri=stored.uri, size=len(data), digest=digest, length=length))
+    reference = Offloaded(uri=stored.uri, size=len(data), digest=digest, length=length)
+    # What its author wants to stand for it does so wherever it lies.
+    return Literal(offloaded=reference, digest=literal.digest)
 
 
 def fetch(literal: Literal, transfer: TransferContext) -> Literal:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from limosa import LimosaError
 from limosa.local import LocalCache, run
 from limosa_idl.run.v1alpha1 import run_pb2
 
@@ -130,3 +131,67 @@ def test_a_damaged_entry_is_none(here, tmp_path):
     file.write_bytes(b"\xff\xff\xff")
     _, cached = go(entities["double"], x=1)
     assert cached == []
+
+
+HASHED = """
+from pathlib import Path
+from typing import Annotated, NamedTuple
+from limosa import File, HashMethod, task, workflow
+
+RAN = []
+
+def first_line(file: File) -> str:
+    return Path(file).read_text().split()[0]
+
+class Made(NamedTuple):
+    rows: Annotated[list[int], HashMethod(lambda rows: str(len(rows)))]
+    text: Annotated[File, HashMethod(first_line)]
+
+@task
+def make(n: int, text: str) -> Made:
+    Path("out.txt").write_text(text)
+    return Made(list(range(n, n + 3)), File("out.txt"))
+
+@task(cache="v1")
+def use(rows: list[int], text: File) -> str:
+    RAN.append(rows)
+    return f"{{rows}} {{Path(text).read_text()}}"
+
+@workflow
+def both(n: int, text: str) -> str:
+    made = make(n=n, text=text)
+    return use(rows=made.rows, text=made.text)
+""".format()
+
+
+def test_a_hash_method_stands_for_a_value_in_keys(author, here):
+    _, go = here
+    entities = author.load(HASHED).entities
+    first, none = go(entities["both"], n=0, text="a b")
+    same, cached = go(entities["both"], n=7, text="a c")
+    assert (none, cached) == ([], ["n1[None]"])
+    assert values_of(first) == values_of(same) == ["[0, 1, 2] a b"]
+    other, none = go(entities["both"], n=7, text="b c")
+    assert (none, values_of(other)) == ([], ["[7, 8, 9] b c"])
+
+
+def hashed(note):
+    return f"from typing import Annotated\nfrom limosa import HashMethod, task\n@task\ndef t() -> Annotated[int, {note}]:\n    return 1\n"
+
+
+def test_a_hash_method_that_gives_no_text_is_named(author, here):
+    _, go = here
+    entity = author.load(hashed("HashMethod(lambda value: value)")).entities["t"]
+    with pytest.raises(LimosaError, match="of HashMethod gave 1, which is no text"):
+        go(entity)
+
+
+def test_a_hash_method_without_a_function_is_named(author):
+    with pytest.raises(LimosaError, match="'md5'. has no function"):
+        author.load(hashed("HashMethod('md5')"))
+
+
+def test_a_hash_method_of_an_argument_is_refused(author):
+    source = "from typing import Annotated\nfrom limosa import HashMethod, task\n@task\ndef t(x: Annotated[int, HashMethod(str)]) -> int:\n    return x\n"
+    with pytest.raises(LimosaError, match=r"argument 'x' has a HashMethod, which belongs"):
+        author.compile(source, "t")
