@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import Callable
 
@@ -15,6 +16,8 @@ BACKOFF_SECONDS = (0.05, 0.2, 1.0, 3.0, 10.0)
 GONE = 410
 PASSING_SECONDS = 1.0
 """How long news that is worth nothing once there is later news waits for it."""
+TELLING_SECONDS = 0.05
+"""What waited long enough is told at least so far apart: little at a time, so that nothing else has to wait for it."""
 
 
 class Reflector:
@@ -41,13 +44,16 @@ class Reflector:
         self._verbs, self._resource, self._namespace, self._labels = verbs, resource, namespace, labels
         self._on_list, self._on_event = on_list, on_event
         self._version = ""
-        self._waiting: dict[str, bytes] = {}
-        """Latest news told in passing, by uid."""
+        self._waiting: dict[str, tuple[float, bytes]] = {}
+        """By uid: since when news of a pod waits, and the latest of it; the longest wait comes first."""
         self._timer: asyncio.TimerHandle | None = None
 
     async def list(self) -> None:
         """Reads everything anew. Raises ApiError."""
-        items, self._version = await self._verbs.list(self._resource, self._namespace, self._labels)
+        items, version = await self._verbs.list(self._resource, self._namespace, self._labels)
+        # Told later, it would bring back what the list does not have any more.
+        self._take_waiting(math.inf)
+        self._version = version
         self._on_list(self._namespace, items, int(self._version))
 
     async def watch(self) -> None:
@@ -80,21 +86,35 @@ class Reflector:
                 else:
                     self._take(line)
         finally:
-            self._take_waiting()
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            self._take_waiting(math.inf)
 
     def _wait(self, uid: str, line: bytes) -> None:
         # Most pods are bound, run and end within moments: each step on the way would cost as much as the end.
-        self._waiting[uid] = line
+        loop = asyncio.get_running_loop()
+        since, _ = self._waiting.get(uid) or (loop.time(), line)
+        self._waiting[uid] = since, line
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(PASSING_SECONDS, self._take_waiting)
+            self._timer = loop.call_later(PASSING_SECONDS, self._take_due)
 
-    def _take_waiting(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        waiting, self._waiting = self._waiting, {}
-        for line in waiting.values():
+    def _take_due(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = None
+        next_due = self._take_waiting(loop.time())
+        if next_due is not None:
+            self._timer = loop.call_at(max(next_due, loop.time() + TELLING_SECONDS), self._take_due)
+
+    def _take_waiting(self, now: float) -> float | None:
+        """Tells what is due; when the next of it is, None where nothing waits any more."""
+        while self._waiting:
+            uid, (since, line) = next(iter(self._waiting.items()))
+            if since + PASSING_SECONDS > now:
+                return since + PASSING_SECONDS
+            del self._waiting[uid]
             self._take(line)
+        return None
 
     def _take(self, line: bytes) -> None:
         kind, found = decode_event(line)

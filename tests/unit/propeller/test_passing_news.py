@@ -128,7 +128,7 @@ def test_a_pod_that_ends_soon_is_told_of_once_and_its_removal_once() -> None:
     ]
 
 
-def test_a_pod_that_stays_is_told_of_within_a_second() -> None:
+def test_a_pod_that_stays_is_told_of_after_a_second_however_often_it_changes() -> None:
     steps = [
         line("ADDED", "Pending", 101),
         0.4,
@@ -136,12 +136,14 @@ def test_a_pod_that_stays_is_told_of_within_a_second() -> None:
         line("ADDED", "Pending", 103, uid="u2"),
         5.0,
         line("MODIFIED", "Running", 104, uid="u2"),
+        0.5,
+        line("MODIFIED", "Running", 105, uid="u2", annotations={"x": "y"}),
     ]
     assert reflector.PASSING_SECONDS == 1.0
     assert told_of(Script([*steps, 1e9])) == [
         (1.0, "MODIFIED u1 Running 102"),
-        (1.0, "ADDED u2 Pending 103"),
-        (6.4, "MODIFIED u2 Running 104"),
+        (1.4, "ADDED u2 Pending 103"),
+        (6.4, "MODIFIED u2 Running 105"),
     ]
 
 
@@ -164,6 +166,29 @@ def test_an_older_version_that_waited_does_not_turn_the_stream_back() -> None:
     assert script.since == ["100", "102"]
 
 
+def test_what_waits_is_told_before_a_list_that_may_not_have_it() -> None:
+    heard: list[str] = []
+
+    async def main() -> None:
+        script = Script([line("ADDED", "Pending", 99), 1e9])
+        stream = Reflector(
+            script,  # type: ignore[arg-type]
+            PODS,
+            None,
+            "",
+            lambda _namespace, pods, version: heard.append(f"{len(pods)} pods at {version}"),
+            lambda kind, pod: heard.append(f"{kind} {pod['metadata']['uid']}"),
+        )
+        watching = asyncio.ensure_future(stream.watch())
+        await asyncio.sleep(0.1)
+        await stream.list()
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+    virtual_time.run(main(), ApiError)
+    assert heard == ["0 pods at 100", "ADDED u1", "0 pods at 100"]
+
+
 async def test_a_pod_of_which_only_the_removal_is_told_is_not_waited_for(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     fleet = Fleet(stage.services)
@@ -180,3 +205,14 @@ async def test_a_pod_of_which_only_the_removal_is_told_is_not_waited_for(tmp_pat
     fleet.close()
     assert stage.cluster.status is not None
     assert stage.cluster.status["phase"] == "SUCCEEDED"
+
+
+def test_what_became_due_together_is_told_and_the_rest_in_its_turn() -> None:
+    steps = [line("ADDED", "Pending", 101 + n, uid=f"u{n}") for n in range(3)]
+    late = [0.99, line("ADDED", "Pending", 110, uid="u9"), 0.02, line("MODIFIED", "Running", 111, uid="u9")]
+    assert told_of(Script([*steps, *late, 1e9])) == [
+        (1.0, "ADDED u0 Pending 101"),
+        (1.0, "ADDED u1 Pending 102"),
+        (1.0, "ADDED u2 Pending 103"),
+        (2.0, "MODIFIED u9 Running 111"),
+    ]
