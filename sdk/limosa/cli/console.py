@@ -15,10 +15,7 @@ def stderr_console() -> "Console":
     """Rich output to standard error; plain and unwrapped where that is no terminal."""
     from limosa.render.terminal import NeutralConsole
 
-    console = NeutralConsole(stderr=True, highlight=False, soft_wrap=False)
-    if not console.is_terminal:
-        console = NeutralConsole(stderr=True, highlight=False, width=200)
-    return console
+    return NeutralConsole.over(sys.stderr)
 
 
 def say(renderable: "RenderableType | str", style: str = "") -> None:

@@ -160,6 +160,8 @@ class InputValues:
 
                 options = csv.ParseOptions(delimiter="\t" if suffix == ".tsv" else ",")
                 return write_table(csv.read_csv(path, parse_options=options), self._transfer)
+            if suffix not in (".parquet", ".pq"):
+                raise PlainError(place, f"{path}: a frame is read from .parquet, .pq, .csv or .tsv")
             from pyarrow import parquet
 
             return write_table(parquet.read_table(path), self._transfer)

@@ -67,6 +67,7 @@ def run_remotely(
                 run = create_run(client, target, inputs, flags, sandbox=info.sandbox)
             finally:
                 transfer.close()
+            submission.bundle.discard()  # whoever follows for hours may be ended by a signal
             return stay(client, run, flags)
     finally:
         submission.bundle.discard()

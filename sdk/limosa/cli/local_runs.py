@@ -35,7 +35,6 @@ CACHE = Path(".limosa", "cache")
 _ENDED = (
     run_pb2.NODE_PHASE_SUCCEEDED,
     run_pb2.NODE_PHASE_FAILED,
-    run_pb2.NODE_PHASE_SKIPPED,
     run_pb2.NODE_PHASE_RETRYING,
 )
 

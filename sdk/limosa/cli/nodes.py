@@ -146,7 +146,11 @@ def _names(closure: Closure, detail: RunDetail) -> dict[str, str]:
 
 
 def _called(known: Mapping[str, str], node: str) -> list[str]:
-    return [node] if node in known else [path for path, name in known.items() if name == node]
+    if node in known:
+        return [node]
+    named = [path for path, name in known.items() if name == node]
+    # Trees show the last part of a path.
+    return named or [path for path in known if path.rpartition("/")[2] == node]
 
 
 def _walk(

@@ -104,6 +104,7 @@ def _register(client: "Client", code: _Code) -> str:
         register(client, transfer, code.submission, noted)
     finally:
         transfer.close()
+    code.submission.bundle.discard()  # whoever follows for hours may be ended by a signal
     warn_of_secrets(code.settings, code.submission)
     return code.submission.version
 

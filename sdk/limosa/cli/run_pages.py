@@ -1,10 +1,12 @@
 """A run, or one of its nodes, on standard output."""
 
+import sys
+
 from limosa.cli.console import write_data
 from limosa.cli.following import failure_details
 from limosa.cli.run_facts import node_facts, node_page_facts, run_facts, value_facts
 from limosa.cli.run_sources import RunSource
-from limosa.render.brief import brief
+from limosa.render.brief import brief, declared
 from limosa.render.failure import failed_run
 from limosa.render.node_page import node_page
 from limosa.render.progress import now_utc
@@ -33,7 +35,7 @@ def write_run(source: RunSource, name: str, *, form: str) -> None:
         values = value_facts(source.run_data(name, "", None))
         write_data({**run_facts(view.run), **values, "node_states": node_facts(view, now)}, form)
         return
-    console = NeutralConsole(highlight=False)
+    console = NeutralConsole.over(sys.stdout)
     if view.failure is not None:
         details = failure_details(source, view)
         console.print(failed_run(view, details, now, source.selection, lines=None, itself=True))
@@ -55,7 +57,7 @@ def write_node(source: RunSource, name: str, path: str, index: int | None, *, fo
     if form != "text":
         write_data(node_page_facts(view, path, index, data, now), form)
         return
-    NeutralConsole(highlight=False).print(node_page(view, path, index, data, now, source.selection))
+    NeutralConsole.over(sys.stdout).print(node_page(view, path, index, data, now, source.selection))
 
 
 def view_of(source: RunSource, name: str) -> RunView:
@@ -68,8 +70,11 @@ def view_of(source: RunSource, name: str) -> RunView:
 
 def _write_values(source: RunSource, name: str, console: NeutralConsole) -> None:
     data = source.run_data(name, "", None)
-    for title, literals in (("inputs", data.inputs), ("outputs", data.outputs)):
+    interface = data.interface
+    both = (("inputs", data.inputs, interface.inputs), ("outputs", data.outputs, interface.outputs))
+    for title, literals, variables in both:
         if literals.literals:
             console.print(f"\n{title}", style="bold")
-        for key, literal in sorted(literals.literals.items()):
-            console.print(f"  {key}  {brief(literal, 100)}", markup=False, soft_wrap=True)
+        width = max(map(len, literals.literals), default=0)
+        for key, literal in declared(literals, variables):
+            console.print(f"  {key:<{width}}  {brief(literal, 100)}", markup=False, soft_wrap=True)

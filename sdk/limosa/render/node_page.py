@@ -2,19 +2,20 @@
 
 import datetime as dt
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from limosa.render.brief import brief
+from limosa.render.brief import brief, declared
 from limosa.render.failure import failure_block, node_commands
 from limosa.render.phases import LAUNCH_WORDS, NODE_WORDS, mark
 from limosa.render.remedies import remedy_of
 from limosa.render.run_view import Attempt, RunView, span
 from limosa.render.tree import duration, node_rows
 from limosa_idl.admin.v1alpha1.admin_pb2 import GetRunDataResponse
+from limosa_idl.core.v1alpha1.interface_pb2 import Variable
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 from limosa_model.failures import Code
@@ -50,7 +51,8 @@ def node_page(
     children = [row for row in view.rows(now) if row.path.startswith(path + "/")]
     if children:
         parts += [Text(), node_rows(children, final=True, finished=view.finished)]
-    parts += [*_values("inputs", data.inputs), *_values("outputs", data.outputs)]
+    parts += _values("inputs", data.inputs, data.interface.inputs)
+    parts += _values("outputs", data.outputs, data.interface.outputs)
     if data.note:
         parts += [Text(), Text(f"  {data.note}", "dim")]
     commands = node_commands(view, path, index, flags, failed=state.HasField("failure"))
@@ -135,10 +137,10 @@ def _left_out(attempts: Sequence[Attempt], words: str) -> list[Text]:
     return [Text(f"  … {' and '.join(told)}: limosa get run {words} -o json", "dim")] if told else []
 
 
-def _values(title: str, literals: LiteralMap) -> list[RenderableType]:
+def _values(title: str, literals: LiteralMap, variables: Iterable[Variable]) -> list[RenderableType]:
     if not literals.literals:
         return []
     table = Table.grid(padding=(0, 2))
-    for name, literal in sorted(literals.literals.items()):
+    for name, literal in declared(literals, variables):
         table.add_row(Text(f"  {name}"), Text(brief(literal, VALUE_WIDTH), "dim"))
     return [Text(), Text(title.capitalize(), "bold"), table]

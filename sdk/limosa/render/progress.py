@@ -144,7 +144,7 @@ class _Lines:
             failure = attempt.state.failure
             why = (failure.message or failure.code or "unknown").splitlines()[0]
             waits = state.phase == pb.NODE_PHASE_RETRYING and state.reason.HasField("next_at")
-            again = f"; again at {clock(state.reason.next_at)}" if waits else "; again"
+            again = f"; again at {clock(state.reason.next_at)}" if waits else "; another attempt follows"
             self._print(
                 f"  {path}{item} {self._view.name(path)} attempt {attempt.ordinal + 1} failed: {why}{again}"
             )

@@ -7,7 +7,7 @@ from limosa_idl.admin.v1alpha1.admin_pb2 import ResumedNode
 
 def rows(nodes: Sequence[ResumedNode]) -> Iterator[str]:
     """One line per node: path, name, whether it is reused, why it runs."""
-    lines = [("NODE", "NAME", "", "WHY")]
+    lines = [("NODE", "NAME", "RESULT", "WHY")]
     lines += [
         (node.node_path, node.display_name, "reused" if node.reused else "runs", _why(node)) for node in nodes
     ]

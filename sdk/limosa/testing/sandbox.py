@@ -53,6 +53,7 @@ class SandboxSession:
         Raises:
             LimosaError: It cannot be compiled, its inputs do not fit, or the run did not succeed.
         """
+        __tracebackhide__ = True
         inner = entity.workflow if isinstance(entity, LaunchPlan) else entity
         loaded = load_module(inner.function.__code__.co_filename)
         found = next((own for own in loaded.entities.values() if own.name == entity.name), entity)
@@ -87,6 +88,7 @@ class SandboxSession:
         return to_literal(value, entity.python_inputs[name], transfer)
 
     def _succeed(self, name: str) -> None:
+        __tracebackhide__ = True
         updates: deque[RunUpdate] = deque(self.client.watch_run(name), maxlen=1)
         state = updates[0].run.state if updates else RunState()
         if state.phase != RUN_PHASE_SUCCEEDED:

@@ -303,6 +303,9 @@ def test_a_frame_comes_from_csv_or_parquet(tmp_path):
     parquet = read(interface(x=pd.DataFrame), "--x", str(tmp_path / "t.parquet"))["x"]
     assert parquet["rows"] == 1
     (tmp_path / "bad.parquet").write_text("nonsense")
+    (tmp_path / "x.txt").write_text("a")
+    with pytest.raises(LimosaError, match=r"x\.txt: a frame is read from \.parquet, \.pq, \.csv or \.tsv"):
+        read(interface(x=pd.DataFrame), "--x", str(tmp_path / "x.txt"))
     with pytest.raises(LimosaError, match="not a readable Parquet or CSV"):
         read(interface(x=pd.DataFrame), "--x", str(tmp_path / "bad.parquet"))
 

@@ -2,10 +2,11 @@
 
 import pytest
 
-from limosa.cli.nodes import check_attempt
+from limosa.cli.nodes import check_attempt, path_of
 from limosa.errors import LimosaError
 from limosa_idl.admin.v1alpha1.admin_pb2 import RunDetail
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import BranchNode, Closure, Node, WorkflowSpec
 
 
 class Server:
@@ -29,3 +30,12 @@ def test_attempts_that_there_are_or_may_be(node, index, attempt):
 def test_an_attempt_there_was_not_is_refused(node, index, attempt):
     with pytest.raises(LimosaError, match=f"there is no attempt {attempt}; there were"):
         check_attempt(Server(), "r", node, index, attempt)
+
+
+def test_a_node_may_be_named_by_path_by_name_or_as_the_tree_shows_it():
+    branch = Node(
+        id="n10", branch=BranchNode(cases=[BranchNode.Case(then=Node(id="n11", display_name="large"))])
+    )
+    closure = Closure(entry="w", workflows=[WorkflowSpec(name="w", nodes=[branch, Node(id="n12")])])
+    found = [path_of(closure, RunDetail(), word) for word in ("n10/n11", "large", "n11", "n12")]
+    assert found == ["n10/n11", "n10/n11", "n10/n11", "n12"]

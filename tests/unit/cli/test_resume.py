@@ -43,7 +43,7 @@ def test_a_table_says_what_is_reused_and_why_the_rest_runs(limosa, ended):
     result = limosa("resume", "old-heron", "--detach")
     assert (result.status, result.out) == (0, "new-heron\n")
     lines = [line.rstrip() for line in result.err.splitlines()]
-    assert "NODE  NAME            WHY" in lines
+    assert "NODE  NAME    RESULT  WHY" in lines
     assert "n0    load    reused" in lines
     assert "n1    train   runs    failed before; of its 4 items 3 are reused" in lines
     assert "n2    report  runs    it depends on n1, which runs" in lines

@@ -104,7 +104,9 @@ def test_an_attempt_that_failed_and_is_tried_again_gets_a_line(console, monkeypa
 def test_the_attempt_that_was_the_last_is_told_with_its_node(console):
     progress.follow(iter([runs.with_attempts()]), RunView(), console)
     told = [line for line in console.file.getvalue().splitlines() if "attempt" in line]
-    assert told == ["  n1[2] try_penalty attempt 1 failed: ValueError: penalty is -1.0; again"]
+    assert told == [
+        "  n1[2] try_penalty attempt 1 failed: ValueError: penalty is -1.0; another attempt follows"
+    ]
 
 
 def test_the_end_of_the_run_is_the_last_line(console):

@@ -5,15 +5,18 @@ import io
 import pytest
 import runs
 from rich.spinner import Spinner
+from rich.table import Table
 from rich.text import Text
 
 from limosa.cli.console import write_result
+from limosa.render.brief import declared
 from limosa.render.failure import FailureDetails, failed_run
 from limosa.render.progress import follow
 from limosa.render.run_view import RunView
 from limosa.render.terminal import NeutralConsole, neutralized
 from limosa.render.tree import live
 from limosa_idl.core.v1alpha1 import failure_pb2 as f
+from limosa_idl.core.v1alpha1.interface_pb2 import Variable
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_model import values
 
@@ -74,3 +77,20 @@ def test_results_are_raw_only_where_no_terminal_reads_them(terminal, shown, monk
     monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
     write_result("\x1b[2J\n")
     assert capsys.readouterr().out == shown
+
+
+def test_where_no_terminal_is_lines_are_whole_and_end_without_blanks():
+    out = io.StringIO()
+    table = Table.grid(padding=(0, 2))
+    table.add_row("a", "long " * 200 + "end")
+    table.add_row("b", "short")
+    NeutralConsole.over(out).print(table)
+    first, second = out.getvalue().splitlines()
+    assert first == f"a  {'long ' * 200}end"
+    assert second == "b  short"
+
+
+def test_values_stand_in_the_order_in_which_they_were_declared():
+    literals = LiteralMap(literals={name: values.integer(1) for name in ("a", "x", "z")})
+    order = declared(literals, [Variable(name="z"), Variable(name="gone"), Variable(name="a")])
+    assert [name for name, _ in order] == ["z", "a", "x"]
