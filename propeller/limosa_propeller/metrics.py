@@ -49,13 +49,13 @@ class Metrics:
         )
         self.api_seconds = histogram(
             "limosa_kubernetes_request_seconds",
-            "Time of requests to the Kubernetes API, waiting for their turn not included",
+            "From a request to the Kubernetes API being sent to its answer",
             ["verb"],
             buckets=_SLOW,
         )
         self.api_requests = counter(
             "limosa_kubernetes_requests",
-            "Requests to the Kubernetes API; code 0: no answer",
+            "Requests to the Kubernetes API, whoever sends them; code 0: no answer; verb WATCH: streams that began",
             ["verb", "code"],
         )
         self._api: dict[tuple[str, int], tuple[Counter, Histogram]] = {}

@@ -16,6 +16,7 @@ from limosa_propeller.admin_link.link import AdminLink, Desks
 from limosa_propeller.admin_link.outbox import Discard, Outbox
 from limosa_propeller.clock import Clock
 from limosa_propeller.health import Health
+from limosa_propeller.kube.answers import heard_by
 from limosa_propeller.kube.connection import Connection
 from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.kube.pace import Pace
@@ -67,11 +68,12 @@ class Supervisor:
 
     def __init__(self, settings: OperatorSettings, store: StoreSettings) -> None:
         self._settings = settings
-        self._connection = Connection(settings.kubeconfig)
-        self._shards = Shards(Verbs(self._connection, lambda: True, in_flight=4), settings, own_identity())
-        self._store = StoreAccess(open_store(store), settings.store_threads)
         self._clock = Clock()
         self._metrics = Metrics()
+        traced = heard_by(self._metrics.requested, self._clock.heard)
+        self._connection = Connection(settings.kubeconfig, traced)
+        self._shards = Shards(Verbs(self._connection, lambda: True, in_flight=4), settings, own_identity())
+        self._store = StoreAccess(open_store(store), settings.store_threads)
         self._metrics.gauge(
             "limosa_leader",
             "1 while this process leads",
@@ -254,10 +256,10 @@ class Attempt:
         self._settings = settings
         # Room for others beside the pods: else the pace would hand out turns that wait behind removals and statuses.
         in_flight = settings.requests_in_flight + settings.requests_in_flight // 4
-        self._verbs = verbs = Verbs(connection, may_write, in_flight, metrics.requested)
+        self._verbs = verbs = Verbs(connection, may_write, in_flight)
         division = Division(settings.shards, led)
         self._namespaces = Namespaces(verbs)
-        self._outbox = Outbox(clock) if settings.admin is not None else None
+        self._outbox = Outbox() if settings.admin is not None else None
         self._cache = CacheDesk() if settings.admin is not None else None
         self._children = ChildDesk() if settings.admin is not None else None
         self._timers = Timers(asyncio.get_running_loop())

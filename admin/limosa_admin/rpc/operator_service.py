@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from limosa_admin.children import Children
 from limosa_admin.request_errors import Reason, RequestError
 from limosa_admin.rpc.call import Call, wait
+from limosa_admin.rpc.snapshot_rules import check_snapshot
 from limosa_admin.store import caches, claims, snapshots
 from limosa_admin.store import runs as run_store
 from limosa_admin.store.changes import ARRIVALS, QUEUE, Changes, run_topic
@@ -34,7 +35,6 @@ MOST_KEYS = 500
 RESERVATION_S = 30.0
 """A reservation that was not renewed for so long is anyone's."""
 _ABORT_SHOWS = {run_pb2.RUN_PHASE_ABORTING, run_pb2.RUN_PHASE_ABORTED}
-_STATE_OF_KEY = {(False, False): "run", (True, False): "node", (True, True): "launch"}
 
 
 class OperatorService:
@@ -92,7 +92,7 @@ class OperatorService:
             message = f"{len(request.snapshots)} snapshots in one call; send at most {MOST_SNAPSHOTS}"
             raise RequestError(Reason.INVALID, message)
         for snapshot in request.snapshots:
-            _check(snapshot)
+            check_snapshot(snapshot)
         with self._database.transaction() as connection:
             published = snapshots.publish(connection, request.cluster_uid, request.snapshots)
         self._changes.tell(*published.topics)
@@ -160,7 +160,12 @@ def _asks(request: pb.SyncRequest, wanted: list[pb.DesiredRun]) -> Asks:
     keyless = {
         (run.run_uid, run.epoch.generation, run.epoch.number, "call key") for run in wanted if run.call_key
     }
-    return frozenset(told | keyless) | frozenset(
+    unnumbered = {
+        (run.run_uid, run.epoch.generation, run.epoch.number, "number")
+        for run in wanted
+        if run.HasField("number")
+    }
+    return frozenset(told | keyless | unnumbered) | frozenset(
         (run.run_uid, run.epoch.generation, run.epoch.number, int(run.desired))
         for run in wanted
         if run.HasField("spec")
@@ -192,14 +197,3 @@ def _check_commit(result: pb.StoreCacheRequest.Result, known: Mapping[str, cache
             f"{result.commit_uri} is not the commit of {run.name}/{result.node_path}, which ends in {key}"
         )
         raise RequestError(Reason.INVALID, message)
-
-
-def _check(snapshot: run_pb2.Snapshot) -> None:
-    key = snapshot.key
-    expected = _STATE_OF_KEY.get((bool(key.node_path), key.HasField("launch")))
-    if not key.run_uid or expected is None or snapshot.WhichOneof("state") != expected:
-        place = f"{key.run_uid or '(no run)'}/{key.node_path or '(run)'}"
-        found = snapshot.WhichOneof("state")
-        raise RequestError(
-            Reason.INVALID, f"snapshot of {place}: its state is '{found}', expected '{expected}'"
-        )

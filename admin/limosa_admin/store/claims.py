@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from limosa_admin.store import calls, signals, turns
+from limosa_admin.store import calls, signals, snapshots, turns
 from limosa_admin.store import runs as run_store
 from limosa_admin.store.changes import QUEUE, run_topic
 from limosa_admin.store.database import notify
@@ -167,6 +167,8 @@ def desired(connection: sa.Connection, request: pb.SyncRequest, secret: bytes) -
     taken = {uid: frozenset(report.signals_taken) for uid, report in reports.items()}
     called = calls.of_cluster(connection, request.cluster_uid)
     heard = {uid: frozenset(report.calls_taken) for uid, report in reports.items()}
+    numbered = {uid for uid, report in reports.items() if uid in epochs and report.wants_number}
+    numbers = snapshots.greatest_numbers(connection, {uid: epochs[uid] for uid in {*unknown, *numbered}})
     answer = []
     for row in wanted:
         if row.uid in unknown and row.uid not in found:
@@ -192,6 +194,7 @@ def desired(connection: sa.Connection, request: pb.SyncRequest, secret: bytes) -
                 call_key=call_key(secret, row.uid, epochs[row.uid])
                 if row.uid in unknown or reports[row.uid].wants_call_key
                 else b"",
+                number=numbers.get(row.uid),
             )
         )
     for uid, epoch in reported.items():

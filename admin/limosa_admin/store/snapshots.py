@@ -44,6 +44,15 @@ _LOCK = sa.text("""
 SELECT uid, cluster_uid, epoch_generation, epoch_number, phase, state, state_seq, change FROM runs
  WHERE uid = ANY (:uids) ORDER BY uid FOR UPDATE
 """)
+_NUMBERS = sa.text("""
+SELECT runs.uid, greatest(runs.state_seq, 0, (
+           SELECT max(seq) FROM snapshots
+            WHERE snapshots.run_uid = runs.uid
+              AND (snapshots.epoch_generation, snapshots.epoch_number) = (claim.generation, claim.number))) AS greatest
+  FROM runs
+  JOIN unnest(CAST(:uids AS text[]), CAST(:generations AS bigint[]), CAST(:numbers AS bigint[]))
+       AS claim (uid, generation, number) ON claim.uid = runs.uid
+""")
 _UPDATE_RUNS = sa.text("""
 UPDATE runs
    SET change = new.change, phase = new.phase, state = coalesce(new.state, runs.state),
@@ -139,6 +148,21 @@ def read(
     order = (snapshots.c.node_path, snapshots.c.index, snapshots.c.launch)
     bodies = connection.execute(sa.select(snapshots.c.body).where(*changed).order_by(*order)).scalars()
     return Delta(row, [run_pb2.Snapshot.FromString(bytes(body)) for body in bodies], row["change"])
+
+
+def greatest_numbers(connection: sa.Connection, epochs: Mapping[str, run_pb2.Epoch]) -> dict[str, int]:
+    """The greatest number that is known of each run under its epoch; 0 where nothing was published under it."""
+    if not epochs:
+        return {}
+    found = connection.execute(
+        _NUMBERS,
+        {
+            "uids": list(epochs),
+            "generations": [epoch.generation for epoch in epochs.values()],
+            "numbers": [epoch.number for epoch in epochs.values()],
+        },
+    )
+    return {row.uid: row.greatest for row in found}
 
 
 def of_node(connection: sa.Connection, run_uid: str, node_path: str) -> run_pb2.NodeState | None:

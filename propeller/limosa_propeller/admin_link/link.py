@@ -149,6 +149,7 @@ class AdminLink:
                     signals_taken=driver.word.signals_taken(),
                     calls_taken=driver.word.calls_taken(),
                     wants_call_key=driver.word.wants_call_key,
+                    wants_number=not self._outbox.knows(driver.claim.run_uid),
                 )
             )
         # No claim is of epoch 0.0: admin answers with the spec that it sent, or that it knows no such run here.
@@ -183,6 +184,10 @@ class AdminLink:
         """What admin tells of runs: what tokens of attempts are made with, answers to gates, calls of eager nodes."""
         self._call_keys |= {run.run_uid: (run.epoch, run.call_key) for run in answer.runs if run.call_key}
         wanted = {run.run_uid for run in answer.runs if run.desired != DESIRED_FORGET}
+        for run in answer.runs:
+            if run.HasField("number") or run.desired == DESIRED_FORGET:
+                self._outbox.go_on_from(run.run_uid, run.number)
+        self._outbox.keep_numbers(wanted)
         for run_uid in self._call_keys.keys() - wanted:
             del self._call_keys[run_uid]
         told = {run.run_uid: run for run in answer.runs if run.signals or run.calls}

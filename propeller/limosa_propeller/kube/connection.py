@@ -13,8 +13,9 @@ TOKEN_SECONDS = 60.0
 class Connection:
     """Holds the session; makes a new one, with credentials read again, when kopf has closed the old one."""
 
-    def __init__(self, kubeconfig: str) -> None:
-        self._kubeconfig = kubeconfig
+    def __init__(self, kubeconfig: str, traced: aiohttp.TraceConfig | None = None) -> None:
+        """Reads the credentials; `traced` hears of every request, whoever sends it."""
+        self._kubeconfig, self._traced = kubeconfig, traced
         self._session: aiohttp.ClientSession | None = None
         self._token_read = 0.0
         self.credentials: Credentials = load_credentials(kubeconfig)
@@ -49,6 +50,7 @@ class Connection:
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": "limosa-propeller"},
+            trace_configs=[] if self._traced is None else [self._traced],
         )
 
     def _authorize(self) -> None:

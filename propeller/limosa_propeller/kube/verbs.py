@@ -4,7 +4,6 @@ import asyncio
 import dataclasses
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
-from time import perf_counter
 from typing import Any
 
 import aiohttp
@@ -61,7 +60,6 @@ class Verbs:
         connection: Connection,
         may_write: Callable[[], bool],
         in_flight: int,
-        seen: Callable[[str, int, float], None] = lambda verb, code, seconds: None,
     ) -> None:
         """Takes what requests go through.
 
@@ -69,10 +67,8 @@ class Verbs:
             connection: The session.
             may_write: Asked before each write.
             in_flight: Most writes at a time.
-            seen: Told of each request: HTTP method, status (0: no answer), seconds it took.
         """
         self._connection = connection
-        self._seen = seen
         self._may_write = may_write
         self._in_flight = in_flight
         self._writes = asyncio.Semaphore(in_flight)
@@ -244,7 +240,6 @@ class Verbs:
         accept: str = JSON,
     ) -> bytes:
         headers = {"Accept": accept}
-        status, begun = 0, perf_counter()
         if data is not None:
             headers["Content-Type"] = kind
         try:
@@ -257,8 +252,7 @@ class Verbs:
                 timeout=aiohttp.ClientTimeout(total=seconds),
             ) as response:
                 body = await response.read()
-                status = response.status
-                if status < 400:
+                if response.status < 400:
                     return body
                 raise ApiError.from_response(
                     response.status, _document(body), response.headers.get("Retry-After")
@@ -269,8 +263,6 @@ class Verbs:
             if "closed" not in str(error):
                 raise
             raise ApiError(0, "Unreachable", f"{method} {path}: the session was renewed") from error
-        finally:
-            self._seen(method, status, perf_counter() - begun)
 
 
 def _document(body: bytes) -> Any:

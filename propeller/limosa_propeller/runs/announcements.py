@@ -7,9 +7,17 @@ from limosa_engine.phases import RunPhase
 from limosa_engine.snapshots import run_snapshot
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.run.v1alpha1.run_pb2 import Reason, RunState, Snapshot, SnapshotKey
+from limosa_propeller.clock import RunClock
 from limosa_propeller.kube.verbs import Object
 from limosa_propeller.runs.claims import Claim
-from limosa_propeller.runs.notices import notice_of, post, run_deleted, spec_ignored, strange_pod
+from limosa_propeller.runs.notices import (
+    notice_of,
+    post,
+    run_deleted,
+    spec_ignored,
+    strange_pod,
+    time_not_believed,
+)
 from limosa_propeller.runs.opening import OpenedRun
 from limosa_propeller.runs.services import Services
 from limosa_propeller.runs.status import nodes_told
@@ -18,8 +26,10 @@ from limosa_propeller.runs.status import nodes_told
 class Announcements:
     """Tells of one run; `begin` starts what takes its time."""
 
-    def __init__(self, services: Services, begin: Callable[[Coroutine[Any, Any, None]], None]) -> None:
-        self._services, self._begin = services, begin
+    def __init__(
+        self, services: Services, clock: RunClock, begin: Callable[[Coroutine[Any, Any, None]], None]
+    ) -> None:
+        self._services, self._clock, self._begin = services, clock, begin
 
     def publish(self, snapshot: Snapshot) -> None:
         """Tells admin, or whoever takes its place, of a snapshot that has its epoch."""
@@ -34,7 +44,7 @@ class Announcements:
         told = run_snapshot(claim.run_uid, run.state)
         told.epoch.CopyFrom(claim.to_epoch())
         told.run.reason.CopyFrom(Reason(code="ObjectHeld", detail=why))
-        told.run.reason.since.FromNanoseconds(int(self._services.clock.now() * 1e9))
+        told.run.reason.since.FromNanoseconds(int(self._clock.now() * 1e9))
         self.publish(told)
 
     def phase(
@@ -42,24 +52,28 @@ class Announcements:
     ) -> None:
         """Tells people of a phase that is a new one."""
         message = "" if run is None else f"{nodes_told(run.state)} nodes"
-        self._tell(notice_of(metadata, phase, message, failure, self._services.clock.now()))
+        self._tell(notice_of(metadata, phase, message, failure, self._clock.now()))
 
     def spec_ignored(self, metadata: Object, local: bool) -> None:
         """Tells people that an edit came after the run's end."""
-        self._tell(spec_ignored(metadata, local, self._services.clock.now()))
+        self._tell(spec_ignored(metadata, local, self._clock.now()))
+
+    def time_not_believed(self, metadata: Object) -> None:
+        """Tells people that a run's status was written at a time that cannot be."""
+        self._tell(time_not_believed(metadata, self._clock.now()))
 
     def strange_pod(self, metadata: Object, pod: str) -> None:
         """Tells people of a pod that says it is a launch of the run and is not."""
-        self._tell(strange_pod(metadata, pod, self._services.clock.now()))
+        self._tell(strange_pod(metadata, pod, self._clock.now()))
 
     def deleted(self, metadata: Object, run: OpenedRun) -> None:
         """Tells people how far a run was whose object went."""
         told, prefix = nodes_told(run.state), run.factory.prefix
-        self._tell(run_deleted(metadata, told, prefix, self._services.clock.now()))
+        self._tell(run_deleted(metadata, told, prefix, self._clock.now()))
 
     def count_end(self, phase: RunPhase, started_at: float | None) -> None:
         """Counts the run's end; `started_at` in Unix seconds, None where the run never began."""
-        seconds = None if started_at is None else self._services.clock.now() - started_at
+        seconds = None if started_at is None else self._clock.now() - started_at
         self._services.metrics.run_ended(phase, seconds)
 
     def _tell(self, notice: Object | None) -> None:

@@ -110,7 +110,10 @@ class RunDriver:
         self._version = 0
         self._held = HeldCommands()
         self._errands = Errands(self._failed, lambda: self.log)
-        self._announcements = Announcements(services, self._spawn)
+        written = written_at(manifest["status"]) if is_accepted(manifest) else 0.0
+        self._clock = services.clock.since(written)
+        """What the engine is told of the time; deadlines of a run that is taken over were set by it."""
+        self._announcements = Announcements(services, self._clock, self._spawn)
         self._ended: tuple[RunPhase, Failure] | None = None
         self._abort_told = False
         self._strange = StrangePods(self._tell_strange)
@@ -153,8 +156,9 @@ class RunDriver:
 
     def start(self) -> None:
         """Begins, or, where the status says that the run is over, only cleans up; waits where admin has to be asked first."""
-        if is_accepted(self.manifest):
-            self._services.clock.not_before(written_at(self.manifest["status"]))
+        if self._clock.is_absurd:
+            logger.warning("a status from the far future; its time is not believed", extra=self.log)
+            self._announcements.time_not_believed(self.manifest["metadata"])
         if self.standing is Standing.ASKED:
             self._news()
         elif self.over:
@@ -292,7 +296,7 @@ class RunDriver:
     async def _open(self) -> None:
         self._consider_abort()
         try:
-            run = await open_run(self.manifest, self._services)
+            run = await open_run(self.manifest, self._services, self._clock)
         except RefusedError as refused:
             self.end(RunPhase.FAILED, refused.failure)
             return
@@ -303,7 +307,7 @@ class RunDriver:
     async def _tell_end_again(self) -> None:
         """The process that wrote this end may have died before admin knew of it."""
         with contextlib.suppress(RefusedError):
-            run = await open_run(self.manifest, self._services)
+            run = await open_run(self.manifest, self._services, self._clock)
             if run.state.phase in RUN_TERMINAL:
                 self._begin(run)
                 return
@@ -357,16 +361,18 @@ class RunDriver:
         if self._closed or self._ended or self._context is None or not self._inbox:
             return
         events, self._inbox = self._inbox, []
-        run, metrics = self._context.run, self._services.metrics
-        begun, before = perf_counter(), run.state.changes
         try:
-            commands = step(run.graph, run.state, events, self._services.clock.now())
-            metrics.step_seconds.observe(perf_counter() - begun)
-            self._version += run.state.changes != before
-            hurry = [self._dispatch(command) for command in commands]
+            self._take(self._context.run, events)
         except Exception as error:  # noqa: BLE001 - a bug ends this run and no other, see _poisoned
             self._poisoned(error)
-            return
+
+    def _take(self, run: OpenedRun, events: list[Event]) -> None:
+        metrics = self._services.metrics
+        begun, before = perf_counter(), run.state.changes
+        commands = step(run.graph, run.state, events, self._clock.now())
+        metrics.step_seconds.observe(perf_counter() - begun)
+        self._version += run.state.changes != before
+        hurry = [self._dispatch(command) for command in commands]
         metrics.transition_seconds.observe(perf_counter() - self._arrived)
         if self._ended or run.state.regrowth is not None:
             return
@@ -375,7 +381,7 @@ class RunDriver:
             return
         if run.state.phase in RUN_TERMINAL and not self.over:
             self._announcements.count_end(run.state.phase, run.state.started_at)
-        self._tell_people(run.state.shown_phase, run.state.failure)
+        self._tell_people(run.state.shown_phase, run.state.failure, self.phase)
         held_slot, self.phase = self.holds_slot, run.state.shown_phase.name
         if held_slot and self.phase == RunPhase.PARKED.name:
             self._news()
@@ -395,7 +401,7 @@ class RunDriver:
             self._tell_cache(command)
             return False
         if isinstance(command, WakeAt):
-            delay = command.when - self._services.clock.now()
+            delay = command.when - self._clock.now()
             self._services.timers.wake_in(("wake", self.uid), delay, lambda: self._post(TimerFired()))
             return False
         if not command.needs_status:
@@ -465,13 +471,13 @@ class RunDriver:
             run = self._context.run
             try:
                 status = running_status(run.graph, run.state, self.uid, self._digest)
-                return self._version, encode_status(status, self._services.clock.now())
+                return self._version, encode_status(status, self._clock.now())
             except Exception as error:  # noqa: BLE001 - likewise
                 self._poisoned(error)
         assert self._ended is not None
         phase, failure = self._ended
         before = self.manifest.get("status") or {}
-        now = self._services.clock.now()
+        now = self._clock.now()
         return self._version, encode_status(
             ended_status(before, phase, failure, self.uid, self._digest, now), now
         )
@@ -505,17 +511,17 @@ class RunDriver:
         phase, failure = self._ended
         if not self.over:
             self._announcements.count_end(phase, None)
-        self._tell_people(phase, failure)
-        self.phase = phase.name
+        before, self.phase = self.phase, phase.name
         if self.is_admins:
             state = RunState(phase=cast("Any", int(phase)), failure=failure)
-            state.finished_at.FromNanoseconds(int(self._services.clock.now() * 1e9))
+            state.finished_at.FromNanoseconds(int(self._clock.now() * 1e9))
             self._announcements.publish_end(self.claim, state)
         self.sweep()
+        self._tell_people(phase, failure, before)
 
-    def _tell_people(self, phase: RunPhase, failure: Failure | None) -> None:
-        """Writes a Kubernetes Event when the run's phase is a new one."""
-        if phase.name == self.phase:
+    def _tell_people(self, phase: RunPhase, failure: Failure | None, before: str) -> None:
+        """Writes a Kubernetes Event when the run's phase is not the one that it was in before."""
+        if phase.name == before:
             return
         run = None if self._context is None else self._context.run
         self._announcements.phase(self.manifest["metadata"], run, phase, failure)
@@ -548,4 +554,4 @@ class RunDriver:
 def _phase_of(manifest: dict[str, Any]) -> str:
     """The phase that the status tells; of an edited one nothing is believed, the run is opened by its state."""
     told = manifest["status"].get("phase") if is_accepted(manifest) else None
-    return told or RunPhase.QUEUED.name
+    return str(told) if told in RunPhase.__members__ else RunPhase.QUEUED.name

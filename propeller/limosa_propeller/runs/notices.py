@@ -65,6 +65,12 @@ def strange_pod(metadata: dict[str, Any], pod: str, now: float) -> Object:
     return _event(metadata, "StrangePod", text, True, now)
 
 
+def time_not_believed(metadata: dict[str, Any], now: float) -> Object:
+    """The Event for an object whose status says that it was written in the far future."""
+    text = "status.writtenAt is in the far future: somebody else wrote it; the run goes on by the API server's time"
+    return _event(metadata, "TimeNotBelieved", text, True, now)
+
+
 def run_deleted(metadata: dict[str, Any], nodes: str, prefix: str, now: float) -> Object:
     """The Event for an object that was deleted under its run, which nobody else knows of.
 

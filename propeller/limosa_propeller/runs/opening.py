@@ -26,6 +26,7 @@ from limosa_model.interfaces import complete_inputs
 from limosa_model.manifest import ManifestError, from_manifest, is_local
 from limosa_model.names import check_name
 from limosa_model.problems import Problem
+from limosa_propeller.clock import RunClock
 from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.pods.manifest import PodFactory
 from limosa_propeller.runs.closures import CheckedClosure
@@ -63,7 +64,7 @@ class OpenedRun:
     factory: PodFactory
 
 
-async def open_run(manifest: dict[str, Any], services: Services) -> OpenedRun:
+async def open_run(manifest: dict[str, Any], services: Services, clock: RunClock) -> OpenedRun:
     """Reads everything a run needs. Waits while the store or the API server gives no answer. Raises RefusedError."""
     spec, epoch = _read(manifest)
     namespace = manifest["metadata"]["namespace"]
@@ -72,14 +73,19 @@ async def open_run(manifest: dict[str, Any], services: Services) -> OpenedRun:
     async with services.openings:
         # What else is due has its turn first.
         await asyncio.sleep(0)
-        opened = _opened(manifest, spec, epoch, checked, services)
+        opened = _opened(manifest, spec, epoch, checked, services, clock)
     if checked.shaped and not opened.restored:
         await _check_pods(opened, namespace, checked, services)
     return opened
 
 
 def _opened(
-    manifest: dict[str, Any], spec: RunSpec, epoch: Epoch, checked: CheckedClosure, services: Services
+    manifest: dict[str, Any],
+    spec: RunSpec,
+    epoch: Epoch,
+    checked: CheckedClosure,
+    services: Services,
+    clock: RunClock,
 ) -> OpenedRun:
     """The run that a closure and a spec make. Raises RefusedError."""
     namespace = manifest["metadata"]["namespace"]
@@ -93,7 +99,7 @@ def _opened(
     if local and checked.needs_admin:
         raise RefusedError(failures.user(Code.GRAPH_INVALID, checked.needs_admin))
     graph = _graph(spec, epoch, local, inputs, checked, services)
-    state, restored = _state(manifest, graph, services)
+    state, restored = _state(manifest, graph, clock)
     factory = PodFactory(
         spec,
         epoch,
@@ -249,18 +255,16 @@ async def _stored_closure(spec: RunSpec, services: Services) -> bytes:
     raise AssertionError("the delays have no end")
 
 
-def _state(manifest: dict[str, Any], graph: Graph, services: Services) -> tuple[State, bool]:
+def _state(manifest: dict[str, Any], graph: Graph, clock: RunClock) -> tuple[State, bool]:
     status = manifest.get("status") or {}
     if not status.get("state") or status.get("observedUid") != manifest["metadata"]["uid"]:
-        return new_state(graph, services.clock.now()), False
+        return new_state(graph, clock.now()), False
     try:
-        return codec.decode(
-            graph, base64.b64decode(status["state"], validate=True), services.clock.now()
-        ), True
+        return codec.decode(graph, base64.b64decode(status["state"], validate=True), clock.now()), True
     except (codec.CodecError, binascii.Error) as error:
         if not is_sealed(status):
             # Somebody's edit: pods and commits say what there is, as they do for a run without a status.
-            return new_state(graph, services.clock.now()), False
+            return new_state(graph, clock.now()), False
         message = (
             f"status.state cannot be read ({error}); what was committed is kept. Launch the workflow again"
         )

@@ -83,7 +83,11 @@ def encode_status(status: dict[str, Any], now: float) -> bytes:
 def written_at(status: dict[str, Any]) -> float:
     """When an operator wrote the status, by its clock; 0 where nobody can say."""
     told = status.get("writtenAt") if is_sealed(status) else None
-    return 0.0 if told is None else datetime.datetime.fromisoformat(told.replace("Z", "+00:00")).timestamp()
+    try:
+        # Anyone who may patch the status can write here what is no time.
+        return datetime.datetime.fromisoformat(str(told).replace("Z", "+00:00")).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def is_sealed(status: dict[str, Any]) -> bool:

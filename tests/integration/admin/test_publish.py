@@ -47,6 +47,42 @@ def test_writers_in_any_order_leave_the_greatest_version_of_every_key(stand, des
     assert {(snapshot.seq, snapshot.node.launches) for snapshot in found} == {(20, 20)}
 
 
+AT = Timestamp(seconds=1_700_000_000)
+
+
+@pytest.mark.parametrize(
+    ("path", "state", "seq", "named"),
+    [
+        ("", run_pb2.RunState(phase=run_pb2.RUN_PHASE_RUNNING), 2**63, "number"),
+        ("", run_pb2.RunState(phase=run_pb2.RUN_PHASE_RUNNING), 2**64 - 1, "number"),
+        ("", run_pb2.RunState(phase=99), 1, "phase"),
+        ("n0", run_pb2.NodeState(phase=99), 1, "phase"),
+        ("n0", run_pb2.NodeState(phase=RUNNING, started_at=Timestamp(seconds=2**62)), 1, "started_at"),
+        ("n0", run_pb2.NodeState(phase=RUNNING, started_at=Timestamp(seconds=-1)), 1, "started_at"),
+        (
+            "n0",
+            run_pb2.NodeState(phase=RUNNING, finished_at=Timestamp(seconds=1, nanos=-5)),
+            1,
+            "finished_at",
+        ),
+        (
+            "n0",
+            run_pb2.NodeState(phase=RUNNING, reason=run_pb2.Reason(since=Timestamp(seconds=253_402_300_800))),
+            1,
+            "reason.since",
+        ),
+        ("no/such/node" * 400, run_pb2.NodeState(phase=RUNNING), 1, "path"),
+        ("a b", run_pb2.NodeState(phase=RUNNING), 1, "path"),
+    ],
+)
+def test_what_no_run_can_be_in_is_refused_and_named(stand, desired, path, state, seq, named) -> None:
+    with pytest.raises(grpc.RpcError) as refused:
+        stand.publish(desired, (path, None, None, state), seq=seq)
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert named in refused.value.details()
+    assert stand.publish(desired, ("n0", None, None, node(started_at=AT)), seq=1) == []
+
+
 def test_several_versions_of_a_key_in_one_batch(stand, desired) -> None:
     snapshots = []
     for seq in (2, 3, 1):

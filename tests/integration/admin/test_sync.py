@@ -57,6 +57,32 @@ def test_a_claim_missing_from_the_report_is_sent_again(stand) -> None:
     assert known.desired == pb.DESIRED_RUN
 
 
+def test_the_greatest_number_of_a_run_travels_with_it_and_when_it_is_asked_for(stand) -> None:
+    """Its object may be made anew, or its operator: what is told under lower numbers would not be taken."""
+    stand.register()
+    stand.create()
+    (claimed,) = stand.sync()
+    assert claimed.number == 0
+    assert claimed.HasField("number")
+    stand.publish(claimed, ("", None, None, run_pb2.RunState(phase=run_pb2.RUN_PHASE_RUNNING)), seq=5)
+    stand.publish(claimed, ("n0", None, None, run_pb2.NodeState(phase=run_pb2.NODE_PHASE_RUNNING)), seq=9)
+    (again,) = stand.sync(slots=0)
+    assert again.number == 9
+    told = report(claimed)
+    (known,) = stand.sync(slots=0, runs=[told])
+    assert not known.HasField("number")
+    told.wants_number = True
+    (asked,) = stand.sync(slots=0, runs=[told], wait_ms=20_000)
+    assert asked.number == 9
+    assert not asked.HasField("spec")
+    # Another epoch's numbers are of no account.
+    with stand.database.transaction() as connection:
+        claims.lose(connection, ["c1"])
+    (anew,) = stand.sync("c2")
+    assert anew.epoch != claimed.epoch
+    assert anew.number == 0
+
+
 def test_a_place_that_no_cluster_serves_is_refused_and_the_served_ones_are_named(stand) -> None:
     stand.register()
     stand.create("before-any-cluster")

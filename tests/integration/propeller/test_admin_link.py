@@ -92,6 +92,7 @@ class Admin(OperatorServiceServicer):
             self.reports.append(request)
         threading.Event().wait(0.05)
         reported = {(run.run_uid, run.epoch.number) for run in request.runs}
+        unnumbered = {run.run_uid for run in request.runs if run.wants_number}
         answer = SyncResponse()
         for run in request.runs:
             if run.run_uid not in self.wanted and run.run_uid not in self.stale:
@@ -101,6 +102,8 @@ class Admin(OperatorServiceServicer):
             copy.CopyFrom(wish)
             if (wish.run_uid, wish.epoch.number) in reported:
                 copy.ClearField("spec")
+            if copy.HasField("spec") or wish.run_uid in unnumbered:
+                copy.number = self.greatest_number(wish)
         return answer
 
     def Publish(self, request: PublishRequest, context: grpc.ServicerContext) -> PublishResponse:
@@ -109,6 +112,11 @@ class Admin(OperatorServiceServicer):
         with self._lock:
             self.published.append(request)
         return PublishResponse(stale_run_uids=sorted(self.stale))
+
+    def greatest_number(self, wish: DesiredRun) -> int:
+        told = (snapshot for request in list(self.published) for snapshot in request.snapshots)
+        ours = (s.seq for s in told if (s.key.run_uid, s.epoch) == (wish.run_uid, wish.epoch))
+        return max(ours, default=0)
 
     def state_of(self, run_uid: str) -> RunState | None:
         latest, seq = None, (0, 0)

@@ -53,7 +53,9 @@ class Queue(OperatorServiceServicer):
         if not closure.tasks:
             spec.inputs.Clear()
         epoch = Epoch(generation=1, number=1)
-        self.waiting.append(DesiredRun(run_uid=spec.run_uid, epoch=epoch, desired=DESIRED_RUN, spec=spec))
+        self.waiting.append(
+            DesiredRun(run_uid=spec.run_uid, epoch=epoch, desired=DESIRED_RUN, spec=spec, number=0)
+        )
         return spec.run_uid
 
     def Sync(self, request: SyncRequest, context: grpc.ServicerContext) -> SyncResponse:

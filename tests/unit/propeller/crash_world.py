@@ -335,7 +335,7 @@ class Operator:
         number = len(world.lives) - 1
         wrong = world.clocks[number] if number < len(world.clocks) else 0.0
         clock = Clock(read=lambda: 1_700_000_000 + wrong + loop.time(), elapsed=loop.time)
-        self._outbox = Outbox(clock)
+        self._outbox = Outbox()
         self._timers = Timers(loop)
         verbs = _Verbs(world.api, life)
         self._services = Services(
@@ -395,6 +395,7 @@ class Operator:
     async def _sync(self) -> None:
         """Knows the run's object, passes signals on until they are taken, and forgets the run when admin has its end."""
         world = self._world
+        self._outbox.go_on_from(RUN_UID, world.admin.greatest_number)
         while True:
             for driver in list(self.fleet.drivers.values()):
                 driver.confirm()

@@ -53,6 +53,11 @@ class MemoryAdmin:
         ends = [shot.run for shot in self.snapshots.values() if is_end(shot)]
         return ends[0] if ends else None
 
+    @property
+    def greatest_number(self) -> int:
+        """Of the run's snapshots."""
+        return max((shot.seq for shot in self.snapshots.values()), default=0)
+
     def publish(self, batch: list[Snapshot]) -> None:
         """Of each key the greatest version stays; what is terminal is final within its epoch, a run's end for ever."""
         for shot in batch:

@@ -11,7 +11,6 @@ from limosa_idl.run.v1alpha1.run_pb2 import (
 )
 from limosa_propeller.admin_link.outbox import Outbox
 from limosa_propeller.admin_link.plan import Abort, Create, Forget, Held, changes
-from limosa_propeller.clock import Clock
 
 
 def wish(desired: int, epoch: tuple[int, int] = (1, 1), spec: bool = True) -> DesiredRun:
@@ -66,19 +65,27 @@ def run_state(phase: int, run: str = "r") -> Snapshot:
     return Snapshot(key=SnapshotKey(run_uid=run), run=RunState(phase=phase))
 
 
+def outbox() -> Outbox:
+    """One that admin has told the numbers of three new runs."""
+    made = Outbox()
+    for run_uid in ("r", "other", "third"):
+        made.go_on_from(run_uid, 0)
+    return made
+
+
 class TestOutbox:
     def test_of_a_key_only_the_latest_is_sent(self) -> None:
-        box = Outbox(Clock(lambda: 5.0, lambda: 0.0))
+        box = outbox()
         box.put(node("n0"))
         box.put(node("n0"))
         (sent,) = box.batch(10)
-        assert sent.seq == 5_000_001
+        assert sent.seq == 2
         box.sent([sent])
         assert not box.filled.is_set()
         assert len(box) == 0
 
     def test_what_was_replaced_while_it_was_sent_stays(self) -> None:
-        box = Outbox(Clock())
+        box = outbox()
         box.put(node("n0"))
         under_way = box.batch(10)
         box.put(node("n0"))
@@ -87,7 +94,7 @@ class TestOutbox:
         assert box.filled.is_set()
 
     def test_a_runs_end_goes_last(self) -> None:
-        box = Outbox(Clock())
+        box = outbox()
         box.put(run_state(RUN_PHASE_SUCCEEDED))
         box.put(node("n0"))
         box.put(node("n1"))
@@ -95,23 +102,48 @@ class TestOutbox:
         assert [s.WhichOneof("state") for s in box.batch(10)] == ["node", "node", "run"]
 
     def test_a_runs_end_waits_only_for_its_own_nodes(self) -> None:
-        box = Outbox(Clock())
+        box = outbox()
         box.put(node("n0", "other"))
         box.put(run_state(RUN_PHASE_SUCCEEDED))
         box.put(run_state(RUN_PHASE_RUNNING, "third"))
         assert len(box.batch(10)) == 3
 
-    def test_numbers_grow_even_if_the_clock_stands_still_or_the_process_is_new(self) -> None:
-        first, second = Outbox(Clock(lambda: 5.0, lambda: 0.0)), Outbox(Clock(lambda: 6.0, lambda: 0.0))
-        seqs = []
-        for box in (first, first, second):
-            snapshot = node("n0")
+    def test_numbers_go_on_from_the_greatest_that_admin_knows(self) -> None:
+        box = outbox()
+        box.go_on_from("r", 7_000)
+        first, second, other = node("n0"), node("n0"), node("n0", "other")
+        for snapshot in (first, second, other):
             box.put(snapshot)
-            seqs.append(snapshot.seq)
-        assert seqs == sorted(set(seqs))
+        assert (first.seq, second.seq, other.seq) == (7_001, 7_002, 1)
+
+    def test_nothing_of_a_run_is_sent_before_admin_has_told_its_number(self) -> None:
+        box = Outbox()
+        box.put(node("n0"))
+        box.put(node("n1"))
+        assert box.batch(10) == []
+        assert not box.filled.is_set()
+        box.go_on_from("r", 5)
+        assert box.filled.is_set()
+        assert [(s.key.node_path, s.seq) for s in box.batch(10)] == [("n0", 6), ("n1", 7)]
+
+    def test_what_waits_for_its_number_holds_nothing_else_up(self) -> None:
+        box = outbox()
+        box.put(node("n0", "unnumbered"))
+        box.put(node("n0"))
+        sent = box.batch(10)
+        assert [s.key.run_uid for s in sent] == ["r"]
+        box.sent(sent)
+        assert not box.filled.is_set()
+        assert box.waits_for("unnumbered")
+
+    def test_numbers_of_runs_that_are_gone_are_dropped_unless_something_is_unsent(self) -> None:
+        box = outbox()
+        box.put(node("n0", "other"))
+        box.keep_numbers(set())
+        assert (box.knows("r"), box.knows("other")) == (False, True)
 
     def test_a_forgotten_run_is_not_sent(self) -> None:
-        box = Outbox(Clock())
+        box = outbox()
         box.put(node("n0"))
         box.put(node("n0", "other"))
         box.forget_run("r")

@@ -19,7 +19,7 @@ async def opened(services: Services, uid: str, **spec: object) -> OpenedRun:
     made = copy.deepcopy(manifest(chain(3)))
     made["metadata"]["uid"] = f"object-{uid}"
     made["spec"].update(uid=uid, **spec)
-    return await open_run(made, services)
+    return await open_run(made, services, services.clock.since(0.0))
 
 
 async def test_runs_of_one_workflow_check_and_unfold_it_once(

@@ -22,8 +22,9 @@ from limosa_model.digests import serialize
 from limosa_model.layout import commit_key, run_prefix
 from limosa_model.values import integer
 from limosa_propeller.kube.errors import ApiError
-from limosa_propeller.runs import actions
+from limosa_propeller.runs import actions, announcements
 from limosa_propeller.runs import driver as driver_module
+from limosa_propeller.runs import status as status_module
 from limosa_propeller.runs.driver import RunDriver
 from limosa_propeller.runs.pod_index import PodIndex
 from limosa_propeller.runs.status import encode_status
@@ -444,3 +445,52 @@ async def test_a_state_that_somebody_broke_is_made_anew_from_pods(stage: Stage) 
     assert stage.cluster.status is not None
     assert stage.cluster.status["phase"] == "SUCCEEDED"
     assert stage.cluster.writes.count("create 0") == 1
+
+
+async def restarted(stage: Stage, written: object) -> None:
+    """The operator starts anew, and finds the status written at some time, with a seal that fits."""
+    stage.driver.close()
+    told = {key: value for key, value in (stage.cluster.status or {}).items() if key != "seal"}
+    told["writtenAt"] = written
+    again = {**copy.deepcopy(stage.manifest), "status": {**told, "seal": status_module._seal(told)}}
+    for pod in stage.cluster.pods.values():
+        stage.pods.observe(pod)
+    stage.driver = RunDriver(again, stage.services, stage.pods, stage.gone.append, stage.tell)
+    await stage.start()
+
+
+@pytest.mark.parametrize("written", ["9999-12-31T23:59:59Z", "2099-01-01T00:00:00Z"])
+async def test_a_status_from_the_far_future_moves_no_clock_and_its_run_goes_on(
+    stage: Stage, written: str
+) -> None:
+    await stage.start()
+    before = stage.services.clock.now()
+    await restarted(stage, written)
+    await stage.end_pod()
+    assert stage.cluster.status is not None
+    assert stage.cluster.status["phase"] == "SUCCEEDED"
+    assert stage.services.clock.now() - before < 60
+    assert "TimeNotBelieved" in [event["reason"] for event in stage.cluster.events]
+    assert stage.cluster.status["finishedAt"] < "2090"
+
+
+@pytest.mark.parametrize("written", ["soon", 5, None, "0000-00-00T00:00:00Z"])
+async def test_a_status_written_at_no_time_at_all_is_one_without(stage: Stage, written: object) -> None:
+    await stage.start()
+    await restarted(stage, written)
+    await stage.end_pod()
+    assert stage.cluster.status is not None
+    assert stage.cluster.status["phase"] == "SUCCEEDED"
+
+
+async def test_what_fails_while_people_are_told_ends_this_run_alone(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("year 10000 is out of range")
+
+    monkeypatch.setattr(announcements, "notice_of", broken)
+    await stage.start()
+    assert stage.cluster.status is not None
+    assert "year 10000" in stage.cluster.status["failure"]["message"]
+    assert stage.cluster.status["phase"] == "FAILED"

@@ -18,7 +18,7 @@ async def test_others_have_their_turn_between_openings(tmp_path: Path) -> None:
     in_a_row: list[int] = []
 
     async def one() -> None:
-        opened.append(await open_run(stage.manifest, stage.services))
+        opened.append(await open_run(stage.manifest, stage.services, stage.services.clock.since(0.0)))
 
     count = 4 * OPENINGS_AT_A_TIME
     openings = asyncio.gather(*(one() for _ in range(count)))
@@ -48,7 +48,7 @@ async def test_a_pod_that_may_not_be_is_refused_before_the_first_pod(tmp_path: P
     stage = Stage(tmp_path, last_asks(**shape))
     stage.templates["wide"] = wide
     with pytest.raises(RefusedError) as refused:
-        await open_run(stage.manifest, stage.services)
+        await open_run(stage.manifest, stage.services, stage.services.clock.since(0.0))
     failure = refused.value.failure
     assert failure.code == "PodPolicy"
     assert failure.message.startswith("flow.py:9: n1: task f.last: ")
@@ -67,7 +67,7 @@ async def test_a_secret_that_is_not_for_tasks_is_refused_before_the_first_pod(
 
     monkeypatch.setattr(stage.services.secrets, "refusal", refusal)
     with pytest.raises(RefusedError) as refused:
-        await open_run(stage.manifest, stage.services)
+        await open_run(stage.manifest, stage.services, stage.services.clock.since(0.0))
     assert asked == [{"private"}]
     assert (refused.value.failure.code, refused.value.failure.message) == (
         "SecretMissing",

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 import uvloop
 
-from limosa_propeller.clock import Clock
 from limosa_propeller.timers import Timers
 
 
@@ -89,33 +88,6 @@ async def wait_for_two_at_once() -> None:
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
 def test_on_a_real_loop(run: Callable[[Coroutine[Any, Any, None]], None]) -> None:
     run(wait_for_two_at_once())
-
-
-def test_the_clock_never_goes_back() -> None:
-    readings = iter([5.0, 3.0, 6.0])
-    clock = Clock(lambda: next(readings), lambda: 0.0)
-    assert [clock.now(), clock.now(), clock.now()] == [5.0, 5.0, 6.0]
-
-
-def test_time_goes_on_while_the_machine_s_clock_is_set_back() -> None:
-    walls, elapsed = iter([1000.0, 400.0, 405.0, 2000.0]), iter([10.0, 10.0, 12.0, 17.0, 18.0])
-    clock = Clock(lambda: next(walls), lambda: next(elapsed))
-    assert [clock.now(), clock.now(), clock.now(), clock.now()] == [1000.0, 1002.0, 1007.0, 2000.0]
-
-
-def test_a_machine_whose_clock_is_behind_goes_on_from_what_was_written_before() -> None:
-    clock = Clock(lambda: 400.0, lambda: 10.0)
-    clock.not_before(1000.0)
-    assert clock.now() > 1000.0
-    before = clock.now()
-    clock.not_before(300.0)
-    assert clock.now() == before
-
-
-def test_a_machine_whose_clock_is_right_is_not_pushed_ahead_by_restarts() -> None:
-    clock = Clock(lambda: 1000.5, lambda: 10.0)
-    clock.not_before(1000.0)
-    assert clock.now() == 1000.5
 
 
 def test_replaced_wake_ups_do_not_pile_up() -> None:

@@ -1457,10 +1457,13 @@ class RunReport(google.protobuf.message.Message):
     SIGNALS_TAKEN_FIELD_NUMBER: builtins.int
     CALLS_TAKEN_FIELD_NUMBER: builtins.int
     WANTS_CALL_KEY_FIELD_NUMBER: builtins.int
+    WANTS_NUMBER_FIELD_NUMBER: builtins.int
     run_uid: builtins.str
     phase: limosa_idl.run.v1alpha1.run_pb2.RunPhase.ValueType
     wants_call_key: builtins.bool
     """The operator needs the run's `call_key` and lacks it."""
+    wants_number: builtins.bool
+    """The operator needs the run's `number` and lacks it."""
     @property
     def epoch(self) -> limosa_idl.run.v1alpha1.run_pb2.Epoch: ...
     @property
@@ -1480,9 +1483,10 @@ class RunReport(google.protobuf.message.Message):
         signals_taken: collections.abc.Iterable[builtins.str] | None = ...,
         calls_taken: collections.abc.Iterable[builtins.str] | None = ...,
         wants_call_key: builtins.bool = ...,
+        wants_number: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["epoch", b"epoch"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["calls_taken", b"calls_taken", "epoch", b"epoch", "phase", b"phase", "run_uid", b"run_uid", "signals_taken", b"signals_taken", "wants_call_key", b"wants_call_key"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["calls_taken", b"calls_taken", "epoch", b"epoch", "phase", b"phase", "run_uid", b"run_uid", "signals_taken", b"signals_taken", "wants_call_key", b"wants_call_key", "wants_number", b"wants_number"]) -> None: ...
 
 global___RunReport = RunReport
 
@@ -1550,11 +1554,16 @@ class DesiredRun(google.protobuf.message.Message):
     SIGNALS_FIELD_NUMBER: builtins.int
     CALLS_FIELD_NUMBER: builtins.int
     CALL_KEY_FIELD_NUMBER: builtins.int
+    NUMBER_FIELD_NUMBER: builtins.int
     run_uid: builtins.str
     desired: global___Desired.ValueType
     abort_reason: builtins.str
     call_key: builtins.bytes
     """What tokens of its eager nodes' attempts are made with; present with `spec`, and when the report asks for it."""
+    number: builtins.int
+    """Greatest number of a snapshot that is known of the run under this epoch, 0 where there is none: the next ones are above
+    it. Present with `spec`, and when the report asks for it.
+    """
     @property
     def epoch(self) -> limosa_idl.run.v1alpha1.run_pb2.Epoch: ...
     @property
@@ -1580,9 +1589,11 @@ class DesiredRun(google.protobuf.message.Message):
         signals: collections.abc.Iterable[limosa_idl.run.v1alpha1.run_pb2.Signal] | None = ...,
         calls: collections.abc.Iterable[builtins.str] | None = ...,
         call_key: builtins.bytes = ...,
+        number: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["epoch", b"epoch", "spec", b"spec"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["abort_reason", b"abort_reason", "call_key", b"call_key", "calls", b"calls", "desired", b"desired", "epoch", b"epoch", "run_uid", b"run_uid", "signals", b"signals", "spec", b"spec"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_number", b"_number", "epoch", b"epoch", "number", b"number", "spec", b"spec"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_number", b"_number", "abort_reason", b"abort_reason", "call_key", b"call_key", "calls", b"calls", "desired", b"desired", "epoch", b"epoch", "number", b"number", "run_uid", b"run_uid", "signals", b"signals", "spec", b"spec"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_number", b"_number"]) -> typing.Literal["number"] | None: ...
 
 global___DesiredRun = DesiredRun
 
