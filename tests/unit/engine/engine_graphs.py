@@ -29,8 +29,13 @@ _OPERATORS = {
 }
 
 
+_WORDS = {"none": None, "true": True, "false": False}
+
+
 def literal(value: Any) -> literal_pb2.Literal:
-    """Plain data as a literal; `{offloaded: uri, length: n}` as a reference."""
+    """Plain data as a literal; `{offloaded: uri, length: n}` as a reference, `{enum: member}` as an enum's."""
+    if isinstance(value, dict) and value.keys() == {"enum"}:
+        return literal_pb2.Literal(enum_value=value["enum"])
     if isinstance(value, dict) and "offloaded" in value:
         reference = literal_pb2.Offloaded(
             uri=value["offloaded"], length=value.get("length", 0), digest="sha256:00"
@@ -255,8 +260,15 @@ def _accessor(step: str) -> wf.Accessor:
     return wf.Accessor(position=int(step[1:-1])) if step.startswith("[") else wf.Accessor(key=step[1:])
 
 
-def _condition(text: str) -> wf.Condition:
-    parts = text.split()
+def _condition(body: str | dict[str, Any]) -> wf.Condition:
+    """`v > 1`, `v` for a truth, `{all: [..]}`, `{any: [..]}` or `{not: ..}`."""
+    if isinstance(body, dict):
+        ((kind, parts),) = body.items()
+        if kind == "not":
+            return wf.Condition(negation=_condition(parts))
+        together = wf.Conjunction(conditions=[_condition(part) for part in parts])
+        return wf.Condition(all_of=together) if kind == "all" else wf.Condition(any_of=together)
+    parts = body.split()
     if len(parts) == 1:
         return wf.Condition(truth=_operand(parts[0]))
     comparison = wf.Comparison(
@@ -266,6 +278,13 @@ def _condition(text: str) -> wf.Condition:
 
 
 def _operand(text: str) -> wf.Operand:
+    """A number, `none`, `true`, `'text'`, `:member` of an enum, or the name of an input."""
+    if text in _WORDS:
+        return wf.Operand(literal=literal(_WORDS[text]))
+    if text.startswith("'"):
+        return wf.Operand(literal=literal(text.strip("'")))
+    if text.startswith(":"):
+        return wf.Operand(literal=literal({"enum": text[1:]}))
     return wf.Operand(literal=literal(int(text))) if text.lstrip("-").isdigit() else wf.Operand(input=text)
 
 

@@ -23,6 +23,7 @@ A file holds `graphs` by name and `stories`. A story has a graph (a name or a bo
     outputs: {y: 3}           of the run; null for none
     called: {n0/e0: 3}        nodes in the graph published of a call
     given: {n0: {o0: 3}}      outputs of a node, as far as they are in memory
+    keys: {"m[0]": a, "m[1]": b}    of the last question to the cache: the same word for the same key, for the whole story
 """
 
 import re
@@ -99,6 +100,10 @@ class Teller:
         self.now = 0.0
         self.created: dict[str, cmd.CreatePod] = {}
         self.asked: dict[str, cmd.LaunchChild] = {}
+        self.keys: dict[str, str] = {}
+        """Of the last question to the cache, by node item."""
+        self.words: dict[str, str] = {}
+        """What the story calls those keys."""
         self.published: dict[str, Snapshot] = {}
 
     def tell(self) -> None:
@@ -123,6 +128,8 @@ class Teller:
     def remember(self, command: cmd.Command) -> None:
         if isinstance(command, cmd.CreatePod):
             self.created[f"{command.item}#{command.launch}"] = command
+        elif isinstance(command, cmd.LookupCache):
+            self.keys[str(command.item)] = command.key
         elif isinstance(command, cmd.LaunchChild):
             self.asked[str(command.item)] = command
         elif isinstance(command, cmd.Publish):
@@ -176,6 +183,9 @@ class Teller:
             known = self.state.values.get((self.graph.by_path[name], 0))
             assert isinstance(known, LiteralMap), f"step {number}: outputs of {name}"
             assert graphs.plain(known) == outputs, f"step {number}: outputs of {name}"
+        for name, word in part.get("keys", {}).items():
+            assert self.words.setdefault(self.keys[name], word) == word, f"step {number}: key of {name}"
+            assert list(self.words.values()).count(word) == 1, f"step {number}: two keys are {word}"
         if "failure" in part:
             self.compare_failure(part["failure"], number)
         if "outputs" in part and part["outputs"] is None:
