@@ -44,6 +44,8 @@ class EngineSettings:
     rejected_backoff: float = 5.0
     """Before a pod is asked for again where the rejection names no time; doubles up to `rejected_backoff_limit`."""
     rejected_backoff_limit: float = 60.0
+    refusal_grace: float = 300.0
+    """How long pods are asked for again in a namespace that is being deleted, or that lacks the pods' service account."""
     store_backoff: float = 5.0
     """Before a failed read of the store is tried again."""
     cache_questions: int = 1000

@@ -143,6 +143,8 @@ UNSCHEDULABLE = Held(
 
 REFUSED: dict[str, str] = {
     Code.POD_TEMPLATE_MISSING: "config_error_grace",
+    Code.SERVICE_ACCOUNT_MISSING: "refusal_grace",
+    Code.NAMESPACE_TERMINATING: "refusal_grace",
 }
 """Refusals of pods that are put up with for a while: name of the setting with the grace, by the refusal's code."""
 

@@ -11,14 +11,27 @@ class ApiError(Exception):
         reason: The Status object's reason ("AlreadyExists", "NotFound", "Forbidden" …); empty without one.
         message: For people.
         retry_after: Seconds the server asked to wait; None when it did not say.
+        name: Of the object that the answer is about; empty where it is about the request as such.
+        causes: Reasons of the causes that the Status object lists ("NamespaceTerminating" …).
     """
 
-    def __init__(self, status: int, reason: str, message: str, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        message: str,
+        retry_after: float | None = None,
+        *,
+        name: str = "",
+        causes: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(f"{status or 'no answer'} {reason}: {message}")
         self.status = status
         self.reason = reason
         self.message = message
         self.retry_after = retry_after
+        self.name = name
+        self.causes = causes
 
     @property
     def transient(self) -> bool:
@@ -36,6 +49,8 @@ class ApiError(Exception):
             str(document.get("reason") or ""),
             str(document.get("message") or body or "")[:2000],
             float(seconds) if seconds is not None and str(seconds).isdigit() else None,
+            name=str(details.get("name") or ""),
+            causes=tuple(str(cause.get("reason") or "") for cause in details.get("causes") or ()),
         )
 
 

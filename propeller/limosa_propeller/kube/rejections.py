@@ -24,10 +24,7 @@ def rejection_of(error: ApiError) -> Rejection:
     if error.transient or error.status == 409:
         return Rejection(Code.API, FAILURE_KIND_SYSTEM, True)
     if error.status == 403:
-        # A quota's refusal differs from a missing permission in its text alone: the API has no field for it.
-        if "exceeded quota" in error.message:
-            return Rejection(Code.QUOTA, FAILURE_KIND_USER, not _never_fits(error.message))
-        return Rejection(Code.POD_FORBIDDEN, FAILURE_KIND_SYSTEM, False)
+        return _forbidden(error)
     if error.status in (400, 413, 422):
         return Rejection(Code.POD_INVALID, FAILURE_KIND_USER, False)
     if error.status == 401:
@@ -35,6 +32,21 @@ def rejection_of(error: ApiError) -> Rejection:
     return Rejection(Code.API, FAILURE_KIND_SYSTEM, False)
 
 
+def _forbidden(error: ApiError) -> Rejection:
+    """Reads a 403. What the API has no field for is read in its text."""
+    if "NamespaceTerminating" in error.causes:
+        return Rejection(Code.NAMESPACE_TERMINATING, FAILURE_KIND_SYSTEM, True)
+    if "exceeded quota" in error.message:
+        return Rejection(Code.QUOTA, FAILURE_KIND_USER, not _never_fits(error.message))
+    if _NO_SERVICE_ACCOUNT.search(error.message):
+        return Rejection(Code.SERVICE_ACCOUNT_MISSING, FAILURE_KIND_USER, True)
+    # Admission (PodSecurity, LimitRange, a quota that wants limits) names the pod; a missing permission is about none.
+    if error.name or "admission webhook" in error.message:
+        return Rejection(Code.POD_POLICY, FAILURE_KIND_USER, False)
+    return Rejection(Code.POD_FORBIDDEN, FAILURE_KIND_SYSTEM, False)
+
+
+_NO_SERVICE_ACCOUNT = re.compile(r'serviceaccount "[^"]*" not found')
 _AMOUNTS = re.compile(r"requested: (?P<requested>[^ ]+), used: [^ ]+, limited: (?P<limited>[^ ]+)")
 
 

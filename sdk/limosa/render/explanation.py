@@ -33,6 +33,8 @@ _MEANINGS = {
     "Sleeping": "it goes on when its time has come",
     "Backoff": "it waits before the next attempt",
     "Unschedulable": "the cluster has no node with room for its pod, and only room, an abort or the operator's pending timeout ends that wait",
+    "ServiceAccountMissing": "its namespace lacks the pods' service account; its pod is asked for again, for five minutes",
+    "NamespaceTerminating": "its namespace is being deleted; its pod is asked for again, for five minutes",
     "Deleting": "its pod ends, or is given up",
     "Quota": "the namespace's quota is used up; its pod is asked for again",
     "ImagePull": "the cluster pulls its image",

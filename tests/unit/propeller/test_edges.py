@@ -87,6 +87,13 @@ class TestCredentials:
             load_credentials(str(tmp_path / "empty"))
 
 
+def forbidden(text: str, name: str = "p", cause: str = "") -> ApiError:
+    """A 403 as the API server sends it: one of admission names the pod, one of authorisation does not."""
+    details = {"kind": "pods", "name": name, "causes": [{"reason": cause}] if cause else []}
+    body = {"reason": "Forbidden", "message": text, "details": details}
+    return ApiError.from_response(403, body, None)
+
+
 @pytest.mark.parametrize(
     ("error", "code", "kind", "retryable"),
     [
@@ -128,7 +135,38 @@ class TestCredentials:
             FAILURE_KIND_USER,
             True,
         ),
-        (ApiError(403, "Forbidden", "violates PodSecurity"), Code.POD_FORBIDDEN, FAILURE_KIND_SYSTEM, False),
+        (
+            forbidden('pods is forbidden: User "x" cannot create resource "pods"', name=""),
+            Code.POD_FORBIDDEN,
+            FAILURE_KIND_SYSTEM,
+            False,
+        ),
+        (forbidden('violates PodSecurity "restricted:latest"'), Code.POD_POLICY, FAILURE_KIND_USER, False),
+        (forbidden("maximum cpu usage per Container is 1"), Code.POD_POLICY, FAILURE_KIND_USER, False),
+        (
+            forbidden("failed quota: q: must specify limits.cpu for: task"),
+            Code.POD_POLICY,
+            FAILURE_KIND_USER,
+            False,
+        ),
+        (
+            forbidden('admission webhook "images.example" denied the request: no', name=""),
+            Code.POD_POLICY,
+            FAILURE_KIND_USER,
+            False,
+        ),
+        (
+            forbidden("unable to create new content", cause="NamespaceTerminating"),
+            Code.NAMESPACE_TERMINATING,
+            FAILURE_KIND_SYSTEM,
+            True,
+        ),
+        (
+            forbidden('error looking up service account ns/sa: serviceaccount "sa" not found'),
+            Code.SERVICE_ACCOUNT_MISSING,
+            FAILURE_KIND_USER,
+            True,
+        ),
         (ApiError(422, "Invalid", "bad label"), Code.POD_INVALID, FAILURE_KIND_USER, False),
         (ApiError(400, "BadRequest", "bad quantity"), Code.POD_INVALID, FAILURE_KIND_USER, False),
         (ApiError(404, "NotFound", "namespace"), Code.API, FAILURE_KIND_SYSTEM, False),
