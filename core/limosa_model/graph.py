@@ -101,7 +101,8 @@ def needed_successes(node: MapNode, count: int) -> int:
     if node.min_successes:
         return min(node.min_successes, count)
     if node.min_success_ratio:
-        return min(math.ceil(node.min_success_ratio * count - 1e-9), count)
+        # 0.3 of ten is three, whatever is left over in floating point; and some success is asked for.
+        return min(max(math.ceil(node.min_success_ratio * count - 1e-9), 1), count)
     return count
 
 

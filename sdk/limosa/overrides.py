@@ -56,9 +56,10 @@ def _check_names(node: "Node", given: dict[str, Any]) -> None:
 
             message = f"with_overrides has no option '{name}'"
             raise LimosaError("OverrideOption", message, str(caller()), suggest(name, sorted(OVERRIDES)))
-    if node.WhichOneof("target") == "dynamic" and "cache" in given:
-        message = f"{node.display_name} is a dynamic task and has no option 'cache'"
+    kind = node.WhichOneof("target")
+    if kind in ("dynamic", "eager") and "cache" in given:
+        message = f"{node.display_name} is {'a dynamic' if kind == 'dynamic' else 'an eager'} task and has no option 'cache'"
         raise LimosaError("OverrideOption", message, str(caller()), "cache the tasks that it calls")
-    if node.WhichOneof("target") not in ("task", "map", "dynamic") and set(given) - {"node_name"}:
-        message = f"node {node.display_name} is a {node.WhichOneof('target')}, which has no pod of its own"
+    if kind not in ("task", "map", "dynamic", "eager") and set(given) - {"node_name"}:
+        message = f"node {node.display_name} is a {kind}, which has no pod of its own"
         raise LimosaError("OverrideTarget", message, str(caller()), "override the tasks inside it")

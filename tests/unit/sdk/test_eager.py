@@ -314,3 +314,24 @@ def test_what_cannot_be_an_eager_task_is_refused_where_it_is_decorated(author, s
         author.load("from limosa import eager, map_task, task\n\n" + source, "bad.py")
     assert refused.value.code == code
     assert says in str(refused.value)
+
+
+OVERRIDDEN = """
+from limosa import eager, task, workflow
+@task
+def one() -> int:
+    return 1
+@eager
+async def calls() -> int:
+    return await one()
+@workflow
+def w() -> int:
+    return calls.with_overrides({})()
+"""
+
+
+def test_overrides_concern_the_pod_of_the_function(author):
+    compiled = author.compile(OVERRIDDEN.format("retries=2"), "w")
+    assert compiled.closure.workflows[0].nodes[0].overrides.retry.retries == 2
+    said = author.error(OVERRIDDEN.format("cache='v1'"), "w")
+    assert "calls is an eager task and has no option 'cache'" in said
