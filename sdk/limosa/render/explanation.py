@@ -63,6 +63,8 @@ def explain_run(detail: RunDetail, now: dt.datetime, flags: str = "") -> str:
         lines.append(f"  {run.abort_reason}")
     if state.reason.code and state.phase not in TERMINAL_RUN_PHASES:
         lines.append(f"  {_reason(state.reason, now)}")
+        remedy = remedy_of(state.reason.code, state.reason.detail)
+        lines += [f"  → {remedy}"] if remedy else []
     if state.nodes_total:
         failed = sum(1 for place in known.walk() if known.phase(place.path) == pb.NODE_PHASE_FAILED)
         of_them = f", {failed} of them failed" if failed else ""
@@ -271,6 +273,8 @@ class _Known:
         ]
         if missing:
             return f"waits for {', '.join(missing)}"
+        if self._view.phase == pb.RUN_PHASE_QUEUED:
+            return "waits for the run to begin"
         return f"waits for {place.around.rstrip('/')}" if place.around else "about to start"
 
     def _skipped(self, place: _Place) -> str:

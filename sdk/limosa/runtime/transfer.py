@@ -118,19 +118,23 @@ class LaunchTransfer:
             raise self._missing(uri, "there is no object", may) from error
 
     def _missing(self, uri: str, what: str, more: str) -> LaunchFailed:
-        name = self._inputs.get(uri)
-        place = f"input '{name}': " if name else ""
         remedy = (
             "Copy the address from `limosa outputs RUN`, or give a file of your machine, which is uploaded; what a run "
             "gave is fetched with `limosa download RUN`."
         )
-        return LaunchFailed(failures.user(Code.OBJECT_MISSING, f"{place}{what} {uri}{more}", remedy=remedy))
+        return LaunchFailed(
+            failures.user(Code.OBJECT_MISSING, f"{self._place(uri)}{what} {uri}{more}", remedy=remedy)
+        )
+
+    def _place(self, uri: str) -> str:
+        name = self._inputs.get(uri)
+        return f"input '{name}': " if name else ""
 
     def _key(self, uri: str) -> str:
         key = self._store.key(uri)
         if key is None:
             message = (
-                f"{uri} does not lie in this platform's store ({self._store.settings.url}): download it, and give "
+                f"{self._place(uri)}{uri} does not lie in this platform's store ({self._store.settings.url}): download it, and give "
                 "the run the local file, which is uploaded; or read it in the task with a library of yours"
             )
             raise LaunchFailed(failures.user(Code.FILE_OUT_OF_REACH, message))

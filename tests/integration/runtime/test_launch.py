@@ -241,7 +241,10 @@ def test_a_file_that_lies_elsewhere_is_the_authors_to_upload(tmp_path, uri):
     pod = Pod(tmp_path, "@task\ndef f(x: File) -> str:\n    return x.open().read()\n")
     assert pod.run(inputs={"x": Literal(blob=Blob(uri=uri))}) == 1, pod.output
     assert pod.failure.code == "FileOutOfReach"
-    assert f"{uri} does not lie in this platform's store ({pod.root}): download it" in pod.failure.message
+    assert (
+        f"input 'x': {uri} does not lie in this platform's store ({pod.root}): download it"
+        in pod.failure.message
+    )
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,15 @@ def test_why_there_is_no_further_attempt(kind, retryable, retries, said):
     assert text.splitlines()[1] == f"  failed after 3.0 s: Odd: it broke; {said}"
 
 
+def test_a_run_that_its_launch_plan_holds_back_says_what_to_do():
+    found = detail(update(pb.RUN_PHASE_QUEUED, end=None))
+    found.run.state.reason.code = "WaitingForLimit"
+    found.run.state.reason.detail = "launch plan lp allows 1 run at once; calm-heron-1 is running"
+    lines = explain_run(found, NOW).splitlines()
+    assert lines[2] == "  → It begins when one of those ends: wait, or end one with limosa abort RUN."
+    assert "  n0 clean: waits for the run to begin" in lines
+
+
 def test_what_a_skipped_and_a_never_started_node_waited_for():
     text = explain_run(detail(runs.USER_ERROR), NOW)
     assert text.startswith(
