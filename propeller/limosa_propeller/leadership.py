@@ -55,11 +55,13 @@ class Leadership:
         self._identity = identity
         self._clock, self._dead = clock, dead
         self._deadline = float("-inf")
+        self._leads_from = float("-inf")
+        """Before it another may lead whose Lease was deleted, and who has not found out yet."""
         self._last_seen: tuple[str, float] = ("", 0.0)
 
     def may_write(self) -> bool:
         """Whether this process leads, now."""
-        return self._clock() < self._deadline
+        return self._leads_from <= self._clock() < self._deadline
 
     async def release(self) -> None:
         """Lets the next one start at once. A failure is of no consequence: the lease runs out by itself."""
@@ -87,18 +89,24 @@ class Leadership:
         try:
             lease = await self._read()
             if lease is None:
+                if not self.may_write():
+                    # Whoever led cannot renew from now on, and ceases to write within this time.
+                    self._leads_from = float("inf")
                 await self._verbs.create(LEASES, self._namespace, self._body({}))
             elif may_have(lease):
                 # Of two that try, the server's resourceVersion check lets one through.
                 await self._verbs.replace(LEASES, self._namespace, self._name, {**lease, **self._body(lease)})
             else:
+                self._leads_from = float("-inf")
                 return Attempt.TAKEN
         except ApiError as error:
             if error.status != 409:
                 logger.warning("lease request failed", extra={"error": str(error)})
             return Attempt.UNKNOWN
+        if self._leads_from == float("inf"):
+            self._leads_from = self._clock() + self._seconds
         self._deadline = asked_at + self._seconds * 2 / 3
-        return Attempt.HELD
+        return Attempt.HELD if self.may_write() else Attempt.TAKEN
 
     async def _read(self) -> dict[str, Any] | None:
         try:
@@ -112,7 +120,7 @@ class Leadership:
         return (lease.get("spec") or {}).get("holderIdentity") == self._identity
 
     def _is_free(self, lease: dict[str, Any]) -> bool:
-        """Ours, given up, of a dead process, or unchanged for its whole length by our own clock."""
+        """Ours, given up, of a dead process, or unchanged for its whole length by our own clock; see also `_ask`."""
         spec = lease.get("spec") or {}
         holder = spec.get("holderIdentity") or ""
         if holder in ("", self._identity) or self._dead(holder):

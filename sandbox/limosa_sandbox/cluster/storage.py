@@ -40,6 +40,9 @@ from limosa_sandbox.cluster.selectors import Matcher, field_matcher, parse_field
 Records = list[Record]
 _DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 _SWEEP_EVERY = timedelta(seconds=5)
+_LEASES = "leases.coordination.k8s.io"
+_OPERATORS_LEASE = "limosa-propeller"
+"""An operator that finds no Lease waits, because a leader may be there whose Lease was deleted; in a new cluster none is."""
 _SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
@@ -490,9 +493,14 @@ class Storage:
             self._read_journal(self._journal)
         for collection in self._collections.values():
             collection.floor = self._version
+        fresh = self.collection("namespaces").get("", "kube-system") is None
         for name in _SYSTEM_NAMESPACES:
             if self.collection("namespaces").get("", name) is None:
                 self.create("namespaces", None, {"metadata": {"name": name}})
+        if fresh:
+            self.create(
+                _LEASES, "default", {"metadata": {"name": _OPERATORS_LEASE}, "spec": {"holderIdentity": ""}}
+            )
         for key, collection in list(self._collections.items()):
             for record in sorted(collection.records(), key=lambda record: record.version):
                 self._observe(key, Change("ADDED", record, None))

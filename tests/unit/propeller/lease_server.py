@@ -11,10 +11,14 @@ class LeaseServer:
 
     def __init__(self) -> None:
         self.leases: dict[str, dict[str, Any]] = {}
+        self.new = True
+        """Of a new cluster, where each Lease is there and nobody's, as the sandbox makes it."""
         self.down = False
 
     async def get(self, resource: object, namespace: str, name: str) -> dict[str, Any]:
         self._answer()
+        if name not in self.leases and self.new:
+            self.leases[name] = {"metadata": {"name": name, "resourceVersion": "0"}, "spec": {}}
         if name not in self.leases:
             raise ApiError(404, "NotFound", "no lease")
         return copy.deepcopy(self.leases[name])

@@ -71,6 +71,46 @@ async def test_a_released_lease_is_free_at_once(server: LeaseServer, clock: Watc
     assert server.leases["lease"]["spec"]["leaseTransitions"] == 2
 
 
+async def test_who_finds_no_lease_waits_until_a_leader_must_have_found_out(
+    server: LeaseServer, clock: Watch
+) -> None:
+    """Somebody deleted it: its holder writes until it asks again, or until its deadline."""
+    a, b = leadership(server, clock, "a"), leadership(server, clock, "b")
+    await a.attempt()
+    server.new = False
+    server.leases.clear()
+    for _ in range(100):
+        assert await b.attempt() in (Attempt.TAKEN, Attempt.HELD)
+        assert not (a.may_write() and b.may_write())
+        if b.may_write():
+            break
+        clock.time += 1
+    assert clock.time >= 115
+    assert await a.renew() is Attempt.TAKEN
+
+
+async def test_a_leader_whose_lease_was_deleted_makes_it_anew(server: LeaseServer, clock: Watch) -> None:
+    a, b = leadership(server, clock, "a"), leadership(server, clock, "b")
+    await a.attempt()
+    server.new = False
+    server.leases.clear()
+    assert await a.renew() is Attempt.HELD
+    assert await b.attempt() is Attempt.TAKEN
+    assert (a.may_write(), b.may_write()) == (True, False)
+
+
+async def test_a_first_operator_without_a_lease_leads_after_its_length(
+    server: LeaseServer, clock: Watch
+) -> None:
+    server.new = False
+    a = leadership(server, clock, "a")
+    assert await a.attempt() is Attempt.TAKEN
+    clock.time += 7
+    assert await a.attempt() is Attempt.TAKEN
+    clock.time += 8
+    assert await a.attempt() is Attempt.HELD
+
+
 async def test_a_dead_process_of_this_host_holds_nothing(server: LeaseServer, clock: Watch) -> None:
     dead = own_identity().rsplit("_", 1)[0] + "_1"
     a, b = leadership(server, clock, dead), leadership(server, clock, own_identity())

@@ -183,6 +183,7 @@ async def test_who_was_left_out_ends(stand: Stand) -> None:
 async def test_a_lease_that_somebody_deleted_leads_to_no_second_leader(stand: Stand) -> None:
     a, b = stand.operator("a", 2), stand.operator("b", 2)
     await turn(a, b, a, b)
+    stand.server.new = False
     del stand.server.leases["limosa-propeller"]
     for _ in range(16):
         assert await a.attend()
