@@ -115,7 +115,7 @@ class _Lines:
             self._print_phase()
         self._print_wait()
         self._print_retries()
-        for row in view.rows(now_utc()):
+        for row in _in_turn(view.rows(now_utc())):
             state = (row.phase, row.wait if row.waiting_seconds >= REASON_AFTER_S else "")
             if _is_told(row) and self._seen.get(row.path) != state:
                 self._seen[row.path] = state
@@ -161,6 +161,19 @@ class _Lines:
 
     def _print(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _in_turn(rows: Iterable[Row]) -> Iterator[Row]:
+    """Rows of a tree in the order of events: what has ended comes after what lies below it."""
+    ended: list[Row] = []
+    for row in rows:
+        while ended and ended[-1].depth >= row.depth:
+            yield ended.pop()
+        if row.phase in (pb.NODE_PHASE_SUCCEEDED, pb.NODE_PHASE_FAILED, pb.NODE_PHASE_ABORTED):
+            ended.append(row)
+        else:
+            yield row
+    yield from reversed(ended)
 
 
 def _is_told(row: Row) -> bool:

@@ -96,3 +96,14 @@ def test_priority_and_parallelism_reach_the_platform(limosa, plan):
     assert result.status == 0
     asked = next(request for method, request, *_ in plan.calls if method == "CreateRun")
     assert (asked.priority, asked.max_parallelism) == (-5, 3)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_project_that_nothing_was_registered_in_is_named(limosa, admin, known):
+    entities = [pb.Entity(id=pb.EntityId(name="flow.wf"))] if known else []
+    admin.script["ListRuns"] = [pb.ListRunsResponse()]
+    admin.script["ListEntities"] = 2 * [pb.ListEntitiesResponse(entities=entities)]
+    result = limosa("get", "runs", "-p", "nope")
+    assert result.status == 0
+    told = "nothing was ever registered in project 'nope', domain 'development'" in result.err
+    assert told is not known

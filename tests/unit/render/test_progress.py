@@ -9,7 +9,7 @@ import runs
 from rich.console import Console
 
 from limosa.render import progress
-from limosa.render.run_view import RunView
+from limosa.render.run_view import Row, RunView
 from limosa.render.tree import tree
 from limosa_idl.core.v1alpha1 import failure_pb2 as f
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
@@ -113,3 +113,19 @@ def test_the_end_of_the_run_is_the_last_line(console):
     progress.follow(iter([runs.with_attempts()]), RunView(), console)
     lines = console.file.getvalue().splitlines()
     assert lines[-1] == "calm-heron-4f2a failed"
+
+
+def test_what_ended_is_told_after_what_lies_below_it():
+    def row(depth, path, phase):
+        return Row(depth, path, path, phase, None, "")
+
+    done, running = pb.NODE_PHASE_SUCCEEDED, pb.NODE_PHASE_RUNNING
+    rows = [
+        row(0, "a", done),
+        row(1, "a/b", done),
+        row(2, "a/b/c", pb.NODE_PHASE_FAILED),
+        row(1, "a/d", done),
+        row(0, "e", running),
+        row(1, "e/f", done),
+    ]
+    assert [one.path for one in progress._in_turn(rows)] == ["a/b/c", "a/b", "a/d", "a", "e", "e/f"]

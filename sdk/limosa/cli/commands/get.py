@@ -10,6 +10,7 @@ from limosa.cli.exit_codes import ExitCode
 from limosa.cli.options import TargetFlags, open_target, output_option, target_options
 
 if TYPE_CHECKING:
+    from limosa.remote import Client
     from limosa_idl.admin.v1alpha1.admin_pb2 import Entity
 
 _PHASES = ["queued", "running", "parked", "failing", "aborting", "succeeded", "failed", "aborted"]
@@ -64,6 +65,9 @@ def runs(
     else:
         with open_target(TargetFlags(**target)) as client:
             found = list(itertools.islice(client.list_runs(phases=wanted, target=entity), limit + 1))
+            if not (found or wanted or entity) and not _is_known(client):
+                place = f"project '{client.target.project}', domain '{client.target.domain}'"
+                say(f"nothing was ever registered in {place}", "yellow")
             if entity and not found:
                 whole = full_name(client, entity, TARGETS)
                 found = list(itertools.islice(client.list_runs(phases=wanted, target=whole), limit + 1))
@@ -103,6 +107,14 @@ def run(name: str, node: str, index: int | None, output: str, **target: str | No
         else:
             write_run(source, name, form=output)
     return ExitCode.OK
+
+
+def _is_known(client: "Client") -> bool:
+    """Whether anything is registered in the client's project and domain."""
+    from limosa_idl.admin.v1alpha1 import admin_pb2
+
+    kinds = (admin_pb2.ENTITY_KIND_WORKFLOW, admin_pb2.ENTITY_KIND_TASK)
+    return any(next(iter(client.list_entities(kind, "")), None) for kind in kinds)
 
 
 def _list_entities(kind: str, name: str, limit: int, output: str, target: dict[str, str | None]) -> int:
