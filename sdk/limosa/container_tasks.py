@@ -5,7 +5,7 @@ from typing import Any
 
 from limosa.declared_tasks import DeclaredTask, check_names
 from limosa.errors import LimosaError
-from limosa.origin import caller
+from limosa.origin import caller, origin_of
 from limosa_model.placeholders import wrong_placeholders
 from limosa_model.raw_containers import INPUT_DIRECTORY, OUTPUT_DIRECTORY
 
@@ -103,7 +103,7 @@ class ContainerTask(DeclaredTask):
             "ImageNotRunnable",
             f"{self.__name__} runs the image {image}, which needs a container engine: there is none in runs here, nor on the sandbox "
             "(limosa demo)",
-            self.name,
+            f"{self.name} ({origin_of(self.function)})",
             f"run it on a cluster (limosa config use CONTEXT, then limosa run --remote); in tests here, "
             f"with limosa.testing.patch({self.__name__}) as stand_in: stand_in.returns(…)",
         )

@@ -44,6 +44,11 @@ def output_problem(task: Any, name: str, value: Any, error: Exception) -> Limosa
         error: What the converter of its type said.
     """
     what = described_output(name)
+    if task.replacement is not None:
+        message = error.message if isinstance(error, LimosaError) else str(error)
+        place = f"limosa.testing.patch({task.__name__})"
+        remedy = f"give it a value of type {type_name(task.python_outputs[name])}"
+        return LimosaError(Code.BAD_OUTPUT, f"{what} of what stands in for it: {message}", place, remedy)
     if value is None and not task.outputs_are_tuple and isinstance(error, ValueProblem):
         expected = type_name(task.python_outputs[name])
         message = f"the function returned None, not {expected}: it has no return, or one without a value"

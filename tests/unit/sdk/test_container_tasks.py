@@ -49,6 +49,7 @@ def test_here_it_does_not_run_and_says_what_to_do(tmp_path):
     with pytest.raises(LimosaError, match="needs a container engine") as refused:
         converted(source=File(tmp_path / "a"))
     assert "limosa.testing.patch(convert)" in refused.value.remedy
+    assert "test_container_tasks.py:" in refused.value.place
 
 
 def test_a_stand_in_takes_its_place(tmp_path):

@@ -56,8 +56,12 @@ def test_values_in_turn_exceptions_and_functions():
 def test_the_result_is_checked_as_the_task_s_own():
     with patch(load) as stand_in:
         stand_in.returns("0.9")
-        with pytest.raises(LimosaError, match=r"the result: expected float, got str '0\.9'"):
+        with pytest.raises(
+            LimosaError, match="the result of what stands in for it: expected float, got"
+        ) as refused:
             pipeline(rows=1)
+    assert refused.value.place == "limosa.testing.patch(load)"
+    assert refused.value.remedy == "give it a value of type float"
 
 
 def test_says_what_is_missing():
