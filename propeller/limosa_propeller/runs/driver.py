@@ -48,6 +48,7 @@ from limosa_propeller.runs.claims import (
 )
 from limosa_propeller.runs.errands import Errands
 from limosa_propeller.runs.held_commands import HeldCommands
+from limosa_propeller.runs.inbox import Inbox
 from limosa_propeller.runs.opening import OpenedRun, RefusedError, open_run, spec_changed
 from limosa_propeller.runs.pod_index import PodEntry, PodIndex
 from limosa_propeller.runs.removals import OVER
@@ -68,8 +69,6 @@ from limosa_propeller.runs.strange_pods import StrangePods
 logger = logging.getLogger(__name__)
 
 STORY_LINES = 40
-PATIENCE_SECONDS = 0.02
-"""How long word that a pod was made waits for the word of the pod itself, to be taken in the same turn."""
 
 
 class RunDriver:
@@ -103,10 +102,8 @@ class RunDriver:
         self._digest = spec_digest(manifest)
         self._services, self._pods, self._gone, self._news = services, pods, gone, news
         self._context: RunContext | None = None
-        self._inbox: list[Event] = []
-        self._turn_due = self._patient = False
-        self._arrived = 0.0
-        """When the oldest event of the inbox came, by perf_counter."""
+        self._inbox = Inbox(self._turn)
+        self._post = self._inbox.post
         self._version = 0
         self._held = HeldCommands()
         self._errands = Errands(self._failed, lambda: self.log)
@@ -196,7 +193,7 @@ class RunDriver:
             self._announcements.deleted(self.manifest["metadata"], self._context.run)
         # These refer back to the driver: without them it goes, with all of its run, as soon as nobody knows it.
         self._context = None
-        del self._writer, self._errands, self._announcements, self._strange
+        del self._writer, self._errands, self._announcements, self._strange, self._inbox, self._post
 
     def observe_object(self, manifest: dict[str, Any]) -> None:
         """The WorkflowRun changed."""
@@ -278,7 +275,7 @@ class RunDriver:
         logger.log(level, "run is ended by the operator", extra=extra)
         self._ended = phase, failure
         self._held.clear()
-        self._inbox.clear()
+        self._inbox.take()
         self._errands.stop()
         self._writer.demand()
 
@@ -336,31 +333,10 @@ class RunDriver:
 
     # Turns
 
-    def _post(self, event: Event) -> None:
-        self._inbox.append(event)
-        if not self._turn_due:
-            self._turn_due = True
-            self._arrived = perf_counter()
-            self._loop.call_soon(self._turn)
-
-    def _post_patiently(self, event: Event) -> None:
-        """For what nothing follows from by itself: of a short pod it saves every other turn."""
-        self._inbox.append(event)
-        if not self._turn_due and not self._patient:
-            self._patient = True
-            self._loop.call_later(PATIENCE_SECONDS, self._lose_patience)
-
-    def _lose_patience(self) -> None:
-        self._patient = False
-        if self._inbox and not self._turn_due:
-            self._arrived = perf_counter()
-            self._turn()
-
     def _turn(self) -> None:
-        self._turn_due = False
-        if self._closed or self._ended or self._context is None or not self._inbox:
+        if self._closed or self._ended or self._context is None:
             return
-        events, self._inbox = self._inbox, []
+        events = self._inbox.take()
         try:
             self._take(self._context.run, events)
         except Exception as error:  # noqa: BLE001 - a bug ends this run and no other, see _poisoned
@@ -373,7 +349,7 @@ class RunDriver:
         metrics.step_seconds.observe(perf_counter() - begun)
         self._version += run.state.changes != before
         hurry = [self._dispatch(command) for command in commands]
-        metrics.transition_seconds.observe(perf_counter() - self._arrived)
+        metrics.transition_seconds.observe(perf_counter() - self._inbox.arrived)
         if self._ended or run.state.regrowth is not None:
             return
         self.word.observe(run.graph, run.state, self._version)
@@ -406,7 +382,7 @@ class RunDriver:
             return False
         if not command.needs_status:
             if isinstance(command, CreatePod) and self._context is not None:
-                self._context.arrived[command.item, command.launch] = self._arrived
+                self._context.arrived[command.item, command.launch] = self._inbox.arrived
             self._spawn(self._carry_out(command))
             return False
         return self._held.hold(self._version, command)
@@ -431,7 +407,7 @@ class RunDriver:
         answer = await ACTIONS[type(command)](self._context, command)
         self._services.metrics.carried_out(command, answer)
         if isinstance(answer, PodCreated):
-            self._post_patiently(answer)
+            self._inbox.post_patiently(answer)
         else:
             self._post(answer)
 

@@ -22,7 +22,7 @@ from limosa_model.digests import serialize
 from limosa_model.layout import commit_key, run_prefix
 from limosa_model.values import integer
 from limosa_propeller.kube.errors import ApiError
-from limosa_propeller.runs import actions, announcements
+from limosa_propeller.runs import actions, announcements, inbox
 from limosa_propeller.runs import driver as driver_module
 from limosa_propeller.runs import status as status_module
 from limosa_propeller.runs.driver import RunDriver
@@ -212,7 +212,7 @@ def turns(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 async def test_word_that_a_pod_was_made_is_taken_with_the_word_of_the_pod(
     stage: Stage, turns: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(driver_module, "PATIENCE_SECONDS", 3600.0)
+    monkeypatch.setattr(inbox, "PATIENCE_SECONDS", 3600.0)
     await stage.start()
     assert len(stage.cluster.pods) == 1
     assert not any("PodCreated" in turn for turn in turns)
@@ -223,7 +223,7 @@ async def test_word_that_a_pod_was_made_is_taken_with_the_word_of_the_pod(
 async def test_word_that_a_pod_was_made_is_taken_soon_without_any_other(
     stage: Stage, turns: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(driver_module, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(inbox, "PATIENCE_SECONDS", 0.0)
     await stage.start()
     assert turns[-1] == ["PodCreated"]
 
