@@ -67,6 +67,7 @@ class Code:
     POD_GONE = "PodGone"
     POD_FAILED = "PodFailed"
     KILLED = "Killed"
+    NOT_CONFIGURED = "NotConfigured"
     POD_FORBIDDEN = "PodForbidden"
     NAMESPACE_TERMINATING = "NamespaceTerminating"
     POD_CONFLICT = "PodConflict"

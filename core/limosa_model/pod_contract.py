@@ -27,6 +27,8 @@ INLINE_CLOSURE_LIMIT = 256 * 1024
 TERMINATION_LIMIT = 4096
 """Bytes Kubernetes keeps of a termination message (12,288 for the pod, shared by its containers)."""
 TERMINATION_PATH = "/dev/termination-log"
+EXIT_CONTRACT = 64
+"""Exit code of a runtime that its environment does not tell enough: nothing was done, and the termination message says why."""
 
 _PREFIX = "LIMOSA_POD_"
 _MAGIC = "limosa1"

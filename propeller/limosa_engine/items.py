@@ -78,6 +78,7 @@ def finish(turn: Turn, place: Place, phase: NodePhase, failure: Failure | None =
         caching.ended(turn, place, phase)
     if phase is NodePhase.SUCCEEDED:
         record.succeeded += 1
+        turn.state.items_succeeded += place.plan.is_map
     elif phase is NodePhase.FAILED:
         record.failed += 1
         if record.failure is None:

@@ -60,6 +60,7 @@ def finish_node(
         state.nodes_skipped += 1
     elif phase is not NodePhase.ABORTED:
         state.nodes_done += 1
+        state.nodes_failed += phase is NodePhase.FAILED
     turn.run_touched = True
     for number in plan.dependents:
         dependent = state.nodes[number]

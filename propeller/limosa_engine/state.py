@@ -309,9 +309,13 @@ class State:
         self.follow(graph)
         self.nodes_done = 0
         """Nodes SUCCEEDED or FAILED."""
+        self.nodes_failed = 0
+        """Of these, FAILED."""
         self.nodes_skipped = 0
         self.items = 0
         """Items of all maps that have expanded."""
+        self.items_succeeded = 0
+        """Of these."""
         self.parked = False
         """Nothing can be launched before something outside happens; see `parking`."""
         self.listed = False

@@ -11,6 +11,7 @@ from limosa_engine.settings import EngineSettings
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, FAILURE_KIND_USER, Failure, FailureKind
 from limosa_model.failures import Code
 from limosa_model.names import TASK_SECRET_LABEL
+from limosa_model.pod_contract import EXIT_CONTRACT
 
 _USER, _SYSTEM = FAILURE_KIND_USER, FAILURE_KIND_SYSTEM
 
@@ -91,6 +92,7 @@ EXITED = Ended(
     True,
     "{place}: the pod failed with exit code {exit_code} and left no error record: {detail}",
 )
+NOT_CONFIGURED = Ended(_SYSTEM, Code.NOT_CONFIGURED, True, "{place}: the runtime could not begin: {detail}")
 KILLED = Ended(
     _SYSTEM,
     Code.KILLED,
@@ -174,6 +176,8 @@ def of_ended(view: PodView | None, place: str, plan: NodePlan, memory: str) -> F
     unexplained = view.terminated_reason in ("", "Error") and not view.message
     if found is None and view.exit_code == _SIGKILLED and unexplained:
         found = KILLED
+    if found is None and view.exit_code == EXIT_CONTRACT and view.author_exit_code is None:
+        found = NOT_CONFIGURED
     if found is None:
         found = NO_COMMIT if view.exit_code == 0 or view.phase == "Succeeded" else EXITED
     return _failure(found, view, place, plan, memory)

@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 from limosa_engine.graph import Item
 from limosa_engine.pods import PodView
 from limosa_model import names
-from limosa_model.pod_contract import CONTAINER_NAME, decode_termination
+from limosa_model.pod_contract import CONTAINER_NAME, EXIT_CONTRACT, decode_termination
 from limosa_model.raw_containers import AUTHOR, PREPARE
 
 _MOST_LAUNCHES = 1_000_000
 """Far more than any budget allows, and a number that every record holds."""
+_MOST_CHARACTERS = 1000
 _STARTING = ("PodInitializing", "ContainerCreating")
 
 
@@ -73,7 +74,7 @@ def view_of(pod: dict[str, Any]) -> PodView:
         uid=metadata["uid"],
         phase="Running" if running and phase == "Pending" else phase,
         reason=status.get("reason") or "",
-        message=status.get("message") or "",
+        message=status.get("message") or _why_not_begun(terminated),
         disruption=disruption,
         waiting_reason=waiting.get("reason") or "",
         waiting_message=waiting.get("message") or "",
@@ -90,6 +91,12 @@ def view_of(pod: dict[str, Any]) -> PodView:
         cluster_node=(pod.get("spec") or {}).get("nodeName") or "",
         unschedulable=unschedulable,
     )
+
+
+def _why_not_begun(terminated: dict[str, Any]) -> str:
+    """What the runtime says where it was not told enough to begin; empty in all other cases."""
+    told: str = terminated.get("message") or ""
+    return told[:_MOST_CHARACTERS] if terminated.get("exitCode") == EXIT_CONTRACT else ""
 
 
 def _task_status(status: dict[str, Any]) -> dict[str, Any]:

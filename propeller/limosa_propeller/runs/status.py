@@ -26,6 +26,7 @@ def running_status(graph: Graph, state: State, object_uid: str, digest: str) -> 
     status: dict[str, Any] = {
         "phase": state.shown_phase.name,
         "nodes": nodes_told(state),
+        "items": _items_told(state),
         "state": base64.b64encode(codec.encode(state)).decode(),
         "observedUid": object_uid,
         "observedSpec": digest,
@@ -42,8 +43,13 @@ def running_status(graph: Graph, state: State, object_uid: str, digest: str) -> 
 
 
 def nodes_told(state: State) -> str:
-    """Nodes that are done, of those that are known and were not skipped ("3/5")."""
-    return f"{state.nodes_done}/{len(state.nodes) - state.nodes_skipped}"
+    """Nodes that succeeded, of those that are known and were not skipped ("3/5")."""
+    return f"{state.nodes_done - state.nodes_failed}/{len(state.nodes) - state.nodes_skipped}"
+
+
+def _items_told(state: State) -> str | None:
+    """Items of maps that succeeded, of those that are known ("3214/10000"); None in a run without maps."""
+    return f"{state.items_succeeded}/{state.items}" if state.items else None
 
 
 def ended_status(

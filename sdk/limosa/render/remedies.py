@@ -28,6 +28,7 @@ REMEDIES = {
     Code.CORRUPT_DATA: "The object store changed what was written: look after it (limosa doctor), then run the workflow again.",
     Code.STORE: "Check the object store: limosa doctor.",
     Code.EXITED: "The process ended by itself: look at its log.",
+    Code.NOT_CONFIGURED: "Put right what the message names in the run's namespace, then go on with limosa resume RUN.",
     Code.KILLED: "Where it comes back, look at the node's events and kernel log; the platform tries again while its retries last.",
     Code.PREEMPTED: "Nothing of yours: the platform will try again while its retries last.",
     "ObjectHeld": "Whoever set the finalizer has to end its work, or remove it from the WorkflowRun (kubectl edit wfr); then the run goes on.",

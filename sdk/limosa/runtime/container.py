@@ -3,6 +3,7 @@
 The launch runs in a process below this one, which says what is left to say when that process ended before it could.
 """
 
+import contextlib
 import os
 import sys
 from collections.abc import Mapping
@@ -16,11 +17,16 @@ from limosa.runtime.outcome import LaunchFailed
 from limosa.runtime.pump import Pump
 from limosa.runtime.report import EXIT_SYSTEM
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
-from limosa_model.pod_contract import PodContractError, PodEnvironment, is_contract_variable
+from limosa_model.names import STORAGE_SECRET
+from limosa_model.pod_contract import (
+    EXIT_CONTRACT,
+    TERMINATION_PATH,
+    PodContractError,
+    PodEnvironment,
+    is_contract_variable,
+)
 from limosa_store import StoreError, StoreSettings, open_store
 
-EXIT_CONTRACT = 64
-"""The environment is not what this runtime understands; nothing was done."""
 _STANDARD_OUTPUT = 1
 
 
@@ -30,9 +36,12 @@ def main(environ: Mapping[str, str]) -> int:
         pod = PodEnvironment.from_environ(environ)
         # Opened once for both processes: nothing is asked of it before the fork, so it has no threads or connections.
         store = open_store(StoreSettings.from_env(environ))
-    except (PodContractError, StoreError) as error:
-        print(f"limosa: {error}", file=sys.stderr)
-        return EXIT_CONTRACT
+    except PodContractError as error:
+        # Which file it would be is not known either: this one is there in a pod.
+        return _not_begun(str(error), TERMINATION_PATH if os.path.exists(TERMINATION_PATH) else os.devnull)
+    except StoreError as error:
+        where = f"a pod has it from Secret {STORAGE_SECRET} of its namespace, or from its service account"
+        return _not_begun(f"{error}; {where}", pod.termination_path)
     for name in [name for name in os.environ if is_contract_variable(name)]:
         del os.environ[name]
     launch = Launch(pod, store)
@@ -50,6 +59,14 @@ def main(environ: Mapping[str, str]) -> int:
     if lost:
         print(f"limosa: part of the log was not stored: {lost}", file=sys.stderr)
     return exit_code
+
+
+def _not_begun(why: str, termination_path: str) -> int:
+    """Says why nothing was done, in the log and in the termination message; gives the container's exit code."""
+    print(f"limosa: {why}", file=sys.stderr)
+    with contextlib.suppress(OSError), open(termination_path, "w") as file:
+        file.write(why)
+    return EXIT_CONTRACT
 
 
 def _tell_result(launch: Launch, pump: Pump) -> int:

@@ -167,6 +167,18 @@ def test_a_foreign_environment_does_nothing(tmp_path):
     assert "LIMOSA_POD_CONTRACT is '99'" in done.stderr
 
 
+def test_a_pod_without_storage_says_where_it_comes_from(tmp_path):
+    pod = Pod(tmp_path, "@task\ndef f() -> int:\n    return 1\n")
+    environ = {**pod.environment.to_environ(), "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        [sys.executable, "-m", "limosa.runtime"], env=environ, capture_output=True, check=False
+    )
+    assert done.returncode == 64
+    told = (tmp_path / "termination").read_text()
+    assert "LIMOSA_STORAGE_URL" in told
+    assert "Secret limosa-storage" in told
+
+
 def test_the_contract_is_gone_before_the_authors_code_starts(tmp_path):
     source = (
         "@task\ndef f() -> list[str]:\n    return [k for k in os.environ if k.startswith('LIMOSA_POD_')]\n"

@@ -215,6 +215,7 @@ def test_the_definition_serves_what_people_look_at() -> None:
     assert [column["name"] for column in version["additionalPrinterColumns"]] == [
         "Phase",
         "Nodes",
+        "Items",
         "Age",
         "Message",
     ]

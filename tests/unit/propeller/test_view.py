@@ -61,6 +61,16 @@ def test_an_end_with_its_last_word() -> None:
     assert view.finished_at - view.started_at == 1.0
 
 
+def test_a_runtime_that_could_not_begin_says_why() -> None:
+    ended = {"exitCode": 64, "reason": "Error", "message": "no object store is configured"}
+    assert (
+        view_of(pod(phase="Failed", containerStatuses=[container(terminated=ended)])).message
+        == ended["message"]
+    )
+    ended["exitCode"] = 1
+    assert view_of(pod(phase="Failed", containerStatuses=[container(terminated=ended)])).message == ""
+
+
 def test_a_sidecars_end_is_not_the_tasks() -> None:
     statuses = [{"name": "side", "state": {"terminated": {"exitCode": 1}}}, container(running={})]
     assert view_of(pod(phase="Running", containerStatuses=statuses)).exit_code is None
