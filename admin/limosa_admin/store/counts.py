@@ -19,20 +19,23 @@ def read(connection: sa.Connection) -> list[Row]:
             ("limosa_active_runs", "Runs that have not ended, by phase", {"phase": name}, float(count))
         )
     age = sa.func.extract("epoch", sa.func.now() - sa.func.min(runs.c.created_at))
-    waiting = connection.execute(sa.select(sa.func.count(), age).where(IS_WAITING)).one()
-    rows.append(("limosa_queued_runs", "Runs that no cluster works on", {}, float(waiting[0])))
+    # A claim begins nothing by itself: its operator may be frozen.
+    unbegun = sa.and_(run_store.IS_ACTIVE, runs.c.phase == RunPhase.RUN_PHASE_QUEUED)
+    waiting = connection.execute(sa.select(sa.func.count(), age).where(sa.or_(IS_WAITING, unbegun))).one()
+    rows.append(("limosa_queued_runs", "Runs that no operator works on", {}, float(waiting[0])))
     rows.append(
         (
             "limosa_queue_age_seconds",
-            "Age of the oldest run that no cluster works on",
+            "Age of the oldest run that no operator works on",
             {},
             float(waiting[1] or 0),
         )
     )
     silence = sa.func.extract("epoch", sa.func.now() - clusters.c.last_seen)
-    for name, seconds, slots in connection.execute(
-        sa.select(clusters.c.name, silence, sa.func.greatest(clusters.c.free_slots, 0))
-    ):
+    # Of a name the one that was heard last: a cluster that was wiped and made anew has another uid.
+    found = sa.select(clusters.c.name, silence, clusters.c.free_slots).where(clusters.c.free_slots >= 0)
+    heard = connection.execute(found.order_by(clusters.c.last_seen)).all()
+    for name, seconds, slots in sorted({row[0]: row for row in heard}.values()):
         label = {"cluster": name}
         rows.append(
             ("limosa_cluster_silence_seconds", "Since a cluster last asked for work", label, float(seconds))

@@ -223,11 +223,10 @@ class Stand:
     ) -> Any:
         request = pb.SyncRequest(
             cluster_uid=cluster,
-            cluster_name=f"{cluster}-name",
             free_slots=slots,
             wait_ms=wait_ms,
             runs=runs,
-            **more,
+            **{"cluster_name": f"{cluster}-name", **more},
         )
         return list(self.operator.operator.Sync(request).runs)
 
