@@ -81,6 +81,18 @@ def test_whose_fault_it_is_has_a_code_and_words(row: Fault) -> None:
     assert row.blame == "nobody" or (row.codes and row.reads)
 
 
+def test_rows_seen_on_a_cluster_are_those_that_a_script_provokes() -> None:
+    """The list is read, not run: it needs a cluster."""
+    provoked = {
+        call.args[0].value
+        for call in ast.walk(ast.parse((ROOT / "deploy" / "lab" / "provoke.py").read_text()))
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "Row"
+        if isinstance(call.args[0], ast.Constant)
+    }
+    assert {row.number for row in ROWS if row.on_a_cluster == "faults"} == provoked
+    assert {row.on_a_cluster for row in ROWS} <= {"", "faults"}
+
+
 def test_its_tests_exist() -> None:
     """Pytest finds each of them; it fails where there is no such test."""
     ids = sorted({f"tests/{name}" for row in ROWS for name in row.tests})

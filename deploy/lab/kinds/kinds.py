@@ -14,6 +14,7 @@ from limosa import (
     WorkflowError,
     approve,
     dynamic,
+    eager,
     map_task,
     task,
     workflow,
@@ -122,3 +123,22 @@ def stamps(seed: int) -> int:
 @workflow(on_failure=tell)
 def breaks(x: int = 7) -> int:
     return refuse(x=x)
+
+
+@task
+def slowly(x: int) -> int:
+    time.sleep(2)
+    return 2 * x
+
+
+@eager
+async def steps(n: int) -> int:
+    done = 0
+    for number in range(n):
+        done += await slowly(x=number)
+    return done
+
+
+@workflow
+def stepwise(n: int = 3) -> int:
+    return steps(n=n)
