@@ -2,6 +2,7 @@
 
 from limosa_engine import children, items, launches, slots
 from limosa_engine.graph import NodePlan
+from limosa_engine.kinds import KINDS
 from limosa_engine.phases import NODE_TERMINAL
 from limosa_engine.state import Check, Ending, NodeRecord
 from limosa_engine.turn import Place, Turn
@@ -27,7 +28,7 @@ def end_node(turn: Turn, number: int) -> None:
     if record.phase in NODE_TERMINAL or record.ending is not None:
         return
     turn.mark(number)
-    if plan.task is not None or plan.kind == "launch_plan":
+    if plan.task is not None or KINDS[plan.kind].is_child:
         end_items(turn, plan, record, Ending.ABORT)
     record.ending = Ending.ABORT
     for case in plan.cases:
@@ -48,7 +49,7 @@ def end_items(turn: Turn, plan: NodePlan, record: NodeRecord, why: Ending) -> No
         if item.launch is not None:
             launches.end(turn, place, item.launch, why)
             continue
-        if plan.kind == "launch_plan":
+        if KINDS[plan.kind].is_child:
             children.end(turn, place)
             continue
         if item.check is Check.OUT:

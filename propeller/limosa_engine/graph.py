@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from google.protobuf.duration_pb2 import Duration
 
+from limosa_engine.kinds import KINDS
 from limosa_engine.retry import NO_BUDGET, Budget, budget_of
 from limosa_engine.settings import EngineSettings
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal
@@ -447,7 +448,7 @@ class Graph:
         )
         self.nodes.append(plan)
         self.by_path[path] = number
-        self.launching += (task is not None and kind != "map") or kind == "launch_plan"
+        self.launching += (task is not None and kind != "map") or KINDS[kind].is_child
         if parent is None and not handles:
             scope.by_id[node.id] = number
         for child in branch_children(node.branch):

@@ -19,6 +19,7 @@ from limosa_engine import (
 from limosa_engine import events as ev
 from limosa_engine.commands import CollectMap, CommitCall, LoadValue, ReadCall, ReadCommit, ReadError
 from limosa_engine.graph import Item
+from limosa_engine.kinds import KINDS
 from limosa_engine.nodes import dynamic, eager, gate
 from limosa_engine.phases import NODE_TERMINAL, NodePhase, RunPhase
 from limosa_engine.state import RUN_NODE, Check, Ending, Launch
@@ -35,7 +36,7 @@ def fire_due(turn: Turn) -> None:
         number, position = due
         if number == RUN_NODE:
             _retry_reads(turn)
-        elif position < 0 and turn.graph.nodes[number].kind == "gate":
+        elif position < 0 and KINDS[turn.graph.nodes[number].kind].is_gate:
             turn.mark(number)
         elif position < 0:
             _node_deadline(turn, number)
@@ -290,7 +291,7 @@ def _map_itself(turn: Turn, item: Item) -> int | None:
 def _gate(turn: Turn, item: Item) -> int | None:
     """The number of a gate node."""
     number = turn.graph.by_path.get(item.node_path)
-    return number if number is not None and turn.graph.nodes[number].kind == "gate" else None
+    return number if number is not None and KINDS[turn.graph.nodes[number].kind].is_gate else None
 
 
 def _launch(turn: Turn, item: Item, ordinal: int) -> tuple[Place, Launch] | None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from limosa_engine import maps
 from limosa_engine.commands import LoadValue, ReadCommit
 from limosa_engine.graph import NodePlan
+from limosa_engine.kinds import KINDS, Gives
 from limosa_engine.phases import NodePhase
 from limosa_engine.turn import Place, Turn
 from limosa_engine.values import Inputs, Key
@@ -228,10 +229,11 @@ def _scope_inputs(turn: Turn, scope: int, waiter: int) -> Inputs:
 
 def _outputs(turn: Turn, number: int, waiter: int) -> Inputs | None:
     plan, record = turn.graph.nodes[number], turn.state.nodes[number]
-    if plan.kind in ("task", "eager", "gate", "launch_plan"):
+    gives = KINDS[plan.kind].gives
+    if gives is Gives.COMMIT:
         found = _committed(turn, plan, 0, waiter)
         return None if found is None else found.literals
-    if plan.kind == "branch":
+    if gives is Gives.CASE:
         taken = next(
             (case for case in plan.cases if turn.state.nodes[case].phase is NodePhase.SUCCEEDED), None
         )
@@ -241,7 +243,9 @@ def _outputs(turn: Turn, number: int, waiter: int) -> Inputs | None:
     known = turn.state.values.get((number, -1))
     if isinstance(known, LiteralMap):
         return known.literals
-    made = maps.collected(turn, plan, record, waiter) if plan.is_map else _projected(turn, plan, waiter)
+    made = (
+        maps.collected(turn, plan, record, waiter) if gives is Gives.ITEMS else _projected(turn, plan, waiter)
+    )
     if made is not None:
         turn.state.values.put((number, -1), made)
     return None if made is None else made.literals

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from limosa_engine import caching, endings, handlers, judge, launches, scopes, snapshots
 from limosa_engine.commands import ReadError
 from limosa_engine.graph import Item
+from limosa_engine.kinds import KINDS
 from limosa_engine.nodes import dynamic, eager, gate
 from limosa_engine.phases import NODE_TERMINAL, RUN_TERMINAL, NodePhase, RunPhase
 from limosa_engine.state import RUN_NODE
@@ -19,7 +20,7 @@ def resume(turn: Turn) -> None:
     for number, record in enumerate(state.nodes):
         if record.failed:
             _read_errors_again(turn, number)
-        elif record.phase is NodePhase.FAILED and turn.graph.nodes[number].kind == "gate":
+        elif record.phase is NodePhase.FAILED and KINDS[turn.graph.nodes[number].kind].is_gate:
             gate.tell_again(turn, number)
         elif turn.graph.nodes[number].makes_graph:
             dynamic.tell_again(turn, number)

@@ -7,6 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from limosa_engine import children
 from limosa_engine.commands import Publish
 from limosa_engine.graph import Item, NodePlan
+from limosa_engine.kinds import KINDS
 from limosa_engine.nodes import branch
 from limosa_engine.phases import NodePhase, RunPhase
 from limosa_engine.state import ItemRecord, Launch, NodeRecord, State, Waiting
@@ -92,7 +93,7 @@ def _node(turn: Turn, number: int) -> pb.Snapshot:
         _count(turn, plan.item, node, record.items[0])
         if plan.makes_graph and plan.body is not None:
             node.graph.CopyFrom(turn.graph.grown[plan.body])
-        if plan.kind == "launch_plan":
+        if KINDS[plan.kind].is_child:
             node.child_run = children.child_of(turn, turn.place(number, 0))
     elif plan.cases:
         taken = branch.taken(turn, plan)

@@ -8,6 +8,7 @@ import pytest
 from engine_stories import Teller, load_all
 
 from limosa_engine import InvalidTransition, verdicts
+from limosa_engine.kinds import KINDS
 from limosa_engine.nodes import ADVANCE, gate
 from limosa_engine.phases import LAUNCH_TRANSITIONS, NODE_TRANSITIONS, RUN_TRANSITIONS
 from limosa_engine.reactions import REACTIONS
@@ -18,6 +19,7 @@ TABLES: dict[str, Table] = {
     "node transitions": NODE_TRANSITIONS,
     "launch transitions": LAUNCH_TRANSITIONS,
     "advance": ADVANCE,
+    "kinds": KINDS,
     "reactions": REACTIONS,
     "ended": verdicts.ENDED,
     "held": verdicts.HELD,
