@@ -113,6 +113,10 @@ def _item(turn: Turn, number: int, position: int, item: ItemRecord) -> pb.Snapsh
         target=plan.target,
         display_name=plan.node.display_name,
     )
+    began = turn.state.nodes[number].started_at if item.started_at is None else item.started_at
+    if item.finished_at is not None and began is not None and item.launches:
+        node.started_at.CopyFrom(_stamp(began))
+        node.finished_at.CopyFrom(_stamp(item.finished_at))
     _count(turn, plan.item_at(position), node, item)
     if item.phase is NodePhase.FAILED and item.failure is not None:
         node.failure.CopyFrom(item.failure)

@@ -161,6 +161,9 @@ class ItemRecord:
     """None where a launch of this run made the result."""
     refused: Waiting | None = None
     """Why its pod was refused, each time since then."""
+    started_at: float | None = None
+    """When its first launch was made, and when it ended; not encoded: None after a restart."""
+    finished_at: float | None = None
 
 
 class Asking(enum.Enum):

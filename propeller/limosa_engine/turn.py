@@ -127,6 +127,10 @@ class Turn:
         if place.plan.is_map:
             self.tell(place.plan.number, place.position, f"{item.phase.name} → {phase.name}")
         item.phase = phase
+        if phase is NodePhase.RUNNING and item.started_at is None:
+            item.started_at = self.now
+        elif phase in NODE_TERMINAL:
+            item.finished_at = self.now
         self.touch_item(place)
 
     def set_launch(self, place: Place, launch: Launch, phase: LaunchPhase) -> None:

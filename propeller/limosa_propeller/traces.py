@@ -92,8 +92,11 @@ def span_of(snapshot: Snapshot, resource: Resource) -> ReadableSpan | None:
     if level is None:
         return None
     key, state = snapshot.key, getattr(snapshot, level)
-    if not state.HasField("started_at") or not state.HasField("finished_at"):
+    # A launch begins with the request for its pod: short pods are heard of only when they have ended.
+    begins = "created_at" if level == "launch" and state.HasField("created_at") else "started_at"
+    if not state.HasField(begins) or not state.HasField("finished_at"):
         return None
+    began = getattr(state, begins)
     parent = _parent(key)
     return ReadableSpan(
         name=_name(key, state),
@@ -103,8 +106,8 @@ def span_of(snapshot: Snapshot, resource: Resource) -> ReadableSpan | None:
         attributes=_attributes(key, state, level),
         kind=SpanKind.INTERNAL,
         status=_status(state.failure, state.phase == _ABORTED[level]),
-        start_time=_nanoseconds(state.started_at),
-        end_time=max(_nanoseconds(state.finished_at), _nanoseconds(state.started_at)),
+        start_time=_nanoseconds(began),
+        end_time=max(_nanoseconds(state.finished_at), _nanoseconds(began)),
         instrumentation_scope=_SCOPE,
     )
 

@@ -13,12 +13,14 @@ from engine_world import Make, Plan
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from memory_admin import is_final
+from opentelemetry.sdk.resources import Resource
 from random_graphs import Failed, Reference, draw_graph, make_graph, make_plan
 from referee import judge
 
 from limosa_engine import Item
 from limosa_engine.phases import RunPhase
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
+from limosa_propeller.traces import span_of
 
 TASKS = {
     "t0": {"inputs": {"x": ..., "y": 0}},
@@ -233,3 +235,16 @@ def test_an_operator_whose_clock_was_set_back_is_still_heard() -> None:
     """A run goes on, and admin takes its snapshots, though the next operator's clock is a day behind."""
     world = play(FLOW, fate, grow, 0, [("create", 12), ("status", 9)], clocks=[0.0, -86_400.0, -3_600.0])
     assert len(world.lives) == 3
+
+
+def test_of_what_the_engine_tells_every_part_hangs_below_another_and_took_its_time() -> None:
+    told = play(FLOW, fate, grow, 0, []).admin.snapshots.values()
+    spans = [span for span in (span_of(snapshot, Resource({})) for snapshot in told) if span is not None]
+    known = {one.context.span_id for one in spans}
+    launches = [one for one in spans if one.name.startswith("launch ")]
+    items = [one for one in spans if one.name.endswith("]")]
+    assert [one.name for one in spans if one.parent is None] == ["run"]
+    assert [one.name for one in spans if one.parent is not None and one.parent.span_id not in known] == []
+    assert items
+    assert len(launches) == sum(snapshot.WhichOneof("state") == "launch" for snapshot in told)
+    assert all(one.start_time < one.end_time for one in launches)
