@@ -7,13 +7,14 @@ from limosa_model import names
 from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.kube.verbs import NAMESPACES, Verbs
 
-FRESH_SECONDS = 60.0
+FRESH_SECONDS = 1.0
+"""Short: a namespace that was deleted and made anew may belong to nobody. Runs that are opened together share an answer."""
 SERVED_FRESH_SECONDS = 5.0
 """Shorter: whoever has just made a namespace wants to use it."""
 
 
 class Namespaces:
-    """Namespace labels, read when asked for and remembered for a minute."""
+    """Namespace labels, read when asked for and remembered for a second."""
 
     def __init__(self, verbs: Verbs) -> None:
         self._verbs = verbs

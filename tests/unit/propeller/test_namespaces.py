@@ -1,4 +1,5 @@
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -11,13 +12,14 @@ class FakeVerbs:
     def __init__(self, error: ApiError | None = None) -> None:
         self.error = error
         self.asked: list[str] = []
+        self.labels = {"limosa.dev/project": "demo", "limosa.dev/domain": "staging"}
 
     async def get(self, resource: object, namespace: object, name: str) -> dict[str, Any]:
         self.asked.append(name)
         await asyncio.sleep(0)
         if self.error is not None:
             raise self.error
-        return {"metadata": {"labels": {"limosa.dev/project": "demo", "limosa.dev/domain": "staging"}}}
+        return {"metadata": {"labels": self.labels}}
 
     async def list(self, resource: object, namespace: object, labels: str) -> tuple[list[Any], str]:
         self.asked.append(labels)
@@ -66,3 +68,14 @@ async def test_who_asks_after_a_failure_asks_anew() -> None:
         await namespaces.tenant("demo-staging")
     verbs.error = None
     assert await namespaces.tenant("demo-staging") == ("demo", "staging")
+
+
+async def test_a_namespace_that_was_made_anew_is_read_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    verbs = FakeVerbs()
+    namespaces = Namespaces(verbs)  # type: ignore[arg-type]
+    moment = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: moment)
+    assert await namespaces.tenant("demo-staging") == ("demo", "staging")
+    verbs.labels = {}
+    moment += 2
+    assert await namespaces.tenant("demo-staging") == ("", "")
