@@ -4,19 +4,24 @@ import functools
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from limosa_engine.commands import Command, DeletePod
 from limosa_engine.events import CacheAnswered, Event, PodCreated, PodRejected
-from limosa_engine.phases import RunPhase
+from limosa_engine.phases import LaunchPhase, NodePhase, RunPhase
+from limosa_idl.run.v1alpha1.run_pb2 import LaunchState, NodeState
+from limosa_model.failures import Code
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _FAST = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _SLOW = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 _LONG = (1, 5, 15, 60, 300, 900, 3600, 14400, 86400)
+
+_CODES = frozenset({"", *(code for name, code in vars(Code).items() if name.isupper())})
 
 Gauge = Callable[[], Mapping[str, float]]
 """Values by label value at the moment of asking; the empty label value for a gauge without one."""
@@ -69,6 +74,16 @@ class Metrics:
             ["reason"],
         )
         self.cache_answers = counter("limosa_cache_lookups", "Cache lookups by outcome", ["outcome"])
+        self.launches_ended = counter(
+            "limosa_launches_ended", "Launches that ended, by phase and the failure's code", ["phase", "code"]
+        )
+        self.launch_seconds = histogram(
+            "limosa_launch_seconds", "From a launch's pod being made to its end", ["phase"], buckets=_LONG
+        )
+        self.nodes_ended = counter("limosa_nodes_ended", "Nodes that ended, by phase", ["phase"])
+        self.node_seconds = histogram(
+            "limosa_node_seconds", "From a node's start to its end", ["phase"], buckets=_LONG
+        )
         self.runs_ended = counter("limosa_runs_ended", "Runs that ended, by phase", ["phase"])
         self.run_seconds = histogram(
             "limosa_run_seconds", "From a run's start to its end", ["phase"], buckets=_LONG
@@ -106,6 +121,20 @@ class Metrics:
         if seconds is not None:
             self.run_seconds.labels(phase.name.lower()).observe(seconds)
 
+    def launch_ended(self, launch: LaunchState) -> None:
+        """Counts a launch's end; codes that are none of ours are one."""
+        phase, code = LaunchPhase(launch.phase).name.lower(), launch.failure.code
+        self.launches_ended.labels(phase, code if code in _CODES else "other").inc()
+        if launch.HasField("created_at"):
+            self.launch_seconds.labels(phase).observe(_seconds(launch.created_at, launch.finished_at))
+
+    def node_ended(self, node: NodeState) -> None:
+        """Counts a node's end."""
+        phase = NodePhase(node.phase).name.lower()
+        self.nodes_ended.labels(phase).inc()
+        if node.HasField("started_at"):
+            self.node_seconds.labels(phase).observe(_seconds(node.started_at, node.finished_at))
+
     def gauge(self, name: str, meaning: str, read: Gauge, label: str = "") -> None:
         """Adds, or replaces, what is read when it is asked for."""
         self._gauges.known[name] = (meaning, read, label)
@@ -126,6 +155,10 @@ class _Gauges(Collector):
             for value_of, value in read().items():
                 family.add_metric([value_of] if label else [], value)
             yield family
+
+
+def _seconds(began: Timestamp, ended: Timestamp) -> float:
+    return float(ended.ToNanoseconds() - began.ToNanoseconds()) / 1e9
 
 
 def tally(values: Iterable[str]) -> dict[str, float]:

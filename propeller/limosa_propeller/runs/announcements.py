@@ -1,11 +1,12 @@
 """What becomes known of one run: to admin by snapshots, to people by Kubernetes Events, to Prometheus by counts."""
 
+import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from limosa_engine.phases import RunPhase
+from limosa_engine.phases import LAUNCH_TERMINAL, NODE_TERMINAL, LaunchPhase, NodePhase, RunPhase
 from limosa_engine.snapshots import run_snapshot
-from limosa_idl.core.v1alpha1.failure_pb2 import Failure
+from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_USER, Failure
 from limosa_idl.run.v1alpha1.run_pb2 import Reason, RunState, Snapshot, SnapshotKey
 from limosa_propeller.clock import RunClock
 from limosa_propeller.kube.verbs import Object
@@ -22,6 +23,11 @@ from limosa_propeller.runs.opening import OpenedRun
 from limosa_propeller.runs.services import Services
 from limosa_propeller.runs.status import nodes_told
 
+logger = logging.getLogger(__name__)
+
+MOST_FAILURES = 100
+"""Failed launches of a run that are logged by an operator one by one."""
+
 
 class Announcements:
     """Tells of one run; `begin` starts what takes its time."""
@@ -30,10 +36,39 @@ class Announcements:
         self, services: Services, clock: RunClock, begin: Callable[[Coroutine[Any, Any, None]], None]
     ) -> None:
         self._services, self._clock, self._begin = services, clock, begin
+        self._since = clock.now()
+        self._failures_told = 0
 
     def publish(self, snapshot: Snapshot) -> None:
         """Tells admin, or whoever takes its place, of a snapshot that has its epoch."""
         self._services.snapshots.put(snapshot)
+
+    def count(self, snapshot: Snapshot, log: dict[str, str]) -> None:
+        """Counts what a snapshot of the engine says has ended, and logs a launch that failed; `log` names the run."""
+        if snapshot.WhichOneof("state") == "launch":
+            if LaunchPhase(snapshot.launch.phase) in LAUNCH_TERMINAL:
+                self._services.metrics.launch_ended(snapshot.launch)
+                self._log_failure(snapshot, log)
+        elif snapshot.WhichOneof("state") == "node" and not snapshot.key.HasField("index"):
+            # What ended before was counted by whoever drove the run then.
+            node, new = snapshot.node, snapshot.node.finished_at.ToNanoseconds() / 1e9 >= self._since
+            if new and NodePhase(node.phase) in NODE_TERMINAL:
+                self._services.metrics.node_ended(node)
+
+    def _log_failure(self, snapshot: Snapshot, log: dict[str, str]) -> None:
+        key, launch = snapshot.key, snapshot.launch
+        if not launch.failure.code or self._failures_told > MOST_FAILURES:
+            return
+        self._failures_told += 1
+        if self._failures_told > MOST_FAILURES:
+            logger.warning("more launches of the run fail; they are not logged", extra=log)
+            return
+        extra: dict[str, object] = {**log, "node": key.node_path, "launch": key.launch, "pod": launch.pod}
+        if key.HasField("index"):
+            extra["index"] = key.index
+        extra |= {"launch_id": launch.launch_id, "code": launch.failure.code}
+        extra |= {"kind": "USER" if launch.failure.kind == FAILURE_KIND_USER else "SYSTEM"}
+        logger.warning("launch failed", extra={**extra, "retryable": launch.failure.retryable})
 
     def publish_end(self, claim: Claim, state: RunState) -> None:
         """Tells admin of an end that is not the engine's."""

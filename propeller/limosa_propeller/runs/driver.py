@@ -399,6 +399,7 @@ class RunDriver:
         if snapshot.WhichOneof("state") == "run" and RunPhase(snapshot.run.phase) in RUN_TERMINAL:
             # Admin takes a run's end as final: it must be written here first.
             return self._held.hold(self._version, Publish(snapshot))
+        self._announcements.count(snapshot, self.log)
         self._announcements.publish(snapshot)
         return False
 
@@ -470,7 +471,10 @@ class RunDriver:
         for command in self._held.free(version):
             if isinstance(command, Publish):
                 self._announcements.publish(command.snapshot)
-                logger.info("run is over", extra={**self.log, "phase": self.phase})
+                logger.info(
+                    "run is over",
+                    extra={**self.log, "phase": self.phase, "code": command.snapshot.run.failure.code},
+                )
             elif isinstance(command, DeletePod) and self._goes_with_others(command):
                 over.append(command)
             else:

@@ -16,7 +16,7 @@ from limosa_engine.graph import Graph
 from limosa_engine.phases import RunPhase
 from limosa_engine.state import State
 from limosa_engine.step import step
-from limosa_idl.run.v1alpha1.run_pb2 import Commit
+from limosa_idl.run.v1alpha1.run_pb2 import LAUNCH_PHASE_FAILED, Commit, LaunchState, Snapshot, SnapshotKey
 from limosa_model import failures
 from limosa_model.digests import serialize
 from limosa_model.layout import commit_key, run_prefix
@@ -494,3 +494,44 @@ async def test_what_fails_while_people_are_told_ends_this_run_alone(
     assert stage.cluster.status is not None
     assert "year 10000" in stage.cluster.status["failure"]["message"]
     assert stage.cluster.status["phase"] == "FAILED"
+
+
+async def test_a_failed_launch_is_logged_with_its_ids_and_counted(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    await stage.start()
+    (pod,) = stage.cluster.pods
+    await stage.end_pod(exit_code=1, committed=False)
+    (told,) = [record for record in caplog.records if record.message == "launch failed"]
+    found = {
+        name: getattr(told, name) for name in ("run", "node", "launch", "pod", "code", "kind", "retryable")
+    }
+    assert found == {
+        "run": "demo-development/calm-heron",
+        "node": "n0",
+        "launch": 0,
+        "pod": pod,
+        "code": "UserException",
+        "kind": "USER",
+        "retryable": True,
+    }
+    await stage.end_pod()
+    text = stage.services.metrics.text().decode()
+    assert 'limosa_launches_ended_total{code="UserException",phase="failed"} 1.0' in text
+    assert 'limosa_launches_ended_total{code="",phase="succeeded"} 1.0' in text
+    assert 'limosa_nodes_ended_total{phase="succeeded"} 1.0' in text
+    assert 'limosa_launch_seconds_count{phase="failed"} 1.0' in text
+
+
+async def test_of_many_failures_of_a_run_the_first_are_logged(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    launch = LaunchState(phase=LAUNCH_PHASE_FAILED, failure=failures.user("Name of my own", "no"))
+    for number in range(announcements.MOST_FAILURES + 50):
+        key = SnapshotKey(run_uid="r", node_path="n0", index=number, launch=0)
+        stage.driver._announcements.count(Snapshot(key=key, launch=launch), stage.driver.log)
+    told = [record for record in caplog.records if record.message == "launch failed"]
+    assert len(told) == announcements.MOST_FAILURES
+    assert "they are not logged" in caplog.records[-1].message
+    text = stage.services.metrics.text().decode()
+    assert 'limosa_launches_ended_total{code="other",phase="failed"} 150.0' in text
