@@ -33,8 +33,6 @@ class Fault:
     """Tests that inject it: ids below `tests/`."""
     on_a_cluster: str = ""
     """The script that provokes it on a real cluster, below `deploy/lab/`; empty where none does."""
-    not_yet: str = ""
-    """What the platform should do beyond that and does not."""
 
 
 def load() -> list[Fault]:

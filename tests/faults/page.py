@@ -36,8 +36,6 @@ def _section(row: Fault) -> str:
     lines += [f"**Where:** {row.shown}", ""]
     if row.on_a_cluster:
         lines += [f"**On a real cluster:** seen with `deploy/lab/{row.on_a_cluster}`.", ""]
-    if row.not_yet:
-        lines += [f"**Not yet:** {row.not_yet}", ""]
     tested = [f"story `{name}`" for name in row.stories] + [f"`{name}`" for name in row.tests]
     lines += [
         "<details><summary>Tests</summary>",
