@@ -418,7 +418,8 @@ def test_a_file_outside_of_any_project_has_its_own_folder_as_root(tmp_path, monk
 
 
 @pytest.mark.parametrize(
-    ("folder", "expected"), [("my-flows", "flow_in_a_folder"), ("flows", "flows.flow_in_a_folder")]
+    ("folder", "expected"),
+    [("my-flows", "flow_in_a_folder"), ("a_folder_of_flows", "a_folder_of_flows.flow_in_a_folder")],
 )
 def test_a_folder_that_no_module_can_be_called_is_a_root_of_its_own(tmp_path, monkeypatch, folder, expected):
     monkeypatch.setattr(sys, "path", list(sys.path))
@@ -435,7 +436,8 @@ def test_a_folder_that_no_module_can_be_called_is_a_root_of_its_own(tmp_path, mo
     assert source_root(str(place)) == str(tmp_path)
     (place / ".limosa").mkdir()
     assert source_root(str(place)) == str(place if own else tmp_path)
-    del sys.modules[expected]
+    for name in ("a_folder_of_flows", expected):
+        sys.modules.pop(name, None)
 
 
 LOAD_ERRORS = {
