@@ -338,7 +338,11 @@ class Teller:
             return ev.CommitRead(item, commit, graph=made)
         if verb == "error":
             return ev.ErrorRead(
-                item, launch, ErrorRecord(launch_id=self.launch_id(item, launch), failure=failure_of(rest))
+                item,
+                launch,
+                ErrorRecord(
+                    launch_id=rest.get("by") or self.launch_id(item, launch), failure=failure_of(rest)
+                ),
             )
         if verb == "hit":
             commit = Commit(
