@@ -1,4 +1,4 @@
-"""The phase tables as diagrams: `python -m limosa_engine.diagrams > docs/engine-phases.md`."""
+"""The phase tables as diagrams: `python scripts/engine_phases.py > docs/engine-phases.md`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from limosa_engine.phases import LAUNCH_TRANSITIONS, NODE_TRANSITIONS, RUN_TRANS
 
 _HEAD = """# Phases
 
-Drawn from the tables in `limosa_engine.phases` by `python -m limosa_engine.diagrams`; a test keeps both the same.
+Drawn from the tables in `limosa_engine.phases` by `python scripts/engine_phases.py`; a test keeps both the same.
 """
 
 
@@ -29,7 +29,3 @@ def _diagram(title: str, table: Mapping[Any, frozenset[Any]]) -> str:
         if not following:
             lines.append(f"    {phase.name} --> [*]")
     return "\n".join([*lines, "```", ""])
-
-
-if __name__ == "__main__":
-    print(render(), end="")

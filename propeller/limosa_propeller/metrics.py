@@ -74,6 +74,14 @@ class Metrics:
             ["reason"],
         )
         self.cache_answers = counter("limosa_cache_lookups", "Cache lookups by outcome", ["outcome"])
+        self.spans = counter("limosa_spans", "Spans of traces, by outcome: sent, lost", ["outcome"])
+        self._gauges = _Gauges()
+        self._registry.register(self._gauges)
+        self._register_ends()
+
+    def _register_ends(self) -> None:
+        counter = functools.partial(Counter, registry=self._registry)
+        histogram = functools.partial(Histogram, registry=self._registry)
         self.launches_ended = counter(
             "limosa_launches_ended", "Launches that ended, by phase and the failure's code", ["phase", "code"]
         )
@@ -88,9 +96,6 @@ class Metrics:
         self.run_seconds = histogram(
             "limosa_run_seconds", "From a run's start to its end", ["phase"], buckets=_LONG
         )
-        self.spans = counter("limosa_spans", "Spans of traces, by outcome: sent, lost", ["outcome"])
-        self._gauges = _Gauges()
-        self._registry.register(self._gauges)
 
     def requested(self, verb: str, code: int, seconds: float) -> None:
         """Counts a request to the Kubernetes API."""

@@ -49,4 +49,4 @@ def test_an_illegal_transition_prints_the_story() -> None:
 
 def test_the_diagrams_in_the_docs_are_those_of_the_tables() -> None:
     page = Path(__file__).parents[3] / "docs" / "engine-phases.md"
-    assert page.read_text() == render(), "run: python -m limosa_engine.diagrams > docs/engine-phases.md"
+    assert page.read_text() == render(), "run: python scripts/engine_phases.py > docs/engine-phases.md"
