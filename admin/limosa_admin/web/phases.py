@@ -6,6 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from limosa_admin.web.html import Markup, el
 from limosa_idl.run.v1alpha1 import run_pb2
+from limosa_model.moments import moment_of
 
 NOT_RUN = "not run"
 ORIGIN_WORDS = {run_pb2.ORIGIN_CACHE: "cached", run_pb2.ORIGIN_REUSE: "reused"}
@@ -54,7 +55,7 @@ def pill(phase: str) -> Markup:
 
 def moment(stamp: Timestamp) -> dt.datetime:
     """A timestamp as an aware datetime."""
-    return stamp.ToDatetime(tzinfo=dt.timezone.utc)
+    return moment_of(stamp)
 
 
 def lasted(seconds: float) -> str:

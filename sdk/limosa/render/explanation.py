@@ -16,6 +16,7 @@ from limosa_idl.run.v1alpha1 import run_pb2 as pb
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
 from limosa_model.graph import Index, dependencies, inside, scope_nodes
 from limosa_model.made_graphs import made_graphs
+from limosa_model.moments import moment_of
 
 _DONE = frozenset({pb.NODE_PHASE_SUCCEEDED, pb.NODE_PHASE_SKIPPED})
 _ENDED = _DONE | {pb.NODE_PHASE_FAILED, pb.NODE_PHASE_ABORTED}
@@ -364,7 +365,7 @@ def _reason(reason: pb.Reason, now: dt.datetime) -> str:
     if reason.detail:
         text += f" ({reason.detail})"
     if reason.HasField("next_at"):
-        left = (_moment(reason.next_at) - now).total_seconds()
+        left = (moment_of(reason.next_at) - now).total_seconds()
         text += f"; next at {clock(reason.next_at)}" + (f", in {duration(left)}" if left > 0 else "")
     return text
 
@@ -376,7 +377,7 @@ def _same(reason: pb.Reason, told: pb.Reason | None) -> bool:
 
 def _since(state: pb.RunState, run: Run, now: dt.datetime) -> str:
     if state.HasField("finished_at") and state.HasField("started_at"):
-        took = (_moment(state.finished_at) - _moment(state.started_at)).total_seconds()
+        took = (moment_of(state.finished_at) - moment_of(state.started_at)).total_seconds()
         return f" after {duration(max(took, 0.0))}"
     begun = state.started_at if state.HasField("started_at") else run.created_at
     return _ago(begun, now)
@@ -385,17 +386,12 @@ def _since(state: pb.RunState, run: Run, now: dt.datetime) -> str:
 def _took(state: pb.NodeState | pb.LaunchState) -> str:
     if not state.HasField("finished_at") or not state.HasField("started_at"):
         return ""
-    seconds = (_moment(state.finished_at) - _moment(state.started_at)).total_seconds()
+    seconds = (moment_of(state.finished_at) - moment_of(state.started_at)).total_seconds()
     return f" after {duration(max(seconds, 0.0))}"
 
 
 def _ago(stamp: Timestamp, now: dt.datetime) -> str:
-    moment = _moment(stamp)
+    moment = moment_of(stamp)
     if moment.timestamp() <= 0:
         return ""
     return f" for {duration(max((now - moment).total_seconds(), 0.0))}"
-
-
-def _moment(stamp: Timestamp) -> dt.datetime:
-    seconds = stamp.seconds + stamp.nanos / 1e9
-    return dt.datetime.fromtimestamp(seconds, dt.timezone.utc)

@@ -5,8 +5,6 @@ import datetime as dt
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from limosa.render.remedies import gate_remedy
 from limosa_idl.admin.v1alpha1.admin_pb2 import Run, RunUpdate
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
@@ -16,6 +14,7 @@ from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, Node
 from limosa_model.failures import Code
 from limosa_model.graph import ON_FAILURE, Index, closure_around, find_node, inside, scope_nodes, unmet
 from limosa_model.made_graphs import made_graphs
+from limosa_model.moments import moment_of
 from limosa_model.targets import python_part
 
 TERMINAL_RUN_PHASES = frozenset({pb.RUN_PHASE_SUCCEEDED, pb.RUN_PHASE_FAILED, pb.RUN_PHASE_ABORTED})
@@ -138,7 +137,7 @@ class RunView:
         reason = self.run.state.reason
         if self.finished or not reason.code:
             return None
-        since = _utc(reason.since) if reason.HasField("since") else now
+        since = moment_of(reason.since) if reason.HasField("since") else now
         return reason, max(0.0, (now - since).total_seconds())
 
     def node(self, path: str) -> pb.NodeState | None:
@@ -281,7 +280,7 @@ class RunView:
         reason = self.reason(path)
         if reason is None or for_room:
             return row
-        seconds = (now - _utc(reason.since)).total_seconds() if reason.HasField("since") else 0.0
+        seconds = (now - moment_of(reason.since)).total_seconds() if reason.HasField("since") else 0.0
         wait = f"{reason.code}: {reason.detail}" if reason.detail else reason.code
         remedy = "" if self.finished else gate_remedy(self.run.name, path, node)
         return dataclasses.replace(row, wait=wait, waiting_seconds=seconds, reason=reason.code, remedy=remedy)
@@ -313,17 +312,13 @@ class RunView:
         return index.task(state.target) if index.has_task(state.target) else None
 
 
-def _utc(stamp: Timestamp) -> dt.datetime:
-    return dt.datetime.fromtimestamp(stamp.seconds + stamp.nanos / 1e9, dt.timezone.utc)
-
-
 def span(state: pb.RunState | pb.NodeState | pb.LaunchState, now: dt.datetime) -> float | None:
     """Seconds from the beginning to the end, or to now; None before it began."""
     if not state.HasField("started_at"):
         return None
-    begin = _utc(state.started_at)
+    begin = moment_of(state.started_at)
     if isinstance(state, pb.LaunchState) and state.HasField("created_at"):
         # Kubernetes has whole seconds only; no pod starts before it is made.
-        begin = max(begin, _utc(state.created_at))
-    end = _utc(state.finished_at) if state.HasField("finished_at") else now
+        begin = max(begin, moment_of(state.created_at))
+    end = moment_of(state.finished_at) if state.HasField("finished_at") else now
     return max(0.0, (end - begin).total_seconds())

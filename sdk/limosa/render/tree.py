@@ -14,6 +14,7 @@ from limosa.render.phases import RUN_WORDS, mark
 from limosa.render.remedies import remedy_of
 from limosa.render.run_view import Row, RunView
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
+from limosa_model.moments import moment_of
 
 REASON_AFTER_S = 5.0
 """A run or node that waits longer shows why."""
@@ -33,7 +34,7 @@ def duration(seconds: float) -> str:
 
 def clock(stamp: Timestamp) -> str:
     """A moment's time of day: "12:00:30 UTC"."""
-    return dt.datetime.fromtimestamp(stamp.seconds, dt.timezone.utc).strftime("%H:%M:%S UTC")
+    return moment_of(stamp).strftime("%H:%M:%S UTC")
 
 
 def tree(view: RunView, now: dt.datetime, *, final: bool, lines: int | None = LINES) -> Table:
