@@ -118,6 +118,7 @@ def test_another_claim_goes_on_from_the_commits(seed: int) -> None:
 
 
 @many
+@example(seed=25064, trouble=0.0)
 @given(seed=st.integers(0, 2**32), trouble=st.sampled_from([0.0, 0.3]))
 def test_a_resumed_run_takes_what_the_earlier_one_has(seed: int, trouble: float) -> None:
     world, _, _ = start(seed, trouble)
@@ -140,6 +141,9 @@ def test_a_resumed_run_takes_what_the_earlier_one_has(seed: int, trouble: float)
     for item, _ in other.created:
         digest = other.earlier.get(item, ("", None))[0]
         again = any(f"{item.node_path}/".startswith(f"{path}/") for path in except_nodes)
+        # A call that is to run all the same has to be made, which only its eager node can do.
+        if other.graph.nodes[other.graph.by_path[item.node_path]].kind == "eager":
+            again = again or any(path.startswith(f"{item.node_path}/") for path in except_nodes)
         assert again or digest != other.digests[item], f"{item} was launched again"
     reused = {item for item, commit in other.commits.items() if commit.origin == ORIGIN_REUSE}
     assert reused <= other.earlier.keys()
