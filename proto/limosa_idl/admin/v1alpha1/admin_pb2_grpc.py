@@ -3,6 +3,8 @@
 import grpc
 
 from limosa_idl.admin.v1alpha1 import admin_pb2 as limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2
+from limosa_idl.admin.v1alpha1 import cache_pb2 as limosa__idl_dot_admin_dot_v1alpha1_dot_cache__pb2
+from limosa_idl.admin.v1alpha1 import transfer_pb2 as limosa__idl_dot_admin_dot_v1alpha1_dot_transfer__pb2
 
 
 class ServerServiceStub(object):
@@ -581,18 +583,18 @@ class TransferServiceStub(object):
         """
         self.SignUpload = channel.unary_unary(
                 '/limosa_idl.admin.v1alpha1.TransferService/SignUpload',
-                request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.SignUploadRequest.SerializeToString,
-                response_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.SignedTransfer.FromString,
+                request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_transfer__pb2.SignUploadRequest.SerializeToString,
+                response_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_transfer__pb2.SignedTransfer.FromString,
                 )
         self.SignDownload = channel.unary_unary(
                 '/limosa_idl.admin.v1alpha1.TransferService/SignDownload',
-                request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.SignDownloadRequest.SerializeToString,
-                response_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.SignedTransfer.FromString,
+                request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_transfer__pb2.SignDownloadRequest.SerializeToString,
+                response_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_transfer__pb2.SignedTransfer.FromString,
                 )
         self.ListObjects = channel.unary_unary(
                 '/limosa_idl.admin.v1alpha1.TransferService/ListObjects',
-                request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.ListObjectsRequest.SerializeToString,
-                response_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.ListObjectsResponse.FromString,
+                request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_transfer__pb2.ListObjectsRequest.SerializeToString,
+                response_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_transfer__pb2.ListObjectsResponse.FromString,
                 )
 
 
@@ -624,18 +626,18 @@ def add_TransferServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'SignUpload': grpc.unary_unary_rpc_method_handler(
                     servicer.SignUpload,
-                    request_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.SignUploadRequest.FromString,
-                    response_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.SignedTransfer.SerializeToString,
+                    request_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_transfer__pb2.SignUploadRequest.FromString,
+                    response_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_transfer__pb2.SignedTransfer.SerializeToString,
             ),
             'SignDownload': grpc.unary_unary_rpc_method_handler(
                     servicer.SignDownload,
-                    request_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.SignDownloadRequest.FromString,
-                    response_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.SignedTransfer.SerializeToString,
+                    request_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_transfer__pb2.SignDownloadRequest.FromString,
+                    response_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_transfer__pb2.SignedTransfer.SerializeToString,
             ),
             'ListObjects': grpc.unary_unary_rpc_method_handler(
                     servicer.ListObjects,
-                    request_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.ListObjectsRequest.FromString,
-                    response_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.ListObjectsResponse.SerializeToString,
+                    request_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_transfer__pb2.ListObjectsRequest.FromString,
+                    response_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_transfer__pb2.ListObjectsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -660,8 +662,8 @@ class TransferService(object):
             timeout=None,
             metadata=None):
         return grpc.experimental.unary_unary(request, target, '/limosa_idl.admin.v1alpha1.TransferService/SignUpload',
-            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.SignUploadRequest.SerializeToString,
-            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.SignedTransfer.FromString,
+            limosa__idl_dot_admin_dot_v1alpha1_dot_transfer__pb2.SignUploadRequest.SerializeToString,
+            limosa__idl_dot_admin_dot_v1alpha1_dot_transfer__pb2.SignedTransfer.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 
@@ -677,8 +679,8 @@ class TransferService(object):
             timeout=None,
             metadata=None):
         return grpc.experimental.unary_unary(request, target, '/limosa_idl.admin.v1alpha1.TransferService/SignDownload',
-            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.SignDownloadRequest.SerializeToString,
-            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.SignedTransfer.FromString,
+            limosa__idl_dot_admin_dot_v1alpha1_dot_transfer__pb2.SignDownloadRequest.SerializeToString,
+            limosa__idl_dot_admin_dot_v1alpha1_dot_transfer__pb2.SignedTransfer.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 
@@ -694,8 +696,8 @@ class TransferService(object):
             timeout=None,
             metadata=None):
         return grpc.experimental.unary_unary(request, target, '/limosa_idl.admin.v1alpha1.TransferService/ListObjects',
-            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.ListObjectsRequest.SerializeToString,
-            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.ListObjectsResponse.FromString,
+            limosa__idl_dot_admin_dot_v1alpha1_dot_transfer__pb2.ListObjectsRequest.SerializeToString,
+            limosa__idl_dot_admin_dot_v1alpha1_dot_transfer__pb2.ListObjectsResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 
@@ -712,13 +714,13 @@ class CacheServiceStub(object):
         """
         self.ListCache = channel.unary_unary(
                 '/limosa_idl.admin.v1alpha1.CacheService/ListCache',
-                request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.ListCacheRequest.SerializeToString,
-                response_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.ListCacheResponse.FromString,
+                request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_cache__pb2.ListCacheRequest.SerializeToString,
+                response_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_cache__pb2.ListCacheResponse.FromString,
                 )
         self.InvalidateCache = channel.unary_unary(
                 '/limosa_idl.admin.v1alpha1.CacheService/InvalidateCache',
-                request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.InvalidateCacheRequest.SerializeToString,
-                response_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.InvalidateCacheResponse.FromString,
+                request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_cache__pb2.InvalidateCacheRequest.SerializeToString,
+                response_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_cache__pb2.InvalidateCacheResponse.FromString,
                 )
 
 
@@ -744,13 +746,13 @@ def add_CacheServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'ListCache': grpc.unary_unary_rpc_method_handler(
                     servicer.ListCache,
-                    request_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.ListCacheRequest.FromString,
-                    response_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.ListCacheResponse.SerializeToString,
+                    request_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_cache__pb2.ListCacheRequest.FromString,
+                    response_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_cache__pb2.ListCacheResponse.SerializeToString,
             ),
             'InvalidateCache': grpc.unary_unary_rpc_method_handler(
                     servicer.InvalidateCache,
-                    request_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.InvalidateCacheRequest.FromString,
-                    response_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.InvalidateCacheResponse.SerializeToString,
+                    request_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_cache__pb2.InvalidateCacheRequest.FromString,
+                    response_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_cache__pb2.InvalidateCacheResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -775,8 +777,8 @@ class CacheService(object):
             timeout=None,
             metadata=None):
         return grpc.experimental.unary_unary(request, target, '/limosa_idl.admin.v1alpha1.CacheService/ListCache',
-            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.ListCacheRequest.SerializeToString,
-            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.ListCacheResponse.FromString,
+            limosa__idl_dot_admin_dot_v1alpha1_dot_cache__pb2.ListCacheRequest.SerializeToString,
+            limosa__idl_dot_admin_dot_v1alpha1_dot_cache__pb2.ListCacheResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 
@@ -792,8 +794,8 @@ class CacheService(object):
             timeout=None,
             metadata=None):
         return grpc.experimental.unary_unary(request, target, '/limosa_idl.admin.v1alpha1.CacheService/InvalidateCache',
-            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.InvalidateCacheRequest.SerializeToString,
-            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.InvalidateCacheResponse.FromString,
+            limosa__idl_dot_admin_dot_v1alpha1_dot_cache__pb2.InvalidateCacheRequest.SerializeToString,
+            limosa__idl_dot_admin_dot_v1alpha1_dot_cache__pb2.InvalidateCacheResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 
@@ -924,13 +926,13 @@ class OperatorServiceStub(object):
                 )
         self.LookupCache = channel.unary_unary(
                 '/limosa_idl.admin.v1alpha1.OperatorService/LookupCache',
-                request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.LookupCacheRequest.SerializeToString,
-                response_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.LookupCacheResponse.FromString,
+                request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_cache__pb2.LookupCacheRequest.SerializeToString,
+                response_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_cache__pb2.LookupCacheResponse.FromString,
                 )
         self.StoreCache = channel.unary_unary(
                 '/limosa_idl.admin.v1alpha1.OperatorService/StoreCache',
-                request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.StoreCacheRequest.SerializeToString,
-                response_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.StoreCacheResponse.FromString,
+                request_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_cache__pb2.StoreCacheRequest.SerializeToString,
+                response_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_cache__pb2.StoreCacheResponse.FromString,
                 )
 
 
@@ -992,13 +994,13 @@ def add_OperatorServiceServicer_to_server(servicer, server):
             ),
             'LookupCache': grpc.unary_unary_rpc_method_handler(
                     servicer.LookupCache,
-                    request_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.LookupCacheRequest.FromString,
-                    response_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.LookupCacheResponse.SerializeToString,
+                    request_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_cache__pb2.LookupCacheRequest.FromString,
+                    response_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_cache__pb2.LookupCacheResponse.SerializeToString,
             ),
             'StoreCache': grpc.unary_unary_rpc_method_handler(
                     servicer.StoreCache,
-                    request_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.StoreCacheRequest.FromString,
-                    response_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.StoreCacheResponse.SerializeToString,
+                    request_deserializer=limosa__idl_dot_admin_dot_v1alpha1_dot_cache__pb2.StoreCacheRequest.FromString,
+                    response_serializer=limosa__idl_dot_admin_dot_v1alpha1_dot_cache__pb2.StoreCacheResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1074,8 +1076,8 @@ class OperatorService(object):
             timeout=None,
             metadata=None):
         return grpc.experimental.unary_unary(request, target, '/limosa_idl.admin.v1alpha1.OperatorService/LookupCache',
-            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.LookupCacheRequest.SerializeToString,
-            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.LookupCacheResponse.FromString,
+            limosa__idl_dot_admin_dot_v1alpha1_dot_cache__pb2.LookupCacheRequest.SerializeToString,
+            limosa__idl_dot_admin_dot_v1alpha1_dot_cache__pb2.LookupCacheResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 
@@ -1091,8 +1093,8 @@ class OperatorService(object):
             timeout=None,
             metadata=None):
         return grpc.experimental.unary_unary(request, target, '/limosa_idl.admin.v1alpha1.OperatorService/StoreCache',
-            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.StoreCacheRequest.SerializeToString,
-            limosa__idl_dot_admin_dot_v1alpha1_dot_admin__pb2.StoreCacheResponse.FromString,
+            limosa__idl_dot_admin_dot_v1alpha1_dot_cache__pb2.StoreCacheRequest.SerializeToString,
+            limosa__idl_dot_admin_dot_v1alpha1_dot_cache__pb2.StoreCacheResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 

@@ -10,7 +10,28 @@ import collections.abc
 import grpc
 import grpc.aio
 import limosa_idl.admin.v1alpha1.admin_pb2
+import limosa_idl.admin.v1alpha1.cache_pb2
+import limosa_idl.admin.v1alpha1.transfer_pb2
 import typing
+from limosa_idl.admin.v1alpha1.cache_pb2 import (
+    CacheEntry as CacheEntry,
+    InvalidateCacheRequest as InvalidateCacheRequest,
+    InvalidateCacheResponse as InvalidateCacheResponse,
+    ListCacheRequest as ListCacheRequest,
+    ListCacheResponse as ListCacheResponse,
+    LookupCacheRequest as LookupCacheRequest,
+    LookupCacheResponse as LookupCacheResponse,
+    StoreCacheRequest as StoreCacheRequest,
+    StoreCacheResponse as StoreCacheResponse,
+)
+from limosa_idl.admin.v1alpha1.transfer_pb2 import (
+    ListObjectsRequest as ListObjectsRequest,
+    ListObjectsResponse as ListObjectsResponse,
+    SignDownloadRequest as SignDownloadRequest,
+    SignUploadRequest as SignUploadRequest,
+    SignedTransfer as SignedTransfer,
+    UploadName as UploadName,
+)
 
 _T = typing.TypeVar("_T")
 
@@ -325,18 +346,18 @@ class TransferServiceStub:
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     SignUpload: grpc.UnaryUnaryMultiCallable[
-        limosa_idl.admin.v1alpha1.admin_pb2.SignUploadRequest,
-        limosa_idl.admin.v1alpha1.admin_pb2.SignedTransfer,
+        limosa_idl.admin.v1alpha1.transfer_pb2.SignUploadRequest,
+        limosa_idl.admin.v1alpha1.transfer_pb2.SignedTransfer,
     ]
 
     SignDownload: grpc.UnaryUnaryMultiCallable[
-        limosa_idl.admin.v1alpha1.admin_pb2.SignDownloadRequest,
-        limosa_idl.admin.v1alpha1.admin_pb2.SignedTransfer,
+        limosa_idl.admin.v1alpha1.transfer_pb2.SignDownloadRequest,
+        limosa_idl.admin.v1alpha1.transfer_pb2.SignedTransfer,
     ]
 
     ListObjects: grpc.UnaryUnaryMultiCallable[
-        limosa_idl.admin.v1alpha1.admin_pb2.ListObjectsRequest,
-        limosa_idl.admin.v1alpha1.admin_pb2.ListObjectsResponse,
+        limosa_idl.admin.v1alpha1.transfer_pb2.ListObjectsRequest,
+        limosa_idl.admin.v1alpha1.transfer_pb2.ListObjectsResponse,
     ]
     """Objects below a prefix, for directories."""
 
@@ -344,18 +365,18 @@ class TransferServiceAsyncStub:
     """Signed transfers for people's clients."""
 
     SignUpload: grpc.aio.UnaryUnaryMultiCallable[
-        limosa_idl.admin.v1alpha1.admin_pb2.SignUploadRequest,
-        limosa_idl.admin.v1alpha1.admin_pb2.SignedTransfer,
+        limosa_idl.admin.v1alpha1.transfer_pb2.SignUploadRequest,
+        limosa_idl.admin.v1alpha1.transfer_pb2.SignedTransfer,
     ]
 
     SignDownload: grpc.aio.UnaryUnaryMultiCallable[
-        limosa_idl.admin.v1alpha1.admin_pb2.SignDownloadRequest,
-        limosa_idl.admin.v1alpha1.admin_pb2.SignedTransfer,
+        limosa_idl.admin.v1alpha1.transfer_pb2.SignDownloadRequest,
+        limosa_idl.admin.v1alpha1.transfer_pb2.SignedTransfer,
     ]
 
     ListObjects: grpc.aio.UnaryUnaryMultiCallable[
-        limosa_idl.admin.v1alpha1.admin_pb2.ListObjectsRequest,
-        limosa_idl.admin.v1alpha1.admin_pb2.ListObjectsResponse,
+        limosa_idl.admin.v1alpha1.transfer_pb2.ListObjectsRequest,
+        limosa_idl.admin.v1alpha1.transfer_pb2.ListObjectsResponse,
     ]
     """Objects below a prefix, for directories."""
 
@@ -365,23 +386,23 @@ class TransferServiceServicer(metaclass=abc.ABCMeta):
     @abc.abstractmethod
     def SignUpload(
         self,
-        request: limosa_idl.admin.v1alpha1.admin_pb2.SignUploadRequest,
+        request: limosa_idl.admin.v1alpha1.transfer_pb2.SignUploadRequest,
         context: _ServicerContext,
-    ) -> typing.Union[limosa_idl.admin.v1alpha1.admin_pb2.SignedTransfer, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.admin_pb2.SignedTransfer]]: ...
+    ) -> typing.Union[limosa_idl.admin.v1alpha1.transfer_pb2.SignedTransfer, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.transfer_pb2.SignedTransfer]]: ...
 
     @abc.abstractmethod
     def SignDownload(
         self,
-        request: limosa_idl.admin.v1alpha1.admin_pb2.SignDownloadRequest,
+        request: limosa_idl.admin.v1alpha1.transfer_pb2.SignDownloadRequest,
         context: _ServicerContext,
-    ) -> typing.Union[limosa_idl.admin.v1alpha1.admin_pb2.SignedTransfer, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.admin_pb2.SignedTransfer]]: ...
+    ) -> typing.Union[limosa_idl.admin.v1alpha1.transfer_pb2.SignedTransfer, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.transfer_pb2.SignedTransfer]]: ...
 
     @abc.abstractmethod
     def ListObjects(
         self,
-        request: limosa_idl.admin.v1alpha1.admin_pb2.ListObjectsRequest,
+        request: limosa_idl.admin.v1alpha1.transfer_pb2.ListObjectsRequest,
         context: _ServicerContext,
-    ) -> typing.Union[limosa_idl.admin.v1alpha1.admin_pb2.ListObjectsResponse, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.admin_pb2.ListObjectsResponse]]:
+    ) -> typing.Union[limosa_idl.admin.v1alpha1.transfer_pb2.ListObjectsResponse, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.transfer_pb2.ListObjectsResponse]]:
         """Objects below a prefix, for directories."""
 
 def add_TransferServiceServicer_to_server(servicer: TransferServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
@@ -391,13 +412,13 @@ class CacheServiceStub:
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     ListCache: grpc.UnaryUnaryMultiCallable[
-        limosa_idl.admin.v1alpha1.admin_pb2.ListCacheRequest,
-        limosa_idl.admin.v1alpha1.admin_pb2.ListCacheResponse,
+        limosa_idl.admin.v1alpha1.cache_pb2.ListCacheRequest,
+        limosa_idl.admin.v1alpha1.cache_pb2.ListCacheResponse,
     ]
 
     InvalidateCache: grpc.UnaryUnaryMultiCallable[
-        limosa_idl.admin.v1alpha1.admin_pb2.InvalidateCacheRequest,
-        limosa_idl.admin.v1alpha1.admin_pb2.InvalidateCacheResponse,
+        limosa_idl.admin.v1alpha1.cache_pb2.InvalidateCacheRequest,
+        limosa_idl.admin.v1alpha1.cache_pb2.InvalidateCacheResponse,
     ]
     """Forgets results, and who is making them; what they are results of stays."""
 
@@ -405,13 +426,13 @@ class CacheServiceAsyncStub:
     """Results that later runs use in place of launches."""
 
     ListCache: grpc.aio.UnaryUnaryMultiCallable[
-        limosa_idl.admin.v1alpha1.admin_pb2.ListCacheRequest,
-        limosa_idl.admin.v1alpha1.admin_pb2.ListCacheResponse,
+        limosa_idl.admin.v1alpha1.cache_pb2.ListCacheRequest,
+        limosa_idl.admin.v1alpha1.cache_pb2.ListCacheResponse,
     ]
 
     InvalidateCache: grpc.aio.UnaryUnaryMultiCallable[
-        limosa_idl.admin.v1alpha1.admin_pb2.InvalidateCacheRequest,
-        limosa_idl.admin.v1alpha1.admin_pb2.InvalidateCacheResponse,
+        limosa_idl.admin.v1alpha1.cache_pb2.InvalidateCacheRequest,
+        limosa_idl.admin.v1alpha1.cache_pb2.InvalidateCacheResponse,
     ]
     """Forgets results, and who is making them; what they are results of stays."""
 
@@ -421,16 +442,16 @@ class CacheServiceServicer(metaclass=abc.ABCMeta):
     @abc.abstractmethod
     def ListCache(
         self,
-        request: limosa_idl.admin.v1alpha1.admin_pb2.ListCacheRequest,
+        request: limosa_idl.admin.v1alpha1.cache_pb2.ListCacheRequest,
         context: _ServicerContext,
-    ) -> typing.Union[limosa_idl.admin.v1alpha1.admin_pb2.ListCacheResponse, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.admin_pb2.ListCacheResponse]]: ...
+    ) -> typing.Union[limosa_idl.admin.v1alpha1.cache_pb2.ListCacheResponse, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.cache_pb2.ListCacheResponse]]: ...
 
     @abc.abstractmethod
     def InvalidateCache(
         self,
-        request: limosa_idl.admin.v1alpha1.admin_pb2.InvalidateCacheRequest,
+        request: limosa_idl.admin.v1alpha1.cache_pb2.InvalidateCacheRequest,
         context: _ServicerContext,
-    ) -> typing.Union[limosa_idl.admin.v1alpha1.admin_pb2.InvalidateCacheResponse, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.admin_pb2.InvalidateCacheResponse]]:
+    ) -> typing.Union[limosa_idl.admin.v1alpha1.cache_pb2.InvalidateCacheResponse, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.cache_pb2.InvalidateCacheResponse]]:
         """Forgets results, and who is making them; what they are results of stays."""
 
 def add_CacheServiceServicer_to_server(servicer: CacheServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
@@ -509,14 +530,14 @@ class OperatorServiceStub:
     """Level-based and idempotent: sees to it that child runs exist, or are being ended, and says how far they are."""
 
     LookupCache: grpc.UnaryUnaryMultiCallable[
-        limosa_idl.admin.v1alpha1.admin_pb2.LookupCacheRequest,
-        limosa_idl.admin.v1alpha1.admin_pb2.LookupCacheResponse,
+        limosa_idl.admin.v1alpha1.cache_pb2.LookupCacheRequest,
+        limosa_idl.admin.v1alpha1.cache_pb2.LookupCacheResponse,
     ]
     """Who has a result, or makes it. Of at most 500 node items."""
 
     StoreCache: grpc.UnaryUnaryMultiCallable[
-        limosa_idl.admin.v1alpha1.admin_pb2.StoreCacheRequest,
-        limosa_idl.admin.v1alpha1.admin_pb2.StoreCacheResponse,
+        limosa_idl.admin.v1alpha1.cache_pb2.StoreCacheRequest,
+        limosa_idl.admin.v1alpha1.cache_pb2.StoreCacheResponse,
     ]
     """Results, and reservations renewed or given up. At most 500. Saying it twice is the same as once."""
 
@@ -541,14 +562,14 @@ class OperatorServiceAsyncStub:
     """Level-based and idempotent: sees to it that child runs exist, or are being ended, and says how far they are."""
 
     LookupCache: grpc.aio.UnaryUnaryMultiCallable[
-        limosa_idl.admin.v1alpha1.admin_pb2.LookupCacheRequest,
-        limosa_idl.admin.v1alpha1.admin_pb2.LookupCacheResponse,
+        limosa_idl.admin.v1alpha1.cache_pb2.LookupCacheRequest,
+        limosa_idl.admin.v1alpha1.cache_pb2.LookupCacheResponse,
     ]
     """Who has a result, or makes it. Of at most 500 node items."""
 
     StoreCache: grpc.aio.UnaryUnaryMultiCallable[
-        limosa_idl.admin.v1alpha1.admin_pb2.StoreCacheRequest,
-        limosa_idl.admin.v1alpha1.admin_pb2.StoreCacheResponse,
+        limosa_idl.admin.v1alpha1.cache_pb2.StoreCacheRequest,
+        limosa_idl.admin.v1alpha1.cache_pb2.StoreCacheResponse,
     ]
     """Results, and reservations renewed or given up. At most 500. Saying it twice is the same as once."""
 
@@ -581,17 +602,17 @@ class OperatorServiceServicer(metaclass=abc.ABCMeta):
     @abc.abstractmethod
     def LookupCache(
         self,
-        request: limosa_idl.admin.v1alpha1.admin_pb2.LookupCacheRequest,
+        request: limosa_idl.admin.v1alpha1.cache_pb2.LookupCacheRequest,
         context: _ServicerContext,
-    ) -> typing.Union[limosa_idl.admin.v1alpha1.admin_pb2.LookupCacheResponse, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.admin_pb2.LookupCacheResponse]]:
+    ) -> typing.Union[limosa_idl.admin.v1alpha1.cache_pb2.LookupCacheResponse, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.cache_pb2.LookupCacheResponse]]:
         """Who has a result, or makes it. Of at most 500 node items."""
 
     @abc.abstractmethod
     def StoreCache(
         self,
-        request: limosa_idl.admin.v1alpha1.admin_pb2.StoreCacheRequest,
+        request: limosa_idl.admin.v1alpha1.cache_pb2.StoreCacheRequest,
         context: _ServicerContext,
-    ) -> typing.Union[limosa_idl.admin.v1alpha1.admin_pb2.StoreCacheResponse, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.admin_pb2.StoreCacheResponse]]:
+    ) -> typing.Union[limosa_idl.admin.v1alpha1.cache_pb2.StoreCacheResponse, collections.abc.Awaitable[limosa_idl.admin.v1alpha1.cache_pb2.StoreCacheResponse]]:
         """Results, and reservations renewed or given up. At most 500. Saying it twice is the same as once."""
 
 def add_OperatorServiceServicer_to_server(servicer: OperatorServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
