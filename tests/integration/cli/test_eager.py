@@ -88,13 +88,11 @@ async def written(text: str) -> str:
 class All(NamedTuple):
     number: int
     text: str
-    launched: int
 
 
 @workflow
 def all_of_it(n: int) -> All:
-    # A launch plan that only an eager task calls would have to be registered by itself.
-    return All(wide(n=n), written(text="hello"), plan(x=n))
+    return All(wide(n=n), written(text="hello"))
 
 
 @eager

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import engine_graphs as graphs
-from engine_world import Make, Plan, compute
+from crash_calls import TOKEN_KEY, EagerPods
+from engine_world import Make, Plan, compute, total
 from memory_admin import Child, ChildState, MemoryAdmin
 from memory_api import MemoryApi, Object
 from memory_store import ROOT, MemoryStore
@@ -140,6 +141,7 @@ class World:
         self.loop = asyncio.get_running_loop()
         self.api = MemoryApi(created=self._schedule)
         self.store = MemoryStore({})
+        self.eager = EagerPods(self.store, PREFIX, RUN_UID, seed, spec["tasks"])
         self.admin = MemoryAdmin(
             child_ends=lambda path: (self._luck(path) * 20, plan(Item(path), 0) in ("ok", "silent")),
             hits=lambda item: plan(_item_of(item), 0) == "ok",
@@ -247,10 +249,13 @@ class World:
             self._tell(told, STARTED)
         running = {"name": "task", "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}}
         self.api.set_pod_status(name, {"phase": "Running", "containerStatuses": [running]})
-        self._later(pod, self._luck(f"{told.launch_id} runs"), lambda: self._end(name, told, committed))
+        self._later(pod, self._luck(f"{told.launch_id} runs"), lambda: self._end(pod, told, committed))
 
-    def _end(self, name: str, told: PodEnvironment, committed: bool) -> None:
-        item = Item(told.node_path, told.index)
+    def _end(self, pod: Object, told: PodEnvironment, committed: bool) -> None:
+        item, name = Item(told.node_path, told.index), pod["metadata"]["name"]
+        if not committed and told.task.startswith("e") and self._calls(told)[0]:
+            self._later(pod, 0.3, lambda: self._end(pod, told, committed))
+            return
         record = TerminationRecord(launch_id=told.launch_id)
         if committed:
             record.outcome = TerminationRecord.OUTCOME_SUPERSEDED
@@ -285,6 +290,8 @@ class World:
         commit.input_digest = told.input_digest
         if told.task.startswith("d"):
             commit.graph_inline = serialize(graphs.closure_of(self._make(told.node_path, inputs)))
+        elif told.task.startswith("e"):
+            commit.inline.CopyFrom(graphs.literals({"o0": self._calls(told)[1]}))
         else:
             commit.inline.CopyFrom(compute(inputs))
         key = commit_key(PREFIX, told.node_path, told.index)
@@ -295,6 +302,9 @@ class World:
         if won and not commit.graph_inline and self._luck(f"{told.launch_id} says") < 0.7:
             record.outputs.CopyFrom(commit.inline)
         self._terminated(name, 137 if silent else 0, None if silent else record)
+
+    def _calls(self, told: PodEnvironment) -> tuple[bool, int]:
+        return self.eager.open(told.node_path, total(graphs.plain(self._inputs(told))))
 
     def _inputs(self, told: PodEnvironment) -> LiteralMap:
         if told.inputs is not None:
@@ -399,10 +409,12 @@ class Operator:
         while True:
             for driver in list(self.fleet.drivers.values()):
                 driver.confirm()
+                driver.word.give_call_key(TOKEN_KEY)
             await asyncio.sleep(0.5)
             for driver in list(self.fleet.drivers.values()):
-                taken = set(driver.word.signals_taken())
+                taken = {*driver.word.signals_taken(), *driver.word.calls_taken()}
                 driver.signalled(one for path, one in world.admin.signals.items() if path not in taken)
+                driver.called([path for path in world.eager.told() if path not in taken])
                 if world.admin.end is not None and driver.over and not self._outbox.waits_for(RUN_UID):
                     await self._services.verbs.delete(RUNS, driver.namespace, driver.name, driver.uid)
             left = {plural for plural, _ in world.api.objects} - {"events"}

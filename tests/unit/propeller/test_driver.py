@@ -144,10 +144,14 @@ async def test_a_run_is_counted_and_told_of_as_kubernetes_events(stage: Stage) -
     await stage.start()
     await stage.end_pod()
     text = stage.services.metrics.text().decode()
+    lines = text.splitlines()
     assert "limosa_launches_total 1.0" in text
     assert 'limosa_runs_ended_total{phase="succeeded"} 1.0' in text
     assert 'limosa_pods_removed_total{reason="finished"} 1.0' in text
-    assert "limosa_engine_step_seconds_count" in text
+    for name in ("engine_step_seconds", "transition_seconds", "launch_wait_seconds", "run_seconds"):
+        assert any(line.startswith(f"limosa_{name}_count") and not line.endswith(" 0.0") for line in lines), (
+            name
+        )
     told = [
         (event["reason"], event["type"], event["involvedObject"]["uid"]) for event in stage.cluster.events
     ]
@@ -184,10 +188,11 @@ async def test_a_bug_fails_its_run_with_the_story(stage: Stage, monkeypatch: pyt
     assert stage.cluster.pods == {}
 
 
-async def test_a_pod_of_that_name_with_other_inputs_quarantines_the_run(stage: Stage) -> None:
+@pytest.mark.parametrize("differs", ["limosa.dev/input-digest", "limosa.dev/launch-id"])
+async def test_a_pod_of_that_name_of_another_launch_quarantines_the_run(stage: Stage, differs: str) -> None:
     await stage.start()
     (pod,) = stage.cluster.pods.values()
-    pod["metadata"]["annotations"]["limosa.dev/input-digest"] = "sha256:other"
+    pod["metadata"]["annotations"][differs] = "sha256:other"
     stage.driver.close()
     fresh = RunDriver(stage.manifest, stage.services, PodIndex(), stage.gone.append, stage.tell)
     fresh.start()
