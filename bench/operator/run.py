@@ -30,7 +30,7 @@ def sections(given: argparse.Namespace) -> dict[str, Section]:
     return {
         "throughput": lambda folder: throughput.measure(folder, given.rounds, given.tasks, given.length),
         "map": lambda folder: large_map.measure(folder, given.items),
-        "runs": lambda folder: many_runs.measure(folder, given.runs, 20),
+        "runs": lambda folder: many_runs.measure(folder, given.rounds, given.runs, 20),
         "memory": lambda folder: memory.measure(folder, given.pods),
         "restart": lambda folder: active_runs.restart(folder, runs),
         "idle": lambda folder: active_runs.idle(folder, runs, 60.0),
@@ -46,7 +46,7 @@ def main() -> int:
     parser.add_argument(
         "--only", action="append", default=[], metavar="SECTION", help="measure only this; may repeat"
     )
-    parser.add_argument("--rounds", type=int, default=3, help="of the section throughput")
+    parser.add_argument("--rounds", type=int, default=3, help="of the sections throughput and runs")
     parser.add_argument("--tasks", type=int, default=2000, help="pods of the fan-out")
     parser.add_argument("--length", type=int, default=200, help="nodes of the chain")
     parser.add_argument("--items", type=int, default=10_000, help="of the large map")
