@@ -223,6 +223,21 @@ def bind(**data: Any) -> list[wf.Binding]:
     return bound
 
 
+def evaluation(measure: str, report: str) -> wf.WorkflowSpec:
+    """The sub-workflow: two tasks in a row."""
+    return wf.WorkflowSpec(
+        name="house.evaluate",
+        interface=interface({"score": FLOAT, "rows": INTEGER, "title": STRING}, {"text": STRING}),
+        nodes=[
+            wf.Node(id="n0", task=wf.TaskNode(task=measure), inputs=bind(score="score", rows="rows")),
+            wf.Node(
+                id="n1", task=wf.TaskNode(task=report), inputs=bind(error=("n0", "error"), title="title")
+            ),
+        ],
+        outputs=bind(text=("n1", "text")),
+    )
+
+
 def houses() -> wf.Closure:
     """load → split; sweep maps over rates; a branch on the best score; evaluate is a sub-workflow."""
     load = task("house.load", {"source": FILE}, {"rows": INTEGER})
@@ -233,17 +248,7 @@ def houses() -> wf.Closure:
     keep = task("house.keep", {"score": FLOAT}, {"score": FLOAT})
     measure = task("house.measure", {"score": FLOAT, "rows": INTEGER}, {"error": FLOAT})
     report = task("house.report", {"error": FLOAT, "title": STRING}, {"text": STRING})
-    evaluate = wf.WorkflowSpec(
-        name="house.evaluate",
-        interface=interface({"score": FLOAT, "rows": INTEGER, "title": STRING}, {"text": STRING}),
-        nodes=[
-            wf.Node(id="n0", task=wf.TaskNode(task=measure.name), inputs=bind(score="score", rows="rows")),
-            wf.Node(
-                id="n1", task=wf.TaskNode(task=report.name), inputs=bind(error=("n0", "error"), title="title")
-            ),
-        ],
-        outputs=bind(text=("n1", "text")),
-    )
+    evaluate = evaluation(measure.name, report.name)
     above = wf.Condition(
         comparison=wf.Comparison(
             operator=wf.Comparison.OPERATOR_GT,

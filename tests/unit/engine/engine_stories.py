@@ -357,22 +357,26 @@ class Teller:
             after = rest.get("after")
             return ev.PodRejected(item, launch, rest["code"], "no pod", retry, after, kind)
         if verb == "store-failed":
-            owner, _, call = item.node_path.rpartition("/")
-            commands: dict[str, Any] = {
-                "call": cmd.ReadCall(Item(owner), call),
-                "outcome": cmd.CommitCall(Item(owner), call, graphs.literals(rest.get("outputs", {})), None),
-                "commit": cmd.ReadCommit(item),
-                "reuse": cmd.ReuseCommit(item, "t", ""),
-                "error": cmd.ReadError(item, launch, self.launch_id(item, launch)),
-                "value": cmd.LoadValue(name, ""),
-                "map": cmd.CollectMap(item, 0, (), ()),
-                "gate": cmd.CommitGate(item, graphs.literals({}), None),
-            }
-            return ev.StoreFailed(
-                commands[rest["read"]], rest.get("code", "Store"), "no answer", rest.get("retry", True)
-            )
+            return self.store_failed(name, rest)
         assert verb == "pod", f"no such event: {told}"
         return ev.PodObserved(item, launch, self.view(item, launch, rest))
+
+    def store_failed(self, name: str, rest: dict[str, Any]) -> ev.Event:
+        item, launch = parse_launch(name)
+        owner, _, call = item.node_path.rpartition("/")
+        commands: dict[str, Any] = {
+            "call": cmd.ReadCall(Item(owner), call),
+            "outcome": cmd.CommitCall(Item(owner), call, graphs.literals(rest.get("outputs", {})), None),
+            "commit": cmd.ReadCommit(item),
+            "reuse": cmd.ReuseCommit(item, "t", ""),
+            "error": cmd.ReadError(item, launch, self.launch_id(item, launch)),
+            "value": cmd.LoadValue(name, ""),
+            "map": cmd.CollectMap(item, 0, (), ()),
+            "gate": cmd.CommitGate(item, graphs.literals({}), None),
+        }
+        return ev.StoreFailed(
+            commands[rest["read"]], rest.get("code", "Store"), "no answer", rest.get("retry", True)
+        )
 
     def child(self, item: Item, facts: dict[str, Any]) -> ev.ChildRunObserved:
         """`{child: n0, phase: RUNNING}`, with `outputs` or `failed` where it has ended."""

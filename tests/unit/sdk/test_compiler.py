@@ -188,8 +188,7 @@ def test_the_same_source_gives_the_same_bytes_wherever_it_is_compiled(author):
     assert outputs != {""}
 
 
-def test_options_reach_the_spec(author):
-    source = """
+OPTIONS = """
         import datetime as dt
         from limosa import *
 
@@ -224,8 +223,11 @@ def test_options_reach_the_spec(author):
 
         @task(requests=Resources(cpu=2, mem="1Gi"), limits=Resources(cpu="3500m"))
         def sides() -> None: ...
-    """
-    loaded = author.load(source)
+"""
+
+
+def test_options_reach_the_spec(author):
+    loaded = author.load(OPTIONS)
     spec = compile_entity(
         loaded.entities["t"], CompileSettings(bundle_digest="d", python_version="3.11")
     ).closure.tasks[0]

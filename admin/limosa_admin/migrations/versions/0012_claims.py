@@ -27,15 +27,12 @@ _LANES = f"""
                  ORDER BY {_ORDER} LIMIT 1) AS following
         )
 """
-
-
-def upgrade() -> None:
-    # Gives the uids of runs that are the cluster's now. Where children of its runs wait, which come first, it gives NULL
-    # and takes nothing, if it is asked to look.
-    #   least:      no further run than there are slots, than its lane may have, than its project-domain may have
-    #   candidates: the head of each lane, which is known, and as many runs behind it as there is room for
-    #   turns:      a project-domain's n-th candidate comes after as many runs of it as are under way, and n - 1 more
-    op.execute(f"""
+# Gives the uids of runs that are the cluster's now. Where children of its runs wait, which come first, it gives NULL
+# and takes nothing, if it is asked to look.
+#   least:      no further run than there are slots, than its lane may have, than its project-domain may have
+#   candidates: the head of each lane, which is known, and as many runs behind it as there is room for
+#   turns:      a project-domain's n-th candidate comes after as many runs of it as are under way, and n - 1 more
+_CLAIM = f"""
     CREATE FUNCTION queue_claim(cluster text, slots integer, most integer, place_limit integer, namespaces text[],
                                 projects text[], look boolean, claiming bigint, given_up integer)
     RETURNS SETOF text
@@ -107,7 +104,11 @@ def upgrade() -> None:
                           FOR UPDATE OF r SKIP LOCKED)
         RETURNING uid;
     END $$
-    """)
+"""
+
+
+def upgrade() -> None:
+    op.execute(_CLAIM)
     # queue_heads and queue_turns stay for processes of the version before, which may run until all are replaced.
     # Specs are never deleted, so nothing asked this index; every new run and every claim wrote it.
     op.execute("DROP INDEX ix_runs_closure_digest")
