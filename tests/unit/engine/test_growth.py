@@ -56,6 +56,17 @@ def test_a_run_grows_at_its_end_and_numbers_stay() -> None:
     assert all(graph.by_path[plan.path] == plan.number for plan in graph.nodes)
 
 
+@pytest.mark.parametrize(("items", "fits"), [(19_999, True), (20_000, False)])
+def test_a_run_has_20_000_nodes_and_items_unless_it_is_set_otherwise(items: int, fits: bool) -> None:
+    spec = {"tasks": {"t": {}}, "inputs": ["xs"], "nodes": {"m": {"map": "t", "with": {"x": "$xs"}}}}
+    graph = graphs.build(spec, inputs={"xs": list(range(items))})
+    state = new_state(graph, 0.0)
+    step(graph, state, [ev.RunStarted(), ev.PodsListed()], 1.0)
+    failure = state.nodes[0].failure
+    assert (failure is None, state.items) == (fits, items if fits else 0)
+    assert fits or (failure is not None and "at most 20,000 are allowed" in failure.message)
+
+
 def test_graphs_of_one_closure_share_plans_and_grow_apart() -> None:
     closure = {**OUTER, "tasks": {**OUTER["tasks"], "e": {}}}
     closure["nodes"] = {**OUTER["nodes"], "f": {"eager": "e", "with": {"x": 4}}}
