@@ -1,5 +1,7 @@
 """People meddling with runs, on a cluster where pods stay pending."""
 
+import socket
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +131,15 @@ def test_a_leader_that_is_replaced_writes_no_more_and_ends(still_cluster: Cluste
 
 
 def test_an_orderly_stop_hands_leadership_over(still_cluster: Cluster, tmp_path: Path) -> None:
-    with running_operator(still_cluster, tmp_path / "operator") as operator:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+    environ = {"LIMOSA_LIVENESS_ENDPOINT": f"{address}/healthz"}
+    with running_operator(still_cluster, tmp_path / "operator", environ) as operator:
         wait_for(lambda: "operator works" in operator.log, told=lambda: operator.log)
+        with urllib.request.urlopen(f"{address}/metrics") as answer:
+            told = answer.read().decode().splitlines()
+        assert {"limosa_leader 1.0", "limosa_shards_led 1.0", "limosa_unsent_snapshots 0.0"} <= set(told)
         assert operator.stop() == 0
         path = "/apis/coordination.k8s.io/v1/namespaces/default/leases/limosa-propeller"
         assert still_cluster.call("GET", path)["spec"]["holderIdentity"] == ""
