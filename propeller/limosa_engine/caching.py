@@ -37,28 +37,28 @@ def offer(turn: Turn, number: int) -> None:
     state = turn.state
     if state.nodes[number].inputs is None:
         turn.mark(number)
-    elif number not in state.in_lookups:
-        state.in_lookups.add(number)
-        state.lookups.append(number)
+    elif number not in state.cache.in_waiting:
+        state.cache.in_waiting.add(number)
+        state.cache.waiting.append(number)
 
 
 def ask(turn: Turn) -> None:
     """Asks for items, of each node in turn, while not too many questions are out."""
     state = turn.state
-    while state.lookups and state.asking < turn.settings.cache_questions:
-        number = state.lookups.popleft()
+    while state.cache.waiting and state.cache.out < turn.settings.cache_questions:
+        number = state.cache.waiting.popleft()
         place = _next(turn, number)
         if place is None:
-            state.in_lookups.discard(number)
+            state.cache.in_waiting.discard(number)
             continue
-        state.lookups.append(number)
+        state.cache.waiting.append(number)
         cache, item = _plan(place), place.item
         if item.lookup is None:
             item.lookup = Lookup(_key(turn, place), Asked.OUT)
         item.lookup.asked = Asked.OUT
-        state.asking += 1
+        state.cache.out += 1
         if item.lookup.times:
-            state.asking_again += 1
+            state.cache.out_again += 1
         digest = digest_of(resolve.item_inputs(place))
         turn.emit(LookupCache(place.key, place.plan.runs.name, item.lookup.key, digest, cache.serialize))
 
@@ -87,7 +87,7 @@ def ended(turn: Turn, place: Place, phase: NodePhase) -> None:
         elif place.record.inputs is not None:
             _tell(turn, place, _key(turn, place), Keep.RESULT)
         else:
-            turn.state.keyless.setdefault(place.plan.number, []).append(place.position)
+            turn.state.cache.keyless.setdefault(place.plan.number, []).append(place.position)
     elif lookup is not None and lookup.asked is Asked.RESERVED:
         _tell(turn, place, lookup.key, Keep.GIVE_UP)
     if lookup is not None and lookup.asked is not Asked.OUT:
@@ -110,7 +110,7 @@ def restored(turn: Turn, number: int) -> None:
         return
     ended = [position for position, item in enumerate(record.items) if _has_ended_by_itself(item)]
     if ended or any(_is_under_way(item) for item in record.items):
-        turn.state.keyless.setdefault(number, []).extend(ended)
+        turn.state.cache.keyless.setdefault(number, []).extend(ended)
         turn.mark(number)
 
 
@@ -120,7 +120,7 @@ def find_keys(turn: Turn, number: int) -> None:
     inputs = record.inputs or _inputs(turn, plan)
     if inputs is None:
         return
-    ended = turn.state.keyless.pop(number)
+    ended = turn.state.cache.keyless.pop(number)
     if record.phase in NODE_TERMINAL:
         turn.state.values.release(number)
     if isinstance(inputs, Failure):

@@ -15,9 +15,9 @@ def answered(turn: Turn, place: Place, event: CacheAnswered) -> None:
     item, lookup = place.item, place.item.lookup
     if lookup is None or lookup.asked is not Asked.OUT:
         return
-    turn.state.asking -= 1
+    turn.state.cache.out -= 1
     if lookup.times:
-        turn.state.asking_again -= 1
+        turn.state.cache.out_again -= 1
     lookup.asked = Asked.MISS
     turn.tell(place.plan.number, place.index, f"cache: {event.outcome.name}")
     if item.phase in NODE_TERMINAL:

@@ -30,8 +30,8 @@ def _nothing_can_be_launched(state: State) -> bool:
         or state.eager.live.total()
         or state.ring
         or state.eager.ring
-        or state.asking > state.asking_again
-        or state.lookups
+        or state.cache.out > state.cache.out_again
+        or state.cache.waiting
         or state.values.is_reading
     )
     return not (under_way or state.unclaimed or state.refreshing)

@@ -274,6 +274,21 @@ class Growth:
 
 
 @dataclasses.dataclass
+class Questions:
+    """What the cache is asked. Not encoded: a question that is asked again has the same answer."""
+
+    waiting: deque[int] = dataclasses.field(default_factory=deque)
+    """Nodes with items to look up, served in turn."""
+    in_waiting: set[int] = dataclasses.field(default_factory=set)
+    out: int = 0
+    """Questions without an answer."""
+    out_again: int = 0
+    """Of these, those whose last answer was to ask again: a run with no others only waits."""
+    keyless: dict[int, list[int]] = dataclasses.field(default_factory=dict)
+    """After a restart: nodes whose items' keys are wanted, with the positions of those that succeeded meanwhile."""
+
+
+@dataclasses.dataclass
 class Eager:
     """What is remembered of eager nodes beyond their records. Not encoded: all of it comes again."""
 
@@ -328,15 +343,7 @@ class State:
         self.ring = Ring()
         """Nodes with items to launch, eager nodes left aside."""
         self.eager = Eager()
-        self.lookups: deque[int] = deque()
-        """Nodes with items to look up in the cache, served in turn."""
-        self.in_lookups: set[int] = set()
-        self.asking = 0
-        """Questions to the cache that are out."""
-        self.asking_again = 0
-        """Of these, those whose last answer was to ask again: a run with no others only waits."""
-        self.keyless: dict[int, list[int]] = {}
-        """After a restart: nodes whose items' cache keys are wanted, with the positions of those that succeeded meanwhile."""
+        self.cache = Questions()
         self.dirty: deque[int] = deque()
         """Nodes to look at before the step ends."""
         self.in_dirty: set[int] = set()

@@ -60,7 +60,7 @@ def step(graph: Graph, state: State, events: Iterable[Event], now: float) -> lis
 def _run(turn: Turn) -> None:
     """Looks at what changed until nothing does any more, and says what to tell admin."""
     state = turn.state
-    while state.dirty or state.ring or state.eager.ring or state.lookups:
+    while state.dirty or state.ring or state.eager.ring or state.cache.waiting:
         _settle(turn)
         capacity.dispatch(turn)
         if not state.dirty:
@@ -81,7 +81,7 @@ def _settle(turn: Turn) -> None:
             eager.settle_call(turn, scopes.call_waiter(number))
         else:
             _look(turn, number)
-            if number in state.keyless:
+            if number in state.cache.keyless:
                 caching.find_keys(turn, number)
 
 
