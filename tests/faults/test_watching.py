@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import AsyncIterator
 from typing import Any
 
+import orjson
 import pytest
 from driver_stage import Stage, settle
 from test_api_answers import until
@@ -37,13 +38,14 @@ class Scripted:
 
     async def watch(
         self, resource: Resource, namespace: str | None, labels: str, since: str
-    ) -> AsyncIterator[tuple[str, Object]]:
+    ) -> AsyncIterator[bytes]:
         if not self.streams:
             await asyncio.Event().wait()
         for entry in self.streams.pop(0):
             if isinstance(entry, ApiError):
                 raise entry
-            yield entry
+            kind, found = entry
+            yield orjson.dumps({"type": kind, "object": found})
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stage.cluster, name)
