@@ -89,7 +89,7 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("greedy_child", "OOMKilled", ""),
         ("exits", "Exited", "before\nlimosa: Exited: the process ended with exit status 3"),
         ("crashes", "Crashed", "before\nFatal Python error: Segmentation fault"),
-        ("slow", "Timeout", "before\nlimosa: Preempted: "),
+        ("slow", "Timeout", "before\nlimosa: the pod was asked to end (SIGTERM)"),
     ],
 )
 def test_the_author_s_own_ends_are_told_apart(
