@@ -378,9 +378,16 @@ def _same(reason: pb.Reason, told: pb.Reason | None) -> bool:
 def _since(state: pb.RunState, run: Run, now: dt.datetime) -> str:
     if state.HasField("finished_at") and state.HasField("started_at"):
         took = (moment_of(state.finished_at) - moment_of(state.started_at)).total_seconds()
-        return f" after {duration(max(took, 0.0))}"
+        return f" after {duration(max(took, 0.0))}{_queued(state, run)}"
     begun = state.started_at if state.HasField("started_at") else run.created_at
     return _ago(begun, now)
+
+
+def _queued(state: pb.RunState, run: Run) -> str:
+    """How long a run that has begun waited for its turn, where that is worth a word."""
+    created = moment_of(run.created_at)
+    waited = (moment_of(state.started_at) - created).total_seconds()
+    return f", queued {duration(waited)} before" if created.timestamp() > 0 and waited >= 1 else ""
 
 
 def _took(state: pb.NodeState | pb.LaunchState) -> str:

@@ -19,8 +19,9 @@ from limosa_idl.run.v1alpha1 import run_pb2
 FLOW = """
 import time
 from pathlib import Path
+from typing import Annotated
 
-from limosa import Cache, File, map_task, task, workflow
+from limosa import Cache, File, HashMethod, map_task, task, workflow
 
 NOTES = Path("{notes}")
 
@@ -73,6 +74,22 @@ def read(file: File) -> str:
 @workflow
 def files(text: str) -> str:
     return read(file=written(text=text))
+
+
+@task
+def numbers(upto: int) -> Annotated[list[int], HashMethod(lambda found: str(len(found)))]:
+    return list(range(upto, upto + 3))
+
+
+@workflow
+def hashed(upto: int) -> int:
+    return counted(values=numbers(upto=upto))
+
+
+@task(cache=Cache("{version}"))
+def counted(values: list[int]) -> int:
+    note("counted")
+    return sum(values)
 
 
 @task(cache=Cache("{version}", serialize=True))
@@ -152,6 +169,15 @@ class Author:
 @pytest.fixture
 def author(sandbox: Sandbox, tmp_path: Path) -> Author:
     return Author(sandbox, tmp_path)
+
+
+def test_a_hash_method_says_in_a_pod_what_counts(author: Author) -> None:
+    first = author.run("hashed", upto=3)
+    author.await_kept("counted", 1)
+    second = author.run("hashed", upto=9)
+    assert author.outputs(first) == author.outputs(second) == [3 + 4 + 5]
+    assert author.ran("counted") == 1
+    assert author.nodes(second)["n1"].origin_run == first
 
 
 def test_a_second_run_takes_what_the_first_made(author: Author) -> None:

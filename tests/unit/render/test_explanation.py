@@ -149,6 +149,15 @@ def test_what_a_skipped_and_a_never_started_node_waited_for():
     assert explain_node(detail(ended), "n2", None, NOW).endswith("never started: the run ended before")
 
 
+def test_an_ended_run_says_how_long_it_was_queued():
+    waited = detail(runs.USER_ERROR)
+    begun = waited.run.state.started_at
+    for seconds, told in ((12, "failed after 8.4 s, queued 12.0 s before\n"), (0, "failed after 8.4 s\n")):
+        waited.run.created_at.FromSeconds(begun.seconds - seconds)
+        waited.run.created_at.nanos = begun.nanos
+        assert told in explain_run(waited, NOW)
+
+
 def test_of_a_map_only_the_items_that_are_worth_a_word():
     item = [
         pb.Snapshot(
