@@ -44,14 +44,17 @@ def _remember(self: CommitSlot, store: Any, pod: Any, prefix: str, version: str)
     if os.environ.get("REFEREE_CRIPPLED") == UNCONDITIONAL_COMMIT:
         store = _Overwriting(store)
     _init(self, store, pod, prefix, version)
+    self.referee_first_process = os.getpid()  # type: ignore[attr-defined]
     names = ("run_uid", "node_path", "index", "launch", "launch_id", "epoch")
     os.environ["REFEREE_LAUNCH"] = json.dumps({name: getattr(pod, name) for name in names})
 
 
 def _checked(self: CommitSlot) -> Any:
-    # Told before the read: what is committed by now, this check must see.
-    if "REFEREE" not in os.environ or hasattr(self, "referee_told"):
+    # The container's first process reads too, to tell of a result: that is no start check.
+    first_process = self.referee_first_process == os.getpid()  # type: ignore[attr-defined]
+    if "REFEREE" not in os.environ or first_process or hasattr(self, "referee_told"):
         return _read(self)
+    # Told before the read: what is committed by now, this check must see.
     self.referee_told = True  # type: ignore[attr-defined]
     _report("CHECKED")
     return None if os.environ.get("REFEREE_CRIPPLED") == NO_START_CHECK else _read(self)

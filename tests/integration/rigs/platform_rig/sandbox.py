@@ -112,6 +112,16 @@ class Sandbox:
         if is_alive(self._still):
             os.kill(self._still, signal.SIGCONT)
 
+    @contextmanager
+    def paused(self, name: str) -> Iterator[None]:
+        """A part stands still, and knows what it knew when it goes on."""
+        pid = wait_for(lambda: self.pid(name), self.told)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
     def pid(self, name: str) -> int:
         """The pid of a part that runs, 0 of one that does not."""
         part = self.state()["parts"].get(name, {})
