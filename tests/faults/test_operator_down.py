@@ -19,6 +19,15 @@ from propeller_rig import (
     write_commits,
 )
 
+from limosa_idl.run.v1alpha1.run_pb2 import Epoch
+from limosa_model.names import (
+    ANNOTATION_LAUNCH_ID,
+    ANNOTATION_NODE_PATH,
+    LABEL_LAUNCH,
+    LABEL_NODE,
+    launch_id,
+    pod_name,
+)
 from limosa_model.values import integer
 
 
@@ -103,12 +112,15 @@ def test_an_orphan_pod_is_removed(still_cluster: Cluster, tmp_path: Path) -> Non
     """A pod of the run that belongs to no node of it, such as one that an older operator left."""
     with running_operator(still_cluster, tmp_path / "operator") as operator:
         (pod,) = apply(still_cluster, operator, local_run("tidy", chain(1), {"x": integer(1)}), 1)
+        uid = pod["metadata"]["ownerReferences"][0]["uid"]
+        launch = launch_id(uid, "n7", None, Epoch(), 0)
         orphan = copy.deepcopy(pod)
         orphan["metadata"] = {
-            "name": "orphan",
+            "name": pod_name("tidy", launch),
             **{key: pod["metadata"][key] for key in ("labels", "annotations", "ownerReferences")},
         }
-        orphan["metadata"]["annotations"]["limosa.dev/node-path"] = "n7"
+        orphan["metadata"]["labels"] |= {LABEL_NODE: "n7", LABEL_LAUNCH: launch}
+        orphan["metadata"]["annotations"] |= {ANNOTATION_NODE_PATH: "n7", ANNOTATION_LAUNCH_ID: launch}
         del orphan["status"]
         still_cluster.call("POST", PODS_PATH, orphan)
         wait_for(

@@ -41,7 +41,7 @@ Records = list[Record]
 _DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 _SWEEP_EVERY = timedelta(seconds=5)
 _LEASES = "leases.coordination.k8s.io"
-_OPERATORS_LEASE = "limosa-propeller"
+OPERATORS_LEASE = "limosa-propeller"
 """An operator that finds no Lease waits, because a leader may be there whose Lease was deleted; in a new cluster none is."""
 _SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
@@ -499,7 +499,7 @@ class Storage:
                 self.create("namespaces", None, {"metadata": {"name": name}})
         if fresh:
             self.create(
-                _LEASES, "default", {"metadata": {"name": _OPERATORS_LEASE}, "spec": {"holderIdentity": ""}}
+                _LEASES, "default", {"metadata": {"name": OPERATORS_LEASE}, "spec": {"holderIdentity": ""}}
             )
         for key, collection in list(self._collections.items()):
             for record in sorted(collection.records(), key=lambda record: record.version):

@@ -9,7 +9,7 @@ from limosa_model.names import (
 )
 from limosa_propeller.crd import load_definition
 from limosa_sandbox.cluster.errors import ApiError
-from limosa_sandbox.cluster.storage import Storage
+from limosa_sandbox.cluster.storage import OPERATORS_LEASE, Storage
 from limosa_sandbox.supervisor.credentials import STORAGE_URL, AccessKey, Credentials
 from limosa_store import StoreSettings
 
@@ -33,12 +33,11 @@ def bootstrap(
 
 
 def forget_leader(storage: Storage) -> None:
-    """Removes the lease of an operator that is known to be dead, so that the next need not wait for it to lapse."""
-    try:
-        storage.delete(_LEASES, "default", "limosa-propeller")
-    except ApiError as error:
-        if error.code != 404:
-            raise
+    """Takes the lease from an operator that is known to be dead, so that the next need not wait for it to lapse."""
+    # Not by deleting it: who finds none waits, because the one that held it may not know yet.
+    unheld = {"spec": {"holderIdentity": ""}}
+    wanted = {"metadata": {"name": OPERATORS_LEASE}, **unheld}
+    _ensure(storage, _LEASES, "default", wanted, unheld)
 
 
 def _ensure(

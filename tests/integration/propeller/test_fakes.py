@@ -68,7 +68,7 @@ async def talk(verbs: Any) -> list[Any]:
     said.append((told["metadata"]["generation"], int(told["metadata"]["resourceVersion"]) > 0))
     for number in range(3):
         pod = pod_of(run, f"p{number}")
-        made = await ask(said, verbs.create(PODS, NAMESPACE, pod), lambda one: one["status"]["phase"])
+        made = await ask(said, verbs.create(PODS, NAMESPACE, pod), sorted)
     await ask(said, verbs.delete(PODS, NAMESPACE, "p0", made["metadata"]["uid"]))
     await ask(said, verbs.delete(PODS, NAMESPACE, "p2", made["metadata"]["uid"]))
     await ask(said, verbs.delete(PODS, NAMESPACE, "p2", made["metadata"]["uid"]))

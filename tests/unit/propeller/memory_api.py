@@ -53,6 +53,11 @@ class MemoryApi:
         self._changed("ADDED", resource.plural, made)
         if resource.plural == "pods":
             self.created(made)
+            return {
+                "apiVersion": "meta.k8s.io/v1",
+                "kind": "PartialObjectMetadata",
+                "metadata": copy.deepcopy(made["metadata"]),
+            }
         return copy.deepcopy(made)
 
     def merge(self, resource: Resource, name: str, patch: Object) -> Object:

@@ -86,6 +86,9 @@ def test_a_stop_leaves_nothing_running_and_a_kill_loses_nothing(platform: Any) -
     assert read_everywhere(platform) == [["before-kill", "before-stop"]] * 3
     assert platform.stop() == 0
     assert platform.processes() == []
+    told = (platform.home / "logs" / "operator.log").read_text()
+    assert told.count("operator works") == 3
+    assert "waiting for leadership" not in told
 
 
 def test_parts_that_are_killed_come_back(platform: Any) -> None:
