@@ -27,6 +27,7 @@ A file holds `graphs` by name and `stories`. A story has a graph (a name or a bo
 """
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,9 @@ from limosa_model.names import launch_id
 FOLDER = Path(__file__).parent / "stories"
 
 
+@cache
 def load_all() -> list[tuple[str, dict[str, Any]]]:
-    """Every story, under "file: title"."""
+    """Every story, under "file: title"; read once, for it takes seconds."""
     found = []
     for path in sorted(FOLDER.glob("*.yaml")):
         document = yaml.safe_load(path.read_text())
