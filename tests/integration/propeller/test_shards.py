@@ -123,7 +123,11 @@ def test_another_number_of_shards_begins_when_the_last_operator_has_gone_and_kee
     still_cluster: Cluster, pair: list[Operator], tmp_path: Path
 ) -> None:
     before = pods_of_runs(still_cluster)
-    environ = {"LIMOSA_STORAGE_URL": f"file://{tmp_path / 'store'}", "LIMOSA_SHARDS": "3"}
+    environ = {
+        "LIMOSA_STORAGE_URL": f"file://{tmp_path / 'store'}",
+        "LIMOSA_SHARDS": "3",
+        "LIMOSA_LEASE_SECONDS": "3",
+    }
     third = Operator(still_cluster, tmp_path / "third", environ)
     third.start()
     try:
