@@ -1,5 +1,6 @@
 """Going on from an ended run: which of its results stand in for nodes of the new one. Pure."""
 
+import contextlib
 import dataclasses
 import enum
 from collections.abc import Iterable, Iterator, Mapping
@@ -84,6 +85,7 @@ class _Matcher:
         self._asked_for = asked_for
         self.nodes: list[ResumedNode] = []
         self.excepted: set[str] = set()
+        self._code_is_other = False
 
     def scope(self, graph: Index, nodes: Iterable[Node], around: str, outer: str) -> _Fate:
         """Judges the nodes of one scope; gives the fate of whatever depends on all of them.
@@ -153,9 +155,26 @@ class _Matcher:
             why = why or "a call of it is asked for with --from"
         fate = self._tell(graph, node, path, why)
         if path in self._made and path in self._before:
-            calls = Index(self._made[path])
-            self.scope(calls, scope_nodes(calls.entry), path + "/", "")
+            with self._inside(self._bundle(graph, node) != self._bundle_before(path)):
+                self._calls(Index(self._made[path]), path)
         return _Fate.FORCED if asked_for else fate
+
+    def _calls(self, made: Index, around: str) -> None:
+        """The calls of an eager node, in their order: what comes after one that was asked for may depend on it."""
+        before = ""
+        for call in scope_nodes(made.entry):
+            path = f"{around}/{call.id}"
+            why = f"it comes after {before}, which runs" if before else ""
+            self._judge(made, call, path, why, bool(before))
+            if not before and any(f"{asked}/".startswith(f"{path}/") for asked in self._asked_for):
+                before = path
+
+    @contextlib.contextmanager
+    def _inside(self, changed: bool) -> Iterator[None]:
+        """Nodes that code made are looked at: what they run is known of the old code only, so a change of any of it counts."""
+        outside, self._code_is_other = self._code_is_other, self._code_is_other or changed
+        yield
+        self._code_is_other = outside
 
     def _dynamic(self, graph: Index, node: Node, path: str, why: str) -> _Fate:
         """A dynamic node, and what its graph of the old run had: the new one may have the same."""
@@ -166,7 +185,8 @@ class _Matcher:
         changed = self._bundle(graph, node) != self._bundle_before(path)
         fate = self._tell(graph, node, path, why or (_NEW_GRAPH if changed else ""))
         made = Index(state.graph)
-        within = self.scope(made, made.entry.nodes, path + "/", why)
+        with self._inside(changed):
+            within = self.scope(made, made.entry.nodes, path + "/", why)
         # A graph that is made anew and comes to the same leaves what depends on it as it was.
         return max(fate, within) if why else within
 
@@ -176,7 +196,7 @@ class _Matcher:
         row = ResumedNode(node_path=path, display_name=node.display_name or node.id)
         row.items, row.items_reused = state.items, state.items_succeeded
         row.reused, row.detail = not why, why
-        row.code_changed = self._code_changed(graph, node, path)
+        row.code_changed = self._code_is_other or self._code_changed(graph, node, path)
         if why and not why.startswith(_ITEMS_STAY):
             row.items_reused = 0
         self.nodes.append(row)

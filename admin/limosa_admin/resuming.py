@@ -63,7 +63,7 @@ def _wanted(row: sa.RowMapping, request: pb.ResumeRunRequest) -> pb.CreateRunReq
         labels=row["labels"],
         annotations={**row["annotations"], **request.annotations},
         priority=row["priority"],
-        cache_mode=row["cache_mode"],
+        cache_mode=_cache_mode(row, request),
         max_parallelism=row["max_parallelism"],
     )
 
@@ -84,3 +84,11 @@ def _check_nodes(
     if unknown:
         what = f"node '{unknown[0]}' of run '{name}' does not exist"
         raise RequestError(Reason.NOT_FOUND, f"{what}; {nearest(unknown[0], known)}")
+
+
+def _cache_mode(row: sa.RowMapping, request: pb.ResumeRunRequest) -> run_pb2.CacheMode.ValueType:
+    """What is asked for with --from runs, whatever somebody else has."""
+    if request.from_nodes and row["cache_mode"] != run_pb2.CACHE_MODE_SKIP:
+        return run_pb2.CACHE_MODE_OVERWRITE
+    mode: run_pb2.CacheMode.ValueType = row["cache_mode"]
+    return mode

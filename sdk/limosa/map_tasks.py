@@ -190,8 +190,8 @@ def map_task(
     task: Any,
     concurrency: int = 0,
     *,
-    min_successes: int = 0,
-    min_success_ratio: float = 0.0,
+    min_successes: int | None = None,
+    min_success_ratio: float | None = None,
     **inputs: Any,
 ) -> MapTask[Any]:
     """One task over every element of a list: `map_task(f)(x=[1, 2, 3])` is a list of f's results.
@@ -199,7 +199,7 @@ def map_task(
     Args:
         task: What runs for each element; a `functools.partial` of a task gives inputs that are not mapped.
         concurrency: How many items may run at once; 0: as the platform allows.
-        min_successes: The map succeeds when this many items do; the results of the others are None.
+        min_successes: The map succeeds when this many items do, at least one; the results of the others are None.
         min_success_ratio: The same as a share of the items, above 0 and at most 1.
         **inputs: None: they are given to what this returns.
 
@@ -232,19 +232,23 @@ def map_task(
             "MapConcurrency", f"concurrency={concurrency!r}", str(caller()), "give a number of items"
         )
     _check_successes(min_successes, min_success_ratio)
-    return MapTask(task, MapPolicy(concurrency, min_successes, float(min_success_ratio)), bound)
+    return MapTask(task, MapPolicy(concurrency, min_successes or 0, float(min_success_ratio or 0)), bound)
 
 
 def _check_successes(count: Any, ratio: Any) -> None:
     problem = remedy = ""
-    if not _is_count(count):
-        problem, remedy = f"min_successes={count!r}", "give a number of items"
-    elif isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 <= ratio <= 1:
+    if count is not None and not (_is_count(count) and count):
+        problem, remedy = f"min_successes={count!r}", "give a number of items, 1 or more"
+    elif ratio is not None and not _is_share(ratio):
         problem, remedy = f"min_success_ratio={ratio!r}", "give a share above 0 and at most 1, such as 0.9"
-    elif count and ratio:
+    elif count is not None and ratio is not None:
         problem, remedy = "map_task got both min_successes and min_success_ratio", "give one of them"
     if problem:
         raise LimosaError("MapSuccesses", problem, str(caller()), remedy)
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1
 
 
 def _is_count(value: Any) -> bool:

@@ -24,10 +24,10 @@ def warnings(nodes: Sequence[ResumedNode]) -> Iterator[str]:
             continue
         what = f"{node.node_path} ({node.display_name})"
         if node.reused:
-            yield f"the code of {what} changed, its old result is reused; to run it again: --from {node.node_path}"
+            yield f"the code of {what} is of another version, its old result is reused; to run it again: --from {node.node_path}"
         else:
             yield (
-                f"the code of {what} changed, the results of {node.items_reused} of its items are reused; "
+                f"the code of {what} is of another version, the results of {node.items_reused} of its items are reused; "
                 f"to run all of them again: --from {node.node_path}"
             )
 

@@ -62,6 +62,8 @@ def test_what_is_asked_for_runs_with_what_depends_on_it(stand, ended) -> None:
     answer = resume(stand, from_nodes=["n0"])
     assert [row.reused for row in answer.nodes] == [False, False]
     assert list(specs_of(stand)["new-heron"].reuse.except_nodes) == ["n0", "n1"]
+    # Nor does it take what another run keeps in the cache.
+    assert specs_of(stand)["new-heron"].cache_mode == run_pb2.CACHE_MODE_OVERWRITE
 
 
 def test_a_node_that_does_not_exist_is_named_with_those_that_do(stand, ended) -> None:

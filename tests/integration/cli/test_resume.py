@@ -182,7 +182,7 @@ def test_changed_code_of_a_reused_node_is_warned_of(flow):
     assert "n0    first   reused" in shown.out
     told = " ".join(shown.err.split())
     assert (
-        "warning: the code of n0 (first) changed, its old result is reused; to run it again: --from n0"
+        "warning: the code of n0 (first) is of another version, its old result is reused; to run it again: --from n0"
         in told
     )
     facts = json.loads(flow.limosa("resume", old, "chain.py", "--dry-run", "-o", "json").out)

@@ -174,6 +174,24 @@ def test_a_call_that_is_asked_for_makes_its_eager_node_run():
     assert plan.except_nodes == ("n0/e1", "n1")
 
 
+def test_calls_after_one_that_is_asked_for_run_too():
+    graph, states = eager_run(DONE.phase)
+    plan = plan_resume(graph, states, graph, ["n0/e0"])
+    assert told(plan)["n0/e0"] == "asked for with --from"
+    assert told(plan)["n0/e1"] == "it comes after n0/e0, which runs"
+    assert plan.except_nodes == ("n0/e0", "n0/e1", "n1")
+
+
+def test_calls_made_by_other_code_are_marked():
+    graph, states = eager_run(FAILED.phase)
+    edited = closure(*graph.workflows[0].nodes)
+    edited.tasks[0].eager.bundle_digest = "other"
+    edited.tasks[0].eager.loader = graph.tasks[0].python.loader
+    rows = {row.node_path: row for row in plan_resume(graph, states, edited, []).nodes}
+    assert (rows["n0/e0"].reused, rows["n0/e0"].code_changed) == (True, True)
+    assert not rows["n1"].code_changed
+
+
 def test_a_case_that_was_not_taken_is_not_told_of():
     branch = Node(id="n0", display_name="branch")
     for name in ("a", "b"):

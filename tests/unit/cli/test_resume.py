@@ -53,9 +53,13 @@ def test_a_table_says_what_is_reused_and_why_the_rest_runs(limosa, ended):
 def test_what_changed_and_is_reused_is_warned_of(limosa, ended):
     told = " ".join(limosa("resume", "old-heron", "--detach").err.split())
     assert (
-        "warning: the code of n0 (load) changed, its old result is reused; to run it again: --from n0" in told
+        "warning: the code of n0 (load) is of another version, its old result is reused; to run it again: --from n0"
+        in told
     )
-    assert "warning: the code of n1 (train) changed, the results of 3 of its items are reused" in told
+    assert (
+        "warning: the code of n1 (train) is of another version, the results of 3 of its items are reused"
+        in told
+    )
     assert "n2 (report)" not in told
 
 

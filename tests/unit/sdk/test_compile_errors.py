@@ -259,6 +259,16 @@ CASES = {
         "-> list[int]",
         "flow.py:{body}: min_success_ratio=90; give a share above 0 and at most 1, such as 0.9",
     ),
+    "map that needs no success": (
+        "return map_task(number, min_successes=0)(x=[1])",
+        "-> list[int]",
+        "flow.py:{body}: min_successes=0; give a number of items, 1 or more",
+    ),
+    "map that needs no share of successes": (
+        "return map_task(number, min_success_ratio=0.0)(x=[1])",
+        "-> list[int]",
+        "flow.py:{body}: min_success_ratio=0.0; give a share above 0 and at most 1, such as 0.9",
+    ),
     "map that bears failures into a plain list": (
         "return map_task(number, min_successes=1)(x=[1])",
         "-> list[int]",
