@@ -154,7 +154,8 @@ class _Matcher:
             # The call's own exception is enough: without its eager node nobody makes it.
             why = why or "a call of it is asked for with --from"
         fate = self._tell(graph, node, path, why)
-        if path in self._made and path in self._before:
+        # Of one that is reused the calls are not made again.
+        if why and path in self._made and path in self._before:
             with self._inside(self._bundle(graph, node) != self._bundle_before(path)):
                 self._calls(Index(self._made[path]), path)
         return _Fate.FORCED if asked_for else fate

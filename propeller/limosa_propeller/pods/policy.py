@@ -60,9 +60,16 @@ def harden(made: dict[str, Any], pod: dict[str, Any]) -> None:
     for field in ("automountServiceAccountToken", "serviceAccountName"):
         if field in made["spec"] and spec.get(field) is None:
             spec[field] = made["spec"][field]
+    ours = {c["name"]: c for section in _CONTAINER_LISTS for c in made["spec"].get(section) or ()}
     for section in _CONTAINER_LISTS:
         for container in pod["spec"].get(section) or ():
-            context = container["securityContext"] = dict(container.get("securityContext") or {})
+            known = ours.get(container.get("name"), {})
+            if container.get("resources") is None and "resources" in known:
+                container["resources"] = known["resources"]
+            given = container.get("securityContext")
+            context = container["securityContext"] = dict(
+                known.get("securityContext") or {} if given is None else given
+            )
             context.setdefault("allowPrivilegeEscalation", bool(context.get("privileged")))
             if not context.get("privileged"):
                 # Kubernetes grants a set of its own unless all are dropped.

@@ -13,10 +13,16 @@ def body_digest(task: "Task[..., Any]") -> str:
     """sha256 (hex) of what a task runs; empty where it cannot be read.
 
     Of a function its source text, decorators included: the same wherever in a file it stands, and under every version of
-    Python. What it calls is not part of it. Of a script or a container what was declared.
+    Python. What it calls is not part of it. Of a script or a container what was declared, its variables too.
     """
     try:
-        source = task.declared_body() or textwrap.dedent(inspect.getsource(task.function))
+        source = _declared(task) or textwrap.dedent(inspect.getsource(task.function))
     except (OSError, TypeError):
         return ""
     return hashlib.sha256(source.encode()).hexdigest()
+
+
+def _declared(task: "Task[..., Any]") -> str:
+    """Of a function these stand in its decorator."""
+    body = task.declared_body()
+    return body and repr((body, sorted(task.options.environment.items())))

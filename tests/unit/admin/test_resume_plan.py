@@ -162,6 +162,12 @@ def test_calls_of_an_eager_node_are_told_of():
     }
 
 
+def test_of_a_reused_eager_node_no_call_is_told_of():
+    graph, states = eager_run(DONE.phase)
+    states["n0/e1"].phase = FAILED.phase
+    assert told(plan_resume(graph, states, graph, [])) == {"n0": "reused", "n1": "reused"}
+
+
 def test_a_call_that_is_asked_for_makes_its_eager_node_run():
     graph, states = eager_run(DONE.phase)
     plan = plan_resume(graph, states, graph, ["n0/e1"])

@@ -333,6 +333,7 @@ def test_a_cache_without_version_takes_a_digest_of_the_source_and_says_so(author
         "ShellTask('t', script='echo {}', cache=True)",
         "ContainerTask('t', image='one', command=['{}'], cache=True)",
         "ContainerTask('t', image='{}', cache=True)",
+        "ShellTask('t', script='echo $A', environment=dict(A='{}'), cache=True)",
     ],
 )
 def test_the_cache_version_of_what_is_no_function_is_of_what_it_runs(author, above, declared):
