@@ -63,6 +63,12 @@ class Client:
             print(task.exception(), file=sys.stderr)
             sys.exit(1)
 
+    def watch_ended(self, task: "asyncio.Task[None]") -> None:
+        """Without it nothing would ever end."""
+        if not task.cancelled():
+            print(f"the watch ended: {task.exception()!r}", file=sys.stderr)
+            sys.exit(1)
+
     async def watch(self, since: str) -> None:
         params = {"watch": "true", "resourceVersion": since, "labelSelector": "limosa.dev/run=bare"}
         rest = b""
@@ -146,6 +152,7 @@ async def run(job: dict[str, Any]) -> tuple[float, float]:
             async with session.get(found.server + job["path"], params={"limit": "1"}) as answer:
                 work = client.watch((await answer.json())["metadata"]["resourceVersion"])
         watching = asyncio.ensure_future(work)
+        watching.add_done_callback(client.watch_ended)
         # What it takes to start is not what a pod costs.
         await chain(client, [first])
         begun = time.process_time()
