@@ -70,13 +70,17 @@ class Client:
             sys.exit(1)
 
     async def watch(self, since: str) -> None:
-        params = {"watch": "true", "resourceVersion": since, "labelSelector": "limosa.dev/run=bare"}
-        rest = b""
-        async with self._session.get(self._url, params=params, timeout=None) as stream:
-            async for chunk in stream.content.iter_any():
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
-                    self.tell(orjson.loads(line))
+        """Until it is cancelled: a server ends a watch when it likes, a fresh one soon."""
+        while True:
+            params = {"watch": "true", "resourceVersion": since, "labelSelector": "limosa.dev/run=bare"}
+            rest = b""
+            async with self._session.get(self._url, params=params, timeout=None) as stream:
+                async for chunk in stream.content.iter_any():
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    for line in lines:
+                        event = orjson.loads(line)
+                        since = event["object"]["metadata"]["resourceVersion"]
+                        self.tell(event)
 
     def tell(self, event: dict[str, Any]) -> None:
         name = event["object"]["metadata"]["name"]
