@@ -171,11 +171,12 @@ class Supervisor:
                     stopping=attempt.stopping,
                 )
                 attempt.check()
-            except Exception:
+            except Exception as error:
                 if not self._shards.may_write():
-                    # Whoever met the refusal of its writes first: the process ends.
+                    # Whoever met the refusal of its writes first: the process ends, and says what it met.
+                    logger.info("watching ended as leadership was lost", extra={"error": repr(error)})
                     await attempt.stop()
-                    raise LeadershipLostError from None
+                    raise LeadershipLostError from error
                 # kopf ends by raising whatever it met. Ours is to go on: logged whole, then all state is made anew.
                 troubles = 0 if loop.time() - began > QUIET_SECONDS else troubles + 1
                 pause = REBUILD_SECONDS[min(troubles, len(REBUILD_SECONDS) - 1)]

@@ -114,7 +114,7 @@ class _Arrival:
         self.row = row
         self.is_over = False
         self.made: Row | None = None
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         # Held until it is over, or its caller is to write what waits.
         self.turn = threading.Lock()
         self.turn.acquire()
@@ -154,6 +154,12 @@ class Arrivals:
             self._waiting = [arrival for arrival in self._waiting if batch[arrival.row["uid"]] is not arrival]
         try:
             self._write(list(batch.values()))
+        except BaseException as error:
+            # A bug, or the end of the writing thread: none of the others may take it for a name that is taken.
+            for arrival in batch.values():
+                if arrival.made is None and arrival.error is None:
+                    arrival.error = error
+            raise
         finally:
             for arrival in batch.values():
                 arrival.is_over = True

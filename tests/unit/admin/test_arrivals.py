@@ -89,6 +89,14 @@ def test_where_the_database_is_gone_everyone_is_told_at_once() -> None:
     assert len(tables.statements) == 2
 
 
+def test_a_bug_is_nobody_s_name_that_is_taken() -> None:
+    tables = Tables()
+    tables.failure = KeyError("a bug")
+    rows = create_together(tables, "a", "b", "bad", "c")
+    assert isinstance(rows[0], dict)
+    assert [row is tables.failure for row in rows[1:]] == [True, True, True]
+
+
 def test_who_calls_afterwards_is_served_again() -> None:
     tables = Tables()
     tables.held.set()
