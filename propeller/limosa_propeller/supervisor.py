@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import functools
 import logging
 import random
 import signal
@@ -129,7 +128,7 @@ class Supervisor:
             await asyncio.sleep(PROBE_SECONDS * random.uniform(0.5, 1.5))
 
     def _take_signals(self) -> None:
-        """Signals end this process, not only the streams of the moment, as kopf's handlers would have it."""
+        """A signal ends this process, whatever it is at."""
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._terminated.set)
 
@@ -166,8 +165,9 @@ class Supervisor:
                     self._connection,
                     runs=attempt.fleet.runs_selector,
                     on_run=attempt.fleet.observe_run,
-                    start=functools.partial(self._start, attempt),
+                    start=attempt.start,
                     stop=attempt.stop,
+                    take_signals=self._take_signals,
                     stopping=attempt.stopping,
                 )
                 attempt.check()
@@ -184,7 +184,8 @@ class Supervisor:
                     "watching ended; everything is rebuilt from runs and pods", extra={"in_s": pause}
                 )
                 await attempt.stop()
-                await asyncio.sleep(pause * random.uniform(0.7, 1.3))
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._terminated.wait(), pause * random.uniform(0.7, 1.3))
             else:
                 await attempt.stop()
                 if not keeper.done() and not self._shards.changed.is_set():
@@ -192,11 +193,6 @@ class Supervisor:
             finally:
                 for end in ends:
                     end.cancel()
-
-    async def _start(self, attempt: "Attempt") -> None:
-        # kopf has just taken the signals to itself.
-        self._take_signals()
-        await attempt.start()
 
     async def _settle(self, keeper: "asyncio.Task[None]") -> tuple[int, ...]:
         """Shards to work on; none after a signal. Raises LeadershipLostError."""

@@ -73,9 +73,10 @@ async def watch(
     on_run: Observe,
     start: Callable[[], Awaitable[None]],
     stop: Callable[[], Awaitable[None]],
+    take_signals: Callable[[], None],
     stopping: asyncio.Event,
 ) -> None:
-    """Runs kopf until a signal, `stopping`, or an error that it cannot get over, which is raised.
+    """Runs kopf until `stopping`, or an error that it cannot get over, which is raised.
 
     Args:
         settings: Which namespaces.
@@ -84,7 +85,8 @@ async def watch(
         on_run: Told of those.
         start: Awaited before the streams begin.
         stop: Awaited after they ended; must end every task that `start` began, because kopf cancels what is left.
-        stopping: Set to end without a signal.
+        take_signals: Sets the process's signal handlers; called as soon as kopf has set its own.
+        stopping: Set to end.
     """
     registry = kopf.OperatorRegistry()
     # kopf waits five seconds for its own waiter on the flag; so it gets one that is always set in the end.
@@ -109,8 +111,9 @@ async def watch(
     async def _run(event: Any, **_: Any) -> None:
         on_run(event["type"], event["object"])
 
+    there = asyncio.all_tasks()
     try:
-        await kopf.operator(
+        tasks = await kopf.spawn_tasks(
             registry=registry,
             settings=_kopf_settings(runs),
             # By default kopf asks for the user's name, which a numeric user of an image does not have.
@@ -120,6 +123,9 @@ async def watch(
             namespaces=list(settings.namespaces),
             stop_flag=flag,
         )
+        # kopf's handlers end the streams of the moment, and once those have ended, nothing: a signal would be lost.
+        take_signals()
+        await kopf.run_tasks(tasks, ignored=there)
     finally:
         relay.cancel()
 

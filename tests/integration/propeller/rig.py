@@ -158,7 +158,10 @@ class Operator:
     def stop(self) -> int:
         assert self._process is not None
         self._process.terminate()
-        return self._process.wait(20)
+        try:
+            return self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it does not end\n{self.log}") from None
 
 
 @contextmanager

@@ -15,19 +15,27 @@ async def test_a_user_without_a_name_can_run_the_operator(monkeypatch):
 
     reached = []
 
-    async def operator(**given):
+    async def spawn_tasks(**given):
         if given.get("identity") is None:
             getpass.getuser()
         reached.append(given["identity"])
+        return [asyncio.create_task(asyncio.sleep(0))]
 
     monkeypatch.setattr(getpass, "getuser", nameless)
-    monkeypatch.setattr(kopf, "operator", operator)
+    monkeypatch.setattr(kopf, "spawn_tasks", spawn_tasks)
 
     async def nothing():
         return None
 
     stopping = asyncio.Event()
     await watch(
-        OperatorSettings(), None, runs="", on_run=print, start=nothing, stop=nothing, stopping=stopping
+        OperatorSettings(),
+        None,
+        runs="",
+        on_run=print,
+        start=nothing,
+        stop=nothing,
+        take_signals=lambda: None,
+        stopping=stopping,
     )
     assert reached
