@@ -1,5 +1,6 @@
 """A remote node's exact inputs and code, run here: what `limosa replay` does."""
 
+import dataclasses
 import os
 import re
 import sys
@@ -66,6 +67,7 @@ class Replay:
         transfer = ClientTransfer(self._client, scratch)
         self._enter(self._unpack(transfer, scratch / "code"))
         task = _load(_code(self.task).loader, scratch / "code", self.place)
+        task.options = dataclasses.replace(task.options, retry=None)  # one attempt is looked at
         arguments = {
             name: to_python(inputs.literals[name], kind, transfer)
             for name, kind in task.python_inputs.items()
@@ -117,16 +119,18 @@ def replay(
     client: Client, run: str, node: str, index: int | None, *, debug: bool
 ) -> dict[str, Any] | ExitCode:
     """Runs a node item here; its outputs as plain data, or an exit code once its exception was shown."""
+    from limosa.cli.debugging import LeftDebugger, debugged
+
     prepared = Replay(client, run, node, index)
     here = Path.cwd()
     results = here / ".limosa" / "replays" / re.sub(r"[^a-z0-9-]+", "-", prepared.place)
     say(f"replaying {prepared.place} ({prepared.task.name}) in {sys.executable}")
     with tempfile.TemporaryDirectory(prefix="limosa-replay-") as scratch:
         try:
-            return prepared.run(_debugged if debug else _plain, Path(scratch), results)
+            return prepared.run(debugged if debug else _plain, Path(scratch), results)
         except LimosaError:
             raise
-        except _Left:
+        except LeftDebugger:
             say("left the debugger")
             return ExitCode.INTERRUPTED
         except Exception as error:  # noqa: BLE001 - the author's code may raise anything; it is shown
@@ -140,39 +144,13 @@ def _plain(task: Any, arguments: dict[str, Any]) -> Any:
     return task.run_function(arguments)
 
 
-class _Left(Exception):
-    """The person quit the debugger before the task had a result."""
-
-
-def _debugged(task: Any, arguments: dict[str, Any]) -> Any:
-    """Stops at the function's first line. Raises _Left."""
-    import pdb
-
-    class Debugger(pdb.Pdb):
-        left = False
-
-        def set_quit(self) -> None:
-            self.left = True
-            super().set_quit()
-
-    debugger = Debugger()
-    if task.makes_calls:
-        # A coroutine runs only within a loop: the debugger stops before that, and wherever breakpoint() stands.
-        result = debugger.runcall(task.run_function, arguments)
-    else:
-        result = debugger.runcall(task.function, **arguments)
-    if debugger.left:
-        raise _Left
-    return result
-
-
 def _show(error: Exception, code_root: Path, debug: bool) -> None:
     """The traceback from the author's first frame, then, if asked, a debugger where it was raised."""
-    import pdb
+    from limosa.cli.debugging import look_at
 
     sys.stderr.write(exception_details(error, code_root).traceback)
-    if debug and error.__traceback__ is not None:
-        pdb.post_mortem(error.__traceback__)
+    if debug:
+        look_at(error)
 
 
 def _task(detail: RunDetail, path: str, place: str, index: int | None) -> TaskSpec:

@@ -30,7 +30,7 @@ def gates_of(entity: Any) -> Gates:
     whole = True
     target = entity.workflow if isinstance(entity, LaunchPlan) else entity
     if not isinstance(target, Workflow):
-        return Gates([], not target.makes_graph)
+        return Gates([], not (target.makes_graph or target.makes_calls))
     for path, node in _walk(target, "", ()):
         if node.HasField("gate"):
             found.append(Gate(path, node))

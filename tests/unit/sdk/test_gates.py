@@ -8,7 +8,7 @@ import time
 import pytest
 
 import limosa
-from limosa import approve, conditional, sleep, task, wait_for_input, workflow
+from limosa import approve, conditional, eager, sleep, task, wait_for_input, workflow
 from limosa.compiler import compile_entity
 from limosa.errors import LimosaError
 from limosa.local import answers as local_answers
@@ -80,6 +80,19 @@ def test_answers_in_advance_let_a_run_here_pass() -> None:
         assert asked() == "y 2.0 red"
     with answers(nap=True):
         assert napping(x=1) == 2
+
+
+@eager
+async def releasing(x: int) -> int:
+    return await release(x=x)
+
+
+def test_an_answer_for_a_gate_that_an_eager_task_may_reach_is_no_mistake() -> None:
+    local_answers.check_answers(releasing, {"ship": "yes"})
+    with answers(ship="yes"):
+        assert releasing.run_function({"x": 3}) == 12
+    with pytest.raises(LimosaError, match="there is no gate 'ship'; there is none"):
+        local_answers.check_answers(double, {"ship": "yes"})
 
 
 def test_a_rejected_gate_fails_the_run_here() -> None:
