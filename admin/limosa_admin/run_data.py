@@ -8,6 +8,7 @@ from google.protobuf.message import DecodeError
 
 from limosa_admin.request_errors import Reason, RequestError, damaged, not_found
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface, Variable
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap, Offloaded
 from limosa_idl.run.v1alpha1 import run_pb2
@@ -17,6 +18,7 @@ from limosa_model import bindings, layout, values
 from limosa_model.digests import sha256_hex
 from limosa_model.graph import Index, children_of, inside, scope_nodes, tolerates_failures
 from limosa_model.interfaces import node_interface
+from limosa_model.workflow_errors import error_literal
 from limosa_store import ErrorCode, Store, StoreError
 
 MOST_ITEMS = 1000
@@ -66,6 +68,7 @@ class RunData:
         run_prefix: str,
         store: Store,
         node_state: Callable[[str], NodeState | None],
+        failure: Failure | None = None,
     ) -> None:
         """Reads nothing yet.
 
@@ -75,12 +78,14 @@ class RunData:
             run_prefix: Key below which the run's objects lie.
             store: The objects.
             node_state: Gives the latest state published of a node path.
+            failure: The run's; None where it has none (yet).
         """
         self._index = Index(closure)
         self._inputs = inputs
         self._prefix = run_prefix
         self._store = store
         self._node_state = node_state
+        self._failure = failure
         self._commits: dict[tuple[str, int | None], Mapping[str, Literal]] = {}
 
     def of_node(self, path: str, index: int | None) -> pb.GetRunDataResponse:
@@ -168,7 +173,12 @@ class RunData:
         self, scope: _Scope, node: Node, interface: Interface, index: int | None
     ) -> dict[str, Literal]:
         """Values of a node's bindings, then the interface's defaults for what is not bound."""
-        found = {binding.name: self._resolve(scope, binding) for binding in node.inputs}
+        found = {
+            binding.name: error_literal(self._failure_in(scope, node))
+            if binding.data.WhichOneof("value") == "failure"
+            else self._resolve(scope, binding)
+            for binding in node.inputs
+        }
         if index is not None:
             for name in node.map.mapped_inputs:
                 found[name] = self._item(found[name], index)
@@ -176,6 +186,24 @@ class RunData:
             if variable.name not in found and variable.HasField("default_value"):
                 found[variable.name] = variable.default_value
         return found
+
+    def _failure_in(self, scope: _Scope, handler: Node) -> Failure:
+        """What an on-failure node is told: the failure of its workflow, or of the nearest one around that has one."""
+        own = self._node_state(scope.path(handler.id))
+        if own is not None and own.phase == run_pb2.NODE_PHASE_SKIPPED:
+            raise NotKnown(f"{scope.path(handler.id)} was not run: its workflow has not failed")
+        around = scope.prefix
+        while around:
+            state = self._node_state(around)
+            if state is not None and state.HasField("failure"):
+                return state.failure
+            if state is None or state.phase not in ENDS_WITHOUT_RESULT:
+                break
+            around = around.rpartition("/")[0]
+        origin = "" if self._failure is None else self._failure.origin.node_path
+        if self._failure is None or not f"{origin}/".startswith(f"{around}/" if around else ""):
+            raise NotKnown(f"{around or 'the run'} has not failed")
+        return self._failure
 
     def _resolve(self, scope: _Scope, binding: Binding) -> Literal:
         try:

@@ -66,12 +66,14 @@ class RunView:
         inputs = LiteralMap.FromString(bytes(row["inputs"]))
         if not node_path:
             return self._run_data(row, closure, inputs)
+        state = run_pb2.RunState.FromString(bytes(row["state"]))
         reader = RunData(
             closure,
             inputs.literals,
             run_prefix(row),
             self.store,
             lambda path: self._node_state(row["uid"], path),
+            state.failure if state.HasField("failure") else None,
         )
         return reader.of_node(node_path.strip("/"), index)
 

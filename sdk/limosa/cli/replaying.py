@@ -19,7 +19,6 @@ from limosa.context import Context, running_in
 from limosa.errors import LimosaError
 from limosa.local.transfer import LocalTransfer
 from limosa.remote import Client, ClientTransfer
-from limosa.render.run_view import TERMINAL_RUN_PHASES
 from limosa.runtime.code import load_task
 from limosa.runtime.exceptions import exception_details
 from limosa.runtime.outcome import LaunchFailed
@@ -83,9 +82,7 @@ class Replay:
     def _inputs(self) -> LiteralMap:
         data = self._client.run_data(self._detail.run.name, self.path, self.index)
         if not data.HasField("inputs"):
-            run = self._detail.run
-            over = run.state.phase in TERMINAL_RUN_PHASES
-            remedy = f"limosa explain {run.name} tells which nodes ran" if over else "wait until it has begun"
+            remedy = f"`limosa explain {self._detail.run.name} {self.path}` says why"
             raise LimosaError("InputsUnknown", data.note or "its inputs are not known", self.place, remedy)
         return data.inputs
 

@@ -7,6 +7,7 @@ import pytest
 from limosa_admin import run_data
 from limosa_admin.request_errors import Reason, RequestError
 from limosa_admin.run_data import RunData
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface, Variable
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap, Offloaded
 from limosa_idl.core.v1alpha1.types_pb2 import SIMPLE_TYPE_INTEGER, LiteralType
@@ -14,8 +15,9 @@ from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_idl.run.v1alpha1.run_pb2 import Commit, NodeState
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1 import workflow_pb2 as wf
-from limosa_model import values
+from limosa_model import failures, values
 from limosa_model.digests import sha256_hex
+from limosa_model.graph import ON_FAILURE
 from limosa_model.layout import commit_key
 from limosa_store import Store, StoreSettings, open_store
 
@@ -227,6 +229,33 @@ def test_a_dynamic_node_sees_the_graph_that_its_task_made(world: World) -> None:
     assert read("n4/n1").inputs.literals["x"] == values.integer(6)
     world.commit("n4/n1", 7)
     assert read("n4").outputs.literals["y"] == values.integer(7)
+
+
+def test_an_on_failure_node_has_the_failure_as_input_once_there_is_one(world: World) -> None:
+    told = wf.BindingData(failure=wf.FailureRef())
+    for workflow in world.closure.workflows:
+        handler = wf.Node(id=ON_FAILURE, inputs=[wf.Binding(name="x", data=told)], task=TASK)
+        workflow.on_failure.CopyFrom(handler)
+    inner, outer = f"n3/{ON_FAILURE}", ON_FAILURE
+
+    def read(path: str, failure: Failure | None):
+        run = RunData(world.closure, {}, PREFIX, world.store, world.states.get, failure)
+        found = run.of_node(path, None)
+        if not found.HasField("inputs"):
+            return found.note.split(";")[0]
+        return values.to_plain(found.inputs.literals["x"].record.fields["message"])
+
+    within = failures.user("Bad", "of n3", origin=FailureOrigin(node_path="n3/n0"))
+    before = failures.user("Bad", "of n0", origin=FailureOrigin(node_path="n0"))
+    assert read(outer, None) == "inputs: the run has not failed"
+    assert read(inner, before) == "inputs: n3 has not failed"
+    assert (read(outer, before), read(inner, within)) == ("of n0", "of n3")
+    world.states["n3"] = NodeState(phase=run_pb2.NODE_PHASE_ABORTED)
+    assert read(inner, before) == "of n0"
+    world.states["n3"] = NodeState(phase=run_pb2.NODE_PHASE_FAILED, failure=within)
+    assert read(inner, before) == "of n3"
+    world.states[outer] = NodeState(phase=run_pb2.NODE_PHASE_SKIPPED)
+    assert read(outer, None) == f"inputs: {outer} was not run: its workflow has not failed"
 
 
 def offloaded(world: World, data: bytes, key: str = "demo/development/data/a", **change) -> Literal:

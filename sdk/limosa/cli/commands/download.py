@@ -50,7 +50,7 @@ def command(
         place = given or Path(run, path, "" if index is None else str(index))
         data = source.run_data(run, path, index)
         if not data.HasField("outputs"):
-            raise no_values(source, run, data, "outputs")
+            raise no_values(source, run, path, data, "outputs")
         item = "" if index is None else f"[{index}]"
         say(f"outputs of {f'node {path}{item} of ' if path else ''}{run} go to {place}", "dim")
         with source.transfer() as transfer:
