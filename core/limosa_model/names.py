@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 import uuid
+from collections.abc import Iterable
 
 from limosa_idl.run.v1alpha1.run_pb2 import Epoch
 
@@ -65,6 +66,8 @@ _RULES: dict[str, tuple[re.Pattern[str], str]] = {
     "variable": (re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), "a Python identifier"),
 }
 
+_SLIP = 0.86
+"""Least likeness of a name and its slip: two of fifteen characters are wrong at most."""
 _ADJECTIVES = [
     "amber",
     "bold",
@@ -206,6 +209,19 @@ def generate_run_name(entropy: bytes) -> str:
     adjective = _ADJECTIVES[entropy[0] % len(_ADJECTIVES)]
     bird = _BIRDS[entropy[1] % len(_BIRDS)]
     return f"{adjective}-{bird}-{entropy[2:4].hex()}"
+
+
+def mistyped_run(name: str, known: Iterable[str]) -> str:
+    """The run that a name is a slip or the beginning of; empty where none is.
+
+    Generated names share their words: those of which only a word is the same have nothing to do with each other.
+    """
+    import difflib
+
+    runs = list(known)
+    begun = [run for run in runs if name and run.startswith(name)]
+    close = difflib.get_close_matches(name, runs, n=1, cutoff=_SLIP)
+    return close[0] if close else begun[0] if len(begun) == 1 else ""
 
 
 def namespace_of(project: str, domain: str) -> str:

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import difflib
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -12,11 +11,12 @@ from typing import Protocol
 from limosa.cli.console import say
 from limosa.cli.options import NO_ENDPOINT, TargetFlags, open_target
 from limosa.errors import LimosaError
-from limosa.local import RUNS, KeptFiles, KeptRuns
+from limosa.local import KEPT_RUNS, RUNS, KeptFiles, KeptRuns
 from limosa.origin import source_root
 from limosa.remote import Client, ClientTransfer, RemoteError
 from limosa.types import TransferContext
 from limosa_idl.admin.v1alpha1.admin_pb2 import GetRunDataResponse, LogChunk, RunDetail
+from limosa_model.names import mistyped_run
 
 
 class Fetcher(TransferContext, Protocol):
@@ -216,11 +216,11 @@ def _runs_here() -> Path:
 
 def _tell_of_kept(error: LimosaError, kept: KeptRuns, run: str) -> None:
     """Adds to the error of a run that is not found that it is not kept here either."""
-    place, close = shown_path(kept.root), kept.closest(run)
+    place, close = f"{shown_path(kept.root)}, which keeps the last {KEPT_RUNS} runs", kept.closest(run)
     if isinstance(error, RemoteError) and error.known_runs is not None:
         error.place = f"{error.place}, and {place}"
-        found = difflib.get_close_matches(run, [*error.known_runs, close], n=1)
-        error.remedy = f"did you mean '{found[0]}'?" if found else error.remedy
+        found = mistyped_run(run, [*error.known_runs, close])
+        error.remedy = f"did you mean '{found}'?" if found else error.remedy
     elif error.code == NO_ENDPOINT:
         error.message = f"there is no local run '{run}', and no platform is configured"
         error.place = place

@@ -1,6 +1,5 @@
 """Kept runs: read back as the platform's are."""
 
-import difflib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -8,13 +7,13 @@ from typing import TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from limosa.errors import LimosaError
-from limosa.local.history import DETAIL, DOMAIN, INPUTS, PROJECT, values_key
+from limosa.local.history import DETAIL, DOMAIN, INPUTS, KEPT_RUNS, PROJECT, values_key
 from limosa.local.holding import is_held
 from limosa_idl.admin.v1alpha1.admin_pb2 import GetRunDataResponse, LogChunk, Run, RunDetail
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1 import run_pb2
-from limosa_model import layout
+from limosa_model import layout, names
 from limosa_model.graph import Index, find_node
 from limosa_model.interfaces import node_interface
 
@@ -42,8 +41,8 @@ class KeptRuns:
         return name in self._found()
 
     def closest(self, name: str) -> str:
-        """The kept run whose name is nearest; empty where none is near."""
-        return next(iter(difflib.get_close_matches(name, self._found(), n=1)), "")
+        """The kept run that is meant by a name with a slip; empty where none is."""
+        return names.mistyped_run(name, self._found())
 
     def runs(self) -> Iterator[Run]:
         """All runs, newest first. Raises LimosaError."""
@@ -105,7 +104,8 @@ class KeptRuns:
     def _directory(self, name: str) -> Path:
         found = self._found()
         if name not in found:
-            raise LimosaError("NotFound", f"there is no local run '{name}'", str(self.root))
+            place = f"{self.root}, which keeps the last {KEPT_RUNS} runs"
+            raise LimosaError("NotFound", f"there is no local run '{name}'", place)
         return found[name]
 
     def _found(self) -> dict[str, Path]:

@@ -1,7 +1,6 @@
 """Admin's calls, one method each."""
 
 import contextlib
-import difflib
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from limosa_idl.admin.v1alpha1 import admin_pb2_grpc as stubs
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import LaunchPlanSpec
+from limosa_model.names import mistyped_run
 
 PATIENCE_S = 120.0
 """Seconds a watch tries to reach a server that was there before."""
@@ -364,10 +364,10 @@ class Client:
             known = [run.name for run in itertools.islice(self.list_runs(), _PAGE)]
         except RemoteError:
             return  # the first error says enough
-        close = difflib.get_close_matches(name, known, n=1)
+        close = mistyped_run(name, known)
         if name not in known:
             error.known_runs = known
-            error.remedy = f"did you mean '{close[0]}'?" if close else "limosa get runs lists them"
+            error.remedy = f"did you mean '{close}'?" if close else "limosa get runs lists them"
 
     def run_id(self, name: str) -> pb.RunId:
         """The id of a run of the target's project-domain."""

@@ -227,8 +227,16 @@ def test_without_a_platform_only_local_runs_are_known(limosa, project):
     assert result.status == 6
     text = " ".join(result.err.split())
     assert f"there is no local run '{name[:-1]}?', and no platform is configured" in text
-    assert "at .limosa/runs" in text
+    assert "at .limosa/runs, which keeps the last 20 runs" in text
     assert f"did you mean '{name}'?" in text
+    other = limosa("get", "run", f"{name[:-4]}zzzz")
+    assert "did you mean" not in other.err
+
+
+def test_a_full_list_says_that_older_runs_are_gone(limosa, project, monkeypatch):
+    monkeypatch.setattr("limosa.local.KEPT_RUNS", 1)
+    begin(limosa)
+    assert "older runs than the last 1 of a project are not kept" in limosa("get", "runs", "--local").err
 
 
 def test_runs_are_found_from_folders_below(limosa, project, monkeypatch):

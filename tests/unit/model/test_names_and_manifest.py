@@ -166,3 +166,21 @@ def test_equal_messages_have_equal_bytes():
         for name in order:
             target.literals[name].CopyFrom(values.string(name))
     assert serialize(one) == serialize(two)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("calm-heron-4f2", "calm-heron-4f2a"),
+        ("clam-heron-4f2a", "calm-heron-4f2a"),
+        ("calm-heron-4e2a", "calm-heron-4f2a"),
+        ("bold", "bold-crane-9271"),
+        ("calm-heron-9271", ""),
+        ("calm-crane-1a2b", ""),
+        ("calm", ""),
+        ("", ""),
+    ],
+)
+def test_a_run_is_meant_by_its_slip_or_its_beginning_and_by_no_word_that_it_shares(typed, meant):
+    known = ["calm-heron-4f2a", "calm-crow-77aa", "bold-crane-9271"]
+    assert names.mistyped_run(typed, known) == meant

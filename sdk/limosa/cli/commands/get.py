@@ -34,7 +34,9 @@ def command() -> None:
 )
 @click.option("--limit", type=click.IntRange(min=1), default=30, show_default=True, help="Most runs shown.")
 @click.option(
-    "--local", is_flag=True, help="The runs kept on this machine: the last of `limosa run` without --remote."
+    "--local",
+    is_flag=True,
+    help="The runs kept on this machine: the last 20 of `limosa run` without --remote.",
 )
 @target_options
 @output_option
@@ -46,6 +48,7 @@ def runs(
     from limosa.cli.entity_names import TARGETS, full_name
     from limosa.cli.run_facts import run_facts
     from limosa.cli.tables import age, write_table
+    from limosa.local import KEPT_RUNS
     from limosa.render.progress import now_utc
     from limosa.render.run_view import RunView
     from limosa.render.tree import duration
@@ -85,6 +88,8 @@ def runs(
     write_table(["name", "phase", "target", "nodes", "age", "took"], rows)
     if len(found) > limit:
         say("there are more: raise --limit", "dim")
+    elif local and len(found) == KEPT_RUNS:
+        say(f"older runs than the last {KEPT_RUNS} of a project are not kept on this machine", "dim")
     return ExitCode.OK
 
 
