@@ -1,7 +1,7 @@
 """Names: what is legal, what is derived from what."""
 
-import base64
 import hashlib
+import itertools
 import re
 import uuid
 from collections.abc import Iterable
@@ -240,12 +240,27 @@ def parse_epoch(text: str) -> Epoch:
     return Epoch(generation=int(generation), number=int(number))
 
 
+_PAIRS = tuple(a + b for a, b in itertools.product("abcdefghijklmnopqrstuvwxyz234567", repeat=2))
+
+
+def _ten_characters(digest: bytes) -> str:
+    """The first ten characters of a digest's lower-case base32; the standard library's takes four times as long."""
+    bits = int.from_bytes(digest[:7], "big") >> 6
+    pairs = _PAIRS
+    return (
+        pairs[bits >> 40]
+        + pairs[bits >> 30 & 1023]
+        + pairs[bits >> 20 & 1023]
+        + pairs[bits >> 10 & 1023]
+        + pairs[bits & 1023]
+    )
+
+
 def launch_id(run_uid: str, node_path: str, index: int | None, epoch: Epoch, launch: int) -> str:
     """Names one launch of one node item: ten lower-case base32 characters, the same on every computation."""
     parts = (run_uid, node_path, "" if index is None else str(index), format_epoch(epoch), str(launch))
     digest = hashlib.sha256("\0".join(parts).encode()).digest()
-    # Ten characters are in the first ten bytes; encoding all 32 takes three times as long.
-    return base64.b32encode(digest[:10])[:10].decode().lower()
+    return _ten_characters(digest)
 
 
 def shard_of(run_uid: str, shards: int) -> int:
@@ -265,7 +280,7 @@ def child_run_uid(parent_uid: str, node_path: str) -> str:
 
 def child_run_name(parent_name: str, parent_uid: str, node_path: str) -> str:
     """Name of that run: at most 39 characters of the parent's, then ten lower-case base32 characters."""
-    suffix = base64.b32encode(_child_digest(parent_uid, node_path))[:10].decode().lower()
+    suffix = _ten_characters(_child_digest(parent_uid, node_path))
     return f"{parent_name[:39].rstrip('-')}-{suffix}"
 
 

@@ -15,7 +15,7 @@ from limosa_propeller.admin_link.link import AdminLink, Desks
 from limosa_propeller.admin_link.outbox import Discard, Outbox
 from limosa_propeller.clock import Clock
 from limosa_propeller.health import Health
-from limosa_propeller.kube.answers import heard_by
+from limosa_propeller.kube.answers import Hearer
 from limosa_propeller.kube.connection import Connection
 from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.kube.pace import Pace
@@ -69,8 +69,8 @@ class Supervisor:
         self._settings = settings
         self._clock = Clock()
         self._metrics = Metrics()
-        traced = heard_by(self._metrics.requested, self._clock.heard)
-        self._connection = Connection(settings.kubeconfig, traced)
+        hearer = Hearer(self._metrics.requested, self._clock.heard)
+        self._connection = Connection(settings.kubeconfig, hearer)
         self._shards = Shards(Verbs(self._connection, lambda: True, in_flight=4), settings, own_identity())
         self._store = StoreAccess(open_store(store), settings.store_threads)
         self._metrics.gauge(

@@ -88,33 +88,18 @@ async def watch(
         take_signals: Sets the process's signal handlers; called as soon as kopf has set its own.
         stopping: Set to end.
     """
-    registry = kopf.OperatorRegistry()
     # kopf waits five seconds for its own waiter on the flag; so it gets one that is always set in the end.
     flag = asyncio.Event()
     relay = asyncio.create_task(_relay(stopping, flag))
 
-    @kopf.on.startup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
-    async def _start(**_: Any) -> None:
-        await start()
-
-    @kopf.on.cleanup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
-    async def _stop(**_: Any) -> None:
+    async def end() -> None:
         await stop()
         flag.set()
-
-    @kopf.on.login(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
-    async def _login(**_: Any) -> kopf.AiohttpSession:
-        session = connection.session()
-        return kopf.AiohttpSession(server=connection.server, aiohttp_session=session)
-
-    @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)
-    async def _run(event: Any, **_: Any) -> None:
-        on_run(event["type"], event["object"])
 
     there = asyncio.all_tasks()
     try:
         tasks = await kopf.spawn_tasks(
-            registry=registry,
+            registry=_registry(connection, on_run, start, end),
             settings=_kopf_settings(runs),
             # By default kopf asks for the user's name, which a numeric user of an image does not have.
             identity=cast(Any, own_identity()),
@@ -128,6 +113,34 @@ async def watch(
         await kopf.run_tasks(tasks, ignored=there)
     finally:
         relay.cancel()
+
+
+def _registry(
+    connection: Connection,
+    on_run: Observe,
+    start: Callable[[], Awaitable[None]],
+    end: Callable[[], Awaitable[None]],
+) -> kopf.OperatorRegistry:
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.startup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
+    async def _start(**_: Any) -> None:
+        await start()
+
+    @kopf.on.cleanup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
+    async def _end(**_: Any) -> None:
+        await end()
+
+    @kopf.on.login(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
+    async def _login(**_: Any) -> kopf.AiohttpSession:
+        session = connection.session()
+        return kopf.AiohttpSession(server=connection.server, aiohttp_session=session)
+
+    @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)
+    async def _run(event: Any, **_: Any) -> None:
+        on_run(event["type"], event["object"])
+
+    return registry
 
 
 async def _relay(stopping: asyncio.Event, flag: asyncio.Event) -> None:

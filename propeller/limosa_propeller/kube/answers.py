@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from time import perf_counter
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 
@@ -11,13 +11,20 @@ WATCH = "WATCH"
 """The verb of a request whose answer goes on; its time is that until the answer began."""
 
 
-def heard_by(seen: Callable[[str, int, float], None], dated: Callable[[str], None]) -> aiohttp.TraceConfig:
-    """What a session tells of its answers.
+class Hearer(NamedTuple):
+    """Who is told of every answer."""
 
-    Args:
-        seen: Told of each request: HTTP method or WATCH, status (0: no answer), seconds until the answer began.
-        dated: Told of the Date headers.
-    """
+    seen: Callable[[str, int, float], None]
+    """Told of each request: HTTP method or WATCH, status (0: no answer), seconds until the answer was there."""
+    dated: Callable[[str], None]
+    """Told of the Date headers."""
+
+
+NOBODY = Hearer(lambda method, status, seconds: None, lambda date: None)
+
+
+def told_to(hearer: Hearer) -> aiohttp.TraceConfig:
+    """What a session tells of its answers."""
     traced = aiohttp.TraceConfig()
 
     async def begin(session: Any, context: SimpleNamespace, params: aiohttp.TraceRequestStartParams) -> None:
@@ -25,16 +32,16 @@ def heard_by(seen: Callable[[str, int, float], None], dated: Callable[[str], Non
 
     async def end(session: Any, context: SimpleNamespace, params: aiohttp.TraceRequestEndParams) -> None:
         verb = WATCH if params.url.query.get("watch") == "true" else params.method
-        seen(verb, params.response.status, perf_counter() - context.begun)
+        hearer.seen(verb, params.response.status, perf_counter() - context.begun)
         date = params.response.headers.get("Date")
         if date is not None:
-            dated(date)
+            hearer.dated(date)
 
     async def fail(
         session: Any, context: SimpleNamespace, params: aiohttp.TraceRequestExceptionParams
     ) -> None:
         verb = WATCH if params.url.query.get("watch") == "true" else params.method
-        seen(verb, 0, perf_counter() - context.begun)
+        hearer.seen(verb, 0, perf_counter() - context.begun)
 
     traced.on_request_start.append(begin)
     traced.on_request_end.append(end)

@@ -1,23 +1,28 @@
-"""The one HTTP session to the API server, shared with kopf."""
+"""The way to the API server: a session for streams, shared with kopf, and a client for short requests."""
 
 import time
 
 import aiohttp
 
+from limosa_propeller.kube.answers import NOBODY, Hearer, told_to
 from limosa_propeller.kube.credentials import Credentials, load_credentials
+from limosa_propeller.kube.http_client import HttpClient
 
 TOKEN_SECONDS = 60.0
 """A projected token is read again this often; the kubelet replaces it long before it ends."""
 
 
 class Connection:
-    """Holds the session; makes a new one, with credentials read again, when kopf has closed the old one."""
+    """Holds both; makes new ones, with credentials read again, when kopf has closed the session."""
 
-    def __init__(self, kubeconfig: str, traced: aiohttp.TraceConfig | None = None) -> None:
-        """Reads the credentials; `traced` hears of every request, whoever sends it."""
-        self._kubeconfig, self._traced = kubeconfig, traced
+    def __init__(self, kubeconfig: str, hearer: Hearer = NOBODY) -> None:
+        """Reads the credentials; `hearer` hears of every answer, whoever asked."""
+        self._kubeconfig, self._hearer = kubeconfig, hearer
         self._session: aiohttp.ClientSession | None = None
+        self._client: HttpClient | None = None
         self._token_read = 0.0
+        self.authorization = ""
+        """Line of the header, with its end; empty where certificates are used."""
         self.credentials: Credentials = load_credentials(kubeconfig)
 
     @property
@@ -26,23 +31,34 @@ class Connection:
         return self.credentials.server
 
     def session(self) -> aiohttp.ClientSession:
-        """The session to use for the next request. Call it on the event loop, each time."""
+        """The session to use for the next stream. Call it on the event loop, each time."""
         if self._session is None or self._session.closed:
             self.credentials = load_credentials(self._kubeconfig)
             self._session = self._open()
+            if self._client is not None:
+                self._client.retire()
+            self._client = HttpClient(self.server, self.credentials.ssl_context, self._hearer)
             self._authorize()
         elif self.credentials.token_file is not None and time.monotonic() - self._token_read > TOKEN_SECONDS:
             self._authorize()
         return self._session
 
+    def client(self) -> HttpClient:
+        """The client to use for the next short request, with the line `authorization`. Call it each time."""
+        self.session()
+        assert self._client is not None
+        return self._client
+
     async def close(self) -> None:
-        """Ends the session; requests under way fail."""
+        """Ends both; requests under way fail."""
         if self._session is not None:
             await self._session.close()
+        if self._client is not None:
+            self._client.close()
 
     def _open(self) -> aiohttp.ClientSession:
         context = self.credentials.ssl_context
-        # Watches hold a connection each for ever, so the pool has no limit of its own; writes are limited above it.
+        # Watches hold a connection each for ever, so the pool has no limit of its own.
         connector = aiohttp.TCPConnector(
             limit=0, ssl=context if context is not None else False, keepalive_timeout=60
         )
@@ -50,7 +66,7 @@ class Connection:
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": "limosa-propeller"},
-            trace_configs=[] if self._traced is None else [self._traced],
+            trace_configs=[told_to(self._hearer)],
         )
 
     def _authorize(self) -> None:
@@ -58,3 +74,4 @@ class Connection:
         token = self.credentials.current_token()
         if token and self._session is not None:
             self._session.headers["Authorization"] = f"Bearer {token}"
+        self.authorization = f"Authorization: Bearer {token}\r\n" if token else ""

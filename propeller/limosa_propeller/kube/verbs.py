@@ -5,6 +5,7 @@ import dataclasses
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import aiohttp
 import orjson
@@ -239,30 +240,20 @@ class Verbs:
         seconds: float = REQUEST_SECONDS,
         accept: str = JSON,
     ) -> bytes:
-        headers = {"Accept": accept}
+        client = self._connection.client()
+        headers = f"{self._connection.authorization}Accept: {accept}\r\n"
         if data is not None:
-            headers["Content-Type"] = kind
+            headers += f"Content-Type: {kind}\r\n"
+        target = quote(path) if params is None else f"{quote(path)}?{urlencode(params)}"
         try:
-            async with self._connection.session().request(
-                method,
-                self._connection.server + path,
-                params=params,
-                data=data,
-                headers=headers,
-                timeout=aiohttp.ClientTimeout(total=seconds),
-            ) as response:
-                body = await response.read()
-                if response.status < 400:
-                    return body
-                raise ApiError.from_response(
-                    response.status, _document(body), response.headers.get("Retry-After")
-                )
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+            answer = await client.request(method, target, headers, data, seconds)
+        except (OSError, asyncio.TimeoutError) as error:
             raise ApiError(0, "Unreachable", f"{method} {path}: {error or type(error).__name__}") from error
-        except RuntimeError as error:
-            if "closed" not in str(error):
-                raise
-            raise ApiError(0, "Unreachable", f"{method} {path}: the session was renewed") from error
+        if answer.status >= 400:
+            raise ApiError.from_response(
+                answer.status, _document(answer.body), answer.headers.get("retry-after")
+            )
+        return answer.body
 
 
 def _document(body: bytes) -> Any:
