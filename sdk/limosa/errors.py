@@ -9,7 +9,10 @@ class LimosaError(Exception):
         message: What is wrong, for people.
         place: Where: a file and line, a task and argument, a URI. Empty where there is none.
         remedy: What to do about it. Empty where the message says it.
+        is_mistake: Raised in a task it is made again by every attempt; else it may pass.
     """
+
+    is_mistake = True
 
     def __init__(self, code: str, message: str, place: str = "", remedy: str = "") -> None:
         super().__init__(message)

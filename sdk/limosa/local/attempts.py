@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from limosa.call_failed import CallFailed
 from limosa.checkpoints import Checkpoint, DirectoryCheckpoints
 from limosa.context import Context, running_in
-from limosa.errors import CorruptData, LimosaError, ScriptFailed
+from limosa.errors import LimosaError
 from limosa.local.failing import note, remember_failure
 from limosa.local.history import RunDirectory
 from limosa.local.progress import NodeProgress, Report
@@ -34,7 +33,6 @@ from limosa_idl.run.v1alpha1.run_pb2 import (
     NODE_PHASE_SUCCEEDED,
 )
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
-from limosa_model import failures
 from limosa_model.failures import Code
 
 if TYPE_CHECKING:
@@ -132,9 +130,9 @@ def _attempt(
             with _at_work(task, item, record, scratch, number, variables), record.printed(launch_id):
                 return work(task, item.inputs, transfer), launch_id, number
         except (Exception, SystemExit) as error:
-            final = number > item.retries or isinstance(error, (LimosaError, CallFailed))
-            phase = NODE_PHASE_FAILED if final else NODE_PHASE_RETRYING
             failure = _failure(error, task, item, number)
+            final = number > item.retries or not failure.retryable
+            phase = NODE_PHASE_FAILED if final else NODE_PHASE_RETRYING
             record.error(launch_id, failure)
             report(NodeProgress(item.path, item.index, item.node, phase, number, failure))
             if not final:
@@ -214,32 +212,21 @@ def _problem(code: str, place: str, error: Exception) -> LimosaError:
 def _left(task: Task[..., Any], error: SystemExit) -> LimosaError:
     """A task's sys.exit() ends the task, as in a pod, and not this process."""
     remedy = "return a result, or raise an exception"
-    return LimosaError(Code.USER_EXCEPTION, f"SystemExit: {error}", task.signature.place, remedy)
+    told = f": {error}" if str(error) else ""
+    return LimosaError(Code.USER_EXCEPTION, f"SystemExit{told}", task.signature.place, remedy)
 
 
 def _failure(error: BaseException, task: Task[..., Any], item: Attempt, number: int) -> Failure:
-    from limosa.runtime.exceptions import exception_details, result_frames
+    from limosa.runtime.exceptions import result_frames
+    from limosa.runtime.raised import failure_of
 
-    origin = FailureOrigin(node_path=item.path, index=item.index, launch=number - 1, task=task.name)
-    if isinstance(error, ScriptFailed):
-        return failures.user(Code.EXITED, str(error), retryable=True, origin=origin, remedy=error.remedy)
-    if isinstance(error, CorruptData):
-        return failures.system(error.code, error.located, retryable=False, origin=origin)
     root = Path(task.source_root)
-    details = exception_details(error, root)
-    hint = missing_file_hint(error, task.source_root)
-    if hint:
-        details.message += f"\n{hint}"
-    if not details.frames and isinstance(error, LimosaError) and error.code == Code.BAD_OUTPUT:
-        details.frames.extend(result_frames(task.function, root))
-    if isinstance(error, CallFailed):
-        return failures.user(Code.CALL_FAILED, str(error), origin=origin, exception=details)
-    if isinstance(error, LimosaError):
-        return failures.user(
-            error.code, error.located, retryable=True, origin=origin, exception=details, remedy=error.remedy
-        )
-    message = f"{details.type}: {details.message}"
-    return failures.user(Code.USER_EXCEPTION, message, retryable=True, origin=origin, exception=details)
+    failure = failure_of(error, root, missing_file_hint(error, task.source_root))
+    if failure.code == Code.BAD_OUTPUT and not failure.exception.frames:
+        failure.exception.frames.extend(result_frames(task.function, root))
+    origin = FailureOrigin(node_path=item.path, index=item.index, launch=number - 1, task=task.name)
+    failure.origin.CopyFrom(origin)
+    return failure
 
 
 def _note(error: BaseException, task: Task[..., Any], item: Attempt, number: int) -> None:

@@ -27,6 +27,7 @@ class RemoteError(LimosaError):
     CORRUPT = "CorruptData"
     SERVER = "Server"
 
+    is_mistake = False
     failure: Failure | None = None
     """What the server added, where it said more."""
     known_runs: Sequence[str] | None = None

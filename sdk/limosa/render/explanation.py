@@ -332,7 +332,10 @@ def _attempt(launch: pb.LaunchState, now: dt.datetime, told: pb.Reason | None) -
 
 
 def _failure(failure: Failure) -> str:
-    first = (failure.message or failure.code).splitlines()[0]
+    first, *more = [line for line in failure.message.splitlines() if line.strip()] or [failure.code]
+    if first.endswith(":"):
+        # How a script's own words end.
+        first = f"{first} {more[-1].strip()}" if more else first[:-1]
     return first if failure.code in first else f"{failure.code}: {first}"
 
 

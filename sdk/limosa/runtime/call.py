@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from limosa.call_failed import CallFailed
-from limosa.errors import CorruptData, LimosaError, ScriptFailed
+from limosa.errors import CorruptData, LimosaError
 from limosa.runtime.exceptions import exception_details, result_frames
 from limosa.runtime.outcome import LaunchFailed, Preempted
 from limosa.runtime.packing import missing_file_hint
+from limosa.runtime.raised import failure_of
 from limosa.runtime.transfer import LaunchTransfer
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
@@ -40,18 +40,8 @@ def call_task(task: Any, literals: LiteralMap, transfer: LaunchTransfer, code_ro
 
 
 def raised(error: BaseException, code_root: Path) -> Failure:
-    """The failure that an exception of the author's code is."""
-    if isinstance(error, ScriptFailed):
-        return failures.user(Code.EXITED, str(error), retryable=True, remedy=error.remedy)
-    details = exception_details(error, code_root)
-    if isinstance(error, CallFailed):
-        # The same outcome awaits every further attempt.
-        return failures.user(Code.CALL_FAILED, str(error), exception=details)
-    hint = missing_file_hint(error, code_root)
-    if hint:
-        details.message += f"\n{hint}"
-    message = f"{details.type}: {details.message}" if details.message else details.type
-    return failures.user(Code.USER_EXCEPTION, message, retryable=True, exception=details)
+    """The failure that an exception of the author's code is in a pod."""
+    return failure_of(error, code_root, missing_file_hint(error, code_root))
 
 
 def python_inputs(

@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from limosa.compiler import CompileSettings, compile_generated
-from limosa.errors import CorruptData, LimosaError
+from limosa.errors import CorruptData
 from limosa.origin import pin_loader
 from limosa.runtime.call import python_inputs, raised
-from limosa.runtime.exceptions import end_at_author, exception_details
 from limosa.runtime.outcome import LaunchFailed, Preempted
 from limosa.runtime.transfer import LaunchTransfer
 from limosa.types.offloaded import offload
@@ -47,13 +46,6 @@ def make_graph(
         _, data = compile_generated(made, task, settings)
     except (Preempted, StoreError, LaunchFailed, CorruptData):
         raise
-    except LimosaError as error:
-        place = f"{error.place}: " if error.place else ""
-        remedy = f"; {error.remedy}" if error.remedy else ""
-        message = f"{place}{error.message}{remedy}"
-        end_at_author(error)
-        details = exception_details(error, code_root)
-        raise LaunchFailed(failures.user(Code.GRAPH_INVALID, message, exception=details)) from error
     except BaseException as error:
         raise LaunchFailed(raised(error, code_root)) from error
     why = too_large(len(data))

@@ -120,21 +120,22 @@ def test_a_graph_above_the_limit_says_its_size_and_what_to_do(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("body", "says"),
+    ("body", "code", "says", "remedy"),
     [
-        ("return square(x=str(n))", "flows/train.py:{line}: square(): input 'x': expected int, got"),
-        ("return square(y=n)", "flows/train.py:{line}: square() has no input 'y'"),
-        ("return square(x=n) + 1", "flows/train.py:{line}: flows.train.f asked for the result of +"),
+        ("return square(x=str(n))", "ArgumentType", "square(): input 'x': expected int, got", ""),
+        ("return square(y=n)", "UnknownArgument", "square() has no input 'y'", "x"),
+        ("return square(x=n) + 1", "PromiseUsed", "flows.train.f asked for the result of +", ""),
     ],
 )
-def test_a_mistake_in_the_graph_names_the_line(tmp_path, body, says):
+def test_a_mistake_in_the_graph_is_the_one_that_a_run_here_tells(tmp_path, body, code, says, remedy):
     source = f"@dynamic\ndef f(n: int) -> int:\n    {body}\n"
     pod = DynamicPod(tmp_path, source)
     assert pod.run(inputs={"n": values.integer(1)}) == 1, pod.output
     failure = pod.failure
     line = (HEADER + source).split("\n").index(f"    {body}") + 1
-    assert failure.code == "GraphInvalid"
-    assert failure.message.startswith(says.format(line=line)), failure.message
+    assert (failure.code, failure.retryable) == (code, False)
+    assert failure.message.startswith(f"flows/train.py:{line}: {says}"), failure.message
+    assert remedy in failure.remedy
     assert (failure.exception.frames[-1].file, failure.exception.frames[-1].line) == ("flows/train.py", line)
     assert failure.exception.frames[-1].source
 

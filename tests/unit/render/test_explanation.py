@@ -120,6 +120,23 @@ def test_why_there_is_no_further_attempt(kind, retryable, retries, said):
     assert text.splitlines()[1] == f"  failed after 3.0 s: Odd: it broke; {said}"
 
 
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("lines: exit status 3:\nreading\noops\n", "Exited: lines: exit status 3: oops; "),
+        ("lines: exit status 3:\n", "Exited: lines: exit status 3; "),
+        ("\nlines: oops", "Exited: lines: oops; "),
+        ("", "Exited; "),
+    ],
+)
+def test_a_message_of_several_lines_is_told_with_the_words_that_tell(message, told):
+    failure = f.Failure(kind=f.FAILURE_KIND_USER, code="Exited", message=message, retryable=True)
+    found = update(
+        pb.RUN_PHASE_FAILED, node("n0", pb.NODE_PHASE_FAILED, target="house.clean", failure=failure)
+    )
+    assert f"failed: {told}the task has no retries" in explain_node(detail(found), "n0", None, NOW)
+
+
 def test_a_run_that_its_launch_plan_holds_back_says_what_to_do():
     found = detail(update(pb.RUN_PHASE_QUEUED, end=None))
     found.run.state.reason.code = "WaitingForLimit"

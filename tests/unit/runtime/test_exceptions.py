@@ -1,7 +1,10 @@
 import sys
 import textwrap
 
+from limosa.errors import LimosaError
+from limosa.remote import RemoteError
 from limosa.runtime.exceptions import MAX_MESSAGE, exception_details
+from limosa.runtime.raised import failure_of
 
 
 def raised(tmp_path, body, monkeypatch):
@@ -82,3 +85,15 @@ def test_hostile_exceptions_are_still_described(tmp_path, monkeypatch):
     long = raised(tmp_path, "def run(): raise ValueError('\\udc80' + 'x' * 100_000)", monkeypatch)
     assert len(long.message) < MAX_MESSAGE + 10
     assert long.message.startswith("\\udc80")
+
+
+def test_a_mistake_with_ours_has_its_own_code_and_remedy_and_is_not_tried_again(tmp_path):
+    told = failure_of(LimosaError("CallNotAwaited", "not awaited", "flow.py:3", "write await"), tmp_path)
+    assert (told.code, told.message, told.remedy) == (
+        "CallNotAwaited",
+        "flow.py:3: not awaited",
+        "write await",
+    )
+    assert not told.retryable
+    passing = failure_of(RemoteError("Unreachable", "nobody answers"), tmp_path)
+    assert (passing.code, passing.retryable) == ("UserException", True)

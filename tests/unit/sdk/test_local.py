@@ -185,7 +185,7 @@ def test_a_forgotten_return_is_named_with_its_function(tmp_path):
 
 
 @task(timeout=5)
-def leaves(status: int) -> int:
+def leaves(status: int | None) -> int:
     sys.exit(status)
 
 
@@ -197,6 +197,8 @@ def test_sys_exit_ends_the_task_and_not_the_process(tmp_path):
     assert (failure.code, failure.message) == ("UserException", "SystemExit: 3")
     (kept,) = KeptRuns(tmp_path).runs()
     assert (kept.state.phase, kept.state.failure.message) == (RUN_PHASE_FAILED, "SystemExit: 3")
+    with pytest.raises(LimosaError, match="SystemExit; return a result"):
+        run(leaves, {"status": None}, tmp_path / "other")
 
 
 @pytest.mark.parametrize("end", ["os._exit(0)", "os.kill(os.getpid(), signal.SIGTERM)"])
