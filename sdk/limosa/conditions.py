@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from limosa_idl.workflow.v1alpha1 import workflow_pb2
 
 
+PARENTHESES = "put every comparison that & or | joins into parentheses: (a > 0) & (b == None)"
+"""Python binds & and | tighter than comparisons: a == None & b > 0 means a == (None & b) > 0."""
+
+
 class Condition:
     """A condition and the promises it reads, by label."""
 
@@ -21,14 +25,14 @@ class Condition:
         self.promises = promises
 
     @classmethod
-    def truth(cls, promise: Promise) -> "Condition":
-        """That a boolean promise is true."""
+    def truth(cls, promise: Promise, remedy: str = "compare it: if_(value > 0)") -> "Condition":
+        """That a boolean promise is true. Raises LimosaError with the remedy for another one."""
         from limosa_idl.workflow.v1alpha1 import workflow_pb2
         from limosa_model.types import describe
 
         if promise.type_ is not None and describe(promise.type_) not in ("bool", "dict"):
             message = f"{promise.label()} is {describe(promise.type_)}, not bool"
-            raise LimosaError("ConditionOperand", message, str(caller()), "compare it: if_(value > 0)")
+            raise LimosaError("ConditionOperand", message, str(caller()), remedy)
         operand = workflow_pb2.Operand(input=promise.label())
         return cls(workflow_pb2.Condition(truth=operand), {promise.label(): promise})
 
@@ -37,6 +41,8 @@ class Condition:
         """A comparison; each side is a promise or a plain value."""
         from limosa_idl.workflow.v1alpha1 import workflow_pb2
 
+        if isinstance(right, Condition):
+            raise unparenthesised(str(caller()))
         _check_comparable(operator, left, right)
         promises: dict[str, Promise] = {}
         comparison = workflow_pb2.Comparison(
@@ -69,10 +75,26 @@ class Condition:
     def _join(self, kind: str, other: Any) -> "Condition":
         from limosa_idl.workflow.v1alpha1 import workflow_pb2
 
-        second = as_condition(other)
+        second = Condition.truth(other, PARENTHESES) if isinstance(other, Promise) else as_condition(other)
         parts = workflow_pb2.Conjunction(conditions=[self.message, second.message])
         joined = workflow_pb2.Condition(**{kind: parts})  # type: ignore[arg-type]
         return Condition(joined, {**self.promises, **second.promises})
+
+
+def unparenthesised(place: str) -> LimosaError:
+    """The error of a comparison that & or | took a side of."""
+    message = (
+        "& and | bind tighter than a comparison, so they join what stands beside them and not the comparisons"
+    )
+    return LimosaError("ConditionOperand", message, place, PARENTHESES)
+
+
+def _refuse(_self: Condition, _other: Any) -> NoReturn:
+    raise unparenthesised(str(caller()))
+
+
+for _name in ("eq", "ne", "lt", "le", "gt", "ge", "rand", "ror"):
+    setattr(Condition, f"__{_name}__", _refuse)
 
 
 def as_condition(value: Any) -> Condition:

@@ -215,12 +215,28 @@ class Promise(NodeHandle):
         return self.is_false()
 
     def __and__(self, other: Any) -> "Condition":
-        joined: Condition = self.is_true() & other
+        joined: Condition = self._joined() & other
         return joined
 
     def __or__(self, other: Any) -> "Condition":
-        joined: Condition = self.is_true() | other
+        joined: Condition = self._joined() | other
         return joined
+
+    def _joined(self) -> "Condition":
+        from limosa.conditions import PARENTHESES, Condition
+
+        return Condition.truth(self, PARENTHESES)
+
+    def __rand__(self, other: Any) -> NoReturn:
+        self._unparenthesised()
+
+    def __ror__(self, other: Any) -> NoReturn:
+        self._unparenthesised()
+
+    def _unparenthesised(self) -> NoReturn:
+        from limosa.conditions import unparenthesised
+
+        raise unparenthesised(str(caller()))
 
     def __hash__(self) -> int:
         return id(self)

@@ -54,6 +54,11 @@ TASKS = """
 """
 LINES = TASKS.lstrip("\n").count("\n") + 1
 
+TIGHTER = (
+    "flow.py:{body}: & and | bind tighter than a comparison, so they join what stands beside them and not the comparisons; "
+    "put every comparison that & or | joins into parentheses: (a > 0) & (b == None)"
+)
+
 CASES = {
     "wrong type of a promise": (
         "return number(x=text(s='a'))",
@@ -228,6 +233,31 @@ CASES = {
         "-> int",
         "flow.py:{body}: True is known while the workflow is compiled, so there is nothing to decide in the run; "
         "compare a promise, or use Python's own if",
+    ),
+    "a literal before &": (
+        "return conditional('c').if_(number(x=1) == None & number(x=2) > 1).then(number(x=1)).else_().fail('no')",
+        "-> int",
+        TIGHTER,
+    ),
+    "a number before |": (
+        "return conditional('c').if_(number(x=1) > 0 | number(x=2) > 1).then(number(x=1)).else_().fail('no')",
+        "-> int",
+        TIGHTER,
+    ),
+    "a promise before &": (
+        "return conditional('c').if_(number(x=1) > number(x=2) & number(x=3) > 1).then(number(x=1)).else_().fail('no')",
+        "-> int",
+        "flow.py:{body}: n1 is int, not bool; put every comparison that & or | joins into parentheses: (a > 0) & (b == None)",
+    ),
+    "a flag before &": (
+        "return conditional('c').if_(number(x=1) == flag(b=True) & flag(b=True)).then(number(x=1)).else_().fail('no')",
+        "-> int",
+        TIGHTER,
+    ),
+    "a comparison of a joined pair": (
+        "return conditional('c').if_((flag(b=True) & flag(b=True)) > 1).then(number(x=1)).else_().fail('no')",
+        "-> int",
+        TIGHTER,
     ),
     "condition on a number": (
         "return conditional('c').if_(number(x=1)).then(number(x=1)).else_().fail('no')",
