@@ -51,7 +51,7 @@ class ContainerTask(DeclaredTask):
         """Takes the container.
 
         Args:
-            name: Of the task; also of the variable that holds it.
+            name: Of the task, which a variable at the top level of its module holds.
             image: Of the container.
             command: Replaces the image's entry point. Empty: the image's own.
             args: Arguments of the command.

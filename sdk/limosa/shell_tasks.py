@@ -44,7 +44,7 @@ class ShellTask(DeclaredTask):
         """Takes the script.
 
         Args:
-            name: Of the task; also of the variable that holds it, by which pods find it.
+            name: Of the task. Pods find it by the variable that holds it, at the top level of its module.
             script: What bash runs.
             inputs: Types by name: str, int, float, bool, File, Directory, lists and dicts.
             outputs: Types by name: str, int, float, bool, File, Directory.

@@ -29,7 +29,7 @@ def task_spec(task: Task[..., Any], settings: "CompileSettings") -> TaskSpec:
             str(origin),
             "move it to the top level of its module",
         )
-    _check_loadable(task, str(origin))
+    loader = _loader(task, str(origin))
     options = task.options
     spec = TaskSpec(
         name=task.name,
@@ -46,7 +46,7 @@ def task_spec(task: Task[..., Any], settings: "CompileSettings") -> TaskSpec:
         annotations=options.annotations,
     )
     code = PythonTask(
-        loader=task.loader,
+        loader=loader,
         bundle_digest=settings.bundle_digest,
         python_version=settings.python_version,
         function_digest=body_digest(task),
@@ -80,15 +80,16 @@ def task_spec(task: Task[..., Any], settings: "CompileSettings") -> TaskSpec:
     return spec
 
 
-def _check_loadable(task: Task[..., Any], place: str) -> None:
-    """Refuses a task that its module has under another name than its function's: a pod looks for that one."""
+def _loader(task: Task[..., Any], place: str) -> str:
+    """How a pod finds a task: by its own name, else by the one that its module has it under. Raises LimosaError."""
     module = sys.modules.get(task.__module__)
     if module is None or getattr(module, task.__qualname__, None) is task or "." in task.__qualname__:
-        return
-    names = [name for name, value in vars(module).items() if value is task]
-    where = f"is called '{names[0]}' in its module" if names else "is not in its module"
-    message = f"task {task.__name__} {where}, where a pod looks for '{task.__name__}'"
-    raise LimosaError("TaskName", message, place, "call both the same")
+        return task.loader
+    held = next((name for name, value in vars(module).items() if value is task), "")
+    if not held:
+        message = f"task {task.__name__} is in no variable of its module, where a pod looks for it"
+        raise LimosaError("TaskName", message, place, f"assign it at the top level: {task.__name__} = …")
+    return f"{task.loader.partition(':')[0]}:{held}"
 
 
 def source_version(task: Task[..., Any]) -> str:

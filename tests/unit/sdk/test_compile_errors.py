@@ -2,6 +2,9 @@
 
 import pytest
 
+from limosa.compiler import compile_entity
+from limosa.errors import LimosaError
+
 TASKS = """
     from dataclasses import dataclass
     from enum import Enum
@@ -535,15 +538,31 @@ def test_a_task_inside_a_function_cannot_be_found_by_a_pod(author):
     )
 
 
-def test_a_task_under_another_name_cannot_be_found_by_a_pod(author):
+def test_a_task_that_no_variable_holds_cannot_be_found_by_a_pod(author):
     source = """
-        from limosa import task
+        from limosa import ShellTask
+        SCRIPTS = [ShellTask("f", "true")]
+    """
+    with pytest.raises(LimosaError) as refused:
+        compile_entity(author.load(source, "flow.py").module.SCRIPTS[0])
+    assert str(refused.value).endswith(
+        "flow.py:2: task f is in no variable of its module, where a pod looks for it; assign it at the top level: f = …"
+    )
+
+
+def test_a_pod_finds_a_task_by_the_variable_that_holds_it(author):
+    source = """
+        from limosa import ShellTask, task
         def f() -> int: return 1
         t = task(f)
+        count = ShellTask("lines", "echo 1 > {{ .outputs.n }}", outputs={"n": int})
     """
-    assert author.error(source, "t") == (
-        "flow.py:2: task f is called 't' in its module, where a pod looks for 'f'; call both the same"
-    )
+    entities = author.load(source, "flow.py").entities
+    made = [compile_entity(entities[name]).closure.tasks[0] for name in ("t", "count")]
+    assert [(one.name, one.python.loader) for one in made] == [
+        ("flow.f", "flow:t"),
+        ("flow.lines", "flow:count"),
+    ]
 
 
 def test_two_functions_of_one_name(author):
