@@ -82,6 +82,13 @@ class LaunchPlan(Generic[R]):
                 message = f"launch plan {self.name}: input '{key}' is default and fixed"
                 raise LimosaError("TwiceGiven", message, str(self._origin), "give it once")
 
+    def refuse_namesake(self, other: "LaunchPlan[Any]") -> None:
+        """Refuses another launch plan of the same name. Raises LimosaError at the one that was made later."""
+        if other is not self and other.name == self.name:
+            first, second = sorted((self._origin, other._origin))
+            message = f"two launch plans are called {self.name}; the other one is at {first}"
+            raise LimosaError("DuplicateName", message, str(second), 'give one another name: name="…"')
+
     @property
     def interface(self) -> "Interface":
         """What a caller may give: the workflow's inputs without the fixed ones, defaults filled in."""

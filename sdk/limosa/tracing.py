@@ -117,10 +117,7 @@ class Trace:
 
     def add_plan(self, plan: Any) -> None:
         """Notes a launch plan that a node names."""
-        known = self.targets.setdefault(plan.key, plan)
-        if known is not plan:
-            message = f"two different launch plans are called {plan.name}"
-            raise LimosaError("DuplicateName", message, str(caller()), "rename one of them")
+        self.targets.setdefault(plan.key, plan).refuse_namesake(plan)
 
 
 def current() -> "Trace | None":

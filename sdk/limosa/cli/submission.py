@@ -85,11 +85,19 @@ def prepare(
     Raises:
         LimosaError: What the author wrote cannot run, or cannot be packed.
     """
+    told: set[str] = set()
+
+    def note_once(text: str) -> None:
+        """A task is compiled by itself and in each workflow that has it."""
+        if text not in told:
+            told.add(text)
+            note(text)
+
     # Once without the code, because tracing may import more of the project that must be packed.
     entities = with_launched(entities, CompileSettings(default_image=settings["container_image"]))
     bundle = pack_code(loaded, settings)
     compile_settings = CompileSettings(
-        bundle_digest=bundle.digest, default_image=settings["container_image"], note=note
+        bundle_digest=bundle.digest, default_image=settings["container_image"], note=note_once
     )
     compiled = [compile_entity(entity, compile_settings) for entity in entities]
     return Submission(compiled, bundle, version or _version_of(compiled))

@@ -106,9 +106,8 @@ def with_launched(entities: Iterable[Any], settings: CompileSettings) -> list[An
         if id(entity) in found:
             continue
         found[id(entity)] = entity
-        if isinstance(entity, LaunchPlan) and plans.setdefault(entity.name, entity) is not entity:
-            message = f"two different launch plans are called {entity.name}"
-            raise LimosaError("DuplicateName", message, remedy="rename one of them")
+        if isinstance(entity, LaunchPlan):
+            plans.setdefault(entity.name, entity).refuse_namesake(entity)
         waiting += compile_entity(entity, settings).launched
     return list(found.values())
 

@@ -66,16 +66,23 @@ def _forget_older_bytecode(path: str) -> None:
 
 
 def entities_of(module: ModuleType) -> dict[str, Any]:
-    """Tasks, workflows and launch plans that a module defines itself, by attribute name."""
+    """Tasks, workflows and launch plans that a module defines itself, by attribute name.
+
+    Raises:
+        LimosaError: Two launch plans have one name.
+    """
     from limosa.launch_plans import LaunchPlan
     from limosa.tasks import Task
     from limosa.workflows import Workflow
 
     found = {}
+    plans: dict[str, LaunchPlan[Any]] = {}
     for name, value in vars(module).items():
         own = getattr(value, "__module__", None) == module.__name__ or isinstance(value, LaunchPlan)
         if isinstance(value, (Task, Workflow, LaunchPlan)) and own:
             found[name] = value
+        if isinstance(value, LaunchPlan):
+            plans.setdefault(value.name, value).refuse_namesake(value)
     return found
 
 
