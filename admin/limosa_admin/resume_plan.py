@@ -123,8 +123,8 @@ class _Matcher:
             fate = self._dynamic(graph, node, path, why)
         elif kind == "eager":
             fate = self._eager(graph, node, path, why)
-        elif kind == "check":
-            # It has no result of its own, and looks again at what is reused.
+        elif kind in ("check", "computed"):
+            # It runs no code of its author's, and looks again at what is reused.
             fate = _Fate.RUNS if why else _Fate.REUSED
         elif kind in _ALWAYS_ANEW:
             fate = self._tell(graph, node, path, why or _ALWAYS_ANEW[kind])

@@ -21,6 +21,7 @@ from limosa_idl.workflow.v1alpha1.workflow_pb2 import (
 )
 from limosa_model.bindings import outputs_of
 from limosa_model.cache_policy import cache_problems
+from limosa_model.computed.nodes import computed_problems
 from limosa_model.effective import effective_task
 from limosa_model.gates import gate_problems
 from limosa_model.graph import ON_FAILURE, Index, branch_children, cycle, scope_nodes
@@ -261,6 +262,8 @@ class _Scope:
             ]
         if node.WhichOneof("target") == "gate":
             problems += gate_problems(node.gate, place)
+        if node.WhichOneof("target") == "computed":
+            problems += computed_problems(node.computed, place)
         problems += self._bindings(node, interface, place)
         problems += self._task_kind(node, place)
         problems += self._overrides(node, place)

@@ -33,6 +33,7 @@ class Code:
     BRANCH_FAILED = "BranchFailed"
     BRANCH_CONDITION = "BranchCondition"
     CHECK_FAILED = "CheckFailed"
+    COMPUTATION = "Computation"
     BINDING = "Binding"
     MAP_LENGTHS = "MapLengths"
     MAP_TOO_LARGE = "MapTooLarge"

@@ -87,6 +87,9 @@ def node_interface(index: Index, node: Node) -> Interface | None:
         return gate_interface(node.gate)
     if kind == "check":
         return Interface()
+    if kind == "computed":
+        # As a launch plan's: admission holds it against what the kind says.
+        return node.computed.interface
     if kind == "branch":
         child = next(branch_children(node.branch), None)
         inner = node_interface(index, child) if child is not None else None

@@ -171,18 +171,18 @@ class StoreCache:
 
 
 @dataclasses.dataclass(frozen=True)
-class CommitGate:
-    """Write the commit of a gate, unless there is one. Answered by CommitRead (the one that counts) or StoreFailed."""
+class CommitNode:
+    """Write the commit of a node that launches nothing, unless there is one.
+
+    Answered by CommitRead (the one that counts) or StoreFailed.
+    """
 
     item: Item
     outputs: LiteralMap
-    signal: Signal | None
-    """What it was told, the value left out; None for a sleep that is over."""
-
-    @property
-    def needs_status(self) -> bool:
-        """The end of a sleep rests on when it began."""
-        return self.signal is None
+    signal: Signal | None = None
+    """Of a gate: what it was told, the value left out; None for a sleep that is over."""
+    needs_status: bool = False
+    """The end of a sleep rests on when it began."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -274,7 +274,7 @@ Command = (
     | LoadValue
     | KeepLog
     | CollectMap
-    | CommitGate
+    | CommitNode
     | ReadCall
     | CommitCall
     | LookupCache

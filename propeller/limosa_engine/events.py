@@ -6,7 +6,7 @@ import enum
 from limosa_engine.commands import (
     CollectMap,
     CommitCall,
-    CommitGate,
+    CommitNode,
     LoadValue,
     ReadCall,
     ReadCommit,
@@ -115,7 +115,7 @@ class MadeGraph:
 
 @dataclasses.dataclass(frozen=True)
 class CommitRead:
-    """Answers ReadCommit, ReuseCommit, CollectMap and CommitGate. Outputs that the commit has offloaded are loaded and stand inline."""
+    """Answers ReadCommit, ReuseCommit, CollectMap and CommitNode. Outputs that the commit has offloaded are loaded and stand inline."""
 
     item: Item
     commit: Commit | None
@@ -177,7 +177,7 @@ class StoreFailed:
     """Answers whatever reads the store or commits: it gave no answer, or one that cannot be used."""
 
     command: (
-        ReadCommit | ReuseCommit | ReadError | LoadValue | CollectMap | CommitGate | ReadCall | CommitCall
+        ReadCommit | ReuseCommit | ReadError | LoadValue | CollectMap | CommitNode | ReadCall | CommitCall
     )
     code: str
     message: str

@@ -64,7 +64,7 @@ class NodePlan:
     number: int
     path: str
     kind: str
-    """Field name of the node's target: "task", "map", "branch", "check", "sub_workflow", "dynamic", "eager", "gate", "launch_plan"."""
+    """Field name of the node's target: "task", "map", "branch", "check", "computed", "sub_workflow", "dynamic", "eager", "gate", "launch_plan"."""
     node: Node
     scope: int
     """The scope its bindings refer to."""
@@ -138,10 +138,11 @@ class NodePlan:
 
     @property
     def target(self) -> str:
-        """Name of the task, workflow or launch plan; empty for branches."""
+        """Name of the task, workflow, launch plan or computation; empty for other kinds."""
         if self.task is not None:
             return self.task.name
-        return self.node.sub_workflow.workflow or self.node.launch_plan.launch_plan
+        node = self.node
+        return node.sub_workflow.workflow or node.launch_plan.launch_plan or node.computed.kind
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,8 +19,6 @@ class Kind:
     """One kind of node."""
 
     gives: Gives
-    is_gate: bool = False
-    """Its commit is written here, without a launch; times, commits and refusals of its node are its own to act on."""
     is_child: bool = False
     """Its one item is not launched as a pod: it is a run of its own."""
 
@@ -30,10 +28,11 @@ KINDS = {
     "map": Kind(Gives.ITEMS),
     "branch": Kind(Gives.CASE),
     "check": Kind(Gives.NOTHING),
+    "computed": Kind(Gives.COMMIT),
     "sub_workflow": Kind(Gives.BODY),
     "dynamic": Kind(Gives.BODY),
     "eager": Kind(Gives.COMMIT),
-    "gate": Kind(Gives.COMMIT, is_gate=True),
+    "gate": Kind(Gives.COMMIT),
     "launch_plan": Kind(Gives.COMMIT, is_child=True),
 }
 """By `NodePlan.kind`; what each does next is in `nodes.ADVANCE`."""

@@ -33,6 +33,7 @@ def _nothing_can_be_launched(state: State) -> bool:
         or state.cache.out > state.cache.out_again
         or state.cache.waiting
         or state.values.is_reading
+        or state.own_asked
     )
     return not (under_way or state.unclaimed or state.refreshing)
 

@@ -13,14 +13,14 @@ from limosa_engine import (
     judge,
     launches,
     maps,
+    own_commits,
     restore,
     run,
 )
 from limosa_engine import events as ev
 from limosa_engine.commands import CollectMap, CommitCall, LoadValue, ReadCall, ReadCommit, ReadError
 from limosa_engine.graph import Item
-from limosa_engine.kinds import KINDS
-from limosa_engine.nodes import dynamic, eager, gate
+from limosa_engine.nodes import DECIDERS, dynamic, eager
 from limosa_engine.phases import NODE_TERMINAL, NodePhase, RunPhase
 from limosa_engine.state import RUN_NODE, Check, Ending, Launch
 from limosa_engine.turn import Place, Turn
@@ -36,7 +36,7 @@ def fire_due(turn: Turn) -> None:
         number, position = due
         if number == RUN_NODE:
             _retry_reads(turn)
-        elif position < 0 and KINDS[turn.graph.nodes[number].kind].is_gate:
+        elif position < 0 and turn.graph.nodes[number].kind in DECIDERS:
             turn.mark(number)
         elif position < 0:
             _node_deadline(turn, number)
@@ -127,9 +127,9 @@ def _commit_read(turn: Turn, event: ev.CommitRead) -> None:
     if whole is not None and event.commit is not None:
         _arrived(turn, (whole, -1), event.commit.inline)
         return
-    number = _gate(turn, event.item)
+    number = _decides(turn, event.item)
     if number is not None:
-        _gate_commit_read(turn, number, event)
+        _own_commit_read(turn, number, event)
         return
     place = _find(turn, event.item)
     if place is None:
@@ -158,12 +158,14 @@ def _graph_read(turn: Turn, place: Place, event: ev.CommitRead) -> None:
         turn.state.made_graphs[place.plan.number] = event.graph
 
 
-def _gate_commit_read(turn: Turn, number: int, event: ev.CommitRead) -> None:
-    key = (number, 0)
-    gate.commit_read(turn, number, event.commit)
+def _own_commit_read(turn: Turn, number: int, event: ev.CommitRead) -> None:
+    key, plan, commit = (number, 0), turn.graph.nodes[number], event.commit
+    decider = DECIDERS[plan.kind]
+    own_commits.commit_read(turn, number, commit, decider)
     if event.item in turn.state.refreshing:
-        plan, commit = turn.graph.nodes[number], event.commit
-        told = None if commit is None else gate.rejection(plan, commit.signal)
+        told = None
+        if commit is not None and decider.failure_of is not None:
+            told = decider.failure_of(plan, commit)
         restore.refreshed(turn, event.item, told)
     if not turn.state.values.is_wanted(key):
         return
@@ -196,9 +198,9 @@ def _store_failed(turn: Turn, event: ev.StoreFailed) -> None:
     if isinstance(command, CollectMap):
         _read_failed(turn, (turn.graph.by_path[command.item.node_path], -1), "", event)
         return
-    number = _gate(turn, command.item)
+    number = _decides(turn, command.item)
     if number is not None:
-        gate.store_failed(turn, number, _store_failure(event))
+        own_commits.store_failed(turn, number, _store_failure(event))
         if command.item in turn.state.refreshing:
             restore.refreshed(turn, command.item, None)
         _read_failed(turn, (number, 0), "", event)
@@ -240,8 +242,12 @@ def _timer_fired(turn: Turn, _: ev.TimerFired) -> None:
 
 def _signal_received(turn: Turn, event: ev.SignalReceived) -> None:
     number = turn.graph.by_path.get(event.node_path)
-    if number is not None:
-        gate.signalled(turn, number, event.signal)
+    if number is None or turn.state.nodes[number].phase in NODE_TERMINAL:
+        return
+    plan = turn.graph.nodes[number]
+    decider = DECIDERS.get(plan.kind)
+    if decider is not None and decider.signalled is not None:
+        decider.signalled(turn, plan, turn.state.nodes[number], event.signal)
 
 
 def _abort_requested(turn: Turn, event: ev.AbortRequested) -> None:
@@ -288,10 +294,10 @@ def _map_itself(turn: Turn, item: Item) -> int | None:
     return number if number is not None and item.index is None and turn.graph.nodes[number].is_map else None
 
 
-def _gate(turn: Turn, item: Item) -> int | None:
-    """The number of a gate node."""
+def _decides(turn: Turn, item: Item) -> int | None:
+    """The number of a node that has a commit without a launch."""
     number = turn.graph.by_path.get(item.node_path)
-    return number if number is not None and KINDS[turn.graph.nodes[number].kind].is_gate else None
+    return number if number is not None and turn.graph.nodes[number].kind in DECIDERS else None
 
 
 def _launch(turn: Turn, item: Item, ordinal: int) -> tuple[Place, Launch] | None:

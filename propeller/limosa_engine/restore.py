@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from limosa_engine import caching, endings, handlers, judge, launches, scopes, snapshots
 from limosa_engine.commands import ReadError
 from limosa_engine.graph import Item
-from limosa_engine.kinds import KINDS
-from limosa_engine.nodes import dynamic, eager, gate
+from limosa_engine.nodes import DECIDERS, dynamic, eager
 from limosa_engine.phases import NODE_TERMINAL, RUN_TERMINAL, NodePhase, RunPhase
 from limosa_engine.state import RUN_NODE
 from limosa_engine.turn import Turn
@@ -20,8 +19,8 @@ def resume(turn: Turn) -> None:
     for number, record in enumerate(state.nodes):
         if record.failed:
             _read_errors_again(turn, number)
-        elif record.phase is NodePhase.FAILED and KINDS[turn.graph.nodes[number].kind].is_gate:
-            gate.tell_again(turn, number)
+        elif record.phase is NodePhase.FAILED and turn.graph.nodes[number].kind in DECIDERS:
+            _tell_again(turn, number)
         elif turn.graph.nodes[number].makes_graph:
             dynamic.tell_again(turn, number)
     snapshots.everything(turn)
@@ -92,6 +91,13 @@ def refreshed(turn: Turn, item: Item, found: Failure | None) -> None:
         turn.mark(outer)
         if state.nodes[outer].failure is failure:
             turn.touched_nodes[outer] = None
+
+
+def _tell_again(turn: Turn, number: int) -> None:
+    plan, failure = turn.graph.nodes[number], turn.state.nodes[number].failure
+    tell_again = DECIDERS[plan.kind].tell_again
+    if failure is not None and tell_again is not None:
+        tell_again(turn, plan, failure)
 
 
 def _around(turn: Turn, number: int) -> Iterator[int]:

@@ -167,7 +167,7 @@ class ItemRecord:
 
 
 class Asking(enum.Enum):
-    """Which answer of the store a gate waits for."""
+    """Which answer of the store a node that has its own commit waits for."""
 
     NOTHING = "none"
     BEFORE = "whether it has a commit already, before it waits"
@@ -176,8 +176,11 @@ class Asking(enum.Enum):
 
 
 @dataclasses.dataclass(slots=True)
-class GateRecord:
-    """A gate that is open. Not encoded: signals come again, times follow from when its node was ready."""
+class OwnCommit:
+    """What is known of the commit of a gate that is open, or of a computed node whose turn has come.
+
+    Not encoded: signals come again, times follow from when the node was ready, what was computed is computed again.
+    """
 
     asking: Asking = Asking.NOTHING
     signal: Signal | None = None
@@ -349,8 +352,10 @@ class State:
         self.in_dirty: set[int] = set()
         self.timers = Timers()
         self.values = Values(settings.value_cache_bytes)
-        self.gates: dict[int, GateRecord] = {}
-        """Open gates by node."""
+        self.own_commits: dict[int, OwnCommit] = {}
+        """By node, for those that launch nothing and have a commit."""
+        self.own_asked: set[int] = set()
+        """Those of them that wait for an answer of the store."""
         self.signals: dict[int, Signal] = {}
         """What gates were told, perhaps before their turn, by node."""
         self.unclaimed: dict[Item, tuple[int, PodView]] = {}

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
 
 R = TypeVar("R")
+_WRITTEN = "conditional '{}'"
+"""How messages name one."""
 
 
 def conditional(name: str) -> "Conditional":
@@ -194,8 +196,8 @@ def _types(value: Any) -> "dict[str, LiteralType]":
 def _moved(value: Any, node: "Node") -> Any:
     """The first case's outputs as outputs of the branch node."""
     if isinstance(value, Promise):
-        return Promise(node, value._output, (), value.type_, value._unnamed)
+        return value.moved_to(node, _WRITTEN)
     if isinstance(value, Nothing):
         return Nothing(node)
-    promises = [Promise(node, item._output, (), item.type_, item._unnamed) for item in value]
+    promises = [item.moved_to(node, _WRITTEN) for item in value]
     return named_outputs(type(value).__mro__[1], promises, node)

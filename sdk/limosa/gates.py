@@ -127,4 +127,4 @@ def _gate(function: str, name: str, timeout: Duration | None, prompt: str) -> "N
 def _output(node: "Node", type_: "LiteralType") -> Promise:
     from limosa_model.gates import OUTPUT
 
-    return Promise(node, OUTPUT, (), type_, True)
+    return Promise(node, OUTPUT, (), type_, True, "gate '{}'")

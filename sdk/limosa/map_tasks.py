@@ -110,7 +110,9 @@ class MapTask(Generic[R]):
         node.inputs.extend(bindings)
         if isinstance(task, OverriddenTask):
             apply_overrides(node, task.overrides)
-        promises = [Promise(node, v.name, (), v.type, v.name == "o0") for v in interface.outputs]
+        promises = [
+            Promise(node, v.name, (), v.type, v.name == "o0", "map_task({})") for v in interface.outputs
+        ]
         element = {name: kind | None for name, kind in task.python_outputs.items()}
         outputs = element if self.policy.tolerant else task.python_outputs
         return trace.give(

@@ -86,13 +86,24 @@ class Promise(NodeHandle):
         path: tuple[str | int, ...],
         type_: "LiteralType | None",
         unnamed: bool = False,
+        written: str = "{}()",
     ) -> None:
-        """Takes the node (None: the workflow's inputs), the output or input, the way into it, and its type."""
+        """Takes where the value comes from.
+
+        Args:
+            node: None for the workflow's inputs.
+            output: Name of the output, or of the input.
+            path: The way into it.
+            type_: Its type; None where only the run can tell.
+            unnamed: The node gives nothing else, and its author gave it no name.
+            written: How its author wrote the call, with {} in place of the node's name.
+        """
         self._node = node  # type: ignore[assignment]
         self._output = output
         self._path = path
         self.type_ = type_
         self._unnamed = unnamed
+        self._written = written
 
     def to_binding(self) -> "BindingData":
         """The binding that stands for this promise."""
@@ -119,7 +130,7 @@ class Promise(NodeHandle):
         if self._node is None:
             return f"{part}the workflow's input '{self._output}'"
         output = "the result" if self._unnamed else f"output '{self._output}'"
-        return f"{part}{output} of {_call_of(self._node)}"
+        return f"{part}{output} of {self._written.format(self._node.display_name)}"
 
     def __getattr__(self, name: str) -> "Promise":
         if name.startswith("__"):
@@ -131,7 +142,7 @@ class Promise(NodeHandle):
             raise PromiseMisuse("PromiseAttribute", message, str(caller()), "use it inside a task")
         for field in record.fields:
             if field.name == name:
-                return Promise(self._node, self._output, (*self._path, name), field.type, self._unnamed)
+                return self._part(name, field.type)
         from limosa_model.interfaces import suggest
 
         known = [field.name for field in record.fields]
@@ -162,7 +173,15 @@ class Promise(NodeHandle):
             self._refuse_output_name(key, f"[{key!r}]")
             message = f"[{key!r}] on {self.origin()}: a value of type {self._described()} has no parts"
             raise PromiseMisuse("PromiseIndex", message, str(caller()), f"leave out [{key!r}]")
-        return Promise(self._node, self._output, (*self._path, key), inner, self._unnamed)
+        return self._part(key, inner)
+
+    def _part(self, step: str | int, type_: "LiteralType | None") -> "Promise":
+        path = (*self._path, step)
+        return Promise(self._node, self._output, path, type_, self._unnamed, self._written)
+
+    def moved_to(self, node: "Node", written: str) -> "Promise":
+        """The same output of another node, which stands around this one's."""
+        return Promise(node, self._output, (), self.type_, self._unnamed, written)
 
     def _is_struct(self) -> bool:
         from limosa_idl.core.v1alpha1.types_pb2 import SIMPLE_TYPE_STRUCT
@@ -254,7 +273,7 @@ class Promise(NodeHandle):
         self._misused("its items", "run a task for each of them with map_task, or loop inside a task")
 
     def __len__(self) -> NoReturn:
-        self._misused("its length", "measure it inside a task")
+        self._misused("its length", "use length() of limosa.nodes, or measure it inside a task")
 
     def __int__(self) -> NoReturn:
         self._misused("its number", "convert it inside a task")
@@ -284,14 +303,6 @@ class Promise(NodeHandle):
 
     def __repr__(self) -> str:
         return f"<promise of {self._described()}: {self.label()}>"
-
-
-def _call_of(node: "Node") -> str:
-    """What an author wrote that became a node."""
-    kind, name = node.WhichOneof("target"), node.display_name
-    if kind in ("branch", "check", "gate"):
-        return f"{'conditional' if kind == 'branch' else kind} '{name}'"
-    return f"map_task({name})" if kind == "map" else f"{name}()"
 
 
 def _refuse(symbol: str) -> Any:

@@ -10,7 +10,7 @@ from limosa_engine.commands import (
     AbortChild,
     CollectMap,
     CommitCall,
-    CommitGate,
+    CommitNode,
     CreatePod,
     DeletePod,
     KeepLog,
@@ -43,10 +43,10 @@ from limosa_propeller.runs import (
     cached,
     child_runs,
     collecting,
-    gates,
     kept_logs,
     made_graphs,
     outcomes,
+    own_commits,
     reads,
     reused,
 )
@@ -304,9 +304,9 @@ async def look_up_cache(context: RunContext, command: LookupCache) -> Event:
     return await cached.look_up(context.services, context.run, command)
 
 
-async def commit_gate(context: RunContext, command: CommitGate) -> Event:
-    """Writes what a gate was told."""
-    return await gates.commit_gate(context.services.store, context.run, command)
+async def commit_node(context: RunContext, command: CommitNode) -> Event:
+    """Writes what a node gives that launches nothing."""
+    return await own_commits.commit_node(context.services.store, context.run, command)
 
 
 async def read_call(context: RunContext, command: ReadCall) -> Event:
@@ -338,7 +338,7 @@ ACTIONS: dict[type[Any], Callable[[RunContext, Any], Awaitable[Event]]] = {
     ReadError: read_error,
     LoadValue: load_value,
     CollectMap: collect_map,
-    CommitGate: commit_gate,
+    CommitNode: commit_node,
     ReadCall: read_call,
     CommitCall: commit_call,
     LookupCache: look_up_cache,

@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError
 from limosa_engine.commands import (
     CollectMap,
     CommitCall,
-    CommitGate,
+    CommitNode,
     LoadValue,
     ReadCall,
     ReadCommit,
@@ -129,7 +129,7 @@ async def answer(
     | ReadError
     | LoadValue
     | CollectMap
-    | CommitGate
+    | CommitNode
     | ReadCall
     | CommitCall,
     work: object,

@@ -24,7 +24,7 @@ class ExitCode(enum.IntEnum):
 
 
 _UNREACHABLE = {"Unreachable", "Unauthenticated", "Forbidden", "NoEndpoint"}
-_USER_FAILURE = {"BranchFailed", "BranchCondition", "CheckFailed"}
+_USER_FAILURE = {"BranchFailed", "BranchCondition", "CheckFailed", "Computation"}
 """What a local run finds out only from the values: on the platform it would fail the run."""
 _SYSTEM = {"Server", "Exhausted", "Timeout", "Transfer", "LocalFile", "CorruptData", "PlatformFailed"}
 

@@ -27,6 +27,8 @@ from limosa_idl.run.v1alpha1.run_pb2 import (
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Binding, Node
 from limosa_model import values
 from limosa_model.bindings import BindingError, resolve
+from limosa_model.computed.kind import Unfit
+from limosa_model.computed.nodes import compute
 from limosa_model.conditions import ConditionError, evaluate
 from limosa_model.failures import Code
 from limosa_model.generated import MAX_DYNAMIC_DEPTH
@@ -147,6 +149,8 @@ class Scope:
                 results = self._run_branch(node, inputs, path)
             elif kind == "check":
                 results = _check(node, inputs, path)
+            elif kind == "computed":
+                results = _compute(node, inputs, path)
             elif kind == "launch_plan":
                 results = self._run_plan(node, inputs, path)
             else:
@@ -295,6 +299,14 @@ def with_defaults(interface: Interface, given: Literals) -> dict[str, Literal]:
 
 def _place(node: Node) -> str:
     return f"{node.source.file}:{node.source.line}: {node.display_name}"
+
+
+def _compute(node: Node, inputs: Literals, path: str) -> Literals:
+    try:
+        return compute(node.computed, inputs)
+    except Unfit as unfit:
+        place = f"{node.computed.kind} at {written_at(node, path)}"
+        raise LimosaError(Code.COMPUTATION, str(unfit), place) from unfit
 
 
 def _check(node: Node, operands: Literals, path: str) -> Literals:

@@ -197,6 +197,9 @@ def _node(node_id: str, body: dict[str, Any]) -> wf.Node:
     elif "check" in body:
         node.check.condition.CopyFrom(_condition(body["check"]))
         node.check.message = body["message"]
+    elif "computed" in body:
+        node.computed.kind = body["computed"]
+        node.computed.interface.outputs.extend([_variable("o0")])
     elif "gate" in body:
         _gate(node.gate, body)
         node.display_name = body.get("title", node_id)

@@ -236,7 +236,7 @@ class Teller:
         if isinstance(command, cmd.CollectMap):
             without = f" without {','.join(map(str, command.missing))}" if command.missing else ""
             return f"collect {command.item} of {command.items}{without}{mark}"
-        if isinstance(command, cmd.CommitGate):
+        if isinstance(command, cmd.CommitNode):
             return f"commit {command.item} {graphs.plain(command.outputs)}{_told(command.signal)}{mark}"
         if isinstance(command, cmd.ReadCall):
             return f"read-call {command.item}/{command.call}{mark}"
@@ -374,7 +374,7 @@ class Teller:
             "error": cmd.ReadError(item, launch, self.launch_id(item, launch)),
             "value": cmd.LoadValue(name, ""),
             "map": cmd.CollectMap(item, 0, (), ()),
-            "gate": cmd.CommitGate(item, graphs.literals({}), None),
+            "gate": cmd.CommitNode(item, graphs.literals({})),
         }
         return ev.StoreFailed(
             commands[rest["read"]], rest.get("code", "Store"), "no answer", rest.get("retry", True)

@@ -158,7 +158,7 @@ class World:
             return ev.ErrorRead(command.item, command.launch, self.errors.get(command.launch_id))
         if isinstance(command, cmd.CollectMap):
             return ev.CommitRead(command.item, self.collect(command), "sha256:00")
-        if isinstance(command, cmd.CommitGate):
+        if isinstance(command, cmd.CommitNode):
             made = Commit(run_uid="uid-1", inline=command.outputs, signal=command.signal)
             return ev.CommitRead(command.item, self.commits.setdefault(command.item, made), "sha256:00")
         if isinstance(command, cmd.ReadCall):
@@ -216,7 +216,7 @@ class World:
             | cmd.ReadError
             | cmd.LoadValue
             | cmd.CollectMap
-            | cmd.CommitGate
+            | cmd.CommitNode
             | cmd.ReadCall
             | cmd.CommitCall,
         ):

@@ -104,7 +104,7 @@ def _draw_node(
     ints = [ref for ref, shape in shapes.items() if shape == "int"]
     lists = [ref for ref, shape in shapes.items() if shape == "list"]
     task = f"{rng.choice('ttcs')}{rng.randint(0, 2)}"
-    wide = ["task", "task", "map", "branch", "workflow", "dynamic", "eager", "gate", "plan"]
+    wide = ["task", "task", "map", "branch", "workflow", "dynamic", "eager", "gate", "plan", "computed"]
     kind = rng.choice(wide if depth < 2 else ["task", "map"])
     if kind == "gate":
         return _draw_gate(rng, ints)
@@ -123,6 +123,8 @@ def _draw_node(
         inner = f"{name}-{node_id}"
         _draw_workflow(rng, inner, workflows, depth + 1)
         return {"workflow": inner, "with": {"a": rng.choice(ints)}}, "int"
+    if kind == "computed":
+        return {"computed": "length", "with": {"values": rng.choice([*lists, [1, 2, 3], []])}}, "int"
     if kind == "plan":
         return {"plan": "p", "with": {"x": rng.choice([*ints, *lists])}}, "int"
     if kind == "eager":
@@ -176,6 +178,9 @@ class Reference:
                 raise Failed
             self.items.add(Item(path))
             return given.get("value", INPUT)
+        if "computed" in node:
+            self.items.add(Item(path))
+            return len(given["values"])
         if "task" in node:
             return self.item(node["task"], given, Item(path))
         if "plan" in node:

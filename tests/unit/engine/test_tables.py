@@ -9,7 +9,7 @@ from engine_stories import Teller, load_all
 
 from limosa_engine import InvalidTransition, verdicts
 from limosa_engine.kinds import KINDS
-from limosa_engine.nodes import ADVANCE, gate
+from limosa_engine.nodes import ADVANCE, DECIDERS, gate
 from limosa_engine.phases import LAUNCH_TRANSITIONS, NODE_TRANSITIONS, RUN_TRANSITIONS
 from limosa_engine.reactions import REACTIONS
 
@@ -20,6 +20,7 @@ TABLES: dict[str, Table] = {
     "launch transitions": LAUNCH_TRANSITIONS,
     "advance": ADVANCE,
     "kinds": KINDS,
+    "deciders": DECIDERS,
     "reactions": REACTIONS,
     "ended": verdicts.ENDED,
     "held": verdicts.HELD,

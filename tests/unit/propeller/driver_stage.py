@@ -157,7 +157,9 @@ class Snapshots(list[Snapshot]):
 class Stage:
     """One driver and everything around it."""
 
-    def __init__(self, folder: Path, closure: Closure | None = None) -> None:
+    def __init__(
+        self, folder: Path, closure: Closure | None = None, inputs: LiteralMap | None = None
+    ) -> None:
         self.cluster, self.pods, self.snapshots = FakeCluster(), PodIndex(), Snapshots()
         self.gone: list[str] = []
         self.told = 0
@@ -183,7 +185,7 @@ class Stage:
             metrics=Metrics(),
         )
         self.services = services
-        self.manifest = manifest(closure or chain(1))
+        self.manifest = manifest(closure or chain(1), inputs)
         self.cluster.run = self.manifest
         self.driver = RunDriver(self.manifest, services, self.pods, self.gone.append, self.tell)
 
@@ -272,7 +274,7 @@ def parallel(count: int) -> Closure:
     return closure
 
 
-def manifest(closure: Closure) -> Object:
+def manifest(closure: Closure, inputs: LiteralMap | None = None) -> Object:
     data = serialize(closure)
     spec = RunSpec(
         run_uid="run-uid",
@@ -281,7 +283,7 @@ def manifest(closure: Closure) -> Object:
         domain="development",
         closure=data,
         closure_digest=sha256_hex(data),
-        inputs=LiteralMap(literals={"x": integer(1)}),
+        inputs=inputs or LiteralMap(literals={"x": integer(1)}),
     )
     made = to_manifest(spec, Epoch(generation=1, number=1))
     made["metadata"].update(uid="object-uid", generation=1)

@@ -33,6 +33,7 @@ EVERY_KIND = {
         "ship": {"gate": "approve", "with": {"value": "tried.o0"}},
         "rate": {"gate": "input", "with": {}},
         "nap": {"gate": 30, "with": {}},
+        "many": {"computed": "length", "with": {"values": "each.o0"}},
         "inner": {"workflow": "inner", "with": {"a": "ship.o0"}, "after": ["nap"]},
         "child": {"plan": "p", "with": {"x": "rate.o0"}},
         "kept": {"task": "c0", "with": {"x": "$a"}},
@@ -41,7 +42,10 @@ EVERY_KIND = {
         "hunt": {"eager": "e0", "with": {"x": "$a"}},
         "end": {
             "task": "t0",
-            "with": {"x": ["each.o0", "inner.o0", "child.o0"], "y": ["grown.o0", "once.o0", "hunt.o0"]},
+            "with": {
+                "x": ["each.o0", "inner.o0", "child.o0"],
+                "y": ["grown.o0", "once.o0", "hunt.o0", "many.o0"],
+            },
         },
     },
     "inputs": ["a"],

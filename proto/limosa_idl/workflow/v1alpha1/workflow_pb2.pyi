@@ -117,6 +117,7 @@ class Node(google.protobuf.message.Message):
     DYNAMIC_FIELD_NUMBER: builtins.int
     EAGER_FIELD_NUMBER: builtins.int
     CHECK_FIELD_NUMBER: builtins.int
+    COMPUTED_FIELD_NUMBER: builtins.int
     id: builtins.str
     """[a-z0-9][a-z0-9-]*, at most 40 characters."""
     display_name: builtins.str
@@ -155,6 +156,8 @@ class Node(google.protobuf.message.Message):
 
     @property
     def check(self) -> global___CheckNode: ...
+    @property
+    def computed(self) -> global___ComputedNode: ...
     def __init__(
         self,
         *,
@@ -173,10 +176,11 @@ class Node(google.protobuf.message.Message):
         dynamic: global___DynamicNode | None = ...,
         eager: global___EagerNode | None = ...,
         check: global___CheckNode | None = ...,
+        computed: global___ComputedNode | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["branch", b"branch", "check", b"check", "dynamic", b"dynamic", "eager", b"eager", "gate", b"gate", "launch_plan", b"launch_plan", "map", b"map", "overrides", b"overrides", "source", b"source", "sub_workflow", b"sub_workflow", "target", b"target", "task", b"task"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["branch", b"branch", "check", b"check", "display_name", b"display_name", "dynamic", b"dynamic", "eager", b"eager", "gate", b"gate", "id", b"id", "inputs", b"inputs", "launch_plan", b"launch_plan", "map", b"map", "overrides", b"overrides", "source", b"source", "sub_workflow", b"sub_workflow", "target", b"target", "task", b"task", "upstream", b"upstream"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["target", b"target"]) -> typing.Literal["task", "map", "branch", "sub_workflow", "launch_plan", "gate", "dynamic", "eager", "check"] | None: ...
+    def HasField(self, field_name: typing.Literal["branch", b"branch", "check", b"check", "computed", b"computed", "dynamic", b"dynamic", "eager", b"eager", "gate", b"gate", "launch_plan", b"launch_plan", "map", b"map", "overrides", b"overrides", "source", b"source", "sub_workflow", b"sub_workflow", "target", b"target", "task", b"task"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["branch", b"branch", "check", b"check", "computed", b"computed", "display_name", b"display_name", "dynamic", b"dynamic", "eager", b"eager", "gate", b"gate", "id", b"id", "inputs", b"inputs", "launch_plan", b"launch_plan", "map", b"map", "overrides", b"overrides", "source", b"source", "sub_workflow", b"sub_workflow", "target", b"target", "task", b"task", "upstream", b"upstream"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["target", b"target"]) -> typing.Literal["task", "map", "branch", "sub_workflow", "launch_plan", "gate", "dynamic", "eager", "check", "computed"] | None: ...
 
 global___Node = Node
 
@@ -304,6 +308,31 @@ class CheckNode(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["condition", b"condition", "message", b"message"]) -> None: ...
 
 global___CheckNode = CheckNode
+
+@typing.final
+class ComputedNode(google.protobuf.message.Message):
+    """Gives one value that follows from its inputs; no pod."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: builtins.int
+    INTERFACE_FIELD_NUMBER: builtins.int
+    kind: builtins.str
+    """Name of a row of `limosa_model.computed.KINDS`."""
+    @property
+    def interface(self) -> limosa_idl.core.v1alpha1.interface_pb2.Interface:
+        """What it takes and gives, as known when the workflow was compiled: "o0" is what it gives."""
+
+    def __init__(
+        self,
+        *,
+        kind: builtins.str = ...,
+        interface: limosa_idl.core.v1alpha1.interface_pb2.Interface | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["interface", b"interface"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["interface", b"interface", "kind", b"kind"]) -> None: ...
+
+global___ComputedNode = ComputedNode
 
 @typing.final
 class SubWorkflowNode(google.protobuf.message.Message):

@@ -1,6 +1,6 @@
-"""Commits of gates: what a gate was told, written as any node item's result is."""
+"""Commits of nodes that launch nothing: what a gate was told, or what was computed, written as any node item's result is."""
 
-from limosa_engine.commands import CommitGate
+from limosa_engine.commands import CommitNode
 from limosa_engine.events import CommitRead, Event
 from limosa_idl.run.v1alpha1.run_pb2 import Commit
 from limosa_model import layout
@@ -11,8 +11,8 @@ from limosa_propeller.store_access import StoreAccess
 from limosa_store.store import Store
 
 
-async def commit_gate(access: StoreAccess, run: OpenedRun, command: CommitGate) -> Event:
-    """Answers with the gate's commit: this one, unless there was one."""
+async def commit_node(access: StoreAccess, run: OpenedRun, command: CommitNode) -> Event:
+    """Answers with the node's commit: this one, unless there was one."""
     path = command.item.node_path
     key = layout.commit_key(run.factory.prefix, path, None)
 
@@ -22,7 +22,7 @@ async def commit_gate(access: StoreAccess, run: OpenedRun, command: CommitGate) 
     return await answer(access, command, work, key)
 
 
-def _commit(run: OpenedRun, command: CommitGate) -> Commit:
+def _commit(run: OpenedRun, command: CommitNode) -> Commit:
     name = launch_id(run.spec.run_uid, command.item.node_path, None, run.epoch, 0)
     commit = Commit(run_uid=run.spec.run_uid, launch_id=name, epoch=run.epoch, inline=command.outputs)
     if command.signal is not None:
