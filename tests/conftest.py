@@ -1,8 +1,10 @@
 """What all tests share."""
 
 import gc
+import zipfile
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -39,3 +41,37 @@ def _attributes(one: object) -> Iterator[tuple[str, object]]:
     for kind in type(one).__mro__:
         for name in getattr(kind, "__slots__", ()):
             yield name, getattr(one, name, None)
+
+
+@pytest.fixture(scope="session")
+def make_wheel() -> Callable[..., Path]:
+    """Writes a small wheel: into a folder, of a name, a version and a module's text; gives its path."""
+    return _wheel
+
+
+def _wheel(
+    folder: Path,
+    name: str,
+    version: str,
+    source: str,
+    *,
+    requires: Sequence[str] = (),
+    tag: str = "py3-none-any",
+    more: Mapping[str, str] | None = None,
+) -> Path:
+    info = f"{name}-{version}.dist-info"
+    needs = "".join(f"Requires-Dist: {one}\n" for one in requires)
+    files = {
+        f"{name}/__init__.py": source,
+        **(more or {}),
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}",
+        f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: {tag}\n",
+    }
+    files[f"{info}/RECORD"] = "".join(f"{file},,\n" for file in (*files, f"{info}/RECORD"))
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}-{version}-{tag}.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for file, text in files.items():
+            # The same moment in every wheel: equal content, equal bytes.
+            archive.writestr(zipfile.ZipInfo(file), text)
+    return path

@@ -18,6 +18,12 @@ from limosa_store import Store
 EXPIRES_S = 900
 PAGE = 1000
 _DIGITS = frozenset("0123456789abcdef")
+_CONTENT_KEYS = {
+    "code_bundle": layout.code_key,
+    "package_wheel": layout.wheel_key,
+    "package_lock": layout.package_lock_key,
+}
+"""Where what has no name of its own goes, by its digest."""
 
 
 class Transfers:
@@ -34,7 +40,7 @@ class Transfers:
         self._max_upload_bytes = max_upload_bytes
 
     def sign_upload(self, request: pb.SignUploadRequest) -> pb.SignedTransfer:
-        """Where to put a code bundle or an input file."""
+        """Where to put code, packages or an input file."""
         key = _upload_key(request)
         uri = self.store.uri(key)
         if request.size > self._max_upload_bytes:
@@ -42,9 +48,7 @@ class Transfers:
             raise RequestError(Reason.INVALID, message)
         # The address holds the digest of the content, so what is there need not be sent again.
         known = self.store.head(key)
-        if known is not None and (
-            request.WhichOneof("target") == "code_bundle" or known.size == request.size
-        ):
+        if known is not None and (request.WhichOneof("target") != "upload" or known.size == request.size):
             return pb.SignedTransfer(uri=uri, exists=True)
         return self._sign("PUT", key, request.size)
 
@@ -120,12 +124,12 @@ def project_of(key: str) -> str:
 def _upload_key(request: pb.SignUploadRequest) -> str:
     target = request.WhichOneof("target")
     if target is None:
-        raise RequestError(Reason.INVALID, "name a code_bundle or an upload")
-    digest = request.code_bundle if target == "code_bundle" else request.upload.digest
+        raise RequestError(Reason.INVALID, "name a code_bundle, a package_wheel, a package_lock or an upload")
+    digest: str = request.upload.digest if target == "upload" else getattr(request, target)
     if len(digest) != 64 or not _DIGITS.issuperset(digest):
         raise RequestError(Reason.INVALID, f"'{digest[:80]}' is not a sha256 in lower-case hex")
-    if target == "code_bundle":
-        return layout.code_key(request.project, request.domain, digest)
+    if target in _CONTENT_KEYS:
+        return _CONTENT_KEYS[target](request.project, request.domain, digest)
     name = request.upload.name
     if not name or any(part in ("", ".", "..") for part in name.split("/")):
         raise RequestError(Reason.INVALID, f"'{name[:200]}' is not a relative file name without '..'")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface, SourceLocation, Variable
 from limosa_idl.core.v1alpha1.types_pb2 import LiteralType
-from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
+from limosa_idl.task.v1alpha1.task_pb2 import PythonTask, TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import (
     BindingData,
     Closure,
@@ -44,6 +44,7 @@ _HANDLERS = ("task", "dynamic", "eager", "sub_workflow")
 """Kinds of nodes that may run on failure."""
 _KINDS = ("dynamic", "eager")
 """Kinds of tasks that a node of the same kind runs, and no other node."""
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _LOADER = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
@@ -91,11 +92,18 @@ def validate_task(task: TaskSpec) -> list[Problem]:
         if code is None or not _LOADER.fullmatch(code.loader):
             problem = f"the loader '{'' if code is None else code.loader}' is not 'module:function'"
             problems.append(Problem("TaskLoader", place, problem, "compile it again with a current SDK"))
+        elif any(digest and not _DIGEST.fullmatch(digest) for digest in _locks(code)):
+            problem = "the lock of its packages is not a sha256 in lower-case hex"
+            problems.append(Problem("TaskPackages", place, problem, "compile it again with a current SDK"))
     problems += _interface(task.interface, place)
     problems += _resources(task, place)
     problems += check_options(task, place)
     problems += cache_problems(task, place)
     return problems
+
+
+def _locks(code: PythonTask) -> list[str]:
+    return [code.packages, *code.package_locks.values()]
 
 
 def _map_rules(node: MapNode, place: str) -> Iterator[Problem]:

@@ -1,7 +1,7 @@
 """Cache keys: what must be equal for one launch's result to be another's.
 
-A key is the sha256 over the task's identity (project, domain, name), its cache version, the types of its interface, and a
-digest of every input that is not ignored. An input counts by its own digest where it has one (a hash method, the content
+A key is the sha256 over the task's identity (project, domain, name), its cache version, the types of its interface, the lock
+of its packages where it has one, and a digest of every input that is not ignored. An input counts by its own digest where it has one (a hash method, the content
 of a file, an offloaded value), else by its value. Where a value came from, and what stands in an interface for people,
 decide nothing.
 """
@@ -14,6 +14,7 @@ from limosa_idl.core.v1alpha1.literal_pb2 import Literal
 from limosa_idl.core.v1alpha1.types_pb2 import LiteralType
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_model.digests import digest_of, serialize
+from limosa_model.targets import python_part
 
 _LAYOUT = "limosa-cache-1"
 """Changes when the way keys are made does: old results are then not found, never mistaken."""
@@ -32,6 +33,9 @@ class CacheKeys:
             _add(base, text.encode())
         for side in (task.interface.inputs, task.interface.outputs):
             _add(base, interface_types(side))
+        code = python_part(task)
+        if code is not None and code.packages:
+            _add(base, code.packages.encode())
         self._base = base.digest()
 
     def digests(self, inputs: Mapping[str, Literal]) -> dict[str, str]:

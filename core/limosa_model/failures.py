@@ -64,6 +64,7 @@ class Code:
     QUOTA = "Quota"
     PYTHON_MISMATCH = "PythonMismatch"
     BUNDLE_CORRUPT = "BundleCorrupt"
+    PACKAGES_UNUSABLE = "PackagesUnusable"
     # The platform.
     POD_GONE = "PodGone"
     POD_FAILED = "PodFailed"

@@ -105,3 +105,10 @@ def _code(closure: Closure, task: TaskSpec) -> Iterator[Problem]:
         if code is not None and code.bundle_digest != wanted:
             problem = f"its code is bundle {code.bundle_digest[:12] or 'none'}, the run's is {wanted[:12] or 'none'}"
             yield Problem("GraphCode", f"task {other.name}", problem, "call tasks of the same source root")
+        if (
+            code is not None
+            and code.packages
+            and (own is None or code.packages not in own.package_locks.values())
+        ):
+            problem = f"its packages {code.packages[:12]} are none that were locked when the run's code was registered"
+            yield Problem("GraphCode", f"task {other.name}", problem, "register the workflow again")

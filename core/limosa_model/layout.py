@@ -15,6 +15,16 @@ def code_key(project: str, domain: str, digest: str) -> str:
     return f"{project}/{domain}/code/{digest}.tar.gz"
 
 
+def wheel_key(project: str, domain: str, digest: str) -> str:
+    """A wheel of a task's packages, by its sha256 (hex). Pods that may read code may read it."""
+    return f"{project}/{domain}/code/wheels/{digest}.whl"
+
+
+def package_lock_key(project: str, domain: str, digest: str) -> str:
+    """A lock of a task's packages, by the sha256 (hex) of its text."""
+    return f"{project}/{domain}/code/packages/{digest}.json"
+
+
 def closure_key(project: str, domain: str, digest: str) -> str:
     """A serialised Closure, by its sha256 (hex)."""
     return f"{project}/{domain}/closures/{digest}.pb"

@@ -85,6 +85,12 @@ class PodEnvironment(NamedTuple):
     """Eager nodes: PEM of the authority that signed admin's certificate; empty: plain text."""
     attempt_token: str = ""
     """Eager nodes: what the attempt shows to admin; see `attempt_tokens`."""
+    packages: str = ""
+    """sha256 (hex) of the lock of the task's packages; empty: none beyond the image's."""
+    packages_directory: str = ""
+    """Where packages are unpacked for every pod that comes here; empty: this pod unpacks for itself."""
+    package_locks: str = ""
+    """Dynamic and eager nodes: locks of the tasks they may name, by the digest of what these declare, as JSON."""
 
     def to_environ(self) -> dict[str, str]:
         """The variables, in a fixed order."""

@@ -7,11 +7,12 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from limosa_model.quantity import QuantityError, parse_quantity
 from limosa_propeller.pods.allowances import VARIABLE, Allowances, parse_allowances
+from limosa_propeller.pods.packages import parse_packages_volume
 from limosa_propeller.pods.shapes import Shapes, parse_shapes
 
 _Given = TypeVar("_Given")
@@ -57,6 +58,8 @@ class PodSettings:
     """In place of `default_cpu` for eager tasks, which mostly wait."""
     eager_memory: str = "256Mi"
     """In place of `default_memory`, likewise."""
+    packages_volume: Mapping[str, Any] | None = None
+    """Volume in which tasks' packages are unpacked once for all pods that have it; None: each pod unpacks its own."""
     admin_endpoint: str = ""
     """host:port of admin's gRPC server as pods reach it; empty where there is no admin."""
     admin_ca: str = ""
@@ -163,6 +166,7 @@ def parse_settings(argv: Sequence[str], environ: Mapping[str, str]) -> OperatorS
             shapes=_read("--shapes", given.shapes, parse_shapes),
             allowances=_read("--pods-may", given.pods_may.split(","), parse_allowances),
             most_memory=given.most_memory,
+            packages_volume=_read("--packages-volume", given.packages_volume, parse_packages_volume),
             admin_endpoint=given.pods_admin or given.admin,
             admin_ca=_text("--admin-ca-file", given.admin_ca_file),
         ),
@@ -223,6 +227,12 @@ _FLAGS = (
     _Flag("--shapes", "LIMOSA_SHAPES", "", "JSON, or a file with it: node classes, capacity, priorities"),
     _Flag("--pods-may", VARIABLE, "", "what pod templates may ask for, comma-separated"),
     _Flag("--most-memory", "LIMOSA_MOST_MEMORY", "", "what attempts after an out-of-memory kill get at most"),
+    _Flag(
+        "--packages-volume",
+        "LIMOSA_PACKAGES_VOLUME",
+        "",
+        "JSON of a volume where unpacked packages stay between pods; empty: none",
+    ),
     _Flag(
         "--pending-timeout",
         "LIMOSA_PENDING_TIMEOUT",

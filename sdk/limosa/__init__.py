@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from limosa.launch_plans import LaunchPlan
     from limosa.map_tasks import map_task
     from limosa.on_failure import WorkflowError
+    from limosa.packages.declaration import Packages
     from limosa.promises import chain
     from limosa.resources import Resources
     from limosa.retries import Grow, Retry
@@ -49,6 +50,7 @@ _WHERE = {
     "HashMethod": "limosa.hash_methods",
     "LaunchPlan": "limosa.launch_plans",
     "LimosaError": "limosa.errors",
+    "Packages": "limosa.packages.declaration",
     "Resources": "limosa.resources",
     "Retry": "limosa.retries",
     "Secret": "limosa.secret",
@@ -84,6 +86,7 @@ __all__ = [
     "HashMethod",
     "LaunchPlan",
     "LimosaError",
+    "Packages",
     "Resources",
     "Retry",
     "Secret",

@@ -9,7 +9,8 @@ from limosa.origin import caller, origin_of
 from limosa_model.placeholders import wrong_placeholders
 from limosa_model.raw_containers import INPUT_DIRECTORY, OUTPUT_DIRECTORY
 
-_OPTIONS_OF_CODE = frozenset(["container_image"])
+_IN_PLACE = {"container_image": "write image=", "packages": "take an image that has them"}
+"""What to do in place of options that concern the author's Python."""
 
 
 class ContainerTask(DeclaredTask):
@@ -79,8 +80,8 @@ class ContainerTask(DeclaredTask):
         for word in (*command, *args):
             for message, remedy in wrong_placeholders(word, given, results):
                 raise LimosaError("Placeholder", message, place, remedy)
-        if _OPTIONS_OF_CODE & options.keys():
-            raise LimosaError("TaskOption", "container_image belongs to functions", place, "write image=")
+        for option in _IN_PLACE.keys() & options.keys():
+            raise LimosaError("TaskOption", f"{option} belongs to functions", place, _IN_PLACE[option])
         self.container = ContainerSpec(
             command=command,
             args=args,

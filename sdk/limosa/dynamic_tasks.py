@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from limosa.options import TaskOptions
+    from limosa.packages.declaration import Packages
     from limosa.resources import Resources
     from limosa.retries import Retry
     from limosa.secret import Secret
@@ -110,6 +111,7 @@ def dynamic(
     container_image: str | None = None,
     environment: Mapping[str, str] | None = None,
     secrets: "Sequence[Secret]" = (),
+    packages: "Packages | Sequence[str] | str | None" = None,
     pod_template: Mapping[str, Any] | str | None = None,
     pod_template_name: str | None = None,
     priority: int = 0,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from limosa.eager_calls import Caller
     from limosa.options import TaskOptions
+    from limosa.packages.declaration import Packages
     from limosa.resources import Resources
     from limosa.retries import Retry
     from limosa.secret import Secret
@@ -122,6 +123,7 @@ def eager(
     container_image: str | None = None,
     environment: Mapping[str, str] | None = None,
     secrets: "Sequence[Secret]" = (),
+    packages: "Packages | Sequence[str] | str | None" = None,
     pod_template: Mapping[str, Any] | str | None = None,
     pod_template_name: str | None = None,
     priority: int = 0,

@@ -8,6 +8,7 @@ from limosa.origin import caller
 
 if TYPE_CHECKING:
     from limosa.cache import Cache
+    from limosa.packages.declaration import Packages
     from limosa.resources import Resources
     from limosa.retries import Retry
     from limosa.secret import Secret
@@ -29,6 +30,7 @@ OPTION_NAMES = frozenset(
         "container_image",
         "environment",
         "secrets",
+        "packages",
         "pod_template",
         "pod_template_name",
         "priority",
@@ -55,6 +57,7 @@ class TaskOptions(NamedTuple):
     container_image: str | None = None
     environment: Mapping[str, str] = {}
     secrets: "tuple[Secret, ...]" = ()
+    packages: "Packages | None" = None
     pod_template: str = ""
     pod_template_name: str | None = None
     priority: int = 0
@@ -92,6 +95,7 @@ def task_options(given: Mapping[str, Any]) -> TaskOptions:
         container_image=_check_image(given.get("container_image")),
         environment=_check_pairs("environment", given.get("environment")),
         secrets=_check_secrets(given.get("secrets", ())),
+        packages=_check_packages(given.get("packages")),
         pod_template=_check_template(given.get("pod_template")),
         pod_template_name=_check_kind(
             "pod_template_name", given.get("pod_template_name"), str, '"gpu-large"'
@@ -248,6 +252,14 @@ def _check_secrets(value: Any) -> "tuple[Secret, ...]":
         if item.file and (not item.file.startswith("/") or item.file.endswith("/")):
             raise _error(f"{item!r}: file is no absolute path of a file", 'write file="/etc/secrets/token"')
     return tuple(value)
+
+
+def _check_packages(value: Any) -> "Packages | None":
+    if value is None:
+        return None
+    from limosa.packages.declaration import packages_option
+
+    return packages_option(value)
 
 
 def _check_template(value: Any) -> str:

@@ -9,8 +9,8 @@ from limosa.origin import caller
 if TYPE_CHECKING:
     from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
 
-OVERRIDES = (OPTION_NAMES - {"secrets", "pod_template", "pod_template_name"}) | {"node_name"}
-"""Secrets and pod templates belong to the task: they are part of what its code relies on."""
+OVERRIDES = (OPTION_NAMES - {"secrets", "packages", "pod_template", "pod_template_name"}) | {"node_name"}
+"""Secrets, packages and pod templates belong to the task: they are part of what its code relies on."""
 
 
 def apply_overrides(node: "Node", given: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from limosa.cache import Cache
     from limosa.options import TaskOptions
+    from limosa.packages.declaration import Packages
     from limosa.resources import Resources
     from limosa.retries import Retry
     from limosa.secret import Secret
@@ -223,6 +224,7 @@ def task(
     container_image: str | None = None,
     environment: Mapping[str, str] | None = None,
     secrets: "Sequence[Secret]" = (),
+    packages: "Packages | Sequence[str] | str | None" = None,
     pod_template: Mapping[str, Any] | str | None = None,
     pod_template_name: str | None = None,
     priority: int = 0,
@@ -247,6 +249,8 @@ def task(function: Callable[P, R] | None = None, /, **options: Any) -> Any:
             cache: True, a version or a `Cache`: results of equal inputs are taken from earlier runs. True takes a digest
                 of the function's source for a version.
             container_image: image of the pod; by default the platform's.
+            packages: what its pods get beside the image's: a list of requirements, "requirements.txt", "uv.lock", or
+                `Packages`.
             environment: plain variables. secrets: `Secret`s of the run's namespace.
             pod_template: a strategic-merge patch over the pod, as a dict or JSON. pod_template_name: a PodTemplate of the
                 run's namespace that the pod starts from.

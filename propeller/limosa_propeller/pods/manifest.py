@@ -23,6 +23,7 @@ from limosa_model.pod_contract import (
 )
 from limosa_model.raw_containers import COLLECT, PREPARE, input_directory, output_directory
 from limosa_model.targets import python_part
+from limosa_propeller.pods.packages import packages_directory, packages_mounts, with_packages_volume
 from limosa_propeller.pods.policy import annotation_violations, harden, violations
 from limosa_propeller.pods.raw import raw_pod
 from limosa_propeller.pods.resources import container_resources, node_patches
@@ -274,6 +275,7 @@ class PodFactory:
             spec["serviceAccountName"] = self._settings.service_account
         if self._settings.pull_secrets:
             spec["imagePullSecrets"] = [{"name": name} for name in self._settings.pull_secrets]
+        spec = with_packages_volume(spec, task, self._settings.packages_volume)
         return shaped(spec, node_patches(task, self._settings, interruptible))
 
     def _fixed_container(self, task: TaskSpec) -> dict[str, Any]:
@@ -291,6 +293,7 @@ class PodFactory:
                 {"name": "home", "mountPath": HOME_DIR},
                 {"name": "tmp", "mountPath": TMP_DIR},
                 *mounts_of(task),
+                *packages_mounts(task, self._settings.packages_volume),
             ],
             "terminationMessagePath": TERMINATION_PATH,
             "terminationMessagePolicy": "File",
@@ -363,6 +366,9 @@ class PodFactory:
             inputs=command.inputs if inline else None,
             inputs_uri="" if inline else uri_of(self._root, self.inputs_key(command)),
             previous_checkpoint=self._previous_checkpoint(command),
+            packages=code.packages,
+            packages_directory=packages_directory(task, self._settings.packages_volume),
+            package_locks=_json(code.package_locks),
         )
 
     def _previous_checkpoint(self, command: CreatePod) -> str:
@@ -384,6 +390,10 @@ def _variables(plain: Mapping[str, str], secrets: Mapping[str, SecretRef]) -> li
     # Kubernetes expands $(NAME) in values; inputs and authors' text are meant literally.
     env.extend({"name": name, "value": value.replace("$(", "$$(")} for name, value in plain.items())
     return env
+
+
+def _json(locks: Mapping[str, str]) -> str:
+    return json.dumps(dict(locks), sort_keys=True) if locks else ""
 
 
 def _patch(task: TaskSpec) -> dict[str, Any]:

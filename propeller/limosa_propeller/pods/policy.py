@@ -140,6 +140,8 @@ class _Rules:
         if (spec.get("securityContext") or {}).get("sysctls"):
             yield from self._unless("unconfined", "spec.securityContext.sysctls must be empty")
         for volume in spec.get("volumes") or ():
+            if volume in made.get("volumes", ()):
+                continue  # the platform's own, as the cluster's owner has it
             yield from self._volume(volume, f"spec.volumes[{volume.get('name')}]")
         own = {c["name"] for c in (*made["containers"], *made.get("initContainers", ())) if c.get("envFrom")}
         made_names = {c["name"] for c in (*made["containers"], *made.get("initContainers", ()))}

@@ -57,6 +57,11 @@ class Home:
         return self.root / "node"
 
     @property
+    def packages(self) -> Path:
+        """Packages of tasks, unpacked, for all pods."""
+        return self.root / "packages"
+
+    @property
     def logs(self) -> Path:
         """One file per part."""
         return self.root / "logs"
@@ -65,7 +70,16 @@ class Home:
         """Makes the directories, closed to other users."""
         self.root.mkdir(parents=True, exist_ok=True)
         self.root.chmod(0o700)
-        for path in (self.secrets, self.objects, self.postgres, self.cluster, self.node, self.logs):
+        private = (
+            self.secrets,
+            self.objects,
+            self.postgres,
+            self.cluster,
+            self.node,
+            self.packages,
+            self.logs,
+        )
+        for path in private:
             path.mkdir(mode=0o700, exist_ok=True)
 
 

@@ -1,5 +1,6 @@
 """How each child process of the platform is run: its command and its whole environment."""
 
+import json
 import os
 import signal
 import sys
@@ -109,6 +110,7 @@ def operator(
             "LIMOSA_ADMIN_TOKEN_FILE": str(token),
             "LIMOSA_CLUSTER_NAME": "sandbox",
             "LIMOSA_TASK_IMAGE": settings.task_image,
+            "LIMOSA_PACKAGES_VOLUME": json.dumps({"hostPath": {"path": str(home.packages)}}),
             "LIMOSA_LIVENESS_ENDPOINT": f"http://127.0.0.1:{ports['operator_health']}/healthz",
             "LIMOSA_LEASE_NAMESPACE": "default",
             "KUBECONFIG": str(home.kubeconfig),

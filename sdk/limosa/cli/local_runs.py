@@ -17,7 +17,7 @@ from limosa.cli.following import failure_details, plain_values, write_end
 from limosa.cli.run_pages import view_of
 from limosa.cli.run_sources import KeptSource, shown_path
 from limosa.cli.typed_command import GivenInputs
-from limosa.compiler import LoadedModule
+from limosa.compiler import LoadedModule, packages_declared
 from limosa.local import RUNS, KeptRuns, LocalCache, LocalTransfer, NodeProgress, RunRecord, unenforced
 from limosa.local import run as run_locally
 from limosa.local.answers import answering, check_answers
@@ -59,9 +59,10 @@ def run_here(
         answers: What gates are told, by name or path.
 
     Raises:
-        LimosaError: The inputs or answers do not fit.
+        LimosaError: The inputs or answers do not fit, or declared packages are missing here.
     """
     check_answers(entity, answers)
+    _check_packages(entity)
     store = Path(loaded.source_root, RUNS)
     transfer = LocalTransfer(None, store)  # inputs are referred to where they lie
     inputs = given.literals(transfer)
@@ -80,6 +81,15 @@ def run_here(
     outputs = plain_values(result.literals, entity.interface.outputs, transfer)
     write_result(render_outputs(outputs, form))
     return ExitCode.OK
+
+
+def _check_packages(entity: Any) -> None:
+    """Raises LimosaError where this environment lacks what a task declares."""
+    declared = packages_declared([entity])
+    if declared:
+        from limosa.packages.environment import check_environment
+
+        check_environment(declared)
 
 
 class _Progress:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from limosa.cli.console import write_data
 from limosa.cli.exit_codes import ExitCode
 from limosa.cli.options import open_client
-from limosa.cli.submission import new_run_name, prepare, run_annotations
+from limosa.cli.submission import new_run_name, prepare, run_annotations, upload
 from limosa.cli.typed_command import GivenInputs
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def write_manifest(
             try:
                 inputs = _complete(submission.compiled[0], given.literals(transfer))
                 annotations = run_annotations(client.info().sandbox)
-                transfer.upload_bundle(submission.bundle)
+                upload(transfer, submission, noted)
             finally:
                 transfer.close()
     finally:

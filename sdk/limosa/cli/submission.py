@@ -2,18 +2,27 @@
 
 import dataclasses
 import hashlib
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from limosa.bundle import Bundle, all_files, imported_files, included_files, pack
-from limosa.compiler import Compiled, CompileSettings, LoadedModule, compile_entity, with_launched
+from limosa.compiler import (
+    Compiled,
+    CompileSettings,
+    LoadedModule,
+    compile_entity,
+    packages_declared,
+    with_launched,
+)
 from limosa.config import Settings
 from limosa.errors import LimosaError
 from limosa_model.interfaces import suggest
 
 if TYPE_CHECKING:
+    from limosa.packages.resolution import Resolved
     from limosa.remote import Client, ClientTransfer
     from limosa_idl.admin.v1alpha1.admin_pb2 import RegisterResponse
     from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
@@ -25,6 +34,8 @@ class Submission:
 
     compiled: Sequence[Compiled]
     bundle: Bundle
+    packages: "Sequence[Resolved]"
+    """Locks of what its tasks declare, each once."""
     version: str
     """As the person named it, else a digest of the specs: same source, same version."""
 
@@ -95,12 +106,26 @@ def prepare(
 
     # Once without the code, because tracing may import more of the project that must be packed.
     entities = with_launched(entities, CompileSettings(default_image=settings["container_image"]))
+    resolved = _resolved(entities)
     bundle = pack_code(loaded, settings)
     compile_settings = CompileSettings(
-        bundle_digest=bundle.digest, default_image=settings["container_image"], note=note_once
+        bundle_digest=bundle.digest,
+        default_image=settings["container_image"],
+        note=note_once,
+        package_locks={key: one.lock.digest for key, one in resolved.items()},
     )
     compiled = [compile_entity(entity, compile_settings) for entity in entities]
-    return Submission(compiled, bundle, version or _version_of(compiled))
+    return Submission(compiled, bundle, list(resolved.values()), version or _version_of(compiled))
+
+
+def _resolved(entities: Iterable[Any]) -> "dict[str, Resolved]":
+    """Locks of what the tasks declare, by its key. Raises LimosaError."""
+    declared = packages_declared(entities)
+    if not declared:
+        return {}
+    from limosa.packages.resolution import resolve
+
+    return resolve(declared)
 
 
 def pack_code(loaded: Sequence[LoadedModule], settings: Settings) -> Bundle:
@@ -118,7 +143,16 @@ def pack_code(loaded: Sequence[LoadedModule], settings: Settings) -> Bundle:
 def register(
     client: "Client", transfer: "ClientTransfer", submission: Submission, note: Callable[[str], None]
 ) -> "RegisterResponse":
-    """Uploads the code and registers the specs. Raises RemoteError."""
+    """Uploads code and packages and registers the specs. Raises RemoteError."""
+    upload(transfer, submission, note)
+    closures = dict.fromkeys(one.closure_bytes for one in submission.compiled if one.kind != "task")
+    tasks = dict.fromkeys(_task_bytes(one) for one in submission.compiled if one.kind == "task")
+    plans = [plan for one in submission.compiled for plan in one.launch_plans]
+    return client.register(submission.version, list(closures), list(tasks), plans)
+
+
+def upload(transfer: "ClientTransfer", submission: Submission, note: Callable[[str], None]) -> None:
+    """Sends what the store lacks of code and packages. Raises RemoteError, and LimosaError for packages that are gone."""
     from limosa.bundle.archive import format_size
 
     bundle = submission.bundle
@@ -127,10 +161,13 @@ def register(
         note(f"code: {files}, {format_size(bundle.compressed_size)} uploaded")
     else:
         note(f"code: {files}, unchanged since the last upload")
-    closures = dict.fromkeys(one.closure_bytes for one in submission.compiled if one.kind != "task")
-    tasks = dict.fromkeys(_task_bytes(one) for one in submission.compiled if one.kind == "task")
-    plans = [plan for one in submission.compiled for plan in one.launch_plans]
-    return client.register(submission.version, list(closures), list(tasks), plans)
+    if submission.packages:
+        from limosa.remote.wheels import upload_packages
+
+        wheels = {wheel.sha256 for one in submission.packages for wheel in one.lock.wheels}
+        sent, size = upload_packages(transfer, submission.packages, os.environ)
+        told = f"{sent} of them new, {format_size(size)} uploaded" if sent else "in the store already"
+        note(f"packages: {len(wheels)} wheel{'' if len(wheels) == 1 else 's'}, {told}")
 
 
 def run_annotations(sandbox: bool) -> Mapping[str, str]:

@@ -11,6 +11,7 @@ from limosa.compiler.closure import (
     compile_call,
     compile_entity,
     compile_generated,
+    packages_declared,
     with_launched,
 )
 from limosa.compiler.loading import LoadedModule, load_module
@@ -23,5 +24,6 @@ __all__ = [
     "compile_entity",
     "compile_generated",
     "load_module",
+    "packages_declared",
     "with_launched",
 ]

@@ -1,13 +1,14 @@
 """Closures: a workflow and everything it names, as the bytes that are registered."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from limosa.compiler.named_plans import named_plans
+from limosa.compiler.named_entities import named_plans, named_tasks
 from limosa.compiler.task_spec import task_spec
 from limosa.errors import LimosaError
 from limosa.launch_plans import LaunchPlan
+from limosa.packages.declaration import Declared, declared_packages
 from limosa.tasks import Task
 from limosa.workflows import Workflow
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, LaunchPlanSpec
@@ -30,12 +31,16 @@ class CompileSettings(NamedTuple):
         bundle_digest: sha256 (hex) of the code bundle; empty where the image has the code.
         default_image: Image for tasks that name none; empty: the platform's.
         note: Takes lines a person should see ("cache version of … is …").
+        python_version: Minor version that the code is compiled under.
+        package_locks: Digests of locks by the keys of what tasks declare; None: nothing was resolved, because nothing will
+            be registered.
     """
 
     bundle_digest: str = ""
     default_image: str = ""
     note: Callable[[str], None] = lambda _: None
     python_version: str = f"{sys.version_info.major}.{sys.version_info.minor}"
+    package_locks: Mapping[str, str] | None = None
 
 
 class Compiled(NamedTuple):
@@ -110,6 +115,19 @@ def with_launched(entities: Iterable[Any], settings: CompileSettings) -> list[An
             plans.setdefault(entity.name, entity).refuse_namesake(entity)
         waiting += compile_entity(entity, settings).launched
     return list(found.values())
+
+
+def packages_declared(entities: Iterable[Any]) -> list[Declared]:
+    """What the tasks of entities declare, and those that code of dynamic and eager tasks names. Raises LimosaError."""
+    tasks: dict[str, Task[..., Any]] = {}
+    for entity in entities:
+        target = entity.workflow if isinstance(entity, LaunchPlan) else entity
+        for found in _collect(target).values():
+            if isinstance(found, Task):
+                further = named_tasks(found) if found.makes_graph or found.makes_calls else ()
+                tasks |= {task.name: task for task in (found, *further)}
+    declared = (declared_packages(task) for task in tasks.values())
+    return [one for one in declared if one is not None]
 
 
 def compile_generated(

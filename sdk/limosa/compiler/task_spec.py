@@ -8,6 +8,7 @@ from limosa.docstring import summary
 from limosa.errors import LimosaError
 from limosa.options import cache_policy
 from limosa.origin import origin_of, source_root
+from limosa.packages.declaration import declared_packages
 from limosa.resources import resources_spec
 from limosa.tasks import Task
 from limosa.tracing import relative_file
@@ -51,6 +52,7 @@ def task_spec(task: Task[..., Any], settings: "CompileSettings") -> TaskSpec:
         python_version=settings.python_version,
         function_digest=body_digest(task),
     )
+    _add_packages(code, task, settings)
     if task.container is not None:
         spec.container.CopyFrom(task.container)
     else:
@@ -78,6 +80,27 @@ def task_spec(task: Task[..., Any], settings: "CompileSettings") -> TaskSpec:
                 problem.code, f"task {task.name}: {problem.message}", str(origin), problem.remedy
             )
     return spec
+
+
+def _add_packages(code: PythonTask, task: Task[..., Any], settings: "CompileSettings") -> None:
+    """Writes the lock of a task's packages, and what a dynamic or eager one needs to know of others'."""
+    declared, locks = declared_packages(task), settings.package_locks
+    if declared is not None:
+        code.python_version = declared.packages.python or code.python_version
+    if locks is None:
+        return
+    if task.makes_graph or task.makes_calls:
+        code.package_locks.update(locks)
+    if declared is not None and declared.key not in locks:
+        # In a pod, which resolves nothing.
+        remedy = (
+            "call it by a name of its module, and declare its packages where they do not depend on the run"
+        )
+        raise declared.error(
+            "PackagesUnresolved", "they were not resolved when the run's code was registered", remedy
+        )
+    if declared is not None:
+        code.packages = locks[declared.key]
 
 
 def _loader(task: Task[..., Any], place: str) -> str:

@@ -327,6 +327,22 @@ class Client:
         )
         return self.connection.call(self._transfers.SignUpload, request)
 
+    def sign_wheel_upload(self, digest: str, size: int) -> pb.SignedTransfer:
+        """Where a wheel of that digest goes; a size of 0 only asks whether it is there."""
+        target = self.target
+        request = pb.SignUploadRequest(
+            project=target.project, domain=target.domain, package_wheel=digest, size=size
+        )
+        return self.connection.call(self._transfers.SignUpload, request)
+
+    def sign_package_lock_upload(self, digest: str, size: int) -> pb.SignedTransfer:
+        """Where a lock of packages of that digest goes."""
+        target = self.target
+        request = pb.SignUploadRequest(
+            project=target.project, domain=target.domain, package_lock=digest, size=size
+        )
+        return self.connection.call(self._transfers.SignUpload, request)
+
     def sign_upload(self, digest: str, name: str, size: int) -> pb.SignedTransfer:
         """Where a file with that content digest and name goes."""
         target = self.target

@@ -1,5 +1,6 @@
 """A person's files: up to the store as inputs, down from it as outputs."""
 
+import hashlib
 import tempfile
 import time
 from collections.abc import Callable
@@ -43,6 +44,28 @@ class ClientTransfer:
         return self._send(
             lambda: self._client.sign_bundle_upload(bundle.digest, size), bundle.path, size, "the code bundle"
         )[1]
+
+    def has_wheel(self, digest: str) -> bool:
+        """Whether the store has a wheel."""
+        return self._client.sign_wheel_upload(digest, 0).exists
+
+    def upload_wheel(self, digest: str, path: Path, name: str) -> None:
+        """Sends a wheel whose sha256 (hex) is known."""
+        size = path.stat().st_size
+        self._send(lambda: self._client.sign_wheel_upload(digest, size), path, size, name)
+
+    def upload_package_lock(self, text: bytes) -> None:
+        """Sends the text of a lock of packages."""
+        digest = hashlib.sha256(text).hexdigest()
+        with tempfile.NamedTemporaryFile(prefix="limosa-lock-") as file:
+            file.write(text)
+            file.flush()
+            self._send(
+                lambda: self._client.sign_package_lock_upload(digest, len(text)),
+                Path(file.name),
+                len(text),
+                "the lock of packages",
+            )
 
     def upload_file(self, path: Path, name: str) -> Stored:
         """Sends a file as an input."""

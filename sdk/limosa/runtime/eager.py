@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from limosa.compiler import CompileSettings
 from limosa.errors import CorruptData
 from limosa.origin import pin_loader
 from limosa.runtime.call import outputs_of, python_inputs, raised
 from limosa.runtime.made_calls import MadeCalls
+from limosa.runtime.made_code import settings_of
 from limosa.runtime.outcome import LaunchFailed, Preempted
 from limosa.runtime.recorded_calls import CallRecords
 from limosa.runtime.transfer import LaunchTransfer
@@ -48,7 +48,7 @@ def run_eager(
         raise LaunchFailed(failures.user(Code.EAGER_WITHOUT_ADMIN, message))
     pin_loader(pod.loader)
     arguments = python_inputs(task, literals, transfer, code_root)
-    settings = CompileSettings(pod.bundle, pod.image, python_version=pod.python_version)
+    settings = settings_of(pod)
 
     def stored(literal: Literal) -> Literal:
         return offload(literal, "value", transfer)

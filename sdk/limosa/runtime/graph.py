@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from limosa.compiler import CompileSettings, compile_generated
+from limosa.compiler import compile_generated
 from limosa.errors import CorruptData
 from limosa.origin import pin_loader
 from limosa.runtime.call import python_inputs, raised
+from limosa.runtime.made_code import settings_of
 from limosa.runtime.outcome import LaunchFailed, Preempted
 from limosa.runtime.transfer import LaunchTransfer
 from limosa.types.offloaded import offload
@@ -36,7 +37,7 @@ def make_graph(
     """
     pin_loader(pod.loader)
     arguments = python_inputs(task, literals, transfer, code_root)
-    settings = CompileSettings(pod.bundle, pod.image, python_version=pod.python_version)
+    settings = settings_of(pod)
 
     def stored(literal: Literal) -> Literal:
         return offload(literal, "value", transfer)

@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError
 from limosa.checkpoints import Checkpoint
 from limosa.context import Context, running_in
 from limosa.errors import CorruptData
-from limosa.runtime import code
+from limosa.runtime import code, packages
 from limosa.runtime.call import call_task
 from limosa.runtime.checkpoints import LaunchCheckpoints
 from limosa.runtime.child import HELD, Shared
@@ -109,6 +109,7 @@ class Launch:
         scratch = _scratch_directory()
         code_root = scratch / "code"
         code_root.mkdir()
+        packages.install(self._store, self._pod)
         code.install(self._store, self._pod, code_root)
         os.chdir(code_root)
         sys.argv = [self._pod.task]

@@ -65,6 +65,18 @@ def test_code_bundles_go_to_their_digest(site, transfers) -> None:
     assert transfers.SignUpload(request).exists
 
 
+def test_wheels_and_locks_lie_below_the_code_that_pods_may_read(site, transfers) -> None:
+    for target, key in (
+        ("package_wheel", f"wheels/{DIGEST}.whl"),
+        ("package_lock", f"packages/{DIGEST}.json"),
+    ):
+        request = pb.SignUploadRequest(project="demo", domain="development", size=4, **{target: DIGEST})
+        signed = transfers.SignUpload(request)
+        assert site.http("PUT", signed.url, body=b"whee")[0] == 200
+        assert site.store.get(f"demo/development/code/{key}") == b"whee"
+        assert transfers.SignUpload(request).exists
+
+
 @pytest.mark.parametrize("body", [CONTENT + b"x", CONTENT[:-1], b""])
 def test_an_upload_of_another_size_leaves_nothing(site, transfers, body: bytes) -> None:
     signed = transfers.SignUpload(upload("a.csv"))
@@ -99,7 +111,7 @@ def test_an_address_is_good_for_one_verb_and_object(site, transfers) -> None:
         (
             pb.SignUploadRequest(project="demo", domain="development"),
             grpc.StatusCode.INVALID_ARGUMENT,
-            "name a code_bundle or an upload",
+            "name a code_bundle, a package_wheel, a package_lock or an upload",
         ),
         (pb.SignDownloadRequest(uri="s3://elsewhere/a"), grpc.StatusCode.INVALID_ARGUMENT, "below"),
         (pb.ListObjectsRequest(uri=""), grpc.StatusCode.INVALID_ARGUMENT, "below"),

@@ -48,6 +48,14 @@ def name(task: TaskSpec, inputs: Inputs) -> None:
     task.name = "flow.other"
 
 
+def packages(task: TaskSpec, inputs: Inputs) -> None:
+    task.python.packages = "ab" * 32
+
+
+def other_packages(task: TaskSpec, inputs: Inputs) -> None:
+    task.python.packages = "cd" * 32
+
+
 def value(task: TaskSpec, inputs: Inputs) -> None:
     inputs["x"] = values.integer(4)
 
@@ -87,6 +95,8 @@ def ignored(task: TaskSpec, inputs: Inputs) -> None:
 CHANGES = [
     version,
     name,
+    packages,
+    other_packages,
     value,
     value_inside,
     order_of_a_list,

@@ -1,7 +1,7 @@
 from limosa_idl.task.v1alpha1.task_pb2 import PythonTask, TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, WorkflowSpec
 from limosa_model.admission import validate_closure
-from limosa_model.generated import MAX_GRAPH_BYTES, nodes_with_tasks, place_of, too_large
+from limosa_model.generated import MAX_GRAPH_BYTES, nodes_with_tasks, place_of, too_large, validate_generated
 from limosa_model.graph import Index, closure_around, inside, wrap_task
 from limosa_model.targets import python_part, task_name
 
@@ -30,6 +30,27 @@ def test_a_dynamic_task_runs_in_no_other_node_and_no_other_task_in_its() -> None
 def test_a_dynamic_task_needs_a_loader() -> None:
     broken = TaskSpec(name="flow.d", dynamic=PythonTask(loader="nonsense"))
     assert [problem.code for problem in validate_closure(wrap_task(broken))] == ["TaskLoader"]
+
+
+def test_locks_of_packages_are_digests() -> None:
+    for code in (PythonTask(packages="latest"), PythonTask(package_locks={"ab": "../cd"})):
+        code.loader = "flow:d"
+        problems = validate_closure(wrap_task(TaskSpec(name="flow.d", dynamic=code)))
+        assert [problem.code for problem in problems] == ["TaskPackages"]
+    code = PythonTask(loader="flow:d", packages="ab" * 32, package_locks={"ef": "cd" * 32})
+    assert validate_closure(wrap_task(TaskSpec(name="flow.d", dynamic=code))) == []
+
+
+def test_a_graph_has_the_packages_that_were_registered_and_no_others() -> None:
+    lock = "cd" * 32
+    task = TaskSpec(name="flow.t", python=PythonTask(loader="flow:t", packages=lock))
+    made = WorkflowSpec(name="flow.d")
+    made.nodes.add(id="n0").task.task = "flow.t"
+    closure = Closure(entry="flow.d", tasks=[task], workflows=[made])
+    told = [problem.message for problem in validate_generated(closure, MAKER)]
+    assert told == [f"its packages {lock[:12]} are none that were locked when the run's code was registered"]
+    knowing = TaskSpec(name="flow.d", dynamic=PythonTask(loader="flow:d", package_locks={"ab": lock}))
+    assert validate_generated(closure, knowing) == []
 
 
 def test_a_size_is_refused_with_the_figure() -> None:

@@ -47,6 +47,8 @@ class TestSettings:
             ["--max-runs", "-1"],
             ["--pending-timeout", "0"],
             ["--pending-timeout", "soon"],
+            ["--packages-volume", "packages"],
+            ["--packages-volume", '{"emptyDir": {}, "hostPath": {}}'],
         ],
     )
     def test_nonsense_is_refused_by_name(self, argv: list[str]) -> None:

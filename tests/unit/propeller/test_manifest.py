@@ -148,6 +148,44 @@ def test_the_runtime_reads_back_what_the_operator_wrote() -> None:
     )
 
 
+CLAIM = {"persistentVolumeClaim": {"claimName": "packages"}}
+HOST = {"hostPath": {"path": "/somewhere"}}
+
+
+def test_packages_are_unpacked_where_the_clusters_owner_says() -> None:
+    code = PythonTask(loader="house:fan", packages="cd" * 32, package_locks={"ef": "cd" * 32})
+    spec = TaskSpec(name="house.fan", dynamic=code)
+    alone = factory().make(command(), spec)
+    told = PodEnvironment.from_environ(environment(alone))
+    assert (told.packages, told.packages_directory) == ("cd" * 32, "")
+    assert json.loads(told.package_locks) == {"ef": "cd" * 32}
+    shared = factory(PodSettings(packages_volume=CLAIM)).make(command(), spec)
+    assert {"name": "limosa-packages", **CLAIM} in shared["spec"]["volumes"]
+    mounts = shared["spec"]["containers"][0]["volumeMounts"]
+    directory = PodEnvironment.from_environ(environment(shared)).packages_directory
+    assert {"name": "limosa-packages", "mountPath": directory} in mounts
+    assert shared["spec"]["securityContext"]["fsGroupChangePolicy"] == "OnRootMismatch"
+
+
+def test_a_task_without_packages_has_no_volume_for_them() -> None:
+    assert factory(PodSettings(packages_volume=CLAIM)).make(command(), task()) == factory().make(
+        command(), task()
+    )
+
+
+def test_no_policy_judges_the_volume_of_the_clusters_owner() -> None:
+    template = json.dumps({"spec": {"volumes": [{"name": "own", "emptyDir": {}}]}})
+    spec = task(pod_template=template)
+    spec.python.packages = "cd" * 32
+    made = factory(PodSettings(packages_volume=HOST))
+    assert {"name": "limosa-packages", **HOST} in made.make(command(), spec)["spec"]["volumes"]
+    spec.pod_template = json.dumps(
+        {"spec": {"volumes": [{"name": "limosa-packages", "hostPath": {"path": "/"}}]}}
+    )
+    with pytest.raises(PodPolicyError, match="hostPath"):
+        made.make(command(), spec)
+
+
 def test_large_inputs_travel_by_uri() -> None:
     large = command({"x": string("y" * 9000)})
     contract = PodEnvironment.from_environ(environment(factory().make(large, task())))

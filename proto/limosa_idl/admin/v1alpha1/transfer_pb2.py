@@ -15,7 +15,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(limosa_idl/admin/v1alpha1/transfer.proto\x12\x19limosa_idl.admin.v1alpha1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9c\x01\n\x11SignUploadRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x15\n\x0b\x63ode_bundle\x18\x03 \x01(\tH\x00\x12\x37\n\x06upload\x18\x04 \x01(\x0b\x32%.limosa_idl.admin.v1alpha1.UploadNameH\x00\x12\x0c\n\x04size\x18\x05 \x01(\x04\x42\x08\n\x06target\"*\n\nUploadName\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"\"\n\x13SignDownloadRequest\x12\x0b\n\x03uri\x18\x01 \x01(\t\"\xe3\x01\n\x0eSignedTransfer\x12\x0b\n\x03url\x18\x01 \x01(\t\x12G\n\x07headers\x18\x02 \x03(\x0b\x32\x36.limosa_idl.admin.v1alpha1.SignedTransfer.HeadersEntry\x12\x0b\n\x03uri\x18\x03 \x01(\t\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x65xists\x18\x05 \x01(\x08\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"5\n\x12ListObjectsRequest\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x9b\x01\n\x13ListObjectsResponse\x12\x46\n\x07objects\x18\x01 \x03(\x0b\x32\x35.limosa_idl.admin.v1alpha1.ListObjectsResponse.Object\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x1a#\n\x06Object\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(limosa_idl/admin/v1alpha1/transfer.proto\x12\x19limosa_idl.admin.v1alpha1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcd\x01\n\x11SignUploadRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x15\n\x0b\x63ode_bundle\x18\x03 \x01(\tH\x00\x12\x37\n\x06upload\x18\x04 \x01(\x0b\x32%.limosa_idl.admin.v1alpha1.UploadNameH\x00\x12\x17\n\rpackage_wheel\x18\x06 \x01(\tH\x00\x12\x16\n\x0cpackage_lock\x18\x07 \x01(\tH\x00\x12\x0c\n\x04size\x18\x05 \x01(\x04\x42\x08\n\x06target\"*\n\nUploadName\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"\"\n\x13SignDownloadRequest\x12\x0b\n\x03uri\x18\x01 \x01(\t\"\xe3\x01\n\x0eSignedTransfer\x12\x0b\n\x03url\x18\x01 \x01(\t\x12G\n\x07headers\x18\x02 \x03(\x0b\x32\x36.limosa_idl.admin.v1alpha1.SignedTransfer.HeadersEntry\x12\x0b\n\x03uri\x18\x03 \x01(\t\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x65xists\x18\x05 \x01(\x08\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"5\n\x12ListObjectsRequest\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x9b\x01\n\x13ListObjectsResponse\x12\x46\n\x07objects\x18\x01 \x03(\x0b\x32\x35.limosa_idl.admin.v1alpha1.ListObjectsResponse.Object\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x1a#\n\x06Object\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -25,19 +25,19 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_SIGNEDTRANSFER_HEADERSENTRY']._options = None
   _globals['_SIGNEDTRANSFER_HEADERSENTRY']._serialized_options = b'8\001'
   _globals['_SIGNUPLOADREQUEST']._serialized_start=105
-  _globals['_SIGNUPLOADREQUEST']._serialized_end=261
-  _globals['_UPLOADNAME']._serialized_start=263
-  _globals['_UPLOADNAME']._serialized_end=305
-  _globals['_SIGNDOWNLOADREQUEST']._serialized_start=307
-  _globals['_SIGNDOWNLOADREQUEST']._serialized_end=341
-  _globals['_SIGNEDTRANSFER']._serialized_start=344
-  _globals['_SIGNEDTRANSFER']._serialized_end=571
-  _globals['_SIGNEDTRANSFER_HEADERSENTRY']._serialized_start=525
-  _globals['_SIGNEDTRANSFER_HEADERSENTRY']._serialized_end=571
-  _globals['_LISTOBJECTSREQUEST']._serialized_start=573
-  _globals['_LISTOBJECTSREQUEST']._serialized_end=626
-  _globals['_LISTOBJECTSRESPONSE']._serialized_start=629
-  _globals['_LISTOBJECTSRESPONSE']._serialized_end=784
-  _globals['_LISTOBJECTSRESPONSE_OBJECT']._serialized_start=749
-  _globals['_LISTOBJECTSRESPONSE_OBJECT']._serialized_end=784
+  _globals['_SIGNUPLOADREQUEST']._serialized_end=310
+  _globals['_UPLOADNAME']._serialized_start=312
+  _globals['_UPLOADNAME']._serialized_end=354
+  _globals['_SIGNDOWNLOADREQUEST']._serialized_start=356
+  _globals['_SIGNDOWNLOADREQUEST']._serialized_end=390
+  _globals['_SIGNEDTRANSFER']._serialized_start=393
+  _globals['_SIGNEDTRANSFER']._serialized_end=620
+  _globals['_SIGNEDTRANSFER_HEADERSENTRY']._serialized_start=574
+  _globals['_SIGNEDTRANSFER_HEADERSENTRY']._serialized_end=620
+  _globals['_LISTOBJECTSREQUEST']._serialized_start=622
+  _globals['_LISTOBJECTSREQUEST']._serialized_end=675
+  _globals['_LISTOBJECTSRESPONSE']._serialized_start=678
+  _globals['_LISTOBJECTSRESPONSE']._serialized_end=833
+  _globals['_LISTOBJECTSRESPONSE_OBJECT']._serialized_start=798
+  _globals['_LISTOBJECTSRESPONSE_OBJECT']._serialized_end=833
 # @@protoc_insertion_point(module_scope)

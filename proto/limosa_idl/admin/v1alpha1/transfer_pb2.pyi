@@ -21,11 +21,17 @@ class SignUploadRequest(google.protobuf.message.Message):
     DOMAIN_FIELD_NUMBER: builtins.int
     CODE_BUNDLE_FIELD_NUMBER: builtins.int
     UPLOAD_FIELD_NUMBER: builtins.int
+    PACKAGE_WHEEL_FIELD_NUMBER: builtins.int
+    PACKAGE_LOCK_FIELD_NUMBER: builtins.int
     SIZE_FIELD_NUMBER: builtins.int
     project: builtins.str
     domain: builtins.str
     code_bundle: builtins.str
     """sha256 (hex) of the uncompressed tar: goes to code/<digest>.tar.gz."""
+    package_wheel: builtins.str
+    """sha256 (hex) of a wheel: goes to code/wheels/<digest>.whl."""
+    package_lock: builtins.str
+    """sha256 (hex) of a lock of packages: goes to code/packages/<digest>.json. Its wheels go before it."""
     size: builtins.int
     """Bytes that will be sent."""
     @property
@@ -39,11 +45,13 @@ class SignUploadRequest(google.protobuf.message.Message):
         domain: builtins.str = ...,
         code_bundle: builtins.str = ...,
         upload: global___UploadName | None = ...,
+        package_wheel: builtins.str = ...,
+        package_lock: builtins.str = ...,
         size: builtins.int = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["code_bundle", b"code_bundle", "target", b"target", "upload", b"upload"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["code_bundle", b"code_bundle", "domain", b"domain", "project", b"project", "size", b"size", "target", b"target", "upload", b"upload"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["target", b"target"]) -> typing.Literal["code_bundle", "upload"] | None: ...
+    def HasField(self, field_name: typing.Literal["code_bundle", b"code_bundle", "package_lock", b"package_lock", "package_wheel", b"package_wheel", "target", b"target", "upload", b"upload"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["code_bundle", b"code_bundle", "domain", b"domain", "package_lock", b"package_lock", "package_wheel", b"package_wheel", "project", b"project", "size", b"size", "target", b"target", "upload", b"upload"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["target", b"target"]) -> typing.Literal["code_bundle", "upload", "package_wheel", "package_lock"] | None: ...
 
 global___SignUploadRequest = SignUploadRequest
 

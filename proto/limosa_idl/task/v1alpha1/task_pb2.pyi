@@ -223,10 +223,28 @@ global___ContainerTask = ContainerTask
 class PythonTask(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    @typing.final
+    class PackageLocksEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
     LOADER_FIELD_NUMBER: builtins.int
     BUNDLE_DIGEST_FIELD_NUMBER: builtins.int
     PYTHON_VERSION_FIELD_NUMBER: builtins.int
     FUNCTION_DIGEST_FIELD_NUMBER: builtins.int
+    PACKAGES_FIELD_NUMBER: builtins.int
+    PACKAGE_LOCKS_FIELD_NUMBER: builtins.int
     loader: builtins.str
     """"module:attribute", relative to the source root."""
     bundle_digest: builtins.str
@@ -237,6 +255,12 @@ class PythonTask(google.protobuf.message.Message):
     """sha256 (hex) of the function's source text; empty where it could not be read. Tells whether the function changed
     when its bundle did. For people only: no rule reads it.
     """
+    packages: builtins.str
+    """sha256 (hex) of the lock of the packages that the pod puts on its import path; empty: none beyond the image's."""
+    @property
+    def package_locks(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Of dynamic and eager code: locks of the tasks it may name, by the digest of what these declare."""
+
     def __init__(
         self,
         *,
@@ -244,8 +268,10 @@ class PythonTask(google.protobuf.message.Message):
         bundle_digest: builtins.str = ...,
         python_version: builtins.str = ...,
         function_digest: builtins.str = ...,
+        packages: builtins.str = ...,
+        package_locks: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["bundle_digest", b"bundle_digest", "function_digest", b"function_digest", "loader", b"loader", "python_version", b"python_version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["bundle_digest", b"bundle_digest", "function_digest", b"function_digest", "loader", b"loader", "package_locks", b"package_locks", "packages", b"packages", "python_version", b"python_version"]) -> None: ...
 
 global___PythonTask = PythonTask
 

@@ -1,4 +1,4 @@
-"""Launch plans that an author's code names: what a dynamic or eager task may launch is seen in no graph before it runs."""
+"""What an author's code names: what a dynamic or eager task may launch or call is seen in no graph before it runs."""
 
 import types
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,9 +15,17 @@ def named_plans(task: Task[..., Any]) -> list[LaunchPlan[Any]]:
 
     A plan is found in a global variable, in an attribute of a module, or in a list or dict there.
     """
+    return [value for value in _named(task) if isinstance(value, LaunchPlan)]
+
+
+def named_tasks(task: Task[..., Any]) -> list[Task[..., Any]]:
+    """Tasks that are named likewise, itself among them; those of launch plans are not, which are registered by themselves."""
+    return [value for value in _named(task) if isinstance(value, Task)]
+
+
+def _named(task: Task[..., Any]) -> Iterator[Any]:
     root = source_root(origin_of(task.function).file)
     seen: set[int] = set()
-    plans: list[LaunchPlan[Any]] = []
     waiting: list[Any] = [task]
     while waiting:
         value = waiting.pop()
@@ -25,10 +33,11 @@ def named_plans(task: Task[..., Any]) -> list[LaunchPlan[Any]]:
             continue
         seen.add(id(value))
         if isinstance(value, LaunchPlan):
-            plans.append(value)
+            yield value
         elif isinstance(value, Workflow):
             waiting += value.targets.values()
         elif isinstance(value, Task):
+            yield value
             waiting.append(value.function)
         elif isinstance(value, Mapping):
             waiting += _entities(value.values())
@@ -36,7 +45,6 @@ def named_plans(task: Task[..., Any]) -> list[LaunchPlan[Any]]:
             waiting += _entities(value)
         elif isinstance(value, types.FunctionType) and source_root(value.__code__.co_filename) == root:
             waiting += _globals_of(value)
-    return plans
 
 
 def _entities(values: Iterable[Any]) -> list[Any]:
