@@ -119,9 +119,9 @@ class InputValues:
             return from_plain(data, type_, place)
         path = Path(data).expanduser()
         if not path.exists():
-            raise PlainError(
-                place, f"expected the path or URI of a {describe(type_)}; there is no file {data}"
-            )
+            meant = "; an address begins with s3://" if data.startswith(("s3:", "s3/")) else ""
+            message = f"expected the path or URI of a {describe(type_)}; there is no file {data}{meant}"
+            raise PlainError(place, message)
         if not path.is_dir() and not path.is_file():
             raise PlainError(
                 place,

@@ -31,6 +31,7 @@ _MEANINGS = {
     "AdminUnreachable": "whether another run makes the same result is not known yet",
     "WaitingForApproval": "a person has to let it pass",
     "WaitingForInput": "it has to be given a value",
+    "ChildRun": "the run that it launched has not ended",
     "Sleeping": "it goes on when its time has come",
     "Backoff": "it waits before the next attempt",
     "Unschedulable": "the cluster has no node with room for its pod, and only room, an abort or the operator's pending timeout ends that wait",
@@ -178,6 +179,8 @@ class _Known:
             if gate := gate_remedy(self._view.run.name, place.path, place.node):
                 return gate
             code, text = reason.code, reason.detail
+        if state.child_run:
+            return f"limosa explain {state.child_run}"
         return remedy_of(code, text, self._view.secrets(place.path))
 
     def commands(self, flags: str) -> list[str]:

@@ -102,3 +102,17 @@ def written_first(what: str, path: "Path") -> str:
     """The remedy for a file or directory that is not there; a relative path says where it was looked for."""
     sought = "" if path.is_absolute() else f"; it was looked for at {path.absolute()}"
     return f"write the {what} before it is passed on{sought}"
+
+
+def refuse_address(kind: str, path: str) -> None:
+    """Refuses an address where the path of a local file or directory belongs. Raises LimosaError."""
+    scheme, _, _ = path.partition(":/")
+    if len(scheme) > 1 and scheme.isalnum():
+        from limosa.origin import caller
+
+        message = f"{kind}() takes the path of a local {kind.lower()}, and {path} is an address"
+        remedy = (
+            f"give it to the run as an input of type {kind} (what lies in the platform's store is taken as it is), or fetch it in a "
+            "task with a library of yours"
+        )
+        raise LimosaError("AddressNotPath", message, str(caller()), remedy)

@@ -17,8 +17,12 @@ class Directory:
     """
 
     def __init__(self, path: "str | os.PathLike[str]") -> None:
-        """Takes the path of a local directory."""
+        """Takes the path of a local directory. Raises LimosaError where it is an address."""
         self._path: Path | None = Path(path)
+        if ":/" in str(path):
+            from limosa.types.converter import refuse_address
+
+            refuse_address("Directory", str(path))
         self._literal: Literal | None = None
         self._transfer: TransferContext | None = None
 

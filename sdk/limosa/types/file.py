@@ -20,8 +20,12 @@ class File:
     """
 
     def __init__(self, path: "str | os.PathLike[str]") -> None:
-        """Takes the path of a local file."""
+        """Takes the path of a local file. Raises LimosaError where it is an address."""
         self._path: Path | None = Path(path)
+        if ":/" in str(path):
+            from limosa.types.converter import refuse_address
+
+            refuse_address("File", str(path))
         self._literal: Literal | None = None
         self._transfer: TransferContext | None = None
 

@@ -293,6 +293,13 @@ def test_paths_of_the_wrong_kind(tmp_path, name, type_name, message):
         read(interface(x=getattr(limosa, type_name)), "--x", str(tmp_path / name))
 
 
+def test_an_address_with_a_slip_says_how_one_begins():
+    import limosa
+
+    with pytest.raises(LimosaError, match="there is no file s3:/b/k; an address begins with s3://"):
+        read(interface(x=limosa.File), "--x", "s3:/b/k")
+
+
 def test_a_frame_comes_from_csv_or_parquet(tmp_path):
     import pandas as pd
 

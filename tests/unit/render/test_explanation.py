@@ -291,6 +291,22 @@ def test_a_gate_names_the_command_that_lets_the_run_pass(gate, code, typed):
     assert f"\n    → {typed}" in explain_run(made, NOW)
 
 
+def test_a_node_that_waits_for_a_run_of_its_own_names_the_command_that_explains_that_one():
+    child = {"kind": "launch_plan", "child_run": "calm-heron-4f2a-n0-1a2b"}
+    reason = pb.Reason(code="ChildRun", since=at(1))
+    made = detail(
+        update(pb.RUN_PHASE_PARKED, node("n0", pb.NODE_PHASE_RUNNING, 1, reason=reason, **child), end=None)
+    )
+    waits = "running for 11.0 s; the run that it launched has not ended\n"
+    assert f"{waits}  → limosa explain calm-heron-4f2a-n0-1a2b" in explain_node(made, "n0", None, NOW)
+    assert f"{waits}    → limosa explain calm-heron-4f2a-n0-1a2b" in explain_run(made, NOW)
+    failure = f.Failure(kind=f.FAILURE_KIND_USER, code="ChildFailed", message="it failed")
+    ended = detail(
+        update(pb.RUN_PHASE_FAILED, node("n0", pb.NODE_PHASE_FAILED, 1, 5, failure=failure, **child))
+    )
+    assert "\n  → limosa explain calm-heron-4f2a-n0-1a2b" in explain_node(ended, "n0", None, NOW)
+
+
 def test_an_aborted_node_says_who_ended_the_run_and_why():
     made = detail(update(pb.RUN_PHASE_ABORTED, node("n0", pb.NODE_PHASE_ABORTED, 1, 5, kind="task")))
     made.run.abort_reason = "enough (by ada)"

@@ -24,6 +24,20 @@ def transfer(tmp_path):
     return LocalTransfer(tmp_path / ".limosa" / "data", tmp_path / "scratch")
 
 
+@pytest.mark.parametrize("kind", [File, Directory])
+@pytest.mark.parametrize("address", ["s3://b/k", Path("s3://b/k"), "https://host/k", "file:///tmp/k"])
+def test_an_address_is_no_path_and_says_how_to_hand_it_on(kind, address):
+    with pytest.raises(LimosaError, match=f"{kind.__name__}.. takes the path of a local") as refused:
+        kind(address)
+    assert (refused.value.code, Path(__file__).name in refused.value.place) == ("AddressNotPath", True)
+    assert f"as an input of type {kind.__name__}" in refused.value.remedy
+
+
+def test_paths_with_colons_are_paths(tmp_path):
+    for path in ("a:b/c", "a.b:/c", tmp_path / "x:" / "y"):
+        assert File(path).path == str(path)
+
+
 def test_a_file_is_stored_with_what_a_person_needs(transfer, tmp_path):
     path = tmp_path / "houses.csv"
     path.write_text("a,b\n1,2\n")
