@@ -101,12 +101,9 @@ def _count(state: State, plan: NodePlan, record: NodeRecord) -> None:
     if plan.is_map:
         state.items += len(record.items)
         state.items_succeeded += record.succeeded
-    if record.phase is NodePhase.SKIPPED:
-        state.nodes_skipped += 1
-    elif record.phase in (NodePhase.SUCCEEDED, NodePhase.FAILED):
-        state.nodes_done += 1
-        state.nodes_failed += record.phase is NodePhase.FAILED
-    elif record.phase is not NodePhase.ABORTED and plan.deadline is not None and record.queued_at is not None:
+    state.nodes_skipped += record.phase is NodePhase.SKIPPED
+    state.nodes_done += record.phase is NodePhase.SUCCEEDED
+    if record.phase not in NODE_TERMINAL and plan.deadline is not None and record.queued_at is not None:
         state.timers.add(record.queued_at + plan.deadline, plan.number)
 
 

@@ -58,9 +58,7 @@ def finish_node(
     state.values.release(plan.number)
     if phase is NodePhase.SKIPPED:
         state.nodes_skipped += 1
-    elif phase is not NodePhase.ABORTED:
-        state.nodes_done += 1
-        state.nodes_failed += phase is NodePhase.FAILED
+    state.nodes_done += phase is NodePhase.SUCCEEDED
     turn.run_touched = True
     for number in plan.dependents:
         dependent = state.nodes[number]

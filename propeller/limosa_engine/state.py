@@ -329,9 +329,7 @@ class State:
         """After a restart, until the graphs in `growths` are read again."""
         self.follow(graph)
         self.nodes_done = 0
-        """Nodes SUCCEEDED or FAILED."""
-        self.nodes_failed = 0
-        """Of these, FAILED."""
+        """Nodes SUCCEEDED."""
         self.nodes_skipped = 0
         self.items = 0
         """Items of all maps that have expanded."""

@@ -43,8 +43,8 @@ def running_status(graph: Graph, state: State, object_uid: str, digest: str) -> 
 
 
 def nodes_told(state: State) -> str:
-    """Nodes that succeeded, of those that are known and were not skipped ("3/5")."""
-    return f"{state.nodes_done - state.nodes_failed}/{len(state.nodes) - state.nodes_skipped}"
+    """Nodes that succeeded, of those that are known and were not skipped ("3/5"), as `RunState` tells admin."""
+    return f"{state.nodes_done}/{len(state.nodes) - state.nodes_skipped}"
 
 
 def _items_told(state: State) -> str | None:

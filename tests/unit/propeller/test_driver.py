@@ -540,3 +540,15 @@ async def test_of_many_failures_of_a_run_the_first_are_logged(
     assert "they are not logged" in caplog.records[-1].message
     text = stage.services.metrics.text().decode()
     assert 'limosa_launches_ended_total{code="other",phase="failed"} 150.0' in text
+
+
+async def test_people_with_kubectl_and_admin_are_told_the_same_progress(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, chain(3))
+    await stage.start()
+    await stage.end_pod()
+    for _ in range(2):
+        await stage.end_pod(exit_code=1, committed=False)
+    assert stage.cluster.status is not None
+    told = stage.cluster.status["nodes"]
+    last = [one.run for one in stage.snapshots if one.WhichOneof("state") == "run"][-1]
+    assert (told, f"{last.nodes_done}/{last.nodes_total}") == ("1/3", "1/3")

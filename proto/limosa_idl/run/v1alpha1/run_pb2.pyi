@@ -414,7 +414,9 @@ class RunState(google.protobuf.message.Message):
     NODES_TOTAL_FIELD_NUMBER: builtins.int
     phase: global___RunPhase.ValueType
     nodes_done: builtins.int
-    """Nodes finished and nodes known so far, items of maps not counted."""
+    """Nodes that succeeded, and nodes known so far without those that were skipped; items of maps are not counted. The same two
+    numbers stand in the column Nodes of `kubectl get workflowruns`.
+    """
     nodes_total: builtins.int
     @property
     def failure(self) -> limosa_idl.core.v1alpha1.failure_pb2.Failure: ...
