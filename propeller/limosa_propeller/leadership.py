@@ -38,6 +38,7 @@ class Leadership:
         identity: str,
         clock: Callable[[], float] = time.monotonic,
         dead: Callable[[str], bool] = is_dead,
+        server_time: Callable[[], float] | None = None,
     ) -> None:
         """Prepares; nothing is asked yet.
 
@@ -49,11 +50,12 @@ class Leadership:
             identity: Of this process, see `process_identity`.
             clock: Monotonic seconds.
             dead: Whether the holder of an identity is known not to write any more.
+            server_time: Unix seconds by the API server, whose answers it is asked after; None: not known.
         """
         self._verbs = verbs
         self._namespace, self._name, self._seconds = namespace, name, seconds
         self._identity = identity
-        self._clock, self._dead = clock, dead
+        self._clock, self._dead, self._server_time = clock, dead, server_time
         self._deadline = float("-inf")
         self._leads_from = float("-inf")
         """Before it another may lead whose Lease was deleted, and who has not found out yet."""
@@ -120,15 +122,25 @@ class Leadership:
         return (lease.get("spec") or {}).get("holderIdentity") == self._identity
 
     def _is_free(self, lease: dict[str, Any]) -> bool:
-        """Ours, given up, of a dead process, or unchanged for its whole length by our own clock; see also `_ask`."""
+        """Ours, given up, of a dead process, or unchanged for its whole length; see also `_ask`."""
         spec = lease.get("spec") or {}
         holder = spec.get("holderIdentity") or ""
-        if holder in ("", self._identity) or self._dead(holder):
+        if holder == self._identity or (holder and self._dead(holder)):
+            return True
+        # One that nobody has held may stand where another's was deleted, who has found out once this one is old enough.
+        if not holder and (spec or self._age(lease) > self._seconds):
             return True
         stamp = f"{holder}/{spec.get('renewTime')}"
         if stamp != self._last_seen[0]:
             self._last_seen = (stamp, self._clock())
         return self._clock() - self._last_seen[1] > (spec.get("leaseDurationSeconds") or self._seconds)
+
+    def _age(self, lease: dict[str, Any]) -> float:
+        """Seconds since it was made, both times being the API server's; 0 where they are not known."""
+        made = lease["metadata"].get("creationTimestamp")
+        if self._server_time is None or not made:
+            return 0.0
+        return self._server_time() - datetime.datetime.fromisoformat(made.replace("Z", "+00:00")).timestamp()
 
     def _metadata(self, lease: dict[str, Any]) -> dict[str, Any]:
         return lease.get("metadata") or {"name": self._name, "namespace": self._namespace}

@@ -46,6 +46,7 @@ class Shards:
         settings: OperatorSettings,
         identity: str,
         clock: Callable[[], float] = time.monotonic,
+        server_time: Callable[[], float] | None = None,
     ) -> None:
         """Prepares; nothing is asked yet.
 
@@ -54,6 +55,7 @@ class Shards:
             settings: Where the Leases are, their length, how many shards.
             identity: Of this process, see `process_identity`.
             clock: Monotonic seconds.
+            server_time: Unix seconds by the API server; None: not known.
         """
         self.count = settings.shards
         """Shards that the cluster's runs are divided into."""
@@ -65,7 +67,8 @@ class Shards:
             self._members = Membership(verbs, *place, identity, self.count, clock)
             leases = [f"{settings.lease_name}-{shard}" for shard in range(self.count)]
         self._leases = [
-            Leadership(verbs, place[0], name, place[2], identity, clock, self._is_dead) for name in leases
+            Leadership(verbs, place[0], name, place[2], identity, clock, self._is_dead, server_time)
+            for name in leases
         ]
         self._led: set[int] = set()
         self._ran_out = False

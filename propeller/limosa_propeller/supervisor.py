@@ -71,7 +71,8 @@ class Supervisor:
         self._metrics = Metrics()
         hearer = Hearer(self._metrics.requested, self._clock.heard)
         self._connection = Connection(settings.kubeconfig, hearer)
-        self._shards = Shards(Verbs(self._connection, lambda: True, in_flight=4), settings, own_identity())
+        verbs = Verbs(self._connection, lambda: True, in_flight=4)
+        self._shards = Shards(verbs, settings, own_identity(), server_time=self._clock.now)
         self._store = StoreAccess(open_store(store), settings.store_threads)
         self._metrics.gauge(
             "limosa_leader",

@@ -18,7 +18,10 @@ class LeaseServer:
     async def get(self, resource: object, namespace: str, name: str) -> dict[str, Any]:
         self._answer()
         if name not in self.leases and self.new:
-            self.leases[name] = {"metadata": {"name": name, "resourceVersion": "0"}, "spec": {}}
+            self.leases[name] = {
+                "metadata": {"name": name, "resourceVersion": "0"},
+                "spec": {"holderIdentity": ""},
+            }
         if name not in self.leases:
             raise ApiError(404, "NotFound", "no lease")
         return copy.deepcopy(self.leases[name])

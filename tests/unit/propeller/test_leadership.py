@@ -1,10 +1,15 @@
+import datetime as dt
+from pathlib import Path
+
 import pytest
+import yaml
 from lease_server import LeaseServer, Watch
 
 from limosa_propeller.kube.errors import NotLeaderError
 from limosa_propeller.kube.verbs import LEASES, Verbs
 from limosa_propeller.leadership import Attempt, Leadership
 from limosa_propeller.process_identity import is_dead, own_identity
+from limosa_propeller.settings import OperatorSettings
 
 
 @pytest.fixture
@@ -109,6 +114,51 @@ async def test_a_first_operator_without_a_lease_leads_after_its_length(
     assert await a.attempt() is Attempt.TAKEN
     clock.time += 8
     assert await a.attempt() is Attempt.HELD
+
+
+DEPLOYED = Path(__file__).parents[3] / "deploy/base/lease.yaml"
+
+
+def applied(server: LeaseServer, at: float) -> None:
+    """What `kubectl apply` of deploy/base leaves on a server that has no such Lease."""
+    lease = yaml.safe_load(DEPLOYED.read_text())
+    made = dt.datetime.fromtimestamp(at, dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    lease["metadata"].update(resourceVersion="0", creationTimestamp=made)
+    server.leases["lease"] = lease
+
+
+async def test_the_first_operator_of_a_cluster_takes_the_lease_of_the_manifests_once_it_is_old_enough(
+    server: LeaseServer, clock: Watch
+) -> None:
+    applied(server, clock.time)
+    a = Leadership(server, "ns", "lease", 15, "a", clock, server_time=clock)  # type: ignore[arg-type]
+    clock.time += 14
+    assert await a.attempt() is Attempt.TAKEN
+    clock.time += 2
+    assert (await a.attempt(), a.may_write()) == (Attempt.HELD, True)
+
+
+async def test_the_lease_of_the_manifests_in_place_of_a_deleted_one_lets_nobody_in_beside_its_holder(
+    server: LeaseServer, clock: Watch
+) -> None:
+    a = leadership(server, clock, "a")
+    b = Leadership(server, "ns", "lease", 15, "b", clock, server_time=clock)  # type: ignore[arg-type]
+    await a.attempt()
+    applied(server, clock.time)
+    while not b.may_write():
+        await b.attempt()
+        assert not (a.may_write() and b.may_write())
+        clock.time += 1
+    assert clock.time > 115
+
+
+def test_the_manifests_say_nothing_of_who_holds_the_lease() -> None:
+    """Applied again they must take it from nobody: apply leaves alone what they do not name."""
+    lease = yaml.safe_load(DEPLOYED.read_text())
+    assert lease.keys() == {"apiVersion", "kind", "metadata"}
+    assert lease["metadata"]["name"] == OperatorSettings.lease_name
+    kustomization = yaml.safe_load((DEPLOYED.parent / "kustomization.yaml").read_text())
+    assert DEPLOYED.name in kustomization["resources"]
 
 
 async def test_a_dead_process_of_this_host_holds_nothing(server: LeaseServer, clock: Watch) -> None:
