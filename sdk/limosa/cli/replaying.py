@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from limosa.bundle.errors import BundleError
 from limosa.bundle.extraction import unpack
@@ -47,6 +47,7 @@ class Replay:
             RemoteError: The run is not there.
         """
         self._client = client
+        self._here = Path.cwd()
         self.path = node_path(client, run, node, index)
         self.index = index
         self._detail = client.get_run(run)
@@ -65,6 +66,7 @@ class Replay:
         inputs = self._inputs()
         transfer = ClientTransfer(self._client, scratch)
         self._enter(self._unpack(transfer, scratch / "code"))
+        self._install_packages(transfer)
         task = _load(_code(self.task).loader, scratch / "code", self.place)
         task.options = dataclasses.replace(task.options, retry=None)  # one attempt is looked at
         arguments = {
@@ -101,6 +103,23 @@ class Replay:
         except BundleError as error:
             raise LimosaError("BundleCorrupt", f"the run's code: {error}", self.place) from error
         return target
+
+    def _install_packages(self, transfer: ClientTransfer) -> None:
+        """Makes the task's packages importable here; they are kept beside the replays. Raises LimosaError."""
+        digest = _code(self.task).packages
+        if not digest:
+            return
+        from limosa.packages.unpacking import unpack_once
+        from limosa.runtime.packages import put_on_path
+
+        run, root = self._detail.run, self._client.info().storage_root
+        lock = uri_of(root, layout.package_lock_key(run.project, run.domain, digest))
+
+        def open_wheel(sha256: str) -> BinaryIO:
+            return transfer.open_file(uri_of(root, layout.wheel_key(run.project, run.domain, sha256)))
+
+        directory = str(self._here / ".limosa" / "packages")
+        put_on_path(unpack_once(directory, digest, transfer.open_file(lock).read, open_wheel))
 
     def _enter(self, code_root: Path) -> None:
         """Makes this process look like the task's: directory, import path, environment."""

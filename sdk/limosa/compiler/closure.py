@@ -118,7 +118,10 @@ def with_launched(entities: Iterable[Any], settings: CompileSettings) -> list[An
 
 
 def packages_declared(entities: Iterable[Any]) -> list[Declared]:
-    """What the tasks of entities declare, and those that code of dynamic and eager tasks names. Raises LimosaError."""
+    """What the tasks of entities declare, and those that code of dynamic and eager tasks names, as they stand in files.
+
+    Raises LimosaError.
+    """
     tasks: dict[str, Task[..., Any]] = {}
     for entity in entities:
         target = entity.workflow if isinstance(entity, LaunchPlan) else entity
@@ -126,8 +129,8 @@ def packages_declared(entities: Iterable[Any]) -> list[Declared]:
             if isinstance(found, Task):
                 further = named_tasks(found) if found.makes_graph or found.makes_calls else ()
                 tasks |= {task.name: task for task in (found, *further)}
-    declared = (declared_packages(task) for task in tasks.values())
-    return [one for one in declared if one is not None]
+    declared = [one for task in tasks.values() if (one := declared_packages(task)) is not None]
+    return sorted(declared, key=lambda one: one.origin)
 
 
 def compile_generated(

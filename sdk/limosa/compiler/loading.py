@@ -103,7 +103,8 @@ def _import(name: str, root: str, target: str) -> ModuleType:
             message = f"there is no module {error.name}"
             raise LimosaError("Load", message, remedy="run from the folder it is imported from") from error
         message = f"importing {target} failed: no module named '{error.name}'"
-        raise LimosaError("Import", message, remedy=f"install it: pip install {error.name}") from error
+        remedy = f"install it: pip install {error.name}; or, where @task(packages=…) brings it, import it in the task"
+        raise LimosaError("Import", message, remedy=remedy) from error
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise

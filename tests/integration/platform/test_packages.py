@@ -131,6 +131,19 @@ def test_what_is_gone_is_named_and_registering_again_brings_it_back(sandbox: San
     assert runs.run(sandbox, flow, "greet", {"name": "b"}).phase == "SUCCEEDED"
 
 
+def test_a_replay_has_them_too(sandbox: Sandbox, flow: Path) -> None:
+    ended = runs.run(sandbox, flow, "greet", {"name": "a"})
+    assert json.loads(runs.limosa(sandbox, "replay", "-o", "json", ended.name, "n0")) == {"o0": "hello a!"}
+
+
+def test_here_they_are_asked_for_before_anything_runs(sandbox: Sandbox, flow: Path) -> None:
+    refused = runs.try_limosa(sandbox, "run", str(flow), "each", "--names", '["a"]')
+    assert refused.returncode == 2
+    assert "greeting==1.0 is not installed here" in refused.stderr
+    assert "pip install 'greeting==1.0'" in refused.stderr
+    assert "flow.py:12" in refused.stderr
+
+
 def delete_stored(sandbox: Sandbox) -> None:
     store, code = sandbox.store(), "demo/development/code"
     stored = [info.key for part in ("packages", "wheels") for info in store.list(f"{code}/{part}/")]

@@ -111,9 +111,9 @@ RATIO_MISSED.closure.workflows[0].nodes[1].map.min_success_ratio = 0.9
 _NO_MODULE = f.Failure(
     kind=f.FAILURE_KIND_USER,
     code="ImportFailed",
-    message="no module named 'xgboost'. It is not installed where the task ran (/venv/bin/python): install it there, or give "
-    "the task a container_image that has it. If it is a module of your project, import it at the top of the file, add it to "
-    "`include` in limosa.toml or in [tool.limosa] of pyproject.toml, or run with --copy all.",
+    message="no module named 'xgboost'. It is not installed where the task ran (/venv/bin/python): declare its package, "
+    "@task(packages=[…]), install it there, or give the task a container_image that has it. If it is a module of your "
+    "project, import it at the top of the file, add it to `include` in limosa.toml or in [tool.limosa] of pyproject.toml, or run with --copy all.",
     origin=f.FailureOrigin(node_path="n0", task="house.clean"),
     exception=f.ExceptionDetails(
         type="ModuleNotFoundError",

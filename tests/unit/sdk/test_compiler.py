@@ -448,7 +448,7 @@ LOAD_ERRORS = {
     "missing.py": "there is no file missing.py; did you mean missing_.py?",
     "a-b.py": "a-b.py cannot be imported: 'a-b' is no module name; use letters, digits and '_' in file and folder names",
     "json.py": "json.py is called 'json', which is also a loaded module ({json}); rename the file",
-    "needs.py": "importing needs.py failed: no module named 'no_such_thing'; install it: pip install no_such_thing",
+    "needs.py": "importing needs.py failed: no module named 'no_such_thing'; install it: pip install no_such_thing; or, where @task(packages=…) brings it, import it in the task",
     "broken.py": "importing broken.py failed: ZeroDivisionError: division by zero",
     "syntax.py": "importing syntax.py failed: SyntaxError: invalid syntax (syntax.py, line 1)",
     "nowhere.module": "there is no module nowhere; run from the folder it is imported from",
