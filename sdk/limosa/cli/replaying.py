@@ -1,6 +1,5 @@
 """A remote node's exact inputs and code, run here: what `limosa replay` does."""
 
-import dataclasses
 import os
 import re
 import sys
@@ -68,7 +67,7 @@ class Replay:
         self._enter(self._unpack(transfer, scratch / "code"))
         self._install_packages(transfer)
         task = _load(_code(self.task).loader, scratch / "code", self.place)
-        task.options = dataclasses.replace(task.options, retry=None)  # one attempt is looked at
+        task.options = task.options._replace(retry=None)  # one attempt is looked at
         arguments = {
             name: to_python(inputs.literals[name], kind, transfer)
             for name, kind in task.python_inputs.items()

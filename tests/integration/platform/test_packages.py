@@ -141,7 +141,7 @@ def test_here_they_are_asked_for_before_anything_runs(sandbox: Sandbox, flow: Pa
     assert refused.returncode == 2
     assert "greeting==1.0 is not installed here" in refused.stderr
     assert "pip install 'greeting==1.0'" in refused.stderr
-    assert "flow.py:12" in refused.stderr
+    assert "flow.py:11" in refused.stderr
 
 
 def delete_stored(sandbox: Sandbox) -> None:

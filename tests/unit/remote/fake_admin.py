@@ -102,10 +102,12 @@ class FakeAdmin(
 
     def SignUpload(self, request, context):
         self.calls.append(("SignUpload", request, {}))
-        if request.WhichOneof("target") == "code_bundle":
-            key = f"code/{request.code_bundle}"
-        else:
-            key = f"uploads/{request.upload.digest}/{request.upload.name}"
+        key = {
+            "code_bundle": f"code/{request.code_bundle}",
+            "package_wheel": f"code/wheels/{request.package_wheel}.whl",
+            "package_lock": f"code/packages/{request.package_lock}.json",
+            "upload": f"uploads/{request.upload.digest}/{request.upload.name}",
+        }[request.WhichOneof("target")]
         return pb.SignedTransfer(
             url=f"{self.store_url}/{quote(key)}",
             uri=f"s3://b/root/{quote(key)}",
