@@ -3,7 +3,7 @@
 import sys
 from typing import TYPE_CHECKING, Any
 
-from limosa.compiler.body_digest import body_digest
+from limosa.compiler.body_digest import body_digest, code_digest
 from limosa.docstring import summary
 from limosa.errors import LimosaError
 from limosa.options import cache_policy
@@ -50,7 +50,7 @@ def task_spec(task: Task[..., Any], settings: "CompileSettings") -> TaskSpec:
         loader=loader,
         bundle_digest=settings.bundle_digest,
         python_version=settings.python_version,
-        function_digest=body_digest(task),
+        function_digest=code_digest(task),
     )
     _add_packages(code, task, settings)
     if task.container is not None:

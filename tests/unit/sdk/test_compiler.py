@@ -530,3 +530,70 @@ def test_an_edit_within_a_second_that_keeps_the_size_counts(author, monkeypatch)
     path.write_text(source.format(2))
     os.utime(path, ns=(10**18 + 2, 10**18 + 2))
     assert load_module(str(path)).entities["f"].function() == 2
+
+
+REFERRING = {
+    "flow.py": """
+import math
+from limosa import task
+from lib import rates as tables, scaled
+from lib.rates import RATE
+LIMIT = 3
+BOUNDS = [1]
+BOUNDS.append(2)
+OTHER = 1
+class Row:
+    width = LIMIT
+@task
+def called() -> int:
+    return OTHER
+def helper(x: int) -> int:
+    return x + tables.BASE
+@task
+def t(x: int) -> float:
+    called
+    row = Row()
+    from lib.late import LATE
+    return math.floor(helper(x)) * RATE + scaled(x) + len(BOUNDS) + row.width + LATE
+""",
+    "lib/late.py": "from . import rates\nLATE = rates.LAST\n",
+    "lib/__init__.py": "from lib.rates import scaled\n",
+    "lib/rates.py": """
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    from lib import scaled
+BASE = 1
+RATE = 0.5
+UNUSED = 1
+FACTOR = 2
+LAST = 9
+def scaled(x):
+    return x * FACTOR
+""",
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "counts"),
+    [
+        ("flow.py", "LIMIT = 3", "LIMIT = 4", True),
+        ("flow.py", "BOUNDS.append(2)", "BOUNDS.append(3)", True),
+        ("flow.py", "return x +", "return x -", True),
+        ("lib/rates.py", "BASE = 1", "BASE = 2", True),
+        ("lib/rates.py", "RATE = 0.5", "RATE = 0.6", True),
+        ("lib/rates.py", "FACTOR = 2", "FACTOR = 3", True),
+        ("lib/rates.py", "LAST = 9", "LAST = 8", True),
+        ("lib/rates.py", "UNUSED = 1", "UNUSED = 2", False),
+        ("flow.py", "OTHER = 1", "OTHER = 2", False),
+        ("flow.py", "import math", "import math\n\n# moved", False),
+    ],
+)
+def test_a_task_s_code_is_another_where_what_it_refers_to_changed(author, file, before, after, counts):
+    digests = []
+    for text in (REFERRING[file], REFERRING[file].replace(before, after)):
+        for name, source in {**REFERRING, file: text}.items():
+            author.write(source, name)
+        loaded = load_module(str(author.root / "flow.py"))
+        digests.append(compile_entity(loaded.entities["t"]).closure.tasks[0].python.function_digest)
+        author.forget()
+    assert (digests[0] != digests[1]) is counts

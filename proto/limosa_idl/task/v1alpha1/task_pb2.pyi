@@ -252,8 +252,8 @@ class PythonTask(google.protobuf.message.Message):
     python_version: builtins.str
     """"3.11": the minor version the code was compiled under; a pod with another one refuses."""
     function_digest: builtins.str
-    """sha256 (hex) of the function's source text; empty where it could not be read. Tells whether the function changed
-    when its bundle did. For people only: no rule reads it.
+    """sha256 (hex) of the function's source text, with that of what it refers to in its project; empty where it could not be
+    read. Tells whether the function changed when its bundle did. For people only: no rule reads it.
     """
     packages: builtins.str
     """sha256 (hex) of the lock of the packages that the pod puts on its import path; empty: none beyond the image's."""
