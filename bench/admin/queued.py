@@ -10,7 +10,6 @@ import callers
 import cpu
 import grpc
 import parts
-import sqlalchemy as sa
 
 from limosa_admin.store import claims
 from limosa_admin.store.database import Database
@@ -73,14 +72,12 @@ def measure(platform: parts.Platform, queued: int) -> list[Times]:
     """Claims of one run, as slots become free, and of ten, while runs are created and end; each beside a bare statement."""
     database = Database(platform.url.replace("postgresql://", "postgresql+psycopg2://", 1), pool_size=1)
     rules = claims.ClaimRules(0, Scope((), ()))
-    with database.transaction() as connection:
-        claims.meet(connection, pb.SyncRequest(cluster_uid="c1", cluster_name="c1"), rules.scope)
-        backend = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
+    claims.meet(database, pb.SyncRequest(cluster_uid="c1", cluster_name="c1"), rules.scope)
+    backend = database.single("SELECT pg_backend_pid()")[0][0]
 
     def claim(slots: int) -> None:
-        with database.transaction() as connection:
-            if len(claims.claim(connection, "c1", claims.Slots(slots, 200), rules)) != slots:
-                sys.exit("a claim found no runs; make the queue longer")
+        if len(claims.claim(database, "c1", claims.Slots(slots, 200), rules)) != slots:
+            sys.exit("a claim found no runs; make the queue longer")
 
     found = []
     with (

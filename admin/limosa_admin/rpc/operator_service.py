@@ -126,19 +126,19 @@ class OperatorService:
 
     def _compute(self, request: pb.SyncRequest, call: Call, *, meet: bool) -> tuple[pb.SyncResponse, Asks]:
         scope = Scope(tuple(request.namespaces), tuple(sorted(call.identity.projects)))
+        if meet:
+            claims.meet(self._database, request, scope)
         with self._database.transaction() as connection:
-            if meet:
-                claims.meet(connection, request, scope)
             if self._reclaim_after_s:
                 claims.lose(connection, claims.silent(connection, self._reclaim_after_s))
-            rules = claims.ClaimRules(self._max_active_runs, scope)
             run_store.abort_orphans(connection)
-            slots = claims.slots_of(request)
-            claimed = claims.claim(connection, request.cluster_uid, slots, rules)
-            wanted = claims.desired(connection, request, self._secret)
+        slots, rules = claims.slots_of(request), claims.ClaimRules(self._max_active_runs, scope)
+        claimed = claims.claim(self._database, request.cluster_uid, slots, rules)
         # Whichever operator the runs belong to must hear of them, and only one of them has asked.
         others = [QUEUE] if claimed and slots.shared else []
         self._changes.tell(*others, *map(run_topic, claimed))
+        with self._database.transaction() as connection:
+            wanted = claims.desired(connection, request, self._secret)
         return pb.SyncResponse(runs=wanted), _asks(request, wanted)
 
     def _held_back(self, operator: Operator, asks: Asks) -> float:

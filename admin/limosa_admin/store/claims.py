@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from limosa_admin.store import calls, signals, snapshots, turns
 from limosa_admin.store import runs as run_store
 from limosa_admin.store.changes import QUEUE, run_topic
-from limosa_admin.store.database import notify
+from limosa_admin.store.database import Database, notify
 from limosa_admin.store.queue import Scope
 from limosa_admin.store.schema import clusters, runs, specs
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
@@ -29,6 +29,7 @@ UPDATE runs
                   FOR UPDATE SKIP LOCKED)
 RETURNING uid
 """)
+_NO_WAIT = sa.text("SET LOCAL synchronous_commit = off")
 _HELD = (
     sa.select(
         runs.c.uid, runs.c.epoch_generation, runs.c.epoch_number, runs.c.abort_requested, runs.c.abort_reason
@@ -89,23 +90,29 @@ def room(connection: sa.Connection, cluster_uid: str, slots: Slots) -> int:
     return max(0, min(slots.free, slots.most - held))
 
 
-def meet(connection: sa.Connection, request: pb.SyncRequest, scope: Scope) -> None:
-    """Notes that a cluster is there, and what it may take."""
-    values = {
-        "name": request.cluster_name or request.cluster_uid,
-        "last_seen": sa.func.now(),
-        "free_slots": room(connection, request.cluster_uid, slots_of(request)),
-        "serves": list(scope.namespaces),
-        "projects": list(scope.projects),
-    }
-    statement = insert(clusters).values(uid=request.cluster_uid, **values)
-    connection.execute(statement.on_conflict_do_update(index_elements=["uid"], set_=values))
+def meet(database: Database, request: pb.SyncRequest, scope: Scope) -> None:
+    """Notes that a cluster is there, and what it may take.
+
+    This does not wait for the disk: a cluster says it with every call, and a claim, which comes later, takes it along.
+    """
+    with database.transaction() as connection:
+        values = {
+            "name": request.cluster_name or request.cluster_uid,
+            "last_seen": sa.func.now(),
+            "free_slots": room(connection, request.cluster_uid, slots_of(request)),
+            "serves": list(scope.namespaces),
+            "projects": list(scope.projects),
+        }
+        statement = insert(clusters).values(uid=request.cluster_uid, **values)
+        connection.execute(_NO_WAIT)
+        connection.execute(statement.on_conflict_do_update(index_elements=["uid"], set_=values))
 
 
-def claim(connection: sa.Connection, cluster_uid: str, slots: Slots, rules: ClaimRules) -> list[str]:
-    """Gives waiting runs to a cluster, each in a new epoch; returns their uids, to be told once that is committed.
+def claim(database: Database, cluster_uid: str, slots: Slots, rules: ClaimRules) -> list[str]:
+    """Gives waiting runs to a cluster, each in a new epoch; returns their uids, to be told.
 
-    Whose turn it is is told in `turns`.
+    Whose turn it is is told in `turns`. Steps are committed one by one: should a later one fail, what was claimed before
+    is in the answer that the cluster gets when it asks again.
     """
     left = min(slots.free, MOST_CLAIMS)
     most = slots.most if slots.shared else None
@@ -114,7 +121,7 @@ def claim(connection: sa.Connection, cluster_uid: str, slots: Slots, rules: Clai
     while True:
         asked = min(left, _CLAIMS_AT_ONCE)
         taken = turns.claim(
-            connection,
+            database,
             cluster_uid,
             turns.Room(asked, most, rules.max_active_runs),
             rules.scope,
@@ -122,7 +129,8 @@ def claim(connection: sa.Connection, cluster_uid: str, slots: Slots, rules: Clai
             given_up=_GIVEN_UP,
         )
         if taken is None:
-            claimed += _claim_children(connection, cluster_uid, slots.most, rules.max_active_runs)
+            with database.transaction() as connection:
+                claimed += _claim_children(connection, cluster_uid, slots.most, rules.max_active_runs)
         else:
             claimed += taken
             left -= len(taken)

@@ -20,8 +20,8 @@ PING_AFTER_S = 1.0
 """A pooled connection that was not used for longer is tried before it is used."""
 
 _NUL = "the request has a text with a NUL character, which nothing here is called; remove it"
-_MOST_SINGLE = 2
-"""Single statements at a time."""
+_MOST_SINGLE = 4
+"""Single statements at a time: one that writes new runs, and claims, of which all but one wait for each other."""
 _UNTRANSLATABLE = "22P05"
 """Postgres's code for a NUL inside of JSON."""
 

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from limosa_admin.store import runs as run_store
+from limosa_admin.store.database import Database
 from limosa_admin.store.queue import Scope
 from limosa_admin.store.schema import runs
 
@@ -25,10 +26,7 @@ LaneName = tuple[str, str, str]
 _CLAIMING = 0x11305B
 """Advisory lock under which claims are made, so that limits hold."""
 _LOCK = sa.text("SELECT pg_advisory_xact_lock(:claiming)")
-_CLAIM = sa.text(
-    "SELECT queue_claim(:cluster, :slots, :most, :place_limit, CAST(:namespaces AS text[]), CAST(:projects AS text[]), "
-    ":look, :claiming, :given_up)"
-)
+_CLAIM = "SELECT queue_claim($1, $2, $3, $4, $5, $6, $7, $8, $9) AS uid"
 _CHILDREN = sa.text("SELECT * FROM queue_children(:cluster)")
 _ANCESTORS = sa.text("""
 WITH RECURSIVE up AS (
@@ -84,7 +82,7 @@ class UnderWay:
 
 
 def claim(
-    connection: sa.Connection,
+    database: Database,
     cluster_uid: str,
     room: Room,
     scope: Scope,
@@ -92,31 +90,22 @@ def claim(
     look: bool,
     given_up: int,
 ) -> list[str] | None:
-    """Makes the runs whose turn it is a cluster's, each in a new epoch, and gives their uids.
+    """Makes the runs whose turn it is a cluster's, each in a new epoch, and gives their uids, once that is safe on the disk.
 
-    A run that somebody changes at this moment is left out, and nobody takes its turn. Where any are taken, others' claims
-    wait until the transaction ends.
+    A run that somebody changes at this moment is left out, and nobody takes its turn. It is one statement and one trip:
+    others' claims wait no longer than that takes.
 
     Args:
-        connection: An open transaction.
+        database: Where the queue is.
         cluster_uid: Whose they become.
         room: How many it takes at most.
         scope: Which runs it may take.
         look: See first whether children of its runs wait; where they do, nothing is taken, and None is given.
         given_up: Free slots of a cluster that may not claim.
     """
-    given = {
-        "cluster": cluster_uid,
-        "slots": room.slots,
-        "most": room.most,
-        "place_limit": room.place_limit,
-        "namespaces": list(scope.namespaces),
-        "projects": list(scope.projects),
-        "look": look,
-        "claiming": _CLAIMING,
-        "given_up": given_up,
-    }
-    found = list(connection.execute(_CLAIM, given).scalars())
+    places = list(scope.namespaces), list(scope.projects)
+    given = (cluster_uid, room.slots, room.most, room.place_limit, *places, look, _CLAIMING, given_up)
+    found = [row.uid for row in database.single(_CLAIM, *given)]
     return None if found == [None] else found
 
 

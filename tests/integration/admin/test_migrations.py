@@ -50,8 +50,7 @@ def test_a_queue_filled_before_an_upgrade_is_claimed_from_after_it(empty_databas
         connection.execute(sa.text(_RUNS))
     migrate(database)
     scope = Scope((), ())
-    with database.transaction() as connection:
-        taken = claims.claim(connection, "c1", claims.Slots(3), claims.ClaimRules(0, scope))
+    taken = claims.claim(database, "c1", claims.Slots(3), claims.ClaimRules(0, scope))
     assert sorted(taken) == ["queued-0", "queued-1", "queued-2"]
     database.close()
 
