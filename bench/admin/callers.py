@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cpu
 import grpc
@@ -230,10 +230,15 @@ _HELD = "SELECT count(*) FROM runs WHERE cluster_uid IS NOT NULL AND phase NOT I
 def _end_until(ended: threading.Event, url: str, held: int) -> None:
     with parts.connected(url) as cursor:
         while not ended.wait(0.02):
-            cursor.execute(_HELD)
-            over = cursor.fetchone()[0] - held
-            if over > 0:
-                cursor.execute(_END, (over,))
+            end(cursor, held)
+
+
+def end(cursor: Any, held: int) -> None:
+    """Ends the oldest of the runs that clusters have, all but so many."""
+    cursor.execute(_HELD)
+    over = cursor.fetchone()[0] - held
+    if over > 0:
+        cursor.execute(_END, (over,))
 
 
 @contextlib.contextmanager

@@ -30,9 +30,33 @@ _LANES = f"""
             ) AS following
         )
 """
+# The lanes that a cluster may take runs of, with what is under way in their project-domains, and the room that is left:
+#   least: no further run than there are slots, than its lane may have, than its project-domain may have
+# Sorted, not joined: how many lanes there will be is unknown when this is planned, and it is planned once.
+_OPEN = f"""
+        WITH RECURSIVE {_LANES},
+        counted AS (
+            SELECT l.*, 0 AS held FROM lanes AS l WHERE {_SERVED}
+             UNION ALL
+            SELECT NULL, r.project, r.domain, r.lane, NULL, NULL, NULL, NULL, count(*)::integer FROM runs r
+             WHERE r.phase NOT IN (5, 6, 7) AND r.phase <> 8 AND r.cluster_uid IS NOT NULL
+             GROUP BY r.project, r.domain, r.lane
+        ),
+        summed AS (
+            SELECT c.*, sum(c.held) OVER (PARTITION BY c.project, c.domain) AS busy,
+                   sum(c.held) OVER (PARTITION BY c.project, c.domain, c.lane) AS in_lane
+              FROM counted AS c
+        ),
+        open AS (
+            SELECT s.*, least(slots,
+                              CASE WHEN s.lane_limit > 0 THEN s.lane_limit - s.in_lane ELSE slots END,
+                              CASE WHEN place_limit > 0 THEN place_limit - s.busy ELSE slots END) AS room
+              FROM summed AS s WHERE s.uid IS NOT NULL
+        )
+"""
 # Gives the uids of runs that are the cluster's now. Where children of its runs wait, which come first, it gives NULL
 # and takes nothing, if it is asked to look.
-#   least:      no further run than there are slots, than its lane may have, than its project-domain may have
+#   one slot:   the head of a lane; nobody behind one can come before it
 #   candidates: the head of each lane, which is known, and as many runs behind it as there is room for
 #   turns:      a project-domain's n-th candidate comes after as many runs of it as are under way, and n - 1 more
 _CLAIM = f"""
@@ -44,7 +68,10 @@ _CLAIM = f"""
     DECLARE
         chosen text[];
     BEGIN
-        IF look AND EXISTS (SELECT FROM queue_children(cluster)) THEN
+        IF look AND EXISTS (
+            SELECT FROM runs AS child JOIN runs AS parent ON parent.uid = child.parent_uid
+             WHERE child.phase NOT IN (5, 6, 7) AND child.parent_uid IS NOT NULL AND child.cluster_uid IS NULL
+               AND NOT child.abort_requested AND parent.cluster_uid = cluster) THEN
             RETURN NEXT NULL;
             RETURN;
         END IF;
@@ -67,48 +94,37 @@ _CLAIM = f"""
         IF slots <= 0 THEN
             RETURN;
         END IF;
-        WITH RECURSIVE {_LANES},
-        held AS MATERIALIZED (
-            SELECT r.project, r.domain, r.lane, count(*) AS count FROM runs r
-             WHERE r.phase NOT IN (5, 6, 7) AND r.phase <> 8 AND r.cluster_uid IS NOT NULL
-             GROUP BY r.project, r.domain, r.lane
-        ),
-        busy AS (SELECT h.project, h.domain, sum(h.count)::bigint AS count FROM held AS h GROUP BY h.project, h.domain),
-        open AS MATERIALIZED (
-            SELECT l.*, coalesce(b.count, 0) AS busy,
-                   least(slots,
-                         CASE WHEN l.lane_limit > 0 THEN l.lane_limit - coalesce(h.count, 0) ELSE slots END,
-                         CASE WHEN place_limit > 0 THEN place_limit - coalesce(b.count, 0) ELSE slots END) AS room
-              FROM lanes AS l
-              LEFT JOIN held AS h ON h.project = l.project AND h.domain = l.domain AND h.lane = l.lane
-              LEFT JOIN busy AS b ON b.project = l.project AND b.domain = l.domain
-             WHERE {_SERVED}
-        ),
-        candidates AS (
-            SELECT o.project, o.domain, o.uid, o.priority, o.number, o.busy FROM open AS o WHERE o.room > 0
-             UNION ALL
-            SELECT o.project, o.domain, behind.*, o.busy FROM open AS o, LATERAL (
-                SELECT r.uid, r.priority, r.number FROM runs r
-                 WHERE {_WAITING} AND {_OF_RUN} = o.key
-                   AND r.project = o.project AND r.domain = o.domain AND r.lane = o.lane
-                 ORDER BY r.priority DESC, r.number OFFSET 1 LIMIT greatest(o.room - 1, 0)) AS behind
-        ),
-        turns AS (
-            SELECT c.*, c.busy + row_number() OVER (
-                       PARTITION BY c.project, c.domain ORDER BY c.priority DESC, c.number) AS turn
-              FROM candidates AS c
-        )
-        SELECT array_agg(first.uid) INTO chosen FROM (
-            SELECT t.uid FROM turns AS t WHERE place_limit = 0 OR t.turn <= place_limit
-             ORDER BY t.turn, t.priority DESC, t.number LIMIT slots) AS first;
+        IF slots = 1 THEN
+            chosen := ARRAY({_OPEN}
+                SELECT o.uid FROM open AS o WHERE o.room > 0 ORDER BY o.busy, o.priority DESC, o.number LIMIT 1);
+        ELSE
+            chosen := ARRAY({_OPEN},
+                candidates AS (
+                    SELECT o.project, o.domain, o.uid, o.priority, o.number, o.busy FROM open AS o WHERE o.room > 0
+                     UNION ALL
+                    SELECT o.project, o.domain, behind.*, o.busy FROM open AS o, LATERAL (
+                        SELECT r.uid, r.priority, r.number FROM runs r
+                         WHERE {_WAITING} AND {_OF_RUN} = o.key
+                           AND r.project = o.project AND r.domain = o.domain AND r.lane = o.lane
+                         ORDER BY r.priority DESC, r.number OFFSET 1 LIMIT greatest(o.room - 1, 0)) AS behind
+                ),
+                turns AS (
+                    SELECT c.*, c.busy + row_number() OVER (
+                               PARTITION BY c.project, c.domain ORDER BY c.priority DESC, c.number) AS turn
+                      FROM candidates AS c
+                )
+                SELECT t.uid FROM turns AS t WHERE place_limit = 0 OR t.turn <= place_limit
+                 ORDER BY t.turn, t.priority DESC, t.number LIMIT slots);
+        END IF;
         RETURN QUERY
         UPDATE runs
            SET cluster_uid = cluster, epoch_generation = (SELECT s.generation FROM server AS s),
                epoch_number = epoch_number + 1, state_seq = -1, change = change + 1
-         WHERE uid IN (SELECT r.uid FROM runs r
-                        WHERE r.uid = ANY (chosen) AND {_WAITING}
-                          AND NOT EXISTS (SELECT FROM clusters AS c WHERE c.uid = cluster AND c.free_slots = given_up)
-                          FOR UPDATE OF r SKIP LOCKED)
+         WHERE ctid = ANY (ARRAY(
+                   SELECT r.ctid FROM runs r
+                    WHERE r.uid = ANY (chosen) AND {_WAITING}
+                      AND NOT EXISTS (SELECT FROM clusters AS c WHERE c.uid = cluster AND c.free_slots = given_up)
+                      FOR UPDATE OF r SKIP LOCKED))
         RETURNING uid;
     END $$
 """
