@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from limosa.errors import LimosaError
@@ -44,23 +44,42 @@ def node_path(source: Runs, run: str, node: str, index: int | None) -> str:
     return found
 
 
-def path_of(closure: Closure, detail: RunDetail, node: str) -> str:
-    """The path of a node that a person names by path or name.
+def path_of(closure: Closure, detail: RunDetail, name: str) -> str:
+    """The path of a node that a person names. See `node_of`."""
+    return node_of(closure, detail, name)[0]
+
+
+def node_of(
+    closure: Closure, detail: RunDetail, name: str, meant: Callable[[Node], bool] = lambda _: True
+) -> tuple[str, Node]:
+    """Path and node of a node that a person names by path or name.
 
     Args:
         closure: The graph that has the node: the run's, or another one to go on with.
         detail: The run; what its dynamic nodes made counts too.
-        node: Path or name.
+        name: Path or name.
+        meant: Holds for nodes that can be meant; where one of several that are called so is, it is that one.
 
     Raises:
         LimosaError: There is no such node, or several are called so.
     """
-    known = _names(closure, detail)
-    found = _called(known, node)
-    if len(found) != 1:
-        what = f"there is no node '{node}'" if not found else f"several nodes are called '{node}'"
-        raise LimosaError("UnknownNode", what, detail.run.name, _listed(known, found or list(known)))
-    return found[0]
+    nodes = _nodes(closure, detail)
+    known = _names(nodes)
+    found = _called(known, name)
+    found = [path for path in found if meant(nodes[path])] or found
+    if not found:
+        remedy = _listed(known, list(known))
+        raise LimosaError("UnknownNode", f"there is no node '{name}'", detail.run.name, remedy)
+    if len(found) > 1:
+        paths = ", ".join(f"{path} ({target_words(nodes[path])})" for path in found[:_LISTED])
+        remedy = f"say which by its path: {paths}" + ("" if len(found) <= _LISTED else ", …")
+        raise LimosaError("UnknownNode", f"several nodes are called '{name}'", detail.run.name, remedy)
+    return found[0], nodes[found[0]]
+
+
+def target_words(node: Node) -> str:
+    """What kind of node it is, for people: "launch plan"."""
+    return (node.WhichOneof("target") or "empty").replace("_", " ")
 
 
 def _listed(known: Mapping[str, str], paths: Sequence[str]) -> str:
@@ -71,7 +90,7 @@ def _listed(known: Mapping[str, str], paths: Sequence[str]) -> str:
 def is_node(source: Runs, run: str, node: str) -> bool:
     """Whether a run has a node of this path or name. Raises RemoteError where the run is not there."""
     detail = source.get_run(run)
-    return bool(_called(_names(detail.closure, detail), node))
+    return bool(_called(_names(_nodes(detail.closure, detail)), node))
 
 
 def refuse_node_like(source: Runs, run: str, word: str) -> None:
@@ -82,7 +101,7 @@ def refuse_node_like(source: Runs, run: str, word: str) -> None:
         RemoteError: The run is not there.
     """
     detail = source.get_run(run)
-    known = _names(detail.closure, detail)
+    known = _names(_nodes(detail.closure, detail))
     close = difflib.get_close_matches(word, [*known, *known.values()], n=1, cutoff=0.75)
     if not close and not _PATH_LIKE.fullmatch(word):
         return
@@ -137,12 +156,16 @@ def made_graphs(detail: RunDetail) -> dict[str, Closure]:
     return graphs_of((one.key.node_path, one.node) for one in detail.snapshots if one.HasField("node"))
 
 
-def _names(closure: Closure, detail: RunDetail) -> dict[str, str]:
-    """What the nodes of a run are called, by their paths."""
+def _nodes(closure: Closure, detail: RunDetail) -> dict[str, Node]:
+    """The nodes of a run, by their paths."""
     if not closure.workflows:
         return {}
     graph = Index(closure)
     return dict(_walk(graph, scope_nodes(graph.entry), "", made_graphs(detail)))
+
+
+def _names(nodes: Mapping[str, Node]) -> dict[str, str]:
+    return {path: node.display_name or node.id for path, node in nodes.items()}
 
 
 def _called(known: Mapping[str, str], node: str) -> list[str]:
@@ -155,8 +178,8 @@ def _called(known: Mapping[str, str], node: str) -> list[str]:
 
 def _walk(
     graph: Index, nodes: Iterable[Node], prefix: str, made: Mapping[str, Closure]
-) -> Iterator[tuple[str, str]]:
+) -> Iterator[tuple[str, Node]]:
     for node in nodes:
         path = prefix + node.id
-        yield path, node.display_name or node.id
+        yield path, node
         yield from _walk(*inside(graph, node, made.get(path)), path + "/", made)
