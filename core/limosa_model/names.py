@@ -25,6 +25,8 @@ LABEL_LAUNCH = f"{GROUP}/launch-id"
 """The launch id; pods that are over are removed by it, many with one request."""
 TASK_SECRET_LABEL = f"{GROUP}/task-secret"
 """A Secret must carry this label with value "true" before a task may use it."""
+SECRET_WAIT_S = 30.0
+"""How long a pod waits for a Secret, or a key of one, that is not there."""
 STORAGE_SECRET = "limosa-storage"
 """Secret of a run's namespace whose keys are the storage environment of its pods."""
 

@@ -3,6 +3,7 @@
 import dataclasses
 
 from limosa_model.generated import MAX_DYNAMIC_DEPTH
+from limosa_model.names import SECRET_WAIT_S
 from limosa_model.state_size import STATE_LIMIT
 
 
@@ -29,7 +30,7 @@ class EngineSettings:
     """What growth of memory reaches at most; empty: no limit but the task's."""
     image_pull_grace: float = 120.0
     """How long ImagePullBackOff is put up with; counted from the first failed pull of the launch."""
-    config_error_grace: float = 30.0
+    config_error_grace: float = SECRET_WAIT_S
     """How long CreateContainerConfigError is put up with: a Secret may be on its way."""
     pending_timeout: float | None = None
     """How long a pod may wait for a node that takes it; None: for ever."""

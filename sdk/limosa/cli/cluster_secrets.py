@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limosa.errors import LimosaError
-from limosa_model.names import STORAGE_SECRET, TASK_SECRET_LABEL, namespace_of
+from limosa.render.remedies import store_command
+from limosa_model.names import SECRET_WAIT_S, STORAGE_SECRET, TASK_SECRET_LABEL, namespace_of
 
 if TYPE_CHECKING:
     from limosa.config import Settings
@@ -80,12 +81,11 @@ class ClusterSecrets:
         self._check_ours(name, found)
         self._call("delete_namespaced_secret", name, self.namespace)
 
-    def missing(self, wanted: Iterable[tuple[str, str]]) -> list[str]:
-        """Of pairs (secret, key) those that tasks could not read: what is missing, and the command that stores it."""
+    def missing(self, wanted: Iterable[tuple[str, str]]) -> list[tuple[str, str, str]]:
+        """Of pairs (secret, key) those that tasks could not read, each with what is missing."""
         have = {secret["name"]: set(secret["keys"]) for secret in self.entries()}
         return [
-            (f"secret '{name}'" if name not in have else f"key '{key}' of secret '{name}'")
-            + f" is missing in {self.namespace}, and tasks wait for it: limosa secrets set {name} {key}"
+            (name, key, f"secret '{name}'" if name not in have else f"key '{key}' of secret '{name}'")
             for name, key in sorted(set(wanted))
             if key not in have.get(name, ())
         ]
@@ -158,10 +158,15 @@ def missing_secrets(settings: "Settings", tasks: Iterable["TaskSpec"]) -> list[s
     if not access.sure:
         return []
     try:
-        return ClusterSecrets(access).missing(wanted)
+        missing = ClusterSecrets(access).missing(wanted)
     except LimosaError:
         # Whether they exist is a courtesy: the run itself says it where this person may not look.
         return []
+    return [
+        f"{what} is missing in {access.namespace}; tasks wait {SECRET_WAIT_S:g} s for it, then they fail: "
+        + store_command(name, key, settings["project"], settings["domain"])
+        for name, key, what in missing
+    ]
 
 
 def _open(access: Access) -> tuple[Any, tuple[type[Exception], ...]]:

@@ -95,7 +95,7 @@ def failed_run(
 
 
 def failure_block(
-    failure: Failure, *, attempts: str = "", whole: str = "", secrets: Sequence[tuple[str, str]] = ()
+    failure: Failure, *, attempts: str = "", whole: str = "", secrets: Sequence[str] = ()
 ) -> RenderableType:
     """Type and message, where, the source around it, and what to do.
 
@@ -103,7 +103,7 @@ def failure_block(
         failure: What to show.
         attempts: Which attempt it was, where there could be several.
         whole: The command that shows a long message to its end.
-        secrets: Names and keys of those the task reads, where they are known.
+        secrets: The commands that store those the task reads, where they are known.
     """
     exception = failure.exception
     kind = exception.type if failure.HasField("exception") and exception.type else failure.code

@@ -88,7 +88,7 @@ def _about(view: RunView, path: str, index: int | None, state: pb.NodeState) -> 
         return lines
     detail = f"{reason.code}: {reason.detail}" if reason.detail else reason.code
     lines.append(Text(f"  {detail}", "yellow"))
-    remedy = remedy_of(reason.code, reason.detail)
+    remedy = remedy_of(reason.code, reason.detail, view.secrets(path))
     return [*lines, Text.assemble(("  → ", "green"), remedy)] if remedy else lines
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
 from limosa_model.failures import Code
+from limosa_model.names import DEFAULT_DOMAIN, DEFAULT_PROJECT
 from limosa_model.types import describe
 
 REMEDIES = {
@@ -45,16 +46,19 @@ _DEMO_FLAGS = {"cpu": "--cpus N", "memory": "--memory SIZE", "nvidia.com/gpu": "
 """What offers more of a resource on this machine's platform."""
 
 
-def remedy_of(code: str, detail: str, secrets: Sequence[tuple[str, str]] = ()) -> str:
+def remedy_of(code: str, detail: str, secrets: Sequence[str] = ()) -> str:
     """What to do about a code; empty where nothing is known.
 
     Args:
         code: Of a failure, or of what is waited for.
         detail: What goes with it; names the resources there are too few of, as Kubernetes writes them.
-        secrets: Names and keys of those the task reads, where they are known.
+        secrets: The commands that store those the task reads, where they are known.
     """
-    if code == Code.SECRET_MISSING and secrets:
-        commands = ", ".join(f"`limosa secrets set {name} {key}`" for name, key in secrets)
+    # Whether it is of a secret that a pod's configuration lacks something, only the kubelet's words say.
+    if secrets and (
+        code == Code.SECRET_MISSING or (code == Code.CONFIG_ERROR and "secret" in detail.lower())
+    ):
+        commands = ", ".join(f"`{command}`" for command in secrets)
         return f"Store what is missing with {commands}, or correct its name."
     if code == Code.EXITED and "\n" in detail:
         return ""  # the message ends with the log
@@ -63,6 +67,13 @@ def remedy_of(code: str, detail: str, secrets: Sequence[tuple[str, str]] = ()) -
     flags = " ".join(flag for name, flag in _DEMO_FLAGS.items() if f"Insufficient {name}" in detail)
     here = f" (here: limosa demo stop, then limosa demo start {flags})" if flags else ""
     return f"Ask for less (resources=…), or add capacity{here}."
+
+
+def store_command(name: str, key: str, project: str, domain: str) -> str:
+    """What a person types to store a key of a secret, whatever project and domain their commands go to."""
+    chosen = [] if project == DEFAULT_PROJECT else ["-p", project]
+    chosen += [] if domain == DEFAULT_DOMAIN else ["-d", domain]
+    return " ".join(["limosa secrets set", name, key, *chosen])
 
 
 EXCEPTION_REMEDIES = {

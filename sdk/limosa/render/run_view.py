@@ -2,10 +2,10 @@
 
 import dataclasses
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from limosa.render.remedies import gate_remedy
+from limosa.render.remedies import gate_remedy, store_command
 from limosa_idl.admin.v1alpha1.admin_pb2 import Run, RunUpdate
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
@@ -46,6 +46,8 @@ class Row:
     """Code of that."""
     remedy: str = ""
     """What a person can do about it; empty where the reason's own remedy is all there is."""
+    secrets: Sequence[str] = ()
+    """The commands that store the secrets its task reads."""
 
 
 class Attempt(NamedTuple):
@@ -214,10 +216,11 @@ class RunView:
         task = self._task_of(path)
         return task.retry.retries if task is not None else 0
 
-    def secrets(self, path: str) -> list[tuple[str, str]]:
-        """Names and keys of the secrets that a node's task reads."""
-        task = self._task_of(path)
-        return [(secret.name, secret.key) for secret in task.secrets] if task is not None else []
+    def secrets(self, path: str) -> list[str]:
+        """The commands that store the secrets that a node's task reads, in the run's project and domain."""
+        task, run = self._task_of(path), self.run
+        secrets = () if task is None else task.secrets
+        return [store_command(secret.name, secret.key, run.project, run.domain) for secret in secrets]
 
     def is_python(self, path: str) -> bool:
         """Whether a node runs a Python function of the author's."""
@@ -283,7 +286,14 @@ class RunView:
         seconds = (now - moment_of(reason.since)).total_seconds() if reason.HasField("since") else 0.0
         wait = f"{reason.code}: {reason.detail}" if reason.detail else reason.code
         remedy = "" if self.finished else gate_remedy(self.run.name, path, node)
-        return dataclasses.replace(row, wait=wait, waiting_seconds=seconds, reason=reason.code, remedy=remedy)
+        return dataclasses.replace(
+            row,
+            wait=wait,
+            waiting_seconds=seconds,
+            reason=reason.code,
+            remedy=remedy,
+            secrets=self.secrets(path),
+        )
 
     def reason(self, path: str, index: int | None = None) -> pb.Reason | None:
         """What a node, or an item of a map, waits for; None where it does not wait."""

@@ -78,7 +78,7 @@ def waiting_remedy(row: Row) -> str:
     """What to do about a node that waits for a person, or has waited too long; empty where nothing is known."""
     if row.remedy:
         return row.remedy
-    return remedy_of(row.reason, row.wait) if row.waiting_seconds >= REASON_AFTER_S else ""
+    return remedy_of(row.reason, row.wait, row.secrets) if row.waiting_seconds >= REASON_AFTER_S else ""
 
 
 def run_wait(view: RunView, now: dt.datetime) -> tuple[str, str, str] | None:

@@ -9,7 +9,14 @@ from limosa.cli.nodes import check_attempt, path_of
 from limosa.errors import LimosaError
 from limosa_idl.admin.v1alpha1.admin_pb2 import RunDetail
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
-from limosa_idl.workflow.v1alpha1.workflow_pb2 import BranchNode, Closure, GateNode, Node, TaskNode, WorkflowSpec
+from limosa_idl.workflow.v1alpha1.workflow_pb2 import (
+    BranchNode,
+    Closure,
+    GateNode,
+    Node,
+    TaskNode,
+    WorkflowSpec,
+)
 
 
 class Server:
@@ -57,7 +64,10 @@ def test_an_answer_goes_to_the_gate_of_a_name_that_a_task_has_too():
     assert gate_of(gated(gate, task), "r", "ship") == ("n2", gate)
     with pytest.raises(LimosaError) as refused:
         gate_of(gated(gate, task, gate2), "r", "ship")
-    assert str(refused.value) == "r: several nodes are called 'ship'; say which by its path: n2 (gate), n4 (gate)"
+    assert (
+        str(refused.value)
+        == "r: several nodes are called 'ship'; say which by its path: n2 (gate), n4 (gate)"
+    )
     with pytest.raises(LimosaError, match=r"say which by its path: n3 \(task\), n5 \(task\)"):
         gate_of(gated(task, task2), "r", "ship")
     with pytest.raises(LimosaError, match=r"n3 \(ship\) is a task node and takes no answer"):

@@ -83,3 +83,22 @@ def test_a_cluster_that_does_not_answer_is_told_without_its_client_s_words(
     assert capfd.readouterr().err == (
         "Error: the cluster does not answer\n  at demo-development\n  → check it: kubectl cluster-info\n"
     )
+
+
+def test_what_is_missing_is_told_with_how_long_tasks_wait_and_the_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from limosa.cli import cluster_secrets
+    from limosa.config import resolve
+    from limosa_idl.task.v1alpha1.task_pb2 import SecretRef, TaskSpec
+
+    monkeypatch.setattr(cluster_secrets, "_open", lambda access: (None, ()))
+    monkeypatch.setattr(
+        cluster_secrets.ClusterSecrets, "entries", lambda self: [{"name": "db", "keys": ["user"]}]
+    )
+    settings = resolve({"project": "ml"}, {"LIMOSA_KUBE_CONTEXT": "lab"}, Path("/"))
+    task = TaskSpec(secrets=[SecretRef(name="db", key="password"), SecretRef(name="db", key="user")])
+    assert cluster_secrets.missing_secrets(settings, [task]) == [
+        "key 'password' of secret 'db' is missing in ml-development; tasks wait 30 s for it, then they fail: "
+        "limosa secrets set db password -p ml"
+    ]

@@ -332,6 +332,22 @@ def test_a_missing_secret_is_named_in_the_command_that_stores_it(screen):
     assert "`limosa secrets set warehouse token`" in text
 
 
+@pytest.mark.parametrize(
+    ("detail", "remedy"),
+    [
+        ('secret "warehouse" not found', "Store what is missing with `limosa secrets set warehouse token -p ml -d staging`"),
+        ('configmap "rates" not found', "Create what the message names in the run's namespace"),
+    ],
+)  # fmt: skip
+def test_who_waits_for_a_secret_is_told_how_to_store_it_where_the_run_is(screen, detail, remedy):
+    made = python_run()
+    made.run.project, made.run.domain, made.run.state.phase = "ml", "staging", pb.RUN_PHASE_RUNNING
+    reason = pb.Reason(code=Code.CONFIG_ERROR, detail=detail, since=runs.at(0))
+    made.snapshots[0].node.CopyFrom(runs.node("n0", pb.NODE_PHASE_QUEUED, target="house.clean").node)
+    made.snapshots[0].node.reason.CopyFrom(reason)
+    assert remedy in " ".join(screen(tree(view_of(made), runs.NOW, final=False)).split())
+
+
 def test_a_long_address_keeps_its_file_name():
     uri = "s3://limosa/" + "a/very/long/way/" * 10 + "model.json"
     text = brief(Literal(blob=Blob(uri=uri)), 60)
