@@ -5,7 +5,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Iterable
 from time import perf_counter
-from typing import Any, cast
+from typing import Any
 
 from limosa_engine.commands import Command, CreatePod, DeletePod, Publish, Quarantine, StoreCache, WakeAt
 from limosa_engine.events import (
@@ -23,7 +23,7 @@ from limosa_engine.phases import RUN_TERMINAL, RunPhase
 from limosa_engine.step import step
 from limosa_engine.story import story
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
-from limosa_idl.run.v1alpha1.run_pb2 import RunState, Signal, Snapshot
+from limosa_idl.run.v1alpha1.run_pb2 import Signal, Snapshot
 from limosa_model import failures
 from limosa_model.failures import Code
 from limosa_model.manifest import ABORT
@@ -42,11 +42,11 @@ from limosa_propeller.runs.claims import (
     Claim,
     Standing,
     claim_of,
-    held_from_deletion,
     is_accepted,
     standing_of,
 )
 from limosa_propeller.runs.errands import Errands
+from limosa_propeller.runs.forced_end import ForcedEnd
 from limosa_propeller.runs.held_commands import HeldCommands
 from limosa_propeller.runs.inbox import Inbox
 from limosa_propeller.runs.opening import OpenedRun, RefusedError, open_run, spec_changed
@@ -57,10 +57,8 @@ from limosa_propeller.runs.spec_digest import spec_digest
 from limosa_propeller.runs.status import (
     TERMINAL_PHASES,
     encode_status,
-    ended_status,
     is_sealed,
     running_status,
-    told_end,
     written_at,
 )
 from limosa_propeller.runs.status_writer import StatusWriter
@@ -111,7 +109,7 @@ class RunDriver:
         self._clock = services.clock.since(written)
         """What the engine is told of the time; deadlines of a run that is taken over were set by it."""
         self._announcements = Announcements(services, self._clock, self._spawn)
-        self._ended: tuple[RunPhase, Failure] | None = None
+        self._forced = ForcedEnd(self.uid, services, pods, self._announcements, self._clock, self._spawn)
         self._abort_told = False
         self._strange = StrangePods(self._tell_strange)
         self.word = AdminWord(news)
@@ -145,6 +143,11 @@ class RunDriver:
     def is_admins(self) -> bool:
         """Admin is told of it, and says what is to become of it."""
         return not self.claim.local and self.standing is Standing.SURE
+
+    @property
+    def _run(self) -> OpenedRun | None:
+        """None until it is opened."""
+        return None if self._context is None else self._context.run
 
     @property
     def log(self) -> dict[str, str]:
@@ -193,7 +196,15 @@ class RunDriver:
             self._announcements.deleted(self.manifest["metadata"], self._context.run)
         # These refer back to the driver: without them it goes, with all of its run, as soon as nobody knows it.
         self._context = None
-        del self._writer, self._errands, self._announcements, self._strange, self._inbox, self._post
+        del (
+            self._writer,
+            self._errands,
+            self._announcements,
+            self._forced,
+            self._strange,
+            self._inbox,
+            self._post,
+        )
 
     def observe_object(self, manifest: dict[str, Any]) -> None:
         """The WorkflowRun changed."""
@@ -203,7 +214,8 @@ class RunDriver:
         if manifest["metadata"].get("deletionTimestamp"):
             logger.info("run's object is being deleted", extra=self.log)
             self.close()
-            self._tell_who_holds()
+            told = self.claim if self.is_admins and not self.over else None
+            self._forced.object_goes(manifest, told, self._run)
             return
         if self.standing is Standing.ASKED:
             self.claim, self._digest = claim_of(manifest), spec_digest(manifest)
@@ -222,18 +234,9 @@ class RunDriver:
         else:
             self._consider_abort()
 
-    def _tell_who_holds(self) -> None:
-        """The pods of an object that somebody else's finalizer keeps would go on for nobody."""
-        why = held_from_deletion(self.manifest)
-        if not why:
-            return
-        self.sweep()
-        if self.is_admins and not self.over and self._context is not None:
-            self._announcements.object_held(self.claim, self._context.run, why)
-
     def _heal_status(self) -> None:
         """Writes the status again where somebody edited it."""
-        known = self._context is not None or self._ended is not None
+        known = self._context is not None or self._forced.decided is not None
         if known and not is_sealed(self.manifest.get("status") or {}):
             logger.warning("the run's status was edited by hand; it is written again", extra=self.log)
             self._writer.demand()
@@ -268,12 +271,9 @@ class RunDriver:
 
     def end(self, phase: RunPhase, failure: Failure) -> None:
         """Takes the run out of the engine's hands: its status says why, its pods go."""
-        if self._ended or self._closed or self._was_over:
+        if self._forced.decided or self._closed or self._was_over:
             return
-        level = logging.INFO if phase is RunPhase.ABORTED else logging.ERROR
-        extra = {**self.log, "code": failure.code, "why": failure.message}
-        logger.log(level, "run is ended by the operator", extra=extra)
-        self._ended = phase, failure
+        self._forced.decide(phase, failure, self.log)
         self._held.clear()
         self._inbox.take()
         self._errands.stop()
@@ -284,9 +284,7 @@ class RunDriver:
 
     def sweep(self) -> None:
         """Removes the pods of a run that is over."""
-        for entry in self._pods.owned_by(self.uid):
-            if not entry.view.deleting:
-                self._spawn(self._remove(entry))
+        self._forced.sweep()
 
     # Opening
 
@@ -297,7 +295,7 @@ class RunDriver:
         except RefusedError as refused:
             self.end(RunPhase.FAILED, refused.failure)
             return
-        if not self._ended:
+        if not self._forced.decided:
             self._begin(run)
             self._consider_abort()
 
@@ -309,7 +307,7 @@ class RunDriver:
                 self._begin(run)
                 return
         # Not the engine but the operator ended it.
-        self._announcements.publish_end(self.claim, told_end(self.manifest.get("status") or {}))
+        self._forced.tell_again(self.claim, self.manifest.get("status") or {})
 
     def _begin(self, run: OpenedRun) -> None:
         self._context = RunContext(
@@ -323,7 +321,7 @@ class RunDriver:
         self._post(PodsListed())
 
     def _consider_abort(self) -> None:
-        if self.claim.desired != ABORT or self._abort_told or self._ended:
+        if self.claim.desired != ABORT or self._abort_told or self._forced.decided:
             return
         if self._context is not None:
             self._abort_told = True
@@ -334,7 +332,7 @@ class RunDriver:
     # Turns
 
     def _turn(self) -> None:
-        if self._closed or self._ended or self._context is None:
+        if self._closed or self._forced.decided or self._context is None:
             return
         events = self._inbox.take()
         try:
@@ -350,7 +348,7 @@ class RunDriver:
         self._version += run.state.changes != before
         hurry = [self._dispatch(command) for command in commands]
         metrics.transition_seconds.observe(perf_counter() - self._inbox.arrived)
-        if self._ended or run.state.regrowth is not None:
+        if self._forced.decided or run.state.regrowth is not None:
             return
         self.word.observe(run.graph, run.state, self._version)
         if run.state.changes == before:
@@ -444,28 +442,22 @@ class RunDriver:
     # Status
 
     def _render(self) -> tuple[int, bytes]:
-        if self._ended is None and self._context is not None:
+        if self._forced.decided is None and self._context is not None:
             run = self._context.run
             try:
                 status = running_status(run.graph, run.state, self.uid, self._digest)
                 return self._version, encode_status(status, self._clock.now())
             except Exception as error:  # noqa: BLE001 - likewise
                 self._poisoned(error)
-        assert self._ended is not None
-        phase, failure = self._ended
-        before = self.manifest.get("status") or {}
-        now = self._clock.now()
-        return self._version, encode_status(
-            ended_status(before, phase, failure, self.uid, self._digest, now), now
-        )
+        return self._version, self._forced.status(self.manifest.get("status") or {}, self._digest)
 
     async def _send(self, status: bytes) -> None:
         await self._services.verbs.replace_status(RUNS, self.namespace, self.name, self.uid, status)
 
     def _accepted(self, version: int) -> None:
         self.word.accept(version)
-        if self._ended is not None:
-            self._over_by_force()
+        if self._forced.decided is not None:
+            self._over_by_force(*self._forced.decided)
             return
         over: list[DeletePod] = []
         for command in self._held.free(version):
@@ -486,25 +478,18 @@ class RunDriver:
         known = self._context is not None and not has_to_be_looked_at(self._context, command)
         return known and command.reason in OVER
 
-    def _over_by_force(self) -> None:
-        assert self._ended is not None
-        phase, failure = self._ended
+    def _over_by_force(self, phase: RunPhase, failure: Failure) -> None:
         if not self.over:
             self._announcements.count_end(phase, None)
         before, self.phase = self.phase, phase.name
-        if self.is_admins:
-            state = RunState(phase=cast("Any", int(phase)), failure=failure)
-            state.finished_at.FromNanoseconds(int(self._clock.now() * 1e9))
-            self._announcements.publish_end(self.claim, state)
-        self.sweep()
+        self._forced.accepted(self.claim if self.is_admins else None)
         self._tell_people(phase, failure, before)
 
     def _tell_people(self, phase: RunPhase, failure: Failure | None, before: str) -> None:
         """Writes a Kubernetes Event when the run's phase is not the one that it was in before."""
         if phase.name == before:
             return
-        run = None if self._context is None else self._context.run
-        self._announcements.phase(self.manifest["metadata"], run, phase, failure)
+        self._announcements.phase(self.manifest["metadata"], self._run, phase, failure)
 
     def _status_refused(self, error: ApiError) -> None:
         self._spawn(self._examine(error))
@@ -514,7 +499,7 @@ class RunDriver:
         if await self._is_gone():
             self.close()
             self._gone(self.uid)
-        elif self._ended is None:
+        elif self._forced.decided is None:
             message = f"the run's status was refused: {error.message}"
             self.end(RunPhase.FAILED, failures.system(Code.API, message, retryable=False))
         else:
@@ -526,9 +511,6 @@ class RunDriver:
         except ApiError as error:
             return error.status == 404
         return bool(found["metadata"]["uid"] != self.uid)
-
-    async def _remove(self, entry: PodEntry) -> None:
-        await self._services.removals.remove(entry.namespace, entry.name, entry.uid)
 
 
 def _phase_of(manifest: dict[str, Any]) -> str:
