@@ -3,13 +3,19 @@
 Decisions read `kind`, `code` and `retryable`; messages are for people.
 """
 
+from collections.abc import Sequence
+
 from limosa_idl.core.v1alpha1.failure_pb2 import (
     FAILURE_KIND_SYSTEM,
     FAILURE_KIND_USER,
     ExceptionDetails,
     Failure,
     FailureOrigin,
+    Frame,
 )
+
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
+"""Folders of what was installed; with a virtual environment in the project they lie below its source root."""
 
 
 class Code:
@@ -117,3 +123,16 @@ def system(
 ) -> Failure:
     """A failure of the platform."""
     return Failure(kind=FAILURE_KIND_SYSTEM, code=code, message=message, retryable=retryable, origin=origin)
+
+
+def telling_frame(frames: Sequence[Frame]) -> Frame:
+    """The innermost frame of the author's own code, else the innermost of all.
+
+    Args:
+        frames: At least one; the files of those outside the author's source root are absolute.
+    """
+    return next((frame for frame in reversed(frames) if _is_authors(frame.file)), frames[-1])
+
+
+def _is_authors(file: str) -> bool:
+    return not file.startswith(("/", "<")) and _INSTALLED.isdisjoint(file.split("/"))

@@ -2,6 +2,7 @@
 
 from limosa_admin.web.html import Markup, el
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_USER, Failure, Frame
+from limosa_model.failures import telling_frame
 
 
 def render(failure: Failure, more: str = "") -> Markup:
@@ -18,7 +19,7 @@ def render(failure: Failure, more: str = "") -> Markup:
         parts.append(el("h3", exception.type))
         parts.append(el("p", exception.message, class_="message"))
         if exception.frames:
-            parts.append(_source(exception.frames[-1]))
+            parts.append(_source(telling_frame(exception.frames)))
         if exception.traceback:
             traceback = el("pre", exception.traceback)
             parts.append(el("details", el("summary", "Traceback"), traceback))

@@ -58,8 +58,9 @@ def show_error(error: LimosaError) -> None:
 
 
 def _show_source(cause: BaseException) -> None:
-    from limosa.render.failure import source_lines, telling_frame
+    from limosa.render.failure import source_lines
     from limosa.runtime.exceptions import exception_details
+    from limosa_model.failures import telling_frame
 
     frames = exception_details(cause, Path.cwd()).frames
     if frames:

@@ -16,7 +16,7 @@ from limosa.render.run_view import RunView
 from limosa.render.tree import summary, tree
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, FAILURE_KIND_USER, Failure, Frame
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
-from limosa_model.failures import Code
+from limosa_model.failures import Code, telling_frame
 from limosa_model.problems import Problem
 
 TREE_LINES = 15
@@ -285,12 +285,6 @@ def _where(failure: Failure, attempts: str) -> str:
     if attempts:
         parts.append(attempts)
     return ", ".join(parts)
-
-
-def telling_frame(frames: Sequence[Frame]) -> Frame:
-    """The innermost frame of the author's own code; paths outside the source root are absolute."""
-    own = [frame for frame in frames if not frame.file.startswith("/") and not frame.file.startswith("<")]
-    return own[-1] if own else frames[-1]
 
 
 def _inputs(inputs: LiteralMap) -> Table:

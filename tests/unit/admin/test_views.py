@@ -270,6 +270,24 @@ def test_a_failure_shows_the_failing_line() -> None:
     assert "<script" not in system
 
 
+@pytest.mark.parametrize(
+    "installed", ["/opt/py/site-packages/pandas/base.py", ".venv/lib/site-packages/pandas/base.py"]
+)
+def test_a_failure_raised_in_a_library_shows_the_authors_line(installed: str) -> None:
+    """As the command line does: both take it from `telling_frame`."""
+    frames = [
+        Frame(file="pipe.py", line=22, function="mean", source=["df[col]"], source_start=22),
+        Frame(file=installed, line=9, function="get_loc", source=["raise"], source_start=9),
+    ]
+    panel = str(
+        failure_view.render(failures.user("UserException", "m", exception=ExceptionDetails(frames=frames)))
+    )
+    assert "pipe.py:22 in mean" in panel
+    assert "df[col]" in panel
+    assert "get_loc" not in panel
+    assert failures.telling_frame(frames[1:]) is frames[1]
+
+
 def test_a_map_that_too_many_items_of_failed_says_how_many_it_needs() -> None:
     node = wf.Node(id="n0", map=wf.MapNode(task="m.t", min_successes=3))
     closure = wf.Closure(entry="m.w", workflows=[wf.WorkflowSpec(name="m.w", nodes=[node])])
