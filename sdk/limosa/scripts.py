@@ -1,14 +1,17 @@
 """Running the script of a ShellTask: inputs as variables, outputs from files."""
 
+import codecs
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_origin
+from typing import IO, Any, get_origin
 
 from limosa.context import current_context
 from limosa.errors import ScriptFailed
@@ -18,6 +21,8 @@ from limosa.types.file import File
 
 _LAST_LINES = 20
 _END_SECONDS = 10.0
+_LINE_BYTES = 64 * 1024
+"""Longer lines are passed on in parts."""
 _EXAMPLES = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -60,9 +65,11 @@ def text_of(value: Any) -> str:
 
 
 def _run(command: Sequence[str], work: Path, environ: Mapping[str, str], name: str) -> None:
+    # Where Python's own output is copied or sent elsewhere, as for the log of a local run, the script's goes there too.
+    output = None if sys.stdout is sys.__stdout__ else subprocess.PIPE
     try:
         process = subprocess.Popen(
-            command, cwd=work, env=environ, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+            command, cwd=work, env=environ, stdout=output, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
         )
     except OSError as error:
         raise ScriptFailed(
@@ -71,18 +78,14 @@ def _run(command: Sequence[str], work: Path, environ: Mapping[str, str], name: s
     last: deque[str] = deque(maxlen=_LAST_LINES)
     assert process.stderr is not None
     try:
-        for line in process.stderr:
-            text = line.decode("utf-8", "replace")
-            sys.stderr.write(text)
-            last.append(text)
-        status = process.wait()
+        with _passed_on(process.stdout, sys.stdout):
+            for line in process.stderr:
+                text = line.decode("utf-8", "replace")
+                sys.stderr.write(text)
+                last.append(text)
+            status = process.wait()
     except BaseException:
-        # Told to stop: so is the script, before the pod goes.
-        process.terminate()
-        try:
-            process.wait(_END_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        _end(process)
         raise
     finally:
         process.stderr.close()
@@ -90,6 +93,34 @@ def _run(command: Sequence[str], work: Path, environ: Mapping[str, str], name: s
         how = f"exit status {status}" if status > 0 else f"signal {-status}"
         told = "".join(last).rstrip()
         raise ScriptFailed(f"{name}: the script ended with {how}" + (f":\n{told}" if told else ""))
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Python was told to stop: so is the script, before the pod goes."""
+    process.terminate()
+    try:
+        process.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+@contextlib.contextmanager
+def _passed_on(source: "IO[bytes] | None", target: "IO[str]") -> Iterator[None]:
+    """Writes a pipe's text to a stream meanwhile, to its end unless there is an exception."""
+    if source is None:
+        yield
+        return
+
+    def copy(source: "IO[bytes]") -> None:
+        # By lines, so that none is torn by one of standard error.
+        for line in codecs.iterdecode(iter(lambda: source.readline(_LINE_BYTES), b""), "utf-8", "replace"):
+            target.write(line)
+
+    thread = threading.Thread(target=copy, args=(source,), daemon=True)
+    thread.start()
+    yield
+    thread.join()
+    source.close()
 
 
 def _output(path: Path, kind: Any, what: str) -> Any:

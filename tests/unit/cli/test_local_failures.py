@@ -6,7 +6,10 @@ import re
 import pytest
 
 FLOW = """
-from limosa import conditional, map_task, task, workflow
+from limosa import ShellTask, conditional, map_task, task, workflow
+
+says = ShellTask("says", "printf 'on its way'; echo; echo odd >&2")
+breaks = ShellTask("breaks", "echo so far; exit 4")
 
 
 @task
@@ -36,6 +39,16 @@ def tolerant(xs: list[int] = [1, 2, 3, 4]) -> int:
 @workflow
 def strict(xs: list[int] = [1, 2, 3, 4]) -> list[int]:
     return map_task(score)(x=xs)
+
+
+@workflow
+def scripts() -> None:
+    says()
+
+
+@workflow
+def broken_script() -> None:
+    breaks()
 
 
 @workflow
@@ -109,6 +122,14 @@ def test_logs_end_with_the_traceback_as_a_pod_s_do(fails, limosa):
         "KeyError: 'the real one'",
     )
     assert "Last log lines" not in limosa("get", "run", name, "n0", "--index", "1").out
+
+
+def test_a_script_s_output_is_its_log(fails, limosa):
+    name = re.search(r"^run (\S+)", limosa("run", "flow.py", "scripts").err, re.MULTILINE).group(1)
+    assert sorted(limosa("logs", name, "n0").out.splitlines()) == ["odd", "on its way"]
+    _, told = fails("broken_script")
+    assert "the script ended with exit status 4" in told
+    assert "Last log lines\n  so far\n" in told
 
 
 def test_a_conditional_that_fails_is_named_with_its_line(fails, limosa):
