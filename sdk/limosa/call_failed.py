@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from limosa_idl.core.v1alpha1.failure_pb2 import Failure
+    from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
 
 
 class CallFailed(Exception):
@@ -28,5 +28,11 @@ class CallFailed(Exception):
         self.kind = FailureKind.Name(failure.kind).removeprefix("FAILURE_KIND_")
         self.message = failure.message
         self.node = f"{origin.node_path}{index}"
+        self._cause = failure.cause if failure.HasField("cause") else origin
         where = f" at {self.node}" if self.node else ""
         super().__init__(f"{place}: {called} failed{where}: {failure.message} ({failure.code})")
+
+    @property
+    def cause(self) -> "FailureOrigin":
+        """Where it failed first: a call may be of an eager task, of which a call failed."""
+        return self._cause

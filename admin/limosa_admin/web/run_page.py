@@ -239,21 +239,17 @@ def _unmet(seen: _Seen, failure: Failure) -> str:
 
 def _failure_of(seen: _Seen) -> Failure | None:
     """The chosen node's, else the run's; the node that it came from usually knows more than the run does."""
-    node = seen.node
-    if node is not None:
-        item = node.items.get(seen.choice.index) if seen.choice.index is not None else None
-        state = item or node.state
-        return state.failure if state.HasField("failure") else None
+    if seen.node is not None:
+        return seen.node.failure(seen.choice.index)
     run = seen.message.state
     if not run.HasField("failure"):
         return None
+    if run.failure.HasField("cause"):
+        return seen.tree.failure_at(run.failure.cause) or run.failure
     origin = seen.tree.find(run.failure.origin.node_path)
-    if (
-        origin is not None
-        and not run.failure.HasField("exception")
-        and origin.state.failure.HasField("exception")
-    ):
-        return origin.state.failure
+    known = origin.failure() if origin is not None else None
+    if known is not None and known.HasField("exception") and not run.failure.HasField("exception"):
+        return known
     return run.failure
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from limosa_admin.web import phases
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
 from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure, MapNode, Node
 from limosa_model import conditions
@@ -61,6 +62,11 @@ class TreeNode:
         failed = self.state.phase == run_pb2.NODE_PHASE_FAILED
         return unmet(self.map, self.state.items, self.state.items_failed) if failed else ""
 
+    def failure(self, index: int | None = None) -> Failure | None:
+        """Why it, or an item of it, failed; None where that did not, or is not known."""
+        state = self.items.get(index, self.state) if index is not None else self.state
+        return state.failure if state.HasField("failure") else None
+
     def walk(self) -> "Iterator[TreeNode]":
         """This node and all below it, in the order of the graph."""
         yield self
@@ -83,6 +89,11 @@ class RunTree:
     def find(self, path: str) -> TreeNode | None:
         """The node at a path."""
         return next((node for node in self.walk() if node.path == path), None)
+
+    def failure_at(self, origin: FailureOrigin) -> Failure | None:
+        """Why a node, or an item of it, failed; None where that is not known."""
+        node = self.find(origin.node_path)
+        return None if node is None else node.failure(origin.index if origin.HasField("index") else None)
 
 
 def build(closure: Closure, snapshots: Iterable[run_pb2.Snapshot]) -> RunTree:

@@ -91,7 +91,7 @@ def write_end(view: RunView, form: str) -> None:
 
 def failure_details(source: RunSource, view: RunView) -> FailureDetails:
     """Inputs and last log lines of the node that failed; nothing where they cannot be had."""
-    failure = view.failure
+    failure = view.cause
     if failure is None or not failure.origin.node_path:
         return FailureDetails(None, [])
     node = failure.origin.node_path

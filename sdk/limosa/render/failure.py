@@ -69,11 +69,12 @@ def failed_run(
         reachable: Commands find the run from this folder; else none are shown.
     """
     parts: list[RenderableType] = [summary(view, now), tree(view, now, final=True, lines=lines), Text()]
-    failure = view.failure
+    failure = view.cause
     if failure is not None:
         whole = f"{_run_command(view, flags)} -o json"
         attempts, secrets = _attempts(view, failure), view.secrets(failure.origin.node_path)
         parts.append(failure_block(failure, attempts=attempts, whole=whole, secrets=secrets))
+        parts += _passed_on(view)
         if unmet := view.unmet(failure.origin.node_path):
             parts.append(Text(f"  The map failed: {unmet}"))
         parts.append(Text())
@@ -92,6 +93,17 @@ def failed_run(
         parts.append(Text("Go on", "bold"))
         parts += [Text("  " + line) for line in next_commands(view, flags, itself=itself)]
     return Group(*parts)
+
+
+def _passed_on(view: RunView) -> list[RenderableType]:
+    """By which line a failed call's failure ended the eager task, and so the run."""
+    failure = view.failure
+    if failure is None or failure == view.cause:
+        return []
+    frames = failure.exception.frames
+    line = telling_frame(frames) if frames else None
+    where = f": {line.file}:{line.line}, in {line.function}" if line is not None else ""
+    return [Text(f"  Passed on by node {failure.origin.node_path}{where}", "dim")]
 
 
 def failure_block(
@@ -195,7 +207,7 @@ def next_commands(view: RunView, flags: str = "", *, itself: bool = False) -> li
         flags: Added to the commands, where they need some to find the run.
         itself: The page of the run is what is being shown, so that it is left out.
     """
-    failure = view.failure
+    failure = view.cause
     page = [] if itself else [_run_command(view, flags)]
     if failure is None or not failure.origin.node_path:
         return [*page, _words("limosa explain", view.run.name, flags), *_resume_command(view, flags)]
@@ -229,7 +241,7 @@ def _run_command(view: RunView, flags: str) -> str:
 
 def _resume_command(view: RunView, flags: str) -> list[str]:
     """How to go on from the run, with the file as it is then where its author is to change it; none for local runs."""
-    failure, run = view.failure, view.run
+    failure, run = view.cause, view.run
     if failure is None or not run.url:
         return []
     module = run.target.name.rpartition(".")[0]
@@ -259,9 +271,9 @@ def _one_line(text: str, style: str) -> Text:
 
 def _more_inputs(view: RunView, inputs: LiteralMap, flags: str) -> list[RenderableType]:
     left = len(inputs.literals) - INPUT_ROWS
-    if left <= 0 or view.failure is None:
+    if left <= 0 or view.cause is None:
         return []
-    origin = view.failure.origin
+    origin = view.cause.origin
     item = _item(view, origin.node_path, origin.index if origin.HasField("index") else None, flags)
     return [Text(f"  … {left} more: limosa inputs {item}", "dim")]
 

@@ -130,6 +130,16 @@ class RunView:
         """Why the run failed, where it did."""
         return self.run.state.failure if self.run.state.HasField("failure") else None
 
+    @property
+    def cause(self) -> Failure | None:
+        """The failure that ended the run; of a call of an eager task, that of what was called, where it is known."""
+        failure = self.failure
+        if failure is None or not failure.HasField("cause"):
+            return failure
+        path, index = failure.cause.node_path, failure.cause.index
+        state = self.item(path, index) if failure.cause.HasField("index") else self.node(path)
+        return state.failure if state is not None and state.HasField("failure") else failure
+
     def seconds(self, now: dt.datetime) -> float | None:
         """How long the run took, or has taken so far; None before it began."""
         return span(self.run.state, now)

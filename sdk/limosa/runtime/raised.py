@@ -28,7 +28,9 @@ def failure_of(error: BaseException, root: Path, hint: str = "") -> Failure:
     details = exception_details(error, root)
     if isinstance(error, CallFailed):
         # The same outcome awaits every further attempt.
-        return failures.user(Code.CALL_FAILED, str(error), exception=details)
+        failure = failures.user(Code.CALL_FAILED, str(error), exception=details)
+        failure.cause.CopyFrom(error.cause)
+        return failure
     if is_mistake and isinstance(error, LimosaError):
         # So does the same mistake.
         return failures.user(error.code, error.located, exception=details, remedy=error.remedy)

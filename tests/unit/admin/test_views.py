@@ -288,6 +288,16 @@ def test_a_failure_raised_in_a_library_shows_the_authors_line(installed: str) ->
     assert failures.telling_frame(frames[1:]) is frames[1]
 
 
+def test_the_failure_of_a_node_or_item_is_found_by_its_origin() -> None:
+    failed = run_pb2.NodeState(phase=run_pb2.NODE_PHASE_FAILED, failure=failures.user("A", "whole"))
+    item = run_pb2.NodeState(phase=run_pb2.NODE_PHASE_FAILED, failure=failures.user("B", "item"))
+    tree = run_tree.build(closure(), [snapshot("n1", failed), snapshot("n1", item, 0)])
+    assert tree.failure_at(FailureOrigin(node_path="n1")) == failed.failure
+    assert tree.failure_at(FailureOrigin(node_path="n1", index=0)) == item.failure
+    assert tree.failure_at(FailureOrigin(node_path="n0")) is None
+    assert tree.failure_at(FailureOrigin(node_path="gone")) is None
+
+
 def test_a_map_that_too_many_items_of_failed_says_how_many_it_needs() -> None:
     node = wf.Node(id="n0", map=wf.MapNode(task="m.t", min_successes=3))
     closure = wf.Closure(entry="m.w", workflows=[wf.WorkflowSpec(name="m.w", nodes=[node])])

@@ -345,6 +345,24 @@ async def climb(x: int) -> int:
     x = await square(x=x)
     print("end")
     raise ValueError("no further")
+
+
+@task
+def break_at(x: int) -> int:
+    print(f"looking at {x}")
+    if x == 4:
+        raise KeyError("no 4")
+    return x
+
+
+@eager
+async def inner(x: int) -> int:
+    return await break_at(x=x)
+
+
+@eager
+async def outer(x: int) -> int:
+    return await inner(x=await square(x=x))
 """
 
 
@@ -359,3 +377,18 @@ def test_the_log_of_an_eager_task_is_what_it_printed_itself(limosa, place):
         '    raise ValueError("no further")\n'
         "ValueError: no further\n"
     )
+
+
+def test_where_a_call_failed_the_way_on_is_to_what_was_called(limosa, place):
+    (place / "flow.py").write_text(EAGER)
+    name, result = begin(limosa, "--x", "2", entity="outer", status=1)
+    line = next(number for number, text in enumerate(EAGER.splitlines(), 1) if "await inner(" in text)
+    ways = [text.strip() for text in result.err.splitlines() if text.strip().startswith("limosa ")]
+    assert ways[:3] == [f"limosa {verb} {name} n0/e1/e0" for verb in ("logs", "inputs", "explain")]
+    for told in (result.err, limosa("get", "run", name).out):
+        assert "KeyError: 'no 4'\n  in flow.break_at, node n0/e1/e0\n" in told
+        assert 'raise KeyError("no 4")' in told
+        assert "Inputs of the node\n  x  4\n" in told
+        assert "Last log lines\n  looking at 4\n" in told
+        assert f"  Passed on by node n0: flow.py:{line}, in outer\n" in told
+    assert f"limosa logs {name} n0/e1/e0" in limosa("explain", name).out

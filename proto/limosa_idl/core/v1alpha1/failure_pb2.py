@@ -14,21 +14,21 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&limosa_idl/core/v1alpha1/failure.proto\x12\x18limosa_idl.core.v1alpha1\"\xf8\x01\n\x07\x46\x61ilure\x12\x33\n\x04kind\x18\x01 \x01(\x0e\x32%.limosa_idl.core.v1alpha1.FailureKind\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x11\n\tretryable\x18\x04 \x01(\x08\x12\x37\n\x06origin\x18\x05 \x01(\x0b\x32\'.limosa_idl.core.v1alpha1.FailureOrigin\x12=\n\texception\x18\x06 \x01(\x0b\x32*.limosa_idl.core.v1alpha1.ExceptionDetails\x12\x0e\n\x06remedy\x18\x07 \x01(\t\"^\n\rFailureOrigin\x12\x11\n\tnode_path\x18\x01 \x01(\t\x12\x12\n\x05index\x18\x02 \x01(\rH\x00\x88\x01\x01\x12\x0e\n\x06launch\x18\x03 \x01(\r\x12\x0c\n\x04task\x18\x04 \x01(\tB\x08\n\x06_index\"u\n\x10\x45xceptionDetails\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12/\n\x06\x66rames\x18\x03 \x03(\x0b\x32\x1f.limosa_idl.core.v1alpha1.Frame\x12\x11\n\ttraceback\x18\x04 \x01(\t\"[\n\x05\x46rame\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\r\x12\x10\n\x08\x66unction\x18\x03 \x01(\t\x12\x0e\n\x06source\x18\x04 \x03(\t\x12\x14\n\x0csource_start\x18\x05 \x01(\r*[\n\x0b\x46\x61ilureKind\x12\x1c\n\x18\x46\x41ILURE_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x46\x41ILURE_KIND_USER\x10\x01\x12\x17\n\x13\x46\x41ILURE_KIND_SYSTEM\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&limosa_idl/core/v1alpha1/failure.proto\x12\x18limosa_idl.core.v1alpha1\"\xb0\x02\n\x07\x46\x61ilure\x12\x33\n\x04kind\x18\x01 \x01(\x0e\x32%.limosa_idl.core.v1alpha1.FailureKind\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x11\n\tretryable\x18\x04 \x01(\x08\x12\x37\n\x06origin\x18\x05 \x01(\x0b\x32\'.limosa_idl.core.v1alpha1.FailureOrigin\x12=\n\texception\x18\x06 \x01(\x0b\x32*.limosa_idl.core.v1alpha1.ExceptionDetails\x12\x0e\n\x06remedy\x18\x07 \x01(\t\x12\x36\n\x05\x63\x61use\x18\x08 \x01(\x0b\x32\'.limosa_idl.core.v1alpha1.FailureOrigin\"^\n\rFailureOrigin\x12\x11\n\tnode_path\x18\x01 \x01(\t\x12\x12\n\x05index\x18\x02 \x01(\rH\x00\x88\x01\x01\x12\x0e\n\x06launch\x18\x03 \x01(\r\x12\x0c\n\x04task\x18\x04 \x01(\tB\x08\n\x06_index\"u\n\x10\x45xceptionDetails\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12/\n\x06\x66rames\x18\x03 \x03(\x0b\x32\x1f.limosa_idl.core.v1alpha1.Frame\x12\x11\n\ttraceback\x18\x04 \x01(\t\"[\n\x05\x46rame\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\r\x12\x10\n\x08\x66unction\x18\x03 \x01(\t\x12\x0e\n\x06source\x18\x04 \x03(\t\x12\x14\n\x0csource_start\x18\x05 \x01(\r*[\n\x0b\x46\x61ilureKind\x12\x1c\n\x18\x46\x41ILURE_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x46\x41ILURE_KIND_USER\x10\x01\x12\x17\n\x13\x46\x41ILURE_KIND_SYSTEM\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'limosa_idl.core.v1alpha1.failure_pb2', _globals)
 if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
-  _globals['_FAILUREKIND']._serialized_start=627
-  _globals['_FAILUREKIND']._serialized_end=718
+  _globals['_FAILUREKIND']._serialized_start=683
+  _globals['_FAILUREKIND']._serialized_end=774
   _globals['_FAILURE']._serialized_start=69
-  _globals['_FAILURE']._serialized_end=317
-  _globals['_FAILUREORIGIN']._serialized_start=319
-  _globals['_FAILUREORIGIN']._serialized_end=413
-  _globals['_EXCEPTIONDETAILS']._serialized_start=415
-  _globals['_EXCEPTIONDETAILS']._serialized_end=532
-  _globals['_FRAME']._serialized_start=534
-  _globals['_FRAME']._serialized_end=625
+  _globals['_FAILURE']._serialized_end=373
+  _globals['_FAILUREORIGIN']._serialized_start=375
+  _globals['_FAILUREORIGIN']._serialized_end=469
+  _globals['_EXCEPTIONDETAILS']._serialized_start=471
+  _globals['_EXCEPTIONDETAILS']._serialized_end=588
+  _globals['_FRAME']._serialized_start=590
+  _globals['_FRAME']._serialized_end=681
 # @@protoc_insertion_point(module_scope)

@@ -51,6 +51,7 @@ class Failure(google.protobuf.message.Message):
     ORIGIN_FIELD_NUMBER: builtins.int
     EXCEPTION_FIELD_NUMBER: builtins.int
     REMEDY_FIELD_NUMBER: builtins.int
+    CAUSE_FIELD_NUMBER: builtins.int
     kind: global___FailureKind.ValueType
     code: builtins.str
     """Stable CamelCase identifier ("OOMKilled", "UserException", "Timeout"). Decisions read this and never the message."""
@@ -66,6 +67,10 @@ class Failure(google.protobuf.message.Message):
     def exception(self) -> global___ExceptionDetails:
         """Details of an exception in the author's code; absent where there was none."""
 
+    @property
+    def cause(self) -> global___FailureOrigin:
+        """Of a call of an eager task that failed: where the failure that it passes on is from; absent else."""
+
     def __init__(
         self,
         *,
@@ -76,9 +81,10 @@ class Failure(google.protobuf.message.Message):
         origin: global___FailureOrigin | None = ...,
         exception: global___ExceptionDetails | None = ...,
         remedy: builtins.str = ...,
+        cause: global___FailureOrigin | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["exception", b"exception", "origin", b"origin"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["code", b"code", "exception", b"exception", "kind", b"kind", "message", b"message", "origin", b"origin", "remedy", b"remedy", "retryable", b"retryable"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["cause", b"cause", "exception", b"exception", "origin", b"origin"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["cause", b"cause", "code", b"code", "exception", b"exception", "kind", b"kind", "message", b"message", "origin", b"origin", "remedy", b"remedy", "retryable", b"retryable"]) -> None: ...
 
 global___Failure = Failure
 
