@@ -176,9 +176,12 @@ def test_what_was_called_is_shown_below_the_eager_node(flow, finished) -> None:
 def test_a_failure_that_nobody_catches_fails_the_eager_node(flow, entity: str) -> None:
     ended = flow.limosa("run", "--remote", "flow.py", entity, "--x", "3")
     assert ended.status == 1
-    assert "CallFailed" in ended.out + ended.err
-    assert "ValueError: -3 is negative" in ended.out + ended.err
-    assert re.search(r"flow.py:\d+: square failed at n0/e0", ended.out + ended.err)
+    assert "ValueError: -3 is negative\n  in flow.square, node n0/e0" in ended.err
+    assert "  Passed on by node n0" in ended.err
+    assert re.search(r"^  limosa replay \S+ n0/e0$", ended.err, re.MULTILINE)
+    name = re.search(r"limosa replay (\S+)", ended.err)[1]
+    told = flow.limosa("get", "run", name, "-o", "json").out
+    assert re.search(r"CallFailed.*flow.py:\d+: square failed at n0/e0", told, re.DOTALL)
 
 
 def test_an_attempt_that_makes_another_call_is_told_which_and_where(flow) -> None:
