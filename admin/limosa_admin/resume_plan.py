@@ -252,9 +252,8 @@ class _Matcher:
         now, then = python_part(task), python_part(old)
         if now is None or then is None:
             return (task.container, task.container_image) != (old.container, old.container_image)
-        return bool(
-            now.function_digest and then.function_digest and now.function_digest != then.function_digest
-        )
+        body = now.function_digest and then.function_digest and now.function_digest != then.function_digest
+        return bool(body) or now.packages != then.packages
 
     def _bundle_before(self, path: str) -> str:
         other, before = self._before.get(path, (None, None))

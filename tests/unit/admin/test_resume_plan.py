@@ -81,6 +81,13 @@ def test_a_reused_node_whose_code_changed_is_marked():
     assert (first.reused, first.code_changed) == (True, True)
 
 
+def test_other_packages_are_other_code():
+    edited = closure(*FIVE)
+    edited.tasks[0].python.packages = "ab" * 32
+    [first, second, *_] = plan_resume(closure(*FIVE), BROKEN, edited, []).nodes
+    assert (first.reused, first.code_changed, second.code_changed) == (True, True, False)
+
+
 def test_what_is_asked_for_runs_with_everything_after_it():
     plan = plan_resume(closure(*FIVE), dict.fromkeys(BROKEN, DONE), closure(*FIVE), ["n3"])
     assert told(plan)["n3"] == "asked for with --from"

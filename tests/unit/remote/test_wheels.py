@@ -95,9 +95,7 @@ def test_an_index_that_refuses_is_named_with_the_place_of_the_packages(
     admin: FakeAdmin, wheel: Path, index: str
 ) -> None:
     one = resolved(wheel, f"{index}/{wheel.name}")
-    with pytest.raises(
-        LimosaError, match=r"words-1.0-py3-none-any.whl cannot be had: "
-    ) as raised:
+    with pytest.raises(LimosaError, match=r"words-1.0-py3-none-any.whl cannot be had: ") as raised:
         upload_packages(admin.transfer, [one], {"NETRC": "/nowhere"})
     assert (raised.value.code, raised.value.place) == ("PackageIndex", "flow.py:7")
     assert ".netrc" in raised.value.remedy
