@@ -247,7 +247,7 @@ def _resume_command(view: RunView, flags: str) -> list[str]:
     module = run.target.name.rpartition(".")[0]
     fixable = failure.kind == FAILURE_KIND_USER and module
     file = shlex.quote(f"{module.replace('.', '/')}.py") if fixable else ""
-    return [_words("limosa resume", run.name, file, flags)]
+    return [_words("limosa resume", run.name, file, flags) + "    (with the same inputs)"]
 
 
 def _short_message(message: str) -> tuple[str, int]:

@@ -105,8 +105,10 @@ def test_the_file_must_have_what_the_run_ran(limosa, ended, flow):
         (("--dry-run", "--detach"), "--dry-run starts nothing: leave out --detach, --timeout and --name"),
         (("--copy", "all"), "--copy, --include and --image are about FILE: name it"),
         (("--name", "Bad Name", "--detach"), "is not a run name"),
+        (("flow.py", "--col", "x"), "there is no option --col (did you mean --copy?); the new run takes RUN's inputs."),
+        (("flow.py", "--col", "x"), "For a run with other inputs: limosa run --remote FILE --col …"),
     ],
-)
+)  # fmt: skip
 def test_options_that_do_not_fit(limosa, ended, arguments, told):
     result = limosa("resume", "old-heron", *arguments)
     assert result.status == 2

@@ -151,7 +151,7 @@ def test_what_a_skipped_and_a_never_started_node_waited_for():
     assert text.startswith(
         "calm-heron-4f2a failed after 8.4 s\n  UserException: ValueError: penalty is -1.0 (node n1, item 2)\n"
     )
-    assert text.endswith("\n  limosa resume calm-heron-4f2a house.py")
+    assert text.endswith("\n  limosa resume calm-heron-4f2a house.py    (with the same inputs)")
     assert "Go on\n  limosa logs calm-heron-4f2a n1 --index 2 -p p\n" in explain_run(
         detail(runs.USER_ERROR), NOW, "-p p"
     )

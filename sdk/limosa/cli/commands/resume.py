@@ -7,7 +7,22 @@ import click
 from limosa.cli.options import output_option, target_options, timeout_option
 
 
-@click.command()
+class _Resume(click.Command):
+    """A command that says of an option it lacks that inputs are not given to it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            close = f" (did you mean {error.possibilities[0]}?)" if error.possibilities else ""
+            message = (
+                f"there is no option {error.option_name}{close}; the new run takes RUN's inputs. "
+                f"For a run with other inputs: limosa run --remote FILE {error.option_name} …"
+            )
+            raise click.UsageError(message, ctx) from error
+
+
+@click.command(cls=_Resume)
 @click.argument("run")
 @click.argument("file", required=False)
 @click.option(
