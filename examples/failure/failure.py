@@ -1,20 +1,18 @@
 """What failing looks like: a task that needs retries, a clean error, a branch.
 
-limosa run --remote failure.py --threshold 3     # succeeds at the third attempt
-limosa run --remote failure.py --threshold 300   # fails, and shows where and why
+limosa run --remote failure.py --threshold 3     # flaky fails twice and succeeds at its third attempt; then all goes well
+limosa run --remote failure.py --threshold 300   # after flaky's third attempt check fails, and the end shows where and why
 """
 
-import random
-
-from limosa import conditional, task, workflow
+from limosa import conditional, current_context, task, workflow
 
 
 @task(retries=5)
-def flaky(chance: float) -> int:
-    """Fails with the given chance, as a busy service would; gives a number from 1 to 10."""
-    if random.random() < chance:
+def flaky(failures: int) -> int:
+    """Fails so many times before it gives a number, as a busy service would."""
+    if current_context().attempt <= failures:
         raise ConnectionError("the service did not answer")
-    return random.randint(1, 10)
+    return 7
 
 
 @task
@@ -38,9 +36,9 @@ def console(number: int) -> str:
 
 
 @workflow
-def failure(chance: float = 0.3, threshold: int = 5) -> str:
-    """Draws a number from an unreliable service and judges it."""
-    number = check(number=flaky(chance=chance), threshold=threshold)
+def failure(failures: int = 2, threshold: int = 5) -> str:
+    """Fetches a number from an unreliable service and judges it."""
+    number = check(number=flaky(failures=failures), threshold=threshold)
     return (
         conditional("large-enough")
         .if_(number >= threshold)

@@ -113,19 +113,23 @@ def test_words_are_counted_as_plain_python_counts_them(sandbox: Sandbox) -> None
     assert {entry["word"]: entry["count"] for entry in counted}.items() <= expected.items()
 
 
-@pytest.mark.parametrize(("threshold", "word"), [(1, "large enough"), (10, "")])
-def test_what_is_flaky_succeeds_in_the_end(sandbox: Sandbox, threshold: int, word: str) -> None:
-    inputs = {"chance": 0.2, "threshold": threshold}
+@pytest.mark.parametrize(
+    ("failures", "threshold", "told"), [(2, 3, "7: large enough"), (0, 10, "7: too small")]
+)
+def test_what_is_flaky_succeeds_at_the_attempt_after(
+    sandbox: Sandbox, failures: int, threshold: int, told: str
+) -> None:
+    inputs = {"failures": failures, "threshold": threshold}
     ended = runs.run(sandbox, EXAMPLES / "failure" / "failure.py", "failure", inputs)
     assert ended.phase == "SUCCEEDED", ended.failure
-    (verdict,) = runs.outputs(sandbox, ended.name).values()
-    number, _, judged = verdict.partition(": ")
-    assert judged == ("large enough" if int(number) >= threshold else "too small")
-    assert word in judged
+    assert list(runs.outputs(sandbox, ended.name).values()) == [told]
+    with sandbox.client() as client:
+        states = [one.node for one in client.get_run(ended.name).snapshots if one.HasField("node")]
+    assert [state.launches for state in states if state.target.endswith("flaky")] == [failures + 1]
 
 
 def test_what_must_fail_fails_with_the_author_s_error(sandbox: Sandbox) -> None:
-    inputs = {"chance": 0.0, "threshold": 300}
+    inputs = {"failures": 0, "threshold": 300}
     ended = runs.run(sandbox, EXAMPLES / "failure" / "failure.py", "failure", inputs)
     assert ended.phase == "FAILED"
     failure = ended.failure
