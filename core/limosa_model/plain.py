@@ -1,5 +1,7 @@
 """Plain data (JSON, YAML, a command line) into literals, by type."""
 
+import base64
+import binascii
 import datetime as dt
 import math
 import re
@@ -17,6 +19,8 @@ _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _FORMS = {
     types_pb2.SIMPLE_TYPE_DURATION: "10m, 90s, 1h30m, or seconds",
     types_pb2.SIMPLE_TYPE_DATETIME: "2024-05-01T10:00:00Z",
+    types_pb2.SIMPLE_TYPE_DATE: "2024-05-01",
+    types_pb2.SIMPLE_TYPE_BYTES: "aGVsbG8=, which is base64",
 }
 _MOST_SHOWN = 80
 """Characters of a wrong value in a message."""
@@ -119,14 +123,26 @@ def _simple(data: Any, type_: types_pb2.LiteralType, place: str) -> literal_pb2.
             return values.string(data)
         if simple == types_pb2.SIMPLE_TYPE_STRUCT and isinstance(data, dict):
             return values.struct(data)
+        if simple == types_pb2.SIMPLE_TYPE_JSON:
+            return values.struct(data)
+        if simple == types_pb2.SIMPLE_TYPE_BYTES and isinstance(data, str):
+            return values.bytes_(base64.b64decode(data, validate=True))
+        if simple == types_pb2.SIMPLE_TYPE_DATE and isinstance(data, (str, dt.date)):
+            return values.date(_day(data))
         if simple == types_pb2.SIMPLE_TYPE_DATETIME and isinstance(data, (str, dt.datetime)):
             return values.datetime_(data if isinstance(data, dt.datetime) else parse_datetime(data))
         if simple == types_pb2.SIMPLE_TYPE_DURATION and (is_int or isinstance(data, (float, str))):
             return values.duration(parse_duration(str(data)))
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, binascii.Error) as error:
         detail = "" if simple in _FORMS else f": {error}"
         raise PlainError(place, _mismatch(data, type_) + detail) from error
     raise PlainError(place, _mismatch(data, type_))
+
+
+def _day(data: "str | dt.date") -> dt.date:
+    if isinstance(data, dt.datetime):
+        raise ValueError("it has a time")
+    return data if isinstance(data, dt.date) else dt.date.fromisoformat(data)
 
 
 def _union(data: Any, type_: types_pb2.LiteralType, place: str) -> literal_pb2.Literal:
@@ -148,6 +164,8 @@ def _record(data: dict[str, Any], record: types_pb2.RecordType, place: str) -> l
     for name, field in known.items():
         if name in data:
             fields[name] = from_plain(data[name], field.type, f"{place}.{name}")
+        elif field.optional:
+            continue
         elif not field.HasField("default_value"):
             raise PlainError(place, f"{record.name} needs its field '{name}' ({describe(field.type)})")
         else:

@@ -14,6 +14,9 @@ _SIMPLE_NAMES = {
     pb.SIMPLE_TYPE_DATETIME: "datetime",
     pb.SIMPLE_TYPE_DURATION: "timedelta",
     pb.SIMPLE_TYPE_STRUCT: "dict",
+    pb.SIMPLE_TYPE_BYTES: "bytes",
+    pb.SIMPLE_TYPE_DATE: "date",
+    pb.SIMPLE_TYPE_JSON: "JSON",
 }
 _PRIMITIVES = {
     "integer": pb.SIMPLE_TYPE_INTEGER,
@@ -22,7 +25,19 @@ _PRIMITIVES = {
     "boolean": pb.SIMPLE_TYPE_BOOLEAN,
     "datetime": pb.SIMPLE_TYPE_DATETIME,
     "duration": pb.SIMPLE_TYPE_DURATION,
+    "bytes_value": pb.SIMPLE_TYPE_BYTES,
+    "date": pb.SIMPLE_TYPE_DATE,
 }
+_JSON_SIMPLE = (
+    pb.SIMPLE_TYPE_NONE,
+    pb.SIMPLE_TYPE_INTEGER,
+    pb.SIMPLE_TYPE_FLOAT,
+    pb.SIMPLE_TYPE_STRING,
+    pb.SIMPLE_TYPE_BOOLEAN,
+    pb.SIMPLE_TYPE_STRUCT,
+    pb.SIMPLE_TYPE_JSON,
+)
+"""What data of any JSON-like shape may be made of."""
 
 
 def describe(type_: pb.LiteralType) -> str:
@@ -106,6 +121,10 @@ def _fits(given: pb.LiteralType, expected: pb.LiteralType) -> str | None:
         if any(assignable(given, variant.type) is None for variant in expected.union_type.variants):
             return None
         return _mismatch(given, expected)
+    if _is_simple(expected, pb.SIMPLE_TYPE_JSON):
+        return None if _is_json(given) else _mismatch(given, expected)
+    if given_kind == "enum_type" and _is_simple(expected, pb.SIMPLE_TYPE_STRING):
+        return None
     if given_kind != kind:
         return _mismatch(given, expected)
     if kind == "simple":
@@ -130,15 +149,25 @@ def _record_fits(given: pb.RecordType, expected: pb.RecordType) -> str | None:
     fields = {field.name: field for field in given.fields}
     for field in expected.fields:
         if field.name not in fields:
-            if field.HasField("default_value"):
+            if field.optional or field.HasField("default_value"):
                 continue
             return f"expected {expected.name}, got {given.name} without its field '{field.name}'"
-        reason = _fits(fields.pop(field.name).type, field.type)
+        given_field = fields.pop(field.name)
+        if given_field.optional and not (field.optional or field.HasField("default_value")):
+            return f"expected {expected.name}, got {given.name} whose field '{field.name}' may be missing"
+        reason = _fits(given_field.type, field.type)
         if reason:
             return f"field '{field.name}' of {expected.name}: {reason}"
     if fields:
         return f"expected {expected.name}, got {given.name} with the further field '{next(iter(fields))}'"
     return None
+
+
+def _is_json(type_: pb.LiteralType) -> bool:
+    kind = type_.WhichOneof("kind")
+    if kind in ("collection", "map_value"):
+        return _is_json(getattr(type_, kind))
+    return kind == "enum_type" or (kind == "simple" and type_.simple in _JSON_SIMPLE)
 
 
 def _blob_fits(given: pb.LiteralType, expected: pb.LiteralType) -> str | None:
@@ -215,6 +244,10 @@ def _simple_conforms(literal: Literal, type_: pb.LiteralType, place: str) -> str
         fits = value == "none"
     elif type_.simple == pb.SIMPLE_TYPE_STRUCT:
         fits = value == "struct_value"
+    elif type_.simple == pb.SIMPLE_TYPE_JSON:
+        fits = _is_json_value(literal)
+    elif type_.simple == pb.SIMPLE_TYPE_STRING and value == "enum_value":
+        fits = True
     else:
         primitive = literal.primitive.WhichOneof("value") if value == "primitive" else None
         fits = primitive is not None and _PRIMITIVES[primitive] == type_.simple
@@ -231,9 +264,21 @@ def _record_conforms(literal: Literal, record: pb.RecordType, place: str) -> str
             reason = _conforms(literal.record.fields[field.name], field.type, f"{place}.{field.name}")
             if reason:
                 return reason
-        elif not field.HasField("default_value"):
+        elif not field.optional and not field.HasField("default_value"):
             return _at(place, f"{record.name} needs its field '{field.name}'")
     return None
+
+
+def _is_json_value(literal: Literal) -> bool:
+    value = literal.WhichOneof("value")
+    if value == "primitive":
+        primitive = literal.primitive.WhichOneof("value")
+        return primitive is not None and _PRIMITIVES[primitive] in _JSON_SIMPLE
+    if value == "collection":
+        return all(_is_json_value(item) for item in literal.collection.literals)
+    if value == "map_value":
+        return all(_is_json_value(item) for item in literal.map_value.literals.values())
+    return value in ("none", "struct_value", "enum_value")
 
 
 def name_of(literal: Literal) -> str:

@@ -1,5 +1,6 @@
 """Literals: making them, and showing them as plain data."""
 
+import base64
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 _None = getattr(pb, "None")
 _T = TypeVar("_T")
 _EPOCH = dt.datetime(1970, 1, 1)
+_FIRST_DAY = dt.date(1970, 1, 1)
 _MICROSECOND = dt.timedelta(microseconds=1)
 
 
@@ -40,6 +42,16 @@ def string(value: str) -> pb.Literal:
 def boolean(value: bool) -> pb.Literal:
     """A boolean literal."""
     return pb.Literal(primitive=pb.Primitive(boolean=value))
+
+
+def bytes_(value: bytes) -> pb.Literal:
+    """A bytes literal."""
+    return pb.Literal(primitive=pb.Primitive(bytes_value=value))
+
+
+def date(value: dt.date) -> pb.Literal:
+    """A date literal."""
+    return pb.Literal(primitive=pb.Primitive(date=(value - _FIRST_DAY).days))
 
 
 def none() -> pb.Literal:
@@ -114,6 +126,11 @@ def to_datetime(value: pb.DateTime) -> dt.datetime:
     return (wall + offset).replace(tzinfo=dt.timezone(offset))
 
 
+def to_date(days: int) -> dt.date:
+    """The Python date of a date primitive."""
+    return _FIRST_DAY + dt.timedelta(days=days)
+
+
 def to_timedelta(value: Duration) -> dt.timedelta:
     """The Python timedelta of a Duration message."""
     nanos = value.nanos
@@ -150,12 +167,14 @@ KIND_NAMES = {
 
 
 def to_plain(literal: pb.Literal) -> Any:
-    """A literal as JSON-able data: instants in ISO 8601, durations in seconds, references as objects with a uri."""
+    """A literal as JSON-able data: instants and dates in ISO 8601, durations in seconds, bytes in base64, references as objects with a uri."""
     kind = literal.WhichOneof("value")
     if kind == "primitive":
         value = _primitive(literal.primitive)
-        if isinstance(value, dt.datetime):
+        if isinstance(value, dt.date):
             return value.isoformat()
+        if isinstance(value, bytes):
+            return base64.b64encode(value).decode("ascii")
         return value.total_seconds() if isinstance(value, dt.timedelta) else value
     if kind in (None, "none"):
         return None
@@ -254,6 +273,8 @@ def _primitive(value: pb.Primitive) -> Any:
         return to_datetime(value.datetime)
     if kind == "duration":
         return to_timedelta(value.duration)
+    if kind == "date":
+        return to_date(value.date)
     if kind is None:
         raise ValueError("a primitive without a value")
     return getattr(value, kind)

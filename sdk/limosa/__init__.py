@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from limosa.tasks import Task, task
     from limosa.types.directory import Directory
     from limosa.types.file import File
+    from limosa.types.pickled import Pickle
     from limosa.workflows import FailurePolicy, Workflow, workflow
 
 _WHERE = {
@@ -51,6 +52,7 @@ _WHERE = {
     "LaunchPlan": "limosa.launch_plans",
     "LimosaError": "limosa.errors",
     "Packages": "limosa.packages.declaration",
+    "Pickle": "limosa.types.pickled",
     "Resources": "limosa.resources",
     "Retry": "limosa.retries",
     "Secret": "limosa.secret",
@@ -87,6 +89,7 @@ __all__ = [
     "LaunchPlan",
     "LimosaError",
     "Packages",
+    "Pickle",
     "Resources",
     "Retry",
     "Secret",

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from limosa_idl.workflow.v1alpha1.workflow_pb2 import BindingData
 
 
+_REMEDY = "pass a value of that type, or correct the annotation"
+
+
 class ArgumentProblem(LimosaError, TypeError):
     """A value does not fit the input or output it is given for."""
 
@@ -71,7 +74,7 @@ def literal_of(value: Any, python_type: Any, place: str) -> Any:
         )
         return literal if trace is None or trace.stored is None else trace.stored(literal)
     except (TypeProblem, ValueProblem) as error:
-        raise ArgumentProblem(f"{place}: {error.message}", error.remedy) from None
+        raise ArgumentProblem(f"{place}: {error.message}", error.remedy or _REMEDY) from None
     except ValueError as error:
         raise ArgumentProblem(f"{place}: {error}") from error
     except LimosaError as error:
@@ -152,4 +155,6 @@ def _element_type(python_type: Any, container: type) -> Any:
     for candidate in (python_type, *get_args(python_type)):
         if getattr(candidate, "__origin__", None) is container:
             return get_args(candidate)[-1]
-    return Any
+    from limosa.types.json_data import JsonData
+
+    return JsonData

@@ -30,7 +30,7 @@ class Condition:
         from limosa_idl.workflow.v1alpha1 import workflow_pb2
         from limosa_model.types import describe
 
-        if promise.type_ is not None and describe(promise.type_) not in ("bool", "dict"):
+        if promise.type_ is not None and describe(promise.type_) not in ("bool", "dict", "JSON"):
             message = f"{promise.label()} is {describe(promise.type_)}, not bool"
             raise LimosaError("ConditionOperand", message, str(caller()), remedy)
         operand = workflow_pb2.Operand(input=promise.label())
@@ -129,7 +129,7 @@ def _operand(value: Any, promises: dict[str, Promise]) -> "workflow_pb2.Operand"
             "ConditionOperand",
             f"a condition cannot compare with {type(value).__name__} {value!r}",
             str(caller()),
-            "compare with a bool, number, str, datetime, enum or None",
+            "compare with a bool, number, str, datetime, date, enum or None",
         )
     try:
         return workflow_pb2.Operand(
@@ -139,7 +139,7 @@ def _operand(value: Any, promises: dict[str, Promise]) -> "workflow_pb2.Operand"
         raise LimosaError("ConditionOperand", error.message, str(caller()), error.remedy) from error
 
 
-_ORDERED = ("int", "float", "str", "datetime", "timedelta")
+_ORDERED = ("int", "float", "str", "datetime", "date", "timedelta")
 
 
 def _check_comparable(operator: str, left: Any, right: Any) -> None:
@@ -180,7 +180,7 @@ def _kinds_of_type(type_: "LiteralType") -> set[str]:
     if type_.WhichOneof("kind") == "enum_type":
         return {"enum"}
     name = describe(type_)
-    if name == "dict":
+    if name in ("dict", "JSON"):
         return set()
     return {"number"} if name in ("int", "float") else {name}
 
@@ -188,4 +188,4 @@ def _kinds_of_type(type_: "LiteralType") -> set[str]:
 def _is_time(value: Any) -> bool:
     import datetime as dt
 
-    return isinstance(value, (dt.datetime, dt.timedelta))
+    return isinstance(value, (dt.date, dt.timedelta))

@@ -41,9 +41,11 @@ def check_shape(function: Any, what: str) -> None:
     if flags & (_COROUTINE | _ASYNC_GENERATOR) and what != _EAGER:
         message = f"async {what}s are not supported yet"
         raise LimosaError("AsyncFunction", message, place, "write def, and asyncio.run(…) inside")
-    if flags & _GENERATOR:
+    if flags & _GENERATOR and not (what == "task" and _gives_items(inner)):
         message = f"a {what} returns its outputs; this one is a generator, for it has a yield"
-        raise LimosaError("GeneratorFunction", message, place, "collect the values in a list and return it")
+        raise LimosaError(
+            "GeneratorFunction", message, place, "annotate a task with -> Iterator[T], or return a list"
+        )
     if inner.__code__.co_flags & (_VARARGS | _VARKEYWORDS):
         remedy = "name every input; for a varying number take a list or a dict"
         raise LimosaError("VariableArguments", "*args and **kwargs have no types", place, remedy)
@@ -52,3 +54,10 @@ def check_shape(function: Any, what: str) -> None:
         names = ", ".join(f"'{name}'" for name in inner.__code__.co_varnames[:count])
         message = f"inputs are passed by name, and {names} can be passed by position only"
         raise LimosaError("PositionalOnly", message, place, "remove the '/' from the parameters")
+
+
+def _gives_items(inner: Any) -> bool:
+    """Whether a function says that it gives items one by one."""
+    annotation = inner.__annotations__.get("return", "")
+    name = str(getattr(annotation, "__origin__", annotation)).partition("[")[0]
+    return name.rpartition(".")[2].rstrip("'>") in ("Iterator", "Generator", "Iterable")

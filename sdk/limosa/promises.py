@@ -135,11 +135,15 @@ class Promise(NodeHandle):
     def __getattr__(self, name: str) -> "Promise":
         if name.startswith("__"):
             raise AttributeError(name)
-        record = self.type_.record if self.type_ is not None else None
-        if record is None or self.type_ is None or self.type_.WhichOneof("kind") != "record":
+        type_ = _present(self.type_)
+        if type_ is None or type_.WhichOneof("kind") != "record":
             self._refuse_output_name(name, f".{name}")
             message = f"'.{name}' on the promise of {self._described()}: the value exists only when the workflow runs"
             raise PromiseMisuse("PromiseAttribute", message, str(caller()), "use it inside a task")
+        return self._field(name, type_)
+
+    def _field(self, name: str, type_: "LiteralType") -> "Promise":
+        record = type_.record
         for field in record.fields:
             if field.name == name:
                 return self._part(name, field.type)
@@ -158,12 +162,15 @@ class Promise(NodeHandle):
             )
 
     def __getitem__(self, key: str | int) -> "Promise":
-        kind = self.type_.WhichOneof("kind") if self.type_ is not None else None
+        type_ = _present(self.type_)
+        kind = type_.WhichOneof("kind") if type_ is not None else None
         inner: LiteralType | None = None
-        if kind == "collection" and isinstance(key, int):
-            inner = self.type_.collection  # type: ignore[union-attr]
-        elif kind == "map_value" and isinstance(key, str):
-            inner = self.type_.map_value  # type: ignore[union-attr]
+        if type_ is not None and kind == "record" and isinstance(key, str):
+            return self._field(key, type_)
+        if type_ is not None and kind == "collection" and isinstance(key, int):
+            inner = type_.collection
+        elif type_ is not None and kind == "map_value" and isinstance(key, str):
+            inner = type_.map_value
         elif kind not in (None, "simple") or not isinstance(key, (str, int)):
             message = f"[{key!r}] on the promise of {self._described()}"
             raise PromiseMisuse(
@@ -184,9 +191,10 @@ class Promise(NodeHandle):
         return Promise(node, self._output, (), self.type_, self._unnamed, written)
 
     def _is_struct(self) -> bool:
-        from limosa_idl.core.v1alpha1.types_pb2 import SIMPLE_TYPE_STRUCT
+        from limosa_idl.core.v1alpha1.types_pb2 import SIMPLE_TYPE_JSON, SIMPLE_TYPE_STRUCT
 
-        return self.type_ is not None and self.type_.simple == SIMPLE_TYPE_STRUCT
+        type_ = _present(self.type_)
+        return type_ is not None and type_.simple in (SIMPLE_TYPE_STRUCT, SIMPLE_TYPE_JSON)
 
     def _described(self) -> str:
         from limosa_model.types import describe
@@ -303,6 +311,16 @@ class Promise(NodeHandle):
 
     def __repr__(self) -> str:
         return f"<promise of {self._described()}: {self.label()}>"
+
+
+def _present(type_: "LiteralType | None") -> "LiteralType | None":
+    """A type that may be None, as it is when it is not: a step into None fails in the run."""
+    if type_ is None or type_.WhichOneof("kind") != "union_type":
+        return type_
+    from limosa_idl.core.v1alpha1.types_pb2 import SIMPLE_TYPE_NONE
+
+    some = [one.type for one in type_.union_type.variants if one.type.simple != SIMPLE_TYPE_NONE]
+    return some[0] if len(some) == 1 else type_
 
 
 def _refuse(symbol: str) -> Any:

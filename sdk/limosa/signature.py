@@ -56,8 +56,9 @@ class Signature:
             raise LimosaError("MissingAnnotation", "the return type is missing", self.place, remedy)
         self.inputs: dict[str, Any] = {name: _plain(hints[name]) for name in names}
         self.defaults = _defaults(inner, names[: code.co_argcount])
-        self.outputs, self.output_class, self.outputs_are_tuple = _outputs(_plain(hints["return"]))
-        self.hash_methods = _hash_methods(hints["return"], self.output_class)
+        returned = _named(hints["return"])
+        self.outputs, self.output_class, self.outputs_are_tuple = _outputs(_plain(returned))
+        self.hash_methods = _hash_methods(returned, self.output_class)
         for name in names:
             if hash_method_of(hints[name]) is not None:
                 message = f"argument '{name}' has a HashMethod, which belongs to what a task gives"
@@ -146,6 +147,18 @@ def _defaults(function: Any, positional: tuple[str, ...]) -> dict[str, Any]:
     found = dict(zip(positional[len(positional) - len(given) :], given, strict=True))
     found.update(function.__kwdefaults__ or {})
     return found
+
+
+def _named(annotation: Any) -> Any:
+    """tuple[int, str] as a NamedTuple of its parts, called o0, o1, …; any other annotation as it is."""
+    if get_origin(annotation) is not tuple:
+        return annotation
+    parts = get_args(annotation)
+    if not parts or Ellipsis in parts:
+        return annotation
+    from typing import NamedTuple
+
+    return NamedTuple("Outputs", [(f"o{position}", part) for position, part in enumerate(parts)])
 
 
 def _outputs(annotation: Any) -> "tuple[dict[str, Any], type[Any] | None, bool]":

@@ -14,6 +14,7 @@ from limosa_model.plain import PlainError, from_plain
 from limosa_model.types import describe
 
 _JSON_KINDS = {"collection", "map_value", "record"}
+_JSON_SIMPLE = (types_pb2.SIMPLE_TYPE_STRUCT, types_pb2.SIMPLE_TYPE_JSON)
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -51,7 +52,9 @@ class InputValues:
             return self._union_from_text(text, type_, place)
         if kind in ("blob", "structured_dataset"):
             return self._reference(text, type_, "")
-        if kind == "simple" and type_.simple != types_pb2.SIMPLE_TYPE_STRUCT:
+        if kind == "simple" and type_.simple not in _JSON_SIMPLE:
+            if type_.simple == types_pb2.SIMPLE_TYPE_BYTES and text.startswith("@"):
+                return values.bytes_(_bytes_of(Path(text[1:])))
             return from_plain(_scalar(text, type_), type_)
         if kind in _JSON_KINDS or kind == "simple":
             return self._from_data(_json_or_file(text, type_), type_, "")
@@ -259,6 +262,13 @@ def _read(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or error
         raise LimosaError(code="BadInput", message=f"cannot read it: {why}", place=str(path)) from error
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.expanduser().read_bytes()
+    except OSError as error:
+        raise PlainError("", f"{path}: cannot read it: {error.strerror or error}") from error
 
 
 class _GivenTwice(ValueError):

@@ -181,11 +181,14 @@ def _call(task: Task[..., Any], inputs: Mapping[str, Literal], transfer: LocalTr
 
 def _outputs(task: Task[..., Any], result: Any, transfer: LocalTransfer) -> dict[str, Literal]:
     from limosa.results import output_literal, output_problem
+    from limosa.types.iteration import IterationFailed
 
     outputs = {}
     for name, value in task.signature.split(result, task.name).items():
         try:
             outputs[name] = output_literal(task, name, value, transfer)
+        except IterationFailed as error:
+            raise error.cause from error.cause.__cause__
         except (ValueProblem, ValueError) as error:
             raise output_problem(task, name, value, error) from told_cause(error)
     return outputs

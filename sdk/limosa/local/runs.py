@@ -19,6 +19,7 @@ from limosa.local.transfer import LocalTransfer, copied_directory, copied_file, 
 from limosa.local.walk import Scope, Surroundings, walk_dynamic
 from limosa.tasks import Task
 from limosa.types import ValueProblem, to_literal, to_python
+from limosa.types.converter import type_name
 from limosa.workflows import Workflow
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
@@ -134,7 +135,10 @@ def _literal(entity: Any, name: str, value: Any, transfer: LocalTransfer) -> Lit
         return to_literal(value, entity.python_inputs[name], transfer)
     except ValueProblem as error:
         raise LimosaError(
-            "InputType", error.message, f"{entity.name}: input '{name}'", error.remedy
+            "InputType",
+            error.message,
+            f"{entity.name}: input '{name}'",
+            error.remedy or f"pass a value of type {type_name(entity.python_inputs[name])}",
         ) from None
     except ValueError as error:
         raise LimosaError("InputType", str(error), f"{entity.name}: input '{name}'") from error

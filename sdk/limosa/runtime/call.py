@@ -72,6 +72,7 @@ def python_inputs(
 def outputs_of(task: Any, result: Any, transfer: LaunchTransfer, code_root: Path) -> LiteralMap:
     """What a function returned, as literals whose data is durable. Raises LaunchFailed and StoreError."""
     from limosa.results import output_literal, output_problem
+    from limosa.types.iteration import IterationFailed
     from limosa.types.offloaded import offload
 
     try:
@@ -84,6 +85,8 @@ def outputs_of(task: Any, result: Any, transfer: LaunchTransfer, code_root: Path
             literals[name] = offload(output_literal(task, name, value, transfer), name, transfer)
         except (Preempted, StoreError, LaunchFailed, CorruptData):
             raise
+        except IterationFailed as error:
+            raise LaunchFailed(raised(error.cause, code_root)) from error.cause
         except Exception as error:
             problem = output_problem(task, name, value, error)
             raise LaunchFailed(_bad_output(task, problem, error, code_root)) from error

@@ -14,6 +14,20 @@ if TYPE_CHECKING:
 _CONVERSIONS = {"int": "__index__", "float": "__float__", "bool": "__bool__"}
 """The method by which a value of another class says that it can be made one of these."""
 
+_REMEDIES: tuple[tuple[str, Any, str], ...] = (
+    ("int", bool, "write int(…)"),
+    ("int", float, "write round(…) or int(…)"),
+    ("float", (bool, int), "write float(…)"),
+    ("str", (bool, int, float), "write str(…)"),
+    ("str", bytes, "write ….decode()"),
+    ("bytes", str, "write ….encode()"),
+    ("bytes", (bytearray, memoryview), "write bytes(…)"),
+    ("bool", int, "compare it, such as … != 0"),
+    ("list", (tuple, set, frozenset), "write list(…)"),
+    ("timedelta", (int, float), "write timedelta(seconds=…)"),
+)
+"""What is expected, what may be given in its place, and how the one is made of the other."""
+
 
 class TypeProblem(LimosaError, TypeError):
     """A Python type cannot be used; the remedy names one that can."""
@@ -68,11 +82,11 @@ def type_name(python_type: Any) -> str:
         return "None"
     if isinstance(python_type, type) and not getattr(python_type, "__args__", None):
         return python_type.__name__
-    return str(python_type).replace("typing.", "")
+    return str(python_type).replace("typing.", "").replace("collections.abc.", "")
 
 
 def mismatch(expected: str, value: Any) -> ValueProblem:
-    """The usual complaint: "expected int, got str 'a'"; of another library's number, how to convert it."""
+    """The usual complaint, with what to do: "expected int, got str 'a'; write int(…)"."""
     kind = type(value)
     if value is None:
         return ValueProblem(f"expected {expected}, got None")
@@ -86,9 +100,24 @@ def mismatch(expected: str, value: Any) -> ValueProblem:
         named = f"{kind.__module__}.{kind.__qualname__}"
         return ValueProblem(f"expected {expected}, got {named}", f"write {expected}(…)")
     shown = repr(value)
+    if "\n" in shown:
+        shown = " ".join(shown.split())
     if len(shown) > 80:
         shown = shown[:77] + "…"
-    return ValueProblem(f"expected {expected}, got {type_name(kind)} {shown}")
+    return ValueProblem(f"expected {expected}, got {type_name(kind)} {shown}", _remedy(expected, value))
+
+
+def _remedy(expected: str, value: Any) -> str:
+    """How to make a value of the type expected; empty where the type says all there is."""
+    name = expected.partition("[")[0]
+    if name == "list" and hasattr(value, "tolist"):
+        return "write ….tolist()"
+    if name == "date" and hasattr(value, "date"):
+        return "write ….date()"
+    for wanted, kinds, remedy in _REMEDIES:
+        if name == wanted and isinstance(value, kinds):
+            return remedy
+    return ""
 
 
 def literal_mismatch(expected: str, literal: "Literal") -> ValueProblem:

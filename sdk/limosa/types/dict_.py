@@ -3,6 +3,7 @@
 from typing import Any
 
 from limosa.types.converter import TypeProblem, ValueProblem, literal_mismatch, mismatch, type_name
+from limosa.types.floating import takes_only_float
 from limosa.types.registry import element_types, literal_type, to_literal, to_python
 from limosa.types.transfer import TransferContext
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal
@@ -22,11 +23,14 @@ class _Converter:
         if _is_untyped(python_type):
             return values.struct(value)
         element = _element(python_type)
+        no_int = takes_only_float(element)
         literals = {}
         for key, item in value.items():
             if not isinstance(key, str):
                 raise ValueProblem(f"key {key!r} is {type_name(type(key))}; keys must be str")
             try:
+                if no_int and type(item) is int:
+                    raise mismatch("float", item)
                 literals[key] = to_literal(item, element, transfer)
             except (ValueProblem, ValueError) as error:
                 raise ValueProblem.inside(f"[{key!r}]", error) from error

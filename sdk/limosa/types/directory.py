@@ -53,6 +53,12 @@ class Directory:
     def __fspath__(self) -> str:
         return self.path
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        from limosa.types.pydantic_model import reference_schema
+
+        return reference_schema(cls)
+
     def __repr__(self) -> str:
         return f"Directory({self.uri!r})"
 

@@ -82,6 +82,12 @@ class File:
     def __fspath__(self) -> str:
         return self.path
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        from limosa.types.pydantic_model import reference_schema
+
+        return reference_schema(cls)
+
     def __repr__(self) -> str:
         return f"File({self.uri!r})"
 

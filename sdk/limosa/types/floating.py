@@ -1,6 +1,6 @@
-"""float: doubles; an int is accepted and becomes one."""
+"""float: doubles; an int is accepted and becomes one, but not among the elements of a list or dict."""
 
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from limosa.types.converter import ValueProblem, literal_mismatch, mismatch
 from limosa.types.transfer import TransferContext
@@ -23,6 +23,12 @@ class _Converter:
         if kind not in ("float_value", "integer"):
             raise literal_mismatch("float", literal)
         return float(getattr(literal.primitive, kind))
+
+
+def takes_only_float(element: Any) -> bool:
+    """Whether the elements of a list or dict are floats: who reads an int there would not find what was put there."""
+    parts = get_args(element) if get_origin(element) not in (list, dict) else ()
+    return element is float or (float in parts and int not in parts)
 
 
 def _exact(value: "int | float") -> float:

@@ -1,8 +1,10 @@
-"""list[T]: elements in order, each of one type."""
+"""list[T]: elements in order, each of one type; list: JSON-like data."""
 
 from typing import Any
 
-from limosa.types.converter import TypeProblem, ValueProblem, literal_mismatch, mismatch, type_name
+from limosa.types.converter import ValueProblem, literal_mismatch, mismatch, type_name
+from limosa.types.floating import takes_only_float
+from limosa.types.json_data import JsonData
 from limosa.types.registry import element_types, literal_type, to_literal, to_python
 from limosa.types.transfer import TransferContext
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralCollection
@@ -17,9 +19,12 @@ class _Converter:
         if not isinstance(value, list):
             raise mismatch(type_name(python_type), value)
         element = _element(python_type)
+        no_int = takes_only_float(element)
         literals = []
         for position, item in enumerate(value):
             try:
+                if no_int and type(item) is int:
+                    raise mismatch("float", item)
                 literals.append(to_literal(item, element, transfer))
             except (ValueProblem, ValueError) as error:
                 raise ValueProblem.inside(f"[{position}]", error) from error
@@ -40,9 +45,7 @@ class _Converter:
 
 def _element(python_type: Any) -> Any:
     arguments = element_types(python_type)
-    if not arguments:
-        raise TypeProblem("a list needs the type of its elements", "write list[int], list[str], …")
-    return arguments[0]
+    return JsonData if not arguments or arguments[0] is Any else arguments[0]
 
 
 CONVERTER = _Converter()

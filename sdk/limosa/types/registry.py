@@ -1,7 +1,7 @@
 """Which converter a Python type has. Open: entry points and `register` add to it."""
 
 import importlib
-from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from limosa.types.converter import Converter, TypeProblem, type_name
 
@@ -15,41 +15,79 @@ _MODULES = {
     "builtins.float": "limosa.types.floating",
     "builtins.str": "limosa.types.text",
     "builtins.bool": "limosa.types.boolean",
+    "builtins.bytes": "limosa.types.binary",
     "builtins.NoneType": "limosa.types.none",
     "builtins.list": "limosa.types.list_",
     "builtins.dict": "limosa.types.dict_",
     "datetime.datetime": "limosa.types.datetime_",
+    "datetime.date": "limosa.types.date",
     "datetime.timedelta": "limosa.types.timedelta",
+    "collections.abc.Iterator": "limosa.types.json_lines",
+    "collections.abc.Iterable": "limosa.types.json_lines",
+    "collections.abc.Generator": "limosa.types.json_lines",
+    "limosa.types.json_data.JsonData": "limosa.types.json_data",
+    "limosa.types.pickled.Pickle": "limosa.types.pickled",
     "limosa.types.file.File": "limosa.types.file",
     "limosa.types.directory.Directory": "limosa.types.directory",
     "pandas.core.frame.DataFrame": "limosa.types.pandas_frame",
     "pandas.DataFrame": "limosa.types.pandas_frame",
     "pyarrow.lib.Table": "limosa.types.arrow_table",
+    "numpy.ndarray": "limosa.types.numpy_array",
 }
 """By qualified name, so that looking a type up imports nothing but its own converter."""
+
+_BASES = {
+    "numpy.generic": "limosa.types.numpy_scalar",
+    "pydantic.main.BaseModel": "limosa.types.pydantic_model",
+    "google.protobuf.message.Message": "limosa.types.protobuf_message",
+}
+"""Likewise, of classes whose subclasses it converts too."""
+
+_FORMS = {
+    "typing.Union": "limosa.types.union",
+    "types.UnionType": "limosa.types.union",
+    "typing.Literal": "limosa.types.literal_choice",
+}
+"""Types that are no classes."""
 
 _INSTEAD = {
     "builtins.tuple": "use list[T], or a NamedTuple for several outputs",
     "builtins.set": "use list[T]",
     "builtins.frozenset": "use list[T]",
-    "builtins.bytes": "write the bytes to a File",
+    "builtins.bytearray": "use bytes",
     "builtins.complex": "use a dataclass with two floats",
     "builtins.object": "name the concrete type",
     "typing.Any": "name the concrete type, or use dict for JSON-like data",
-    "datetime.date": "use datetime",
+    "datetime.time": "use timedelta, or str",
+    "uuid.UUID": "use str",
     "decimal.Decimal": "use str, or int in the smallest unit",
     "pathlib.Path": "use File or Directory: a path means nothing in another pod",
     "pathlib.PosixPath": "use File or Directory: a path means nothing in another pod",
     # As Python 3.13 calls them.
     "pathlib._local.Path": "use File or Directory: a path means nothing in another pod",
     "pathlib._local.PosixPath": "use File or Directory: a path means nothing in another pod",
-    "numpy.ndarray": "use list[float], or a pandas.DataFrame",
     "pandas.core.series.Series": "use a pandas.DataFrame with one column",
     "pandas.Series": "use a pandas.DataFrame with one column",
 }
 
+_NEAREST = {
+    "collections.abc.Mapping": "use dict[str, T]",
+    "collections.abc.MutableMapping": "use dict[str, T]",
+    "collections.abc.Sequence": "use list[T]",
+    "collections.abc.MutableSequence": "use list[T]",
+    "collections.abc.Set": "use list[T]",
+    "builtins.dict": "use dict[str, T], or a TypedDict",
+    "builtins.list": "use list[T]",
+    "builtins.str": "use str",
+    "builtins.int": "use int",
+    "builtins.float": "use float",
+    "builtins.bytes": "use bytes",
+    "builtins.tuple": "use a dataclass",
+}
+"""What to use for a class without more to say of it, by what it is or derives from."""
+
 _registered: dict[Any, Converter] = {}
-_found: dict[Any, Converter] = {}
+_found: dict[Any, tuple[Converter, Any]] = {}
 
 
 def register(python_type: Any, converter: Converter) -> None:
@@ -64,27 +102,22 @@ def register(python_type: Any, converter: Converter) -> None:
 
 def find(python_type: Any) -> Converter:
     """The converter of a type. Raises TypeProblem with what to use instead."""
-    try:
-        known = _found.get(python_type)
-    except TypeError:
-        raise TypeProblem(f"{python_type!r} is not a type", "annotate with a type") from None
-    if known is None:
-        known = _look_up(python_type)
-        _found[python_type] = known
-    return known
+    return _find(python_type)[0]
 
 
 def literal_type(python_type: Any) -> "LiteralType":
     """What a Python type is on the wire. Raises TypeProblem."""
-    made = find(python_type).literal_type(python_type)
+    converter, meant = _find(python_type)
+    made = converter.literal_type(meant)
     if not made.hint:
-        made.hint = type_name(python_type)
+        made.hint = type_name(meant)
     return made
 
 
 def to_literal(value: Any, python_type: Any, transfer: "TransferContext") -> "Literal":
     """The literal of a value. Raises ValueProblem."""
-    return find(python_type).to_literal(value, python_type, transfer)
+    converter, meant = _find(python_type)
+    return converter.to_literal(value, meant, transfer)
 
 
 def to_python(literal: "Literal", python_type: Any, transfer: "TransferContext") -> Any:
@@ -93,15 +126,43 @@ def to_python(literal: "Literal", python_type: Any, transfer: "TransferContext")
         from limosa.types.offloaded import fetch
 
         literal = fetch(literal, transfer)
-    return find(python_type).to_python(literal, python_type, transfer)
+    converter, meant = _find(python_type)
+    return converter.to_python(literal, meant, transfer)
+
+
+def _find(python_type: Any) -> tuple[Converter, Any]:
+    """The converter of a type, and the type that it is meant to convert."""
+    try:
+        known = _found.get(python_type)
+    except TypeError:
+        # What an Annotated carries need not be hashable.
+        if _meant(python_type) is python_type:
+            raise TypeProblem(f"{python_type!r} is not a type", "annotate with a type") from None
+        return _find(_meant(python_type))
+    if known is None:
+        meant = _meant(python_type)
+        known = (_look_up(meant), meant)
+        _found[python_type] = known
+    return known
+
+
+def _meant(python_type: Any) -> Any:
+    """A type without its notes and further names: Annotated, NewType, and aliases made with `type`."""
+    for attribute in ("__metadata__", "__supertype__", "__value__"):
+        if attribute != "__metadata__" and isinstance(python_type, type):
+            continue
+        if hasattr(python_type, attribute):
+            further = "__origin__" if attribute == "__metadata__" else attribute
+            return _meant(getattr(python_type, further))
+    return python_type
 
 
 def _look_up(python_type: Any) -> Converter:
     if python_type is None:
         python_type = type(None)
     origin = get_origin(python_type) or python_type
-    if origin is Union or _name(origin) == "types.UnionType":
-        return _load("limosa.types.union")
+    if _name(origin) in _FORMS:
+        return _load(_FORMS[_name(origin)])
     if isinstance(origin, type):
         for base in origin.__mro__:
             if base in _registered:
@@ -122,7 +183,8 @@ def _by_name(origin: type) -> Converter | None:
         if point.name == _name(origin):
             converter: Converter = point.load()
             return converter
-    return None
+    bases = (_BASES[_name(base)] for base in origin.__mro__ if _name(base) in _BASES)
+    return next((_load(module) for module in bases), None)
 
 
 def _by_shape(origin: type) -> Converter | None:
@@ -132,17 +194,29 @@ def _by_shape(origin: type) -> Converter | None:
         return _load("limosa.types.enumeration")
     if hasattr(origin, "__dataclass_fields__"):
         return _load("limosa.types.dataclass_")
+    if hasattr(origin, "__optional_keys__"):
+        return _load("limosa.types.typed_dict")
     return None
 
 
 def _unsupported(python_type: Any, origin: Any) -> TypeProblem:
+    name = type_name(python_type)
     if isinstance(origin, type) and issubclass(origin, tuple) and hasattr(origin, "_fields"):
         return TypeProblem(
-            f"{type_name(python_type)} is a NamedTuple, which only a return annotation may be",
-            "use a dataclass",
+            f"{name} is a NamedTuple, which only a return annotation may be", "use a dataclass"
         )
-    instead = _INSTEAD.get(_name(origin), "use a dataclass with typed fields")
-    return TypeProblem(f"the type {type_name(python_type)} is not supported", instead)
+    instead = _INSTEAD.get(_name(origin)) or _nearest(origin)
+    if "Path" not in name:
+        instead += f", or Pickle[{name}] to have it pickled"
+    return TypeProblem(f"the type {name} is not supported", instead)
+
+
+def _nearest(origin: Any) -> str:
+    bases = origin.__mro__ if isinstance(origin, type) else ()
+    return next(
+        (_NEAREST[_name(base)] for base in bases if _name(base) in _NEAREST),
+        "use a dataclass with typed fields",
+    )
 
 
 def _name(origin: Any) -> str:

@@ -19,6 +19,8 @@ class _Converter:
         return values.string(value)
 
     def to_python(self, literal: Literal, python_type: Any, transfer: TransferContext) -> Any:
+        if literal.WhichOneof("value") == "enum_value":
+            return literal.enum_value
         if literal.primitive.WhichOneof("value") != "string_value":
             raise literal_mismatch("str", literal)
         return literal.primitive.string_value

@@ -71,12 +71,13 @@ CASES = {
     "wrong type of a value": (
         "return number(x='a')",
         "-> int",
-        "flow.py:{body}: number(): input 'x': expected int, got str 'a'",
+        "flow.py:{body}: number(): input 'x': expected int, got str 'a'"
+        "; pass a value of that type, or correct the annotation",
     ),
     "bool is no int": (
         "return number(x=True)",
         "-> int",
-        "flow.py:{body}: number(): input 'x': expected int, got bool True",
+        "flow.py:{body}: number(): input 'x': expected int, got bool True; write int(…)",
     ),
     "beyond 64 bits": (
         "return number(x=2**63)",
@@ -192,7 +193,8 @@ CASES = {
     "unknown enum value": (
         "return paint(c='green')",
         "-> Color",
-        "flow.py:{body}: paint(): input 'c': expected Color (red, blue), got str 'green'",
+        "flow.py:{body}: paint(): input 'c': expected Color (red, blue), got str 'green'"
+        "; pass a value of that type, or correct the annotation",
     ),
     "output of wrong type": (
         "return text(s='a')",
@@ -392,17 +394,18 @@ SIGNATURES = {
     "(*xs: int) -> int": "task t (flow.py:2): *args and **kwargs have no types; "
     "name every input; for a varying number take a list or a dict",
     "(x: tuple[int, str]) -> int": "task t (flow.py:2): argument 'x': the type tuple[int, str] is not supported; "
-    "use list[T], or a NamedTuple for several outputs",
-    "(x: int) -> tuple[int, str]": "task t (flow.py:2): the return type: the type tuple[int, str] is not supported; "
-    "use list[T], or a NamedTuple for several outputs",
-    "(x: set[int]) -> int": "task t (flow.py:2): argument 'x': the type set[int] is not supported; use list[T]",
-    "(x: list) -> int": "task t (flow.py:2): argument 'x': a list needs the type of its elements; "
-    "write list[int], list[str], …",
-    "(x: object) -> int": "task t (flow.py:2): argument 'x': the type object is not supported; name the concrete type",
+    "use list[T], or a NamedTuple for several outputs, or Pickle[tuple[int, str]] to have it pickled",
+    "(x: int) -> tuple[int, ...]": "task t (flow.py:2): the return type: the type tuple[int, ...] is not supported; "
+    "use list[T], or a NamedTuple for several outputs, or Pickle[tuple[int, ...]] to have it pickled",
+    "(x: set[int]) -> int": "task t (flow.py:2): argument 'x': the type set[int] is not supported; "
+    "use list[T], or Pickle[set[int]] to have it pickled",
+    "(x: object) -> int": "task t (flow.py:2): argument 'x': the type object is not supported; "
+    "name the concrete type, or Pickle[object] to have it pickled",
     "(x: dict[int, str]) -> int": "task t (flow.py:2): argument 'x': dict[int, str] has int keys; use str keys",
-    "(x: bytes) -> int": "task t (flow.py:2): argument 'x': the type bytes is not supported; write the bytes to a File",
+    "(x: bytearray) -> int": "task t (flow.py:2): argument 'x': the type bytearray is not supported; "
+    "use bytes, or Pickle[bytearray] to have it pickled",
     "(x: Plain) -> int": "task t (flow.py:2): argument 'x': the type Plain is not supported; "
-    "use a dataclass with typed fields",
+    "use a dataclass with typed fields, or Pickle[Plain] to have it pickled",
     "(x: int = 'a') -> int": "task t (flow.py:2): the default of argument 'x': expected int, got str 'a'",
     "(x: 'Missing') -> int": "task t (flow.py:2): an annotation refers to 'Missing', which is not there when the module "
     "runs; import or define Missing at the top of the module, outside `if TYPE_CHECKING`",

@@ -1,7 +1,7 @@
 """Functions that can be no task or workflow: refused where they are decorated."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,10 +18,6 @@ async def streams(x: int) -> int:  # type: ignore[misc]
 
 
 def yields(x: int) -> int:  # type: ignore[misc]
-    yield x
-
-
-def iterates(x: int) -> Iterator[int]:
     yield x
 
 
@@ -42,8 +38,7 @@ def named(**kwargs: int) -> int:
     [
         (waits, "AsyncFunction", "write def, and asyncio.run(…) inside"),
         (streams, "AsyncFunction", "write def, and asyncio.run(…) inside"),
-        (yields, "GeneratorFunction", "collect the values in a list and return it"),
-        (iterates, "GeneratorFunction", "collect the values in a list and return it"),
+        (yields, "GeneratorFunction", "annotate a task with -> Iterator[T], or return a list"),
         (by_position, "PositionalOnly", "remove the '/' from the parameters"),
         (many, "VariableArguments", "take a list or a dict"),
         (named, "VariableArguments", "take a list or a dict"),

@@ -161,7 +161,7 @@ def test_values_are_checked_as_in_a_pod():
 
     with pytest.raises(LimosaError, match=r"the result: expected int, got str '1'"):
         lies(x=1)
-    with pytest.raises(LimosaError, match=r"input 'x': expected int, got str 'a'"):
+    with pytest.raises(LimosaError, match=r"input 'x': expected int, got str 'a'; pass a value of type int"):
         double(x="a")
 
 
@@ -536,7 +536,7 @@ def test_only_the_last_runs_are_kept(tmp_path):
     ("inputs", "expected"),
     [
         ({}, "input 'x': this input is required; give a value of type int"),
-        ({"x": "a"}, "input 'x': expected int, got str 'a'"),
+        ({"x": "a"}, "input 'x': expected int, got str 'a'; pass a value of type int"),
         ({"x": 1, "z": 2}, "input 'z': there is no such input; it has x, by"),
     ],
 )

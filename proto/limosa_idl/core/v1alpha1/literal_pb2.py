@@ -16,7 +16,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&limosa_idl/core/v1alpha1/literal.proto\x12\x18limosa_idl.core.v1alpha1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb9\x05\n\x07Literal\x12\x38\n\tprimitive\x18\x01 \x01(\x0b\x32#.limosa_idl.core.v1alpha1.PrimitiveH\x00\x12.\n\x04none\x18\x02 \x01(\x0b\x32\x1e.limosa_idl.core.v1alpha1.NoneH\x00\x12.\n\x04\x62lob\x18\x03 \x01(\x0b\x32\x1e.limosa_idl.core.v1alpha1.BlobH\x00\x12I\n\x12structured_dataset\x18\x04 \x01(\x0b\x32+.limosa_idl.core.v1alpha1.StructuredDatasetH\x00\x12\x37\n\x0cstruct_value\x18\x05 \x01(\x0b\x32\x1f.limosa_idl.core.v1alpha1.ValueH\x00\x12\x32\n\x06record\x18\x06 \x01(\x0b\x32 .limosa_idl.core.v1alpha1.RecordH\x00\x12\x14\n\nenum_value\x18\x07 \x01(\tH\x00\x12;\n\x0bunion_value\x18\x08 \x01(\x0b\x32$.limosa_idl.core.v1alpha1.UnionValueH\x00\x12\x41\n\ncollection\x18\t \x01(\x0b\x32+.limosa_idl.core.v1alpha1.LiteralCollectionH\x00\x12\x39\n\tmap_value\x18\n \x01(\x0b\x32$.limosa_idl.core.v1alpha1.LiteralMapH\x00\x12\x38\n\toffloaded\x18\x0b \x01(\x0b\x32#.limosa_idl.core.v1alpha1.OffloadedH\x00\x12\x0e\n\x06\x64igest\x18\x14 \x01(\t\x12\x38\n\nprovenance\x18\x15 \x01(\x0b\x32$.limosa_idl.core.v1alpha1.ProvenanceB\x07\n\x05value\"\x06\n\x04None\"\xd0\x01\n\tPrimitive\x12\x11\n\x07integer\x18\x01 \x01(\x12H\x00\x12\x15\n\x0b\x66loat_value\x18\x02 \x01(\x01H\x00\x12\x16\n\x0cstring_value\x18\x03 \x01(\tH\x00\x12\x11\n\x07\x62oolean\x18\x04 \x01(\x08H\x00\x12\x36\n\x08\x64\x61tetime\x18\x05 \x01(\x0b\x32\".limosa_idl.core.v1alpha1.DateTimeH\x00\x12-\n\x08\x64uration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x42\x07\n\x05value\"p\n\x08\x44\x61teTime\x12+\n\x07instant\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\x12utc_offset_seconds\x18\x02 \x01(\x11\x12\r\n\x05naive\x18\x03 \x01(\x08\x12\x0c\n\x04\x66old\x18\x04 \x01(\x08\"R\n\x04\x42lob\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\t\x12\x11\n\tmultipart\x18\x03 \x01(\x08\x12\x0c\n\x04size\x18\x04 \x01(\x04\x12\x0c\n\x04name\x18\x05 \x01(\t\"\xb7\x01\n\x11StructuredDataset\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\t\x12\x43\n\x07\x63olumns\x18\x03 \x03(\x0b\x32\x32.limosa_idl.core.v1alpha1.StructuredDataset.Column\x12\x0c\n\x04rows\x18\x04 \x01(\x04\x12\x0c\n\x04size\x18\x05 \x01(\x04\x1a$\n\x06\x43olumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\"\xeb\x03\n\x05Value\x12.\n\x04null\x18\x01 \x01(\x0b\x32\x1e.limosa_idl.core.v1alpha1.NoneH\x00\x12\x11\n\x07\x62oolean\x18\x02 \x01(\x08H\x00\x12\x11\n\x07integer\x18\x03 \x01(\x12H\x00\x12\x15\n\x0b\x66loat_value\x18\x04 \x01(\x01H\x00\x12\x16\n\x0cstring_value\x18\x05 \x01(\tH\x00\x12\x34\n\x04list\x18\x06 \x01(\x0b\x32$.limosa_idl.core.v1alpha1.Value.ListH\x00\x12\x38\n\x06object\x18\x07 \x01(\x0b\x32&.limosa_idl.core.v1alpha1.Value.ObjectH\x00\x1a\x37\n\x04List\x12/\n\x06values\x18\x01 \x03(\x0b\x32\x1f.limosa_idl.core.v1alpha1.Value\x1a\xab\x01\n\x06Object\x12\x42\n\x06\x66ields\x18\x01 \x03(\x0b\x32\x32.limosa_idl.core.v1alpha1.Value.Object.FieldsEntry\x12\r\n\x05order\x18\x02 \x03(\t\x1aN\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0b\x32\x1f.limosa_idl.core.v1alpha1.Value:\x02\x38\x01\x42\x06\n\x04kind\"\xa7\x01\n\x06Record\x12<\n\x06\x66ields\x18\x01 \x03(\x0b\x32,.limosa_idl.core.v1alpha1.Record.FieldsEntry\x12\r\n\x05order\x18\x02 \x03(\t\x1aP\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32!.limosa_idl.core.v1alpha1.Literal:\x02\x38\x01\"K\n\nUnionValue\x12\x0b\n\x03tag\x18\x01 \x01(\t\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32!.limosa_idl.core.v1alpha1.Literal\"H\n\x11LiteralCollection\x12\x33\n\x08literals\x18\x01 \x03(\x0b\x32!.limosa_idl.core.v1alpha1.Literal\"\xb5\x01\n\nLiteralMap\x12\x44\n\x08literals\x18\x01 \x03(\x0b\x32\x32.limosa_idl.core.v1alpha1.LiteralMap.LiteralsEntry\x12\r\n\x05order\x18\x02 \x03(\t\x1aR\n\rLiteralsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32!.limosa_idl.core.v1alpha1.Literal:\x02\x38\x01\"F\n\tOffloaded\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0e\n\x06length\x18\x04 \x01(\x04\"q\n\nProvenance\x12\x0f\n\x07run_uid\x18\x01 \x01(\t\x12\x11\n\tnode_path\x18\x02 \x01(\t\x12\x12\n\x05index\x18\x03 \x01(\rH\x00\x88\x01\x01\x12\x11\n\tlaunch_id\x18\x04 \x01(\t\x12\x0e\n\x06output\x18\x05 \x01(\tB\x08\n\x06_indexb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&limosa_idl/core/v1alpha1/literal.proto\x12\x18limosa_idl.core.v1alpha1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb9\x05\n\x07Literal\x12\x38\n\tprimitive\x18\x01 \x01(\x0b\x32#.limosa_idl.core.v1alpha1.PrimitiveH\x00\x12.\n\x04none\x18\x02 \x01(\x0b\x32\x1e.limosa_idl.core.v1alpha1.NoneH\x00\x12.\n\x04\x62lob\x18\x03 \x01(\x0b\x32\x1e.limosa_idl.core.v1alpha1.BlobH\x00\x12I\n\x12structured_dataset\x18\x04 \x01(\x0b\x32+.limosa_idl.core.v1alpha1.StructuredDatasetH\x00\x12\x37\n\x0cstruct_value\x18\x05 \x01(\x0b\x32\x1f.limosa_idl.core.v1alpha1.ValueH\x00\x12\x32\n\x06record\x18\x06 \x01(\x0b\x32 .limosa_idl.core.v1alpha1.RecordH\x00\x12\x14\n\nenum_value\x18\x07 \x01(\tH\x00\x12;\n\x0bunion_value\x18\x08 \x01(\x0b\x32$.limosa_idl.core.v1alpha1.UnionValueH\x00\x12\x41\n\ncollection\x18\t \x01(\x0b\x32+.limosa_idl.core.v1alpha1.LiteralCollectionH\x00\x12\x39\n\tmap_value\x18\n \x01(\x0b\x32$.limosa_idl.core.v1alpha1.LiteralMapH\x00\x12\x38\n\toffloaded\x18\x0b \x01(\x0b\x32#.limosa_idl.core.v1alpha1.OffloadedH\x00\x12\x0e\n\x06\x64igest\x18\x14 \x01(\t\x12\x38\n\nprovenance\x18\x15 \x01(\x0b\x32$.limosa_idl.core.v1alpha1.ProvenanceB\x07\n\x05value\"\x06\n\x04None\"\xf7\x01\n\tPrimitive\x12\x11\n\x07integer\x18\x01 \x01(\x12H\x00\x12\x15\n\x0b\x66loat_value\x18\x02 \x01(\x01H\x00\x12\x16\n\x0cstring_value\x18\x03 \x01(\tH\x00\x12\x11\n\x07\x62oolean\x18\x04 \x01(\x08H\x00\x12\x36\n\x08\x64\x61tetime\x18\x05 \x01(\x0b\x32\".limosa_idl.core.v1alpha1.DateTimeH\x00\x12-\n\x08\x64uration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x12\x15\n\x0b\x62ytes_value\x18\x07 \x01(\x0cH\x00\x12\x0e\n\x04\x64\x61te\x18\x08 \x01(\x11H\x00\x42\x07\n\x05value\"p\n\x08\x44\x61teTime\x12+\n\x07instant\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\x12utc_offset_seconds\x18\x02 \x01(\x11\x12\r\n\x05naive\x18\x03 \x01(\x08\x12\x0c\n\x04\x66old\x18\x04 \x01(\x08\"R\n\x04\x42lob\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\t\x12\x11\n\tmultipart\x18\x03 \x01(\x08\x12\x0c\n\x04size\x18\x04 \x01(\x04\x12\x0c\n\x04name\x18\x05 \x01(\t\"\xb7\x01\n\x11StructuredDataset\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\t\x12\x43\n\x07\x63olumns\x18\x03 \x03(\x0b\x32\x32.limosa_idl.core.v1alpha1.StructuredDataset.Column\x12\x0c\n\x04rows\x18\x04 \x01(\x04\x12\x0c\n\x04size\x18\x05 \x01(\x04\x1a$\n\x06\x43olumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\"\xeb\x03\n\x05Value\x12.\n\x04null\x18\x01 \x01(\x0b\x32\x1e.limosa_idl.core.v1alpha1.NoneH\x00\x12\x11\n\x07\x62oolean\x18\x02 \x01(\x08H\x00\x12\x11\n\x07integer\x18\x03 \x01(\x12H\x00\x12\x15\n\x0b\x66loat_value\x18\x04 \x01(\x01H\x00\x12\x16\n\x0cstring_value\x18\x05 \x01(\tH\x00\x12\x34\n\x04list\x18\x06 \x01(\x0b\x32$.limosa_idl.core.v1alpha1.Value.ListH\x00\x12\x38\n\x06object\x18\x07 \x01(\x0b\x32&.limosa_idl.core.v1alpha1.Value.ObjectH\x00\x1a\x37\n\x04List\x12/\n\x06values\x18\x01 \x03(\x0b\x32\x1f.limosa_idl.core.v1alpha1.Value\x1a\xab\x01\n\x06Object\x12\x42\n\x06\x66ields\x18\x01 \x03(\x0b\x32\x32.limosa_idl.core.v1alpha1.Value.Object.FieldsEntry\x12\r\n\x05order\x18\x02 \x03(\t\x1aN\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0b\x32\x1f.limosa_idl.core.v1alpha1.Value:\x02\x38\x01\x42\x06\n\x04kind\"\xa7\x01\n\x06Record\x12<\n\x06\x66ields\x18\x01 \x03(\x0b\x32,.limosa_idl.core.v1alpha1.Record.FieldsEntry\x12\r\n\x05order\x18\x02 \x03(\t\x1aP\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32!.limosa_idl.core.v1alpha1.Literal:\x02\x38\x01\"K\n\nUnionValue\x12\x0b\n\x03tag\x18\x01 \x01(\t\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32!.limosa_idl.core.v1alpha1.Literal\"H\n\x11LiteralCollection\x12\x33\n\x08literals\x18\x01 \x03(\x0b\x32!.limosa_idl.core.v1alpha1.Literal\"\xb5\x01\n\nLiteralMap\x12\x44\n\x08literals\x18\x01 \x03(\x0b\x32\x32.limosa_idl.core.v1alpha1.LiteralMap.LiteralsEntry\x12\r\n\x05order\x18\x02 \x03(\t\x1aR\n\rLiteralsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32!.limosa_idl.core.v1alpha1.Literal:\x02\x38\x01\"F\n\tOffloaded\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0e\n\x06length\x18\x04 \x01(\x04\"q\n\nProvenance\x12\x0f\n\x07run_uid\x18\x01 \x01(\t\x12\x11\n\tnode_path\x18\x02 \x01(\t\x12\x12\n\x05index\x18\x03 \x01(\rH\x00\x88\x01\x01\x12\x11\n\tlaunch_id\x18\x04 \x01(\t\x12\x0e\n\x06output\x18\x05 \x01(\tB\x08\n\x06_indexb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,37 +34,37 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_NONE']._serialized_start=833
   _globals['_NONE']._serialized_end=839
   _globals['_PRIMITIVE']._serialized_start=842
-  _globals['_PRIMITIVE']._serialized_end=1050
-  _globals['_DATETIME']._serialized_start=1052
-  _globals['_DATETIME']._serialized_end=1164
-  _globals['_BLOB']._serialized_start=1166
-  _globals['_BLOB']._serialized_end=1248
-  _globals['_STRUCTUREDDATASET']._serialized_start=1251
-  _globals['_STRUCTUREDDATASET']._serialized_end=1434
-  _globals['_STRUCTUREDDATASET_COLUMN']._serialized_start=1398
-  _globals['_STRUCTUREDDATASET_COLUMN']._serialized_end=1434
-  _globals['_VALUE']._serialized_start=1437
-  _globals['_VALUE']._serialized_end=1928
-  _globals['_VALUE_LIST']._serialized_start=1691
-  _globals['_VALUE_LIST']._serialized_end=1746
-  _globals['_VALUE_OBJECT']._serialized_start=1749
-  _globals['_VALUE_OBJECT']._serialized_end=1920
-  _globals['_VALUE_OBJECT_FIELDSENTRY']._serialized_start=1842
-  _globals['_VALUE_OBJECT_FIELDSENTRY']._serialized_end=1920
-  _globals['_RECORD']._serialized_start=1931
-  _globals['_RECORD']._serialized_end=2098
-  _globals['_RECORD_FIELDSENTRY']._serialized_start=2018
-  _globals['_RECORD_FIELDSENTRY']._serialized_end=2098
-  _globals['_UNIONVALUE']._serialized_start=2100
-  _globals['_UNIONVALUE']._serialized_end=2175
-  _globals['_LITERALCOLLECTION']._serialized_start=2177
-  _globals['_LITERALCOLLECTION']._serialized_end=2249
-  _globals['_LITERALMAP']._serialized_start=2252
-  _globals['_LITERALMAP']._serialized_end=2433
-  _globals['_LITERALMAP_LITERALSENTRY']._serialized_start=2351
-  _globals['_LITERALMAP_LITERALSENTRY']._serialized_end=2433
-  _globals['_OFFLOADED']._serialized_start=2435
-  _globals['_OFFLOADED']._serialized_end=2505
-  _globals['_PROVENANCE']._serialized_start=2507
-  _globals['_PROVENANCE']._serialized_end=2620
+  _globals['_PRIMITIVE']._serialized_end=1089
+  _globals['_DATETIME']._serialized_start=1091
+  _globals['_DATETIME']._serialized_end=1203
+  _globals['_BLOB']._serialized_start=1205
+  _globals['_BLOB']._serialized_end=1287
+  _globals['_STRUCTUREDDATASET']._serialized_start=1290
+  _globals['_STRUCTUREDDATASET']._serialized_end=1473
+  _globals['_STRUCTUREDDATASET_COLUMN']._serialized_start=1437
+  _globals['_STRUCTUREDDATASET_COLUMN']._serialized_end=1473
+  _globals['_VALUE']._serialized_start=1476
+  _globals['_VALUE']._serialized_end=1967
+  _globals['_VALUE_LIST']._serialized_start=1730
+  _globals['_VALUE_LIST']._serialized_end=1785
+  _globals['_VALUE_OBJECT']._serialized_start=1788
+  _globals['_VALUE_OBJECT']._serialized_end=1959
+  _globals['_VALUE_OBJECT_FIELDSENTRY']._serialized_start=1881
+  _globals['_VALUE_OBJECT_FIELDSENTRY']._serialized_end=1959
+  _globals['_RECORD']._serialized_start=1970
+  _globals['_RECORD']._serialized_end=2137
+  _globals['_RECORD_FIELDSENTRY']._serialized_start=2057
+  _globals['_RECORD_FIELDSENTRY']._serialized_end=2137
+  _globals['_UNIONVALUE']._serialized_start=2139
+  _globals['_UNIONVALUE']._serialized_end=2214
+  _globals['_LITERALCOLLECTION']._serialized_start=2216
+  _globals['_LITERALCOLLECTION']._serialized_end=2288
+  _globals['_LITERALMAP']._serialized_start=2291
+  _globals['_LITERALMAP']._serialized_end=2472
+  _globals['_LITERALMAP_LITERALSENTRY']._serialized_start=2390
+  _globals['_LITERALMAP_LITERALSENTRY']._serialized_end=2472
+  _globals['_OFFLOADED']._serialized_start=2474
+  _globals['_OFFLOADED']._serialized_end=2544
+  _globals['_PROVENANCE']._serialized_start=2546
+  _globals['_PROVENANCE']._serialized_end=2659
 # @@protoc_insertion_point(module_scope)

@@ -51,7 +51,7 @@ class Literal(google.protobuf.message.Message):
     def structured_dataset(self) -> global___StructuredDataset: ...
     @property
     def struct_value(self) -> global___Value:
-        """A value of SIMPLE_TYPE_STRUCT."""
+        """A value of SIMPLE_TYPE_STRUCT or SIMPLE_TYPE_JSON."""
 
     @property
     def record(self) -> global___Record: ...
@@ -112,10 +112,15 @@ class Primitive(google.protobuf.message.Message):
     BOOLEAN_FIELD_NUMBER: builtins.int
     DATETIME_FIELD_NUMBER: builtins.int
     DURATION_FIELD_NUMBER: builtins.int
+    BYTES_VALUE_FIELD_NUMBER: builtins.int
+    DATE_FIELD_NUMBER: builtins.int
     integer: builtins.int
     float_value: builtins.float
     string_value: builtins.str
     boolean: builtins.bool
+    bytes_value: builtins.bytes
+    date: builtins.int
+    """Days since 1970-01-01."""
     @property
     def datetime(self) -> global___DateTime: ...
     @property
@@ -129,10 +134,12 @@ class Primitive(google.protobuf.message.Message):
         boolean: builtins.bool = ...,
         datetime: global___DateTime | None = ...,
         duration: google.protobuf.duration_pb2.Duration | None = ...,
+        bytes_value: builtins.bytes = ...,
+        date: builtins.int = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["boolean", b"boolean", "datetime", b"datetime", "duration", b"duration", "float_value", b"float_value", "integer", b"integer", "string_value", b"string_value", "value", b"value"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["boolean", b"boolean", "datetime", b"datetime", "duration", b"duration", "float_value", b"float_value", "integer", b"integer", "string_value", b"string_value", "value", b"value"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["value", b"value"]) -> typing.Literal["integer", "float_value", "string_value", "boolean", "datetime", "duration"] | None: ...
+    def HasField(self, field_name: typing.Literal["boolean", b"boolean", "bytes_value", b"bytes_value", "date", b"date", "datetime", b"datetime", "duration", b"duration", "float_value", b"float_value", "integer", b"integer", "string_value", b"string_value", "value", b"value"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["boolean", b"boolean", "bytes_value", b"bytes_value", "date", b"date", "datetime", b"datetime", "duration", b"duration", "float_value", b"float_value", "integer", b"integer", "string_value", b"string_value", "value", b"value"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["value", b"value"]) -> typing.Literal["integer", "float_value", "string_value", "boolean", "datetime", "duration", "bytes_value", "date"] | None: ...
 
 global___Primitive = Primitive
 
@@ -366,7 +373,7 @@ class Record(google.protobuf.message.Message):
     ORDER_FIELD_NUMBER: builtins.int
     @property
     def fields(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, global___Literal]:
-        """By field name. Every field of the type without a default is present."""
+        """By field name. Every field of the type that is neither optional nor has a default is present."""
 
     @property
     def order(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:

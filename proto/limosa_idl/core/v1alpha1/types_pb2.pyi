@@ -42,6 +42,11 @@ class _SimpleTypeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     """A signed length of time."""
     SIMPLE_TYPE_STRUCT: _SimpleType.ValueType  # 8
     """Untyped JSON-like data: null, bool, int, float, string, list, object with string keys."""
+    SIMPLE_TYPE_BYTES: _SimpleType.ValueType  # 9
+    SIMPLE_TYPE_DATE: _SimpleType.ValueType  # 10
+    """A day of the calendar, without a time or a place."""
+    SIMPLE_TYPE_JSON: _SimpleType.ValueType  # 11
+    """As SIMPLE_TYPE_STRUCT, but of any shape: not only an object."""
 
 class SimpleType(_SimpleType, metaclass=_SimpleTypeEnumTypeWrapper): ...
 
@@ -61,6 +66,11 @@ SIMPLE_TYPE_DURATION: SimpleType.ValueType  # 7
 """A signed length of time."""
 SIMPLE_TYPE_STRUCT: SimpleType.ValueType  # 8
 """Untyped JSON-like data: null, bool, int, float, string, list, object with string keys."""
+SIMPLE_TYPE_BYTES: SimpleType.ValueType  # 9
+SIMPLE_TYPE_DATE: SimpleType.ValueType  # 10
+"""A day of the calendar, without a time or a place."""
+SIMPLE_TYPE_JSON: SimpleType.ValueType  # 11
+"""As SIMPLE_TYPE_STRUCT, but of any shape: not only an object."""
 global___SimpleType = SimpleType
 
 @typing.final
@@ -273,8 +283,11 @@ class RecordType(google.protobuf.message.Message):
         TYPE_FIELD_NUMBER: builtins.int
         DEFAULT_VALUE_FIELD_NUMBER: builtins.int
         DESCRIPTION_FIELD_NUMBER: builtins.int
+        OPTIONAL_FIELD_NUMBER: builtins.int
         name: builtins.str
         description: builtins.str
+        optional: builtins.bool
+        """A value may lack the field, and then has nothing in its place."""
         @property
         def type(self) -> global___LiteralType: ...
         @property
@@ -288,9 +301,10 @@ class RecordType(google.protobuf.message.Message):
             type: global___LiteralType | None = ...,
             default_value: limosa_idl.core.v1alpha1.literal_pb2.Literal | None = ...,
             description: builtins.str = ...,
+            optional: builtins.bool = ...,
         ) -> None: ...
         def HasField(self, field_name: typing.Literal["default_value", b"default_value", "type", b"type"]) -> builtins.bool: ...
-        def ClearField(self, field_name: typing.Literal["default_value", b"default_value", "description", b"description", "name", b"name", "type", b"type"]) -> None: ...
+        def ClearField(self, field_name: typing.Literal["default_value", b"default_value", "description", b"description", "name", b"name", "optional", b"optional", "type", b"type"]) -> None: ...
 
     NAME_FIELD_NUMBER: builtins.int
     FIELDS_FIELD_NUMBER: builtins.int
