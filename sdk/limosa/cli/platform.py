@@ -39,6 +39,7 @@ _OWN_ENTRIES = (
     "logs",
     "node",
     "objects",
+    "packages",
     "ports.json",
     "postgres",
     "secrets",
