@@ -118,19 +118,25 @@ def with_launched(entities: Iterable[Any], settings: CompileSettings) -> list[An
 
 
 def packages_declared(entities: Iterable[Any]) -> list[Declared]:
-    """What the tasks of entities declare, and those that code of dynamic and eager tasks names, as they stand in files.
-
-    Raises LimosaError.
-    """
-    tasks: dict[str, Task[..., Any]] = {}
-    for entity in entities:
-        target = entity.workflow if isinstance(entity, LaunchPlan) else entity
-        for found in _collect(target).values():
-            if isinstance(found, Task):
-                further = named_tasks(found) if found.makes_graph or found.makes_calls else ()
-                tasks |= {task.name: task for task in (found, *further)}
-    declared = [one for task in tasks.values() if (one := declared_packages(task)) is not None]
-    return sorted(declared, key=lambda one: one.origin)
+    """What the tasks of entities declare, and those that code of dynamic and eager tasks names, as they stand in files."""
+    waiting = list(entities)
+    seen: set[int] = set()
+    found: dict[str, Declared] = {}
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, Workflow):
+            waiting += one.targets.values()
+        elif isinstance(one, LaunchPlan):
+            waiting.append(one.workflow)
+        elif isinstance(one, Task):
+            waiting += named_tasks(one) if one.makes_graph or one.makes_calls else ()
+            declared = declared_packages(one)
+            if declared is not None:
+                found[declared.task] = declared
+    return sorted(found.values(), key=lambda declared: declared.origin)
 
 
 def compile_generated(

@@ -1,6 +1,7 @@
 """Reading files of requirements: what they ask for, and all text that decides it."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +70,25 @@ def _locked(lock: dict[str, Any]) -> list[str]:
     return wanted
 
 
-def stamps_of(folders: tuple[str, ...]) -> list[str]:
-    """What changes when a wheel in one of the folders does."""
+def listed(declared: Declared) -> list[str]:
+    """The requirements of a list, wheels on this machine by their absolute paths; empty where a file has them."""
+    given = declared.packages
+    if given.file:
+        return []
+    return [
+        declared.path(one) if one.endswith(".whl") and "://" not in one else one for one in given.requirements
+    ]
+
+
+def stamps_of(paths: Iterable[str]) -> list[str]:
+    """What changes when a wheel at one of the paths, or in a folder there, does."""
     found = []
-    for folder in folders:
-        if os.path.isdir(folder):
-            for entry in sorted(os.scandir(folder), key=lambda one: one.name):
-                found.append(f"{entry.name} {entry.stat().st_size} {entry.stat().st_mtime_ns}")
+    for path in paths:
+        wheels = (
+            [os.path.join(path, name) for name in sorted(os.listdir(path))] if os.path.isdir(path) else [path]
+        )
+        for wheel in wheels:
+            if os.path.isfile(wheel):
+                status = os.stat(wheel)
+                found.append(f"{wheel} {status.st_size} {status.st_mtime_ns}")
     return found

@@ -1,5 +1,6 @@
 """From what a task declares to a lock: uv resolves, for the platform of the pods, to wheels alone."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -14,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from limosa.packages.declaration import Declared
 from limosa.packages.lock import PackageLock, Wheel
-from limosa.packages.requirement_files import stamps_of, text_of
+from limosa.packages.requirement_files import listed, stamps_of, text_of
 from limosa.packages.uv import run_uv
 
 KEPT = Path(".limosa", "locks")
@@ -62,18 +63,26 @@ def _resolve(declared: Declared) -> Resolved:
     python = given.python or f"{sys.version_info.major}.{sys.version_info.minor}"
     platform = given.platform or default_platform()
     links = tuple(link if "://" in link else declared.path(link) for link in given.find_links)
-    wanted = json.dumps([text_of(declared), python, platform, links, stamps_of(links)])
+    wanted = json.dumps(
+        [text_of(declared), python, platform, links, stamps_of(links), stamps_of(listed(declared))]
+    )
     kept = Path(declared.root, KEPT, f"{_sha256(wanted)}.json")
     known = _read_kept(kept, str(declared.origin))
     if known is not None:
         return known
     made = _ask_uv(declared, python, platform, links)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    content = {"lock": made.lock.text().decode(), "sources": dict(made.sources)}
-    draft = kept.with_suffix(f".{os.getpid()}")
-    draft.write_text(json.dumps(content, indent=1))
-    draft.replace(kept)
+    _keep(made, kept)
     return made
+
+
+def _keep(made: Resolved, path: Path) -> None:
+    """For the next time; a project that cannot be written is resolved each time."""
+    content = {"lock": made.lock.text().decode(), "sources": dict(made.sources)}
+    draft = path.with_suffix(f".{os.getpid()}")
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(json.dumps(content, indent=1))
+        draft.replace(path)
 
 
 def _read_kept(path: Path, place: str) -> Resolved | None:
@@ -97,8 +106,17 @@ def _ask_uv(declared: Declared, python: str, platform: str, links: tuple[str, ..
         elif given.file:
             source = declared.path(given.file)
         else:
-            Path(source).write_text("\n".join(given.requirements) + "\n")
-        target = ["--python-version", python, "--python-platform", platform, "--only-binary", ":all:"]
+            Path(source).write_text("\n".join(listed(declared)) + "\n")
+        target = [
+            "--python",
+            sys.executable,
+            "--python-version",
+            python,
+            "--python-platform",
+            platform,
+            "--only-binary",
+            ":all:",
+        ]
         finding = [word for link in links for word in ("--find-links", link)]
         answer = run_uv(
             declared,

@@ -46,6 +46,11 @@ _CAUSES = (
         'write requirements as for pip, such as "xgboost==2.1.4"',
     ),
     (
+        re.compile(r"unexpected argument|invalid value '(pylock|[\w-]+manylinux)"),
+        "UvTooOld",
+        "pip install -U uv",
+    ),
+    (
         re.compile(r"unsatisfiable"),
         "PackageConflict",
         "loosen one of the versions that are named",

@@ -20,8 +20,9 @@ def check_python(pod: PodEnvironment) -> None:
     """Refuses to run code under another minor version than it was compiled under."""
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
     if pod.python_version and pod.python_version != here:
+        said = "declares packages for" if pod.packages else "was registered from"
         message = (
-            f"the task was registered from Python {pod.python_version}, the pod's image has Python {here}. "
+            f"the task {said} Python {pod.python_version}, the pod's image has Python {here}. "
             f"Register it from Python {here}, or give the task a container_image with Python {pod.python_version}."
         )
         raise LaunchFailed(failures.user(Code.PYTHON_MISMATCH, message))

@@ -74,6 +74,26 @@ def test_the_wheel_that_fits_the_pods_best(project: Project) -> None:
     assert chosen("3.12", "x86_64-manylinux_2_28") == "native-1.0-cp312-cp312-manylinux_2_5_x86_64.whl"
 
 
+def test_a_wheel_by_its_path(project: Project, make_wheel) -> None:
+    made = make_wheel(project.root / "dist", "own", "1.0", "built = 1", requires=["manners"])
+    first = resolve([project.declare(["./dist/own-1.0-py3-none-any.whl"])])
+    (one,) = first.values()
+    assert [(wheel.name, wheel.version) for wheel in one.lock.wheels] == [("manners", "3.1"), ("own", "1.0")]
+    assert one.sources[hashlib.sha256(made.read_bytes()).hexdigest()] == made.as_uri()
+    make_wheel(project.root / "dist", "own", "1.0", "built = 22", requires=["manners"])
+    assert resolve([project.declare(["./dist/own-1.0-py3-none-any.whl"])]) != first
+
+
+def test_a_uv_that_is_too_old_is_to_be_renewed(project: Project, tmp_path: Path, monkeypatch) -> None:
+    old = tmp_path / "uv-of-old"
+    old.write_text("#!/bin/sh\necho \"error: unexpected argument '--format' found\" >&2\nexit 2\n")
+    old.chmod(0o755)
+    monkeypatch.setattr(uv, "_find_uv", lambda _: str(old))
+    with pytest.raises(LimosaError) as raised:
+        project.lock(["greeting"])
+    assert (raised.value.code, raised.value.remedy) == ("UvTooOld", "pip install -U uv")
+
+
 def test_a_requirements_file_and_what_it_includes(project: Project) -> None:
     (project.root / "requirements.txt").write_text("# ours\n-r more.txt\n-c limits.txt\n")
     (project.root / "more.txt").write_text("greeting\n")
