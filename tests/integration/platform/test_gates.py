@@ -15,7 +15,7 @@ from limosa_idl.run.v1alpha1 import run_pb2
 
 FLOW = """
 import time
-from limosa import WorkflowError, approve, chain, check, sleep, task, wait_for_input, workflow
+from limosa import WorkflowError, approve, chain, check, eager, sleep, task, wait_for_input, workflow
 
 @task
 def plus(x: int, y: int = 1) -> int:
@@ -47,6 +47,10 @@ def inner() -> int:
 @workflow
 def nested() -> int:
     return plus(x=inner())
+
+@eager
+async def reaches() -> int:
+    return await inner() + 1
 
 @workflow
 def late(x: int) -> int:
@@ -149,12 +153,15 @@ def test_a_rejection_names_who_said_no(sandbox: Sandbox, flow: Path, client: Cli
     assert f"was rejected by {who}" in ended.failure.message
 
 
-def test_a_gate_in_a_sub_workflow_is_answered_by_its_path(
-    sandbox: Sandbox, flow: Path, client: Client
+@pytest.mark.parametrize(
+    ("entity", "path", "called"), [("nested", "n0/n0", "n0/n0"), ("reaches", "n0/e0/n0", "deep")]
+)
+def test_a_gate_in_a_sub_workflow_or_below_an_eager_node_is_answered(
+    sandbox: Sandbox, flow: Path, client: Client, entity: str, path: str, called: str
 ) -> None:
-    name = runs.submit(sandbox, flow, "nested")
-    wait_for(lambda: reason(client, name, "n0/n0") == "WaitingForInput", sandbox.told)
-    runs.limosa(sandbox, "signal", name, "n0/n0", "5")
+    name = runs.submit(sandbox, flow, entity)
+    wait_for(lambda: reason(client, name, path) == "WaitingForInput", sandbox.told)
+    runs.limosa(sandbox, "signal", name, called, "5")
     assert runs.await_end(client, name).phase == "SUCCEEDED"
     assert runs.outputs(sandbox, name) == {"o0": 7}
 
@@ -187,9 +194,11 @@ def test_a_sleep_passes_and_holds_no_pod(sandbox: Sandbox, flow: Path, client: C
 def test_the_handler_is_told_why(sandbox: Sandbox, flow: Path, client: Client) -> None:
     ended = runs.run(sandbox, flow, "told", {"x": 1})
     assert (ended.phase, ended.failure.code) == ("FAILED", "UserException")
-    assert runs.outputs(sandbox, ended.name, "on-failure") == {
-        "o0": "1 n1 UserException USER ValueError: no 2"
-    }
+    made = {"o0": "1 n1 UserException USER ValueError: no 2"}
+    assert runs.outputs(sandbox, ended.name, "on-failure") == made
+    given = json.loads(runs.limosa(sandbox, "inputs", ended.name, "on-failure", "-o", "json"))
+    assert (given["x"], given["error"]["node"]) == (1, "n1")
+    assert json.loads(runs.limosa(sandbox, "replay", ended.name, "on-failure", "-o", "json")) == made
 
 
 def test_answers_are_kept_while_operator_and_admin_are_down(
