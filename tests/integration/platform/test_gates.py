@@ -15,7 +15,12 @@ from limosa_idl.run.v1alpha1 import run_pb2
 
 FLOW = """
 import time
+<<<<<<< HEAD
 from limosa import WorkflowError, approve, chain, check, eager, sleep, task, wait_for_input, workflow
+=======
+from limosa import WorkflowError, approve, chain, check, map_task, sleep, task, wait_for_input, workflow
+from limosa.nodes import length
+>>>>>>> 5ce85aa (What a node computes is seen on the whole platform)
 
 @task
 def plus(x: int, y: int = 1) -> int:
@@ -62,6 +67,11 @@ def guarded(x: int) -> int:
     last = plus(x=made)
     check(made > 5, "too few rows") >> last
     return last
+
+@workflow
+def counted(xs: list[int]) -> int:
+    many = length(xs)
+    return plus(x=many, y=length(map_task(plus)(x=xs)))
 
 @workflow
 def nap(x: int) -> int:
@@ -182,6 +192,19 @@ def test_a_check_lets_pass_or_says_what_is_wrong(sandbox: Sandbox, flow: Path, c
     rows = runs.limosa(sandbox, "resume", "--dry-run", failed.name)
     assert "n0" in rows
     assert "reused" in rows
+
+
+def test_what_a_node_computes_is_a_result_as_any_is(sandbox: Sandbox, flow: Path, client: Client) -> None:
+    ended = runs.run(sandbox, flow, "counted", {"xs": [4, 5, 6]})
+    assert runs.outputs(sandbox, ended.name) == {"o0": 6}
+    assert json.loads(runs.limosa(sandbox, "outputs", "-o", "json", ended.name, "n0")) == {"o0": 3}
+    computed = node(client, ended.name, "n0")
+    assert (computed.kind, computed.target, computed.phase) == (
+        "computed",
+        "length",
+        run_pb2.NODE_PHASE_SUCCEEDED,
+    )
+    assert "length" in runs.limosa(sandbox, "get", "run", ended.name)
 
 
 def test_a_sleep_passes_and_holds_no_pod(sandbox: Sandbox, flow: Path, client: Client) -> None:
