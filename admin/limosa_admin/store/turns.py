@@ -23,7 +23,7 @@ Place = tuple[str, str]
 LaneName = tuple[str, str, str]
 """Project, domain, launch plan with a limit of its own or empty."""
 
-_CLAIMING = 0x11305B
+CLAIMING = 0x11305B
 """Advisory lock under which claims are made, so that limits hold."""
 _LOCK = sa.text("SELECT pg_advisory_xact_lock(:claiming)")
 _CLAIM = "SELECT queue_claim($1, $2, $3, $4, $5, $6, $7, $8, $9) AS uid"
@@ -104,7 +104,7 @@ def claim(
         given_up: Free slots of a cluster that may not claim.
     """
     places = list(scope.namespaces), list(scope.projects)
-    given = (cluster_uid, room.slots, room.most, room.place_limit, *places, look, _CLAIMING, given_up)
+    given = (cluster_uid, room.slots, room.most, room.place_limit, *places, look, CLAIMING, given_up)
     found = [row.uid for row in database.single(_CLAIM, *given)]
     return None if found == [None] else found
 
@@ -114,7 +114,7 @@ def children(connection: sa.Connection, cluster_uid: str) -> list[sa.Row[Any]]:
 
     No other claims are made until the transaction ends.
     """
-    connection.execute(_LOCK, {"claiming": _CLAIMING})
+    connection.execute(_LOCK, {"claiming": CLAIMING})
     return list(connection.execute(_CHILDREN, {"cluster": cluster_uid}))
 
 

@@ -3,6 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
+from limosa_admin.store import turns
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_idl.workflow.v1alpha1 import workflow_pb2 as wf
@@ -140,6 +141,35 @@ def test_a_run_that_somebody_changes_is_left_for_the_next_claim(stand, create, t
         connection.execute(sa.text("SELECT FROM runs WHERE name = 'first' FOR UPDATE"))
         assert list(take(1)) == []
     assert list(take(1)) == ["first"]
+
+
+def test_claims_one_by_one_take_what_one_claim_takes(stand, create):
+    """A claim of one run looks at the heads of lanes only."""
+    for number in range(24):
+        target = "demo.narrow" if number % 3 == 0 else "demo.wf"
+        create(f"run-{number:02}", project=f"p{number % 5 % 3}", priority=number * 7 % 4, target=target)
+    stand.sync(slots=0)
+    claim = sa.text(
+        "SELECT name FROM runs WHERE uid IN (SELECT queue_claim('c1', :slots, NULL, 5, '{}', '{}', true, 1, -1))"
+    )
+    with stand.database.engine.connect() as connection:
+        for slots in (2, 7, 20):
+            at_once = connection.execute(claim, {"slots": slots}).scalars().all()
+            connection.rollback()
+            singly = [
+                name for _ in range(slots) for name in connection.execute(claim, {"slots": 1}).scalars()
+            ]
+            connection.rollback()
+            assert sorted(at_once) == sorted(singly)
+    # Three places of five runs each, and no more of the last claim.
+    assert len(at_once) == 15
+
+
+def test_who_finds_nobody_does_not_wait_for_others_claims(stand, create):
+    create("theirs", project="other")
+    with stand.database.transaction() as connection:
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:claiming)"), {"claiming": turns.CLAIMING})
+        assert stand.sync(slots=1, namespaces=["mine-development"]) == []
 
 
 def test_a_cluster_never_has_more_runs_than_slots_however_many_wait(stand, create):
