@@ -70,6 +70,11 @@ def written_at(node: Node, path: str) -> str:
     return f"{node.source.file}:{node.source.line}" if node.source.file else path
 
 
+def check_failed(node: Node, path: str) -> str:
+    """What is said of a check whose condition does not hold."""
+    return f"{node.check.message} (the check at {written_at(node, path)})"
+
+
 def scope_nodes(workflow: WorkflowSpec) -> list[Node]:
     """The nodes that stand in a workflow, the one that runs on failure last."""
     handler = [workflow.on_failure] if workflow.HasField("on_failure") else []

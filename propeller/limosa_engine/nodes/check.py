@@ -9,7 +9,7 @@ from limosa_engine.values import Inputs
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
 from limosa_model import conditions, failures
 from limosa_model.failures import Code
-from limosa_model.graph import written_at
+from limosa_model.graph import check_failed, written_at
 
 
 def advance(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
@@ -28,12 +28,12 @@ def advance(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
 
 
 def _fault(plan: NodePlan, operands: Inputs) -> Failure | None:
-    check, place = plan.node.check, written_at(plan.node, plan.path)
     origin = FailureOrigin(node_path=plan.path)
     try:
-        holds = conditions.evaluate(check.condition, operands)
+        holds = conditions.evaluate(plan.node.check.condition, operands)
     except conditions.ConditionError as error:
+        place = written_at(plan.node, plan.path)
         return failures.user(Code.BRANCH_CONDITION, f"the check at {place}: {error}", origin=origin)
     if holds:
         return None
-    return failures.user(Code.CHECK_FAILED, f"{check.message} (the check at {place})", origin=origin)
+    return failures.user(Code.CHECK_FAILED, check_failed(plan.node, plan.path), origin=origin)

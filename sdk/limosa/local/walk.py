@@ -32,7 +32,7 @@ from limosa_model.computed.nodes import compute
 from limosa_model.conditions import ConditionError, evaluate
 from limosa_model.failures import Code
 from limosa_model.generated import MAX_DYNAMIC_DEPTH
-from limosa_model.graph import branch_children, branch_name, dependencies, written_at
+from limosa_model.graph import branch_children, branch_name, check_failed, dependencies, written_at
 
 if TYPE_CHECKING:
     from limosa.dynamic_tasks import Generated
@@ -310,11 +310,11 @@ def _compute(node: Node, inputs: Literals, path: str) -> Literals:
 
 
 def _check(node: Node, operands: Literals, path: str) -> Literals:
-    place = f"the check at {written_at(node, path)}"
     try:
         holds = evaluate(node.check.condition, operands)
     except ConditionError as error:
+        place = f"the check at {written_at(node, path)}"
         raise LimosaError(Code.BRANCH_CONDITION, str(error), place) from error
     if not holds:
-        raise LimosaError(Code.CHECK_FAILED, node.check.message, place)
+        raise LimosaError(Code.CHECK_FAILED, check_failed(node, path))
     return {}

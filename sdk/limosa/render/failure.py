@@ -81,7 +81,7 @@ def failed_run(
         if details.inputs is not None and details.inputs.literals:
             parts += [
                 Text("Inputs of the node", "bold"),
-                _inputs(details.inputs),
+                _inputs(view, failure.origin.node_path, details.inputs),
                 *_more_inputs(view, details.inputs, flags),
                 Text(),
             ]
@@ -299,8 +299,8 @@ def _where(failure: Failure, attempts: str) -> str:
     return ", ".join(parts)
 
 
-def _inputs(inputs: LiteralMap) -> Table:
+def _inputs(view: RunView, path: str, inputs: LiteralMap) -> Table:
     table = Table.grid(padding=(0, 2))
     for name, literal in sorted(inputs.literals.items())[:INPUT_ROWS]:
-        table.add_row(Text(f"  {name}"), Text(brief(literal, INPUT_WIDTH), "dim"))
+        table.add_row(Text(f"  {view.operand(path, name)}"), Text(brief(literal, INPUT_WIDTH), "dim"))
     return table

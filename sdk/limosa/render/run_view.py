@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -22,6 +23,8 @@ ORIGIN_WORDS = {pb.ORIGIN_CACHE: "cached", pb.ORIGIN_REUSE: "reused"}
 """How a result came without a launch, in a word."""
 _WAITING = frozenset({pb.NODE_PHASE_QUEUED, pb.NODE_PHASE_RUNNING, pb.NODE_PHASE_RETRYING})
 
+_LABEL = re.compile(r"[.\[]")
+"""Ends a node's id in what a condition calls a value of it: "n2.score", "n2[0]"."""
 _UNBORN = frozenset({pb.LAUNCH_PHASE_CREATING, pb.LAUNCH_PHASE_PENDING})
 _LIVE = _UNBORN | {pb.LAUNCH_PHASE_RUNNING}
 
@@ -160,6 +163,13 @@ class RunView:
         """What the author calls a node; its path where the graph is not known."""
         node = self._spec(path)
         return (node.display_name or node.id) if node is not None else path
+
+    def operand(self, path: str, label: str) -> str:
+        """An input of a node; of a condition's, which are called by the nodes that they come from, with such a node's name."""
+        if self._nodes.get(path, pb.NodeState()).kind not in ("branch", "check"):
+            return label
+        source = f"{path.rpartition('/')[0]}/{_LABEL.split(label)[0]}".removeprefix("/")
+        return f"{label} {self.name(source)}" if self._spec(source) is not None else label
 
     def unmet(self, path: str) -> str:
         """Why a map that tolerates failed items has failed all the same; else empty."""

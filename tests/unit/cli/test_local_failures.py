@@ -6,7 +6,7 @@ import re
 import pytest
 
 FLOW = """
-from limosa import ShellTask, conditional, map_task, task, workflow
+from limosa import ShellTask, check, conditional, map_task, task, workflow
 
 says = ShellTask("says", "printf 'on its way'; echo; echo odd >&2")
 breaks = ShellTask("breaks", "echo so far; exit 4")
@@ -39,6 +39,13 @@ def tolerant(xs: list[int] = [1, 2, 3, 4]) -> int:
 @workflow
 def strict(xs: list[int] = [1, 2, 3, 4]) -> list[int]:
     return map_task(score)(x=xs)
+
+
+@workflow
+def checked(n: int = 3) -> int:
+    rows = half(n=n)
+    check((rows > n) | (n > 10), "too few rows")
+    return rows
 
 
 @workflow
@@ -139,6 +146,12 @@ def test_a_conditional_that_fails_is_named_with_its_line(fails, limosa):
     assert "Inputs of the node\n  n  3\n" in told
     assert f"limosa inputs {name} n1\n" in told
     assert limosa("inputs", name, "n1").out == "n: 3\n"
+
+
+def test_a_check_that_fails_says_what_its_operands_are(fails):
+    _, told = fails("checked")
+    assert re.search(r"CheckFailed: too few rows \(the check at flow.py:\d+\)\n  node n1\n", told)
+    assert "Inputs of the node\n  n        3\n  n0 half  1\n" in told
 
 
 def test_a_graph_that_cannot_go_on_is_why_whatever_failed_before(fails, limosa):
