@@ -5,7 +5,7 @@ import datetime as dt
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from limosa.version import VERSION
 from limosa_idl.admin.v1alpha1.admin_pb2 import GetRunDataResponse, RunDetail
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
-from limosa_idl.run.v1alpha1.run_pb2 import Commit, Epoch, ErrorRecord
+from limosa_idl.run.v1alpha1.run_pb2 import Commit, Epoch, ErrorRecord, Snapshot
 from limosa_model import layout, names
 from limosa_model.digests import digest_of, serialize
 
@@ -146,6 +146,15 @@ class RunRecord(RunDirectory):
     def detail(self, detail: RunDetail) -> None:
         """Keeps what there is to say of the run as a whole."""
         self._write(f"{self._prefix}/{DETAIL}", serialize(detail))
+
+    def changed(self, snapshots: Iterable[Snapshot]) -> None:
+        """Adds what became of nodes to what there is to say: of two snapshots with one key the later one counts.
+
+        Whatever ends the process, it is there. Protobuf takes messages that follow one another as one.
+        """
+        data = RunDetail(snapshots=snapshots).SerializeToString()
+        with (self.directory / DETAIL).open("ab", buffering=0) as file:
+            file.write(data)
 
     def _write(self, key: str, data: bytes) -> None:
         path = self.root / key

@@ -24,6 +24,7 @@ _NODE_ENDS = {
     run_pb2.NODE_PHASE_FAILED: "the node failed",
     run_pb2.NODE_PHASE_ABORTED: "the node was stopped",
 }
+_OPEN = (run_pb2.NODE_PHASE_RUNNING, run_pb2.NODE_PHASE_RETRYING)
 _NO_END = "it did not come to an end"
 _Message = TypeVar("_Message", bound=Message)
 
@@ -54,8 +55,10 @@ class KeptRuns:
         directory = self._directory(name)
         alive = is_held(directory)  # before the record: it may end in between
         detail = _read(directory / DETAIL, RunDetail)
-        if detail.run.state.phase == run_pb2.RUN_PHASE_RUNNING and not alive:
-            _abort(detail, directory)
+        if detail.run.state.phase == run_pb2.RUN_PHASE_RUNNING:
+            _keep_latest(detail)
+            if not alive:
+                _abort(detail, directory)
         return detail
 
     def run_data(self, name: str, node_path: str = "", index: int | None = None) -> GetRunDataResponse:
@@ -119,13 +122,40 @@ class KeptRuns:
         return found
 
 
+def _keep_latest(detail: RunDetail) -> None:
+    """Drops the snapshots that later ones of the same node or launch replace."""
+    latest = {one.key.SerializeToString(deterministic=True): one for one in detail.snapshots}
+    kept = list(latest.values())
+    del detail.snapshots[:]
+    detail.snapshots.extend(kept)
+
+
 def _abort(detail: RunDetail, directory: Path) -> None:
     """What became of a run whose process was gone before it could say so."""
-    detail.run.abort_reason = "the process ended before the run did"
     state = detail.run.state
     state.phase = run_pb2.RUN_PHASE_ABORTED
     last = max(path.stat().st_mtime_ns for path in (directory, *directory.rglob("*")))
     state.finished_at.FromNanoseconds(last)
+    detail.run.abort_reason = "the process ended before the run did"
+    for one in detail.snapshots:
+        if one.HasField("node") and one.node.phase in _OPEN:
+            one.node.phase = run_pb2.NODE_PHASE_ABORTED
+            one.node.finished_at.CopyFrom(state.finished_at)
+        elif one.launch.phase == run_pb2.LAUNCH_PHASE_RUNNING:
+            one.launch.phase = run_pb2.LAUNCH_PHASE_ABORTED
+            one.launch.finished_at.CopyFrom(state.finished_at)
+            # The last to begin: an eager task waits for what it calls.
+            detail.run.abort_reason = _ended_in(detail, one.key)
+
+
+def _ended_in(detail: RunDetail, key: run_pb2.SnapshotKey) -> str:
+    """At which node item the process ended, and how to see more."""
+    names = (one.node.display_name for one in detail.snapshots if one.key.node_path == key.node_path)
+    item = key.HasField("index")
+    where = f"{key.node_path}{f'[{key.index}]' if item else ''} {next(names, '')}".rstrip()
+    logs = f"limosa logs {detail.run.name} {key.node_path}" + (f" --index {key.index}" if item else "")
+    why = "os._exit(), a crash in native code, or a signal"
+    return f"the process ended while node {where} ran ({why}); what it printed: {logs}"
 
 
 def _run_data(directory: Path, detail: RunDetail) -> GetRunDataResponse:

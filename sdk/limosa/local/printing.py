@@ -52,7 +52,8 @@ def copied_to(path: Path) -> Iterator[None]:
         yield
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", errors="replace") as file, _only([file]):
+    # By lines: a task may end the process without a chance to write the rest.
+    with path.open("w", buffering=1, encoding="utf-8", errors="replace") as file, _only([file]):
         yield
     if not path.stat().st_size:
         path.unlink()

@@ -35,7 +35,7 @@ _LAUNCH_PHASES = {
 
 
 class Story:
-    """Takes a run's progress and leaves it in the run's record, at its beginning and at its end."""
+    """Takes a run's progress and leaves it in the run's record: a change when it happens, the whole at the end."""
 
     def __init__(
         self, record: RunRecord, entity: "Task[..., Any] | Workflow[..., Any] | LaunchPlan[Any]"
@@ -72,6 +72,12 @@ class Story:
         if change.attempt:
             self._take_launch(change, now)
         self._tell_parent(change)
+        item = change.path, change.index
+        launch = (*item, change.attempt - 1)
+        self._record.changed(
+            [self._of_node(item, state)]
+            + ([self._of_launch(launch, self._launches[launch])] if change.attempt else [])
+        )
 
     def succeeded(self, outputs: LiteralMap) -> None:
         """The run gave its outputs."""
@@ -148,13 +154,18 @@ class Story:
 
     def _keep(self) -> None:
         detail = pb.RunDetail(run=self._run, closure=self._closure)
-        for (path, index), node in self._nodes.items():
-            detail.snapshots.add(key=self._key(path, index), seq=1, node=node)
-        for (path, index, ordinal), launch in self._launches.items():
-            key = self._key(path, index)
-            key.launch = ordinal
-            detail.snapshots.add(key=key, seq=1, launch=launch)
+        detail.snapshots.extend(self._of_node(key, node) for key, node in self._nodes.items())
+        detail.snapshots.extend(self._of_launch(key, launch) for key, launch in self._launches.items())
         self._record.detail(detail)
+
+    def _of_node(self, key: tuple[str, int | None], node: run_pb2.NodeState) -> run_pb2.Snapshot:
+        return run_pb2.Snapshot(key=self._key(*key), seq=1, node=node)
+
+    def _of_launch(self, key: tuple[str, int | None, int], launch: run_pb2.LaunchState) -> run_pb2.Snapshot:
+        path, index, ordinal = key
+        made = run_pb2.Snapshot(key=self._key(path, index), seq=1, launch=launch)
+        made.key.launch = ordinal
+        return made
 
     def _key(self, path: str, index: int | None) -> run_pb2.SnapshotKey:
         return run_pb2.SnapshotKey(run_uid=self._run.uid, node_path=path, index=index)

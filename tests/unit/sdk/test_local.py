@@ -1,5 +1,6 @@
 """Tasks and workflows as plain Python: the same values, order and choices as in pods."""
 
+import datetime as dt
 import functools
 import os
 import subprocess
@@ -26,8 +27,12 @@ from limosa import (
 )
 from limosa.local import KEPT_RUNS, KeptRuns, run, unenforced
 from limosa.local.holding import holding, scratch_directory
+from limosa.render.explanation import explain_run
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import (
+    LAUNCH_PHASE_ABORTED,
+    NODE_PHASE_ABORTED,
+    NODE_PHASE_SUCCEEDED,
     RUN_PHASE_ABORTED,
     RUN_PHASE_FAILED,
     RUN_PHASE_RUNNING,
@@ -208,14 +213,24 @@ def test_a_run_whose_process_is_gone_was_aborted(tmp_path, end):
     source = f"""
         import os, signal, sys
         from pathlib import Path
-        from limosa import task
+        from limosa import task, workflow
         from limosa.local import KeptRuns, run
+        from limosa.local.printing import copying
+        @task
+        def begin() -> None: ...
         @task
         def vanish() -> None:
+            print("so far", file=sys.stderr)
             (running,) = KeptRuns(Path("{root}")).runs()
             print(running.state.phase, flush=True)
             {end}
-        run(vanish, {{}}, Path("{root}"))
+        @task
+        def end() -> None: ...
+        @workflow
+        def flow() -> None:
+            begin() >> vanish() >> end()
+        with copying():
+            run(flow, {{}}, Path("{root}"))
     """
     (tmp_path / "vanishing.py").write_text(textwrap.dedent(source))
     environment = {**os.environ, "TMPDIR": str(temporary)}
@@ -230,8 +245,18 @@ def test_a_run_whose_process_is_gone_was_aborted(tmp_path, end):
     (kept,) = KeptRuns(root).runs()
     assert (kept.state.phase, kept.abort_reason) == (
         RUN_PHASE_ABORTED,
-        "the process ended before the run did",
+        "the process ended while node n1 vanish ran (os._exit(), a crash in native code, or a signal); what it printed: "
+        f"limosa logs {kept.name} n1",
     )
+    assert [chunk.text for chunk in KeptRuns(root).logs(kept.name, node_path="n1")] == [f"so far\n{RUN_PHASE_RUNNING}\n"]
+    detail = KeptRuns(root).get_run(kept.name)
+    nodes = {one.key.node_path: one.node.phase for one in detail.snapshots if one.HasField("node")}
+    assert nodes == {"n0": NODE_PHASE_SUCCEEDED, "n1": NODE_PHASE_ABORTED}
+    (_, launch) = (one.launch for one in detail.snapshots if one.HasField("launch"))
+    assert (launch.phase, launch.HasField("finished_at")) == (LAUNCH_PHASE_ABORTED, True)
+    told = explain_run(detail, dt.datetime.now(dt.timezone.utc))
+    assert "  n1 vanish: aborted after " in told
+    assert "  n2 end: never started" in told
     assert kept.state.finished_at.ToNanoseconds() >= kept.state.started_at.ToNanoseconds()
 
 
