@@ -108,6 +108,23 @@ class TestOutbox:
         box.put(run_state(RUN_PHASE_RUNNING, "third"))
         assert len(box.batch(10)) == 3
 
+    def test_a_run_with_more_to_tell_than_can_be_sent_keeps_no_other_back_nor_its_own_node(self) -> None:
+        box = outbox()
+        box.put(run_state(RUN_PHASE_SUCCEEDED))
+        box.put(node("map", "other"))
+        items = [Snapshot(key=SnapshotKey(run_uid="other", node_path="map", index=n)) for n in range(40)]
+        told = []
+        for _ in range(5):
+            for item in items:
+                box.put(item)
+            box.put(node("map", "other"))
+            batch = box.batch(10)
+            box.sent(batch)
+            told += batch
+        assert any(snapshot.key.run_uid == "r" for snapshot in told)
+        assert sum(not snapshot.key.HasField("index") for snapshot in told) >= 2
+        assert len({snapshot.key.index for snapshot in told}) == 40
+
     def test_numbers_go_on_from_the_greatest_that_admin_knows(self) -> None:
         box = outbox()
         box.go_on_from("r", 7_000)
