@@ -147,7 +147,8 @@ def test_claims_one_by_one_take_what_one_claim_takes(stand, create):
     """A claim of one run looks at the heads of lanes only."""
     for number in range(24):
         target = "demo.narrow" if number % 3 == 0 else "demo.wf"
-        create(f"run-{number:02}", project=f"p{number % 5 % 3}", priority=number * 7 % 4, target=target)
+        place = number % 5 % 3
+        create(f"run-{number:02}", project=f"p{place}", priority=number % 4 + 3 * place, target=target)
     stand.sync(slots=0)
     claim = sa.text(
         "SELECT name FROM runs WHERE uid IN (SELECT queue_claim('c1', :slots, NULL, 5, '{}', '{}', true, 1, -1))"
