@@ -60,6 +60,9 @@ def choose(loaded: LoadedModule, name: str | None, place: str) -> Any:
         for attribute, entity in entities.items():
             if name in (attribute, entity.name, attribute.replace("_", "-")):
                 return entity
+        for entity in entities.values():
+            if name == entity.name.rpartition(".")[2]:  # what trees show
+                return entity
         message = f"there is no task, workflow or launch plan '{name}' in it"
         raise LimosaError(code="UnknownEntity", message=message, place=place, remedy=suggest(name, entities))
     from limosa.workflows import Workflow

@@ -31,7 +31,7 @@ _MEANINGS = {
     "AdminUnreachable": "whether another run makes the same result is not known yet",
     "WaitingForApproval": "a person has to let it pass",
     "WaitingForInput": "it has to be given a value",
-    "ChildRun": "the run that it launched has not ended",
+    "ChildRun": "it waits for the run that it launched",
     "Sleeping": "it goes on when its time has come",
     "Backoff": "it waits before the next attempt",
     "Unschedulable": "the cluster has no node with room for its pod, and only room, an abort or the operator's pending timeout ends that wait",

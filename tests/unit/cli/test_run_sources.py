@@ -159,6 +159,13 @@ def test_several_workflows_want_a_name(limosa, flow):
     assert "there are several workflows in it: flow, other" in result.err
 
 
+@pytest.mark.parametrize("name", ["counted", "lines", "flow.lines"])
+def test_a_task_is_named_by_its_variable_or_as_the_tree_names_it(limosa, flow, name):
+    script = "ShellTask('lines', 'echo 3 > {{ .outputs.n }}', outputs={'n': int})"
+    flow.write_text(f"from limosa import ShellTask\ncounted = {script}\n")
+    assert limosa("run", "flow.py", name).out == "3\n"
+
+
 def test_options_that_need_remote(limosa, flow):
     for arguments in (["--detach"], ["--timeout", "3"], ["--name", "x"]):
         result = limosa("run", *arguments, "flow.py")

@@ -297,7 +297,7 @@ def test_a_node_that_waits_for_a_run_of_its_own_names_the_command_that_explains_
     made = detail(
         update(pb.RUN_PHASE_PARKED, node("n0", pb.NODE_PHASE_RUNNING, 1, reason=reason, **child), end=None)
     )
-    waits = "running for 11.0 s; the run that it launched has not ended\n"
+    waits = "running for 11.0 s; it waits for the run that it launched\n"
     assert f"{waits}  → limosa explain calm-heron-4f2a-n0-1a2b" in explain_node(made, "n0", None, NOW)
     assert f"{waits}    → limosa explain calm-heron-4f2a-n0-1a2b" in explain_run(made, NOW)
     failure = f.Failure(kind=f.FAILURE_KIND_USER, code="ChildFailed", message="it failed")
