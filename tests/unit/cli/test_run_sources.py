@@ -163,7 +163,7 @@ def test_several_workflows_want_a_name(limosa, flow):
 def test_a_task_is_named_by_its_variable_or_as_the_tree_names_it(limosa, flow, name):
     script = "ShellTask('lines', 'echo 3 > {{ .outputs.n }}', outputs={'n': int})"
     flow.write_text(f"from limosa import ShellTask\ncounted = {script}\n")
-    assert limosa("run", "flow.py", name).out == "3\n"
+    assert limosa("run", "flow.py", name).out == "n: 3\n"
 
 
 def test_options_that_need_remote(limosa, flow):
