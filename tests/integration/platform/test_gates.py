@@ -15,12 +15,8 @@ from limosa_idl.run.v1alpha1 import run_pb2
 
 FLOW = """
 import time
-<<<<<<< HEAD
-from limosa import WorkflowError, approve, chain, check, eager, sleep, task, wait_for_input, workflow
-=======
-from limosa import WorkflowError, approve, chain, check, map_task, sleep, task, wait_for_input, workflow
+from limosa import WorkflowError, approve, chain, check, eager, map_task, sleep, task, wait_for_input, workflow
 from limosa.nodes import length
->>>>>>> 5ce85aa (What a node computes is seen on the whole platform)
 
 @task
 def plus(x: int, y: int = 1) -> int:
