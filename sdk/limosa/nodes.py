@@ -13,6 +13,10 @@ from limosa.promises import Promise
 if TYPE_CHECKING:
     from limosa_idl.core.v1alpha1.types_pb2 import LiteralType
 
+    # What type checkers are to know of a kind; of one that is not here they take anything.
+    def length(values: list[Any] | dict[str, Any]) -> int:
+        """How many elements a list has, or entries a dict."""
+
 
 def __getattr__(name: str) -> Callable[..., Any]:
     from limosa_model.computed import KINDS
@@ -36,6 +40,7 @@ def __dir__() -> list[str]:
 
 
 def _call(kind: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Promise:
+    from limosa.bindings import binding_of
     from limosa.tracing import current
     from limosa_idl.workflow.v1alpha1.workflow_pb2 import Binding
     from limosa_model.computed.kind import Unfit
@@ -54,7 +59,9 @@ def _call(kind: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Promis
         message = f"{kind}(): {unfit}"
         raise LimosaError("NodeInputs", message, str(caller()), "pass another result") from None
     bindings = [
-        Binding(name=name, data=_bound(value, types[name], f"{kind}(): input '{name}'"))
+        Binding(
+            name=name, data=binding_of(value, _python_type(value), types[name], f"{kind}(): input '{name}'")
+        )
         for name, value in given.items()
     ]
     node = trace.new_node(kind, caller())
@@ -79,6 +86,12 @@ def _arguments(kind: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> d
 
 
 def _type_of(value: Any, place: str) -> "LiteralType":
+    """The type of a result, a simple value, or a list of them. Raises LimosaError."""
+    from limosa.types import TypeProblem, literal_type
+    from limosa_idl.core.v1alpha1.types_pb2 import LiteralType
+
+    if isinstance(value, list) and value:
+        return LiteralType(collection=_element_type(value, place))
     if isinstance(value, Promise):
         if value.type_ is None:
             message = f"{place}: the type of {value.origin()} is not known before the run"
@@ -86,8 +99,6 @@ def _type_of(value: Any, place: str) -> "LiteralType":
                 "NodeInputs", message, str(caller()), "give it to a task, which can name a type"
             )
         return value.type_
-    from limosa.types import TypeProblem, literal_type
-
     try:
         return literal_type(type(value))
     except TypeProblem as error:
@@ -97,7 +108,21 @@ def _type_of(value: Any, place: str) -> "LiteralType":
         ) from error
 
 
-def _bound(value: Any, type_: "LiteralType", place: str) -> Any:
-    from limosa.bindings import binding_of
+def _element_type(items: list[Any], place: str) -> "LiteralType":
+    """The type of the first, which all others are of. Raises LimosaError."""
+    from limosa_model.types import assignable
 
-    return binding_of(value, None if isinstance(value, Promise) else type(value), type_, place)
+    first, *others = (_type_of(item, f"{place}[{position}]") for position, item in enumerate(items))
+    for position, other in enumerate(others, 1):
+        reason = assignable(other, first)
+        if reason:
+            message = f"{place}[{position}]: {reason}, as the items before it"
+            raise LimosaError("NodeInputs", message, str(caller()), "pass items of one type")
+    return first
+
+
+def _python_type(value: Any) -> Any:
+    """What the values in an argument are converted as."""
+    if isinstance(value, list):
+        return list[next((_python_type(item) for item in value if not isinstance(item, Promise)), Any)]  # type: ignore[misc]
+    return type(value)

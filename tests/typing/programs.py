@@ -25,6 +25,7 @@ from limosa import (
     wait_for_input,
     workflow,
 )
+from limosa.nodes import length
 
 
 @dataclass
@@ -145,6 +146,7 @@ def gated(x: int) -> str:
     rate = wait_for_input("rate", float, prompt="how much?")
     assert_type(rate, float)
     chain(made, sleep("10m"), approve())
+    assert_type(length([made]), int)
     return bare(x=x, scale=rate)
 
 

@@ -11,6 +11,7 @@ from limosa_idl.workflow.v1alpha1.workflow_pb2 import (
     Binding,
     BindingData,
     Closure,
+    ComputedNode,
     DynamicNode,
     EagerNode,
     GateNode,
@@ -321,3 +322,10 @@ def test_the_paths_that_can_be_asked_for():
     assert node_paths(closure(*FIVE), {}) == ["n0", "n1", "n2", "n3", "n4"]
     states = {"n0": fanned(pb.NODE_PHASE_SUCCEEDED, node(0, "b"))}
     assert node_paths(fan("1"), states) == ["n0", "n0/n0", "n1"]
+
+
+@pytest.mark.parametrize(("first", "second"), [(DONE, "reused"), (FAILED, "it depends on n1, which runs")])
+def test_what_is_computed_has_no_row_and_stands_between_its_inputs_and_whoever_needs_it(first, second):
+    nodes = [node(0, "a"), node(1, "many", 0, computed=ComputedNode(kind="length")), node(2, "c", 1)]
+    plan = plan_resume(closure(*nodes), {"n0": first, "n1": DONE, "n2": DONE}, closure(*nodes), [])
+    assert told(plan) == {"n0": "reused" if first is DONE else "failed before", "n2": second}

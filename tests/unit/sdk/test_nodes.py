@@ -38,6 +38,19 @@ def wf(named: dict[str, int]) -> int:
     assert [one.name for one in found[2].computed.interface.inputs] == ["values"]
 
 
+def test_lists_of_results_and_of_simple_values_are_taken(author):
+    body = "return double(x=length([length([1, 2]), double(x=1), 3]))"
+    (inner, _, outer, _) = (
+        author.compile(f"{HEAD}\n@workflow\ndef wf() -> int:\n    {body}\n").closure.workflows[0].nodes
+    )
+    assert len(inner.inputs[0].data.literal.collection.literals) == 2
+    assert [one.WhichOneof("value") for one in outer.inputs[0].data.collection.items] == [
+        "output",
+        "output",
+        "literal",
+    ]
+
+
 @pytest.mark.parametrize(
     ("body", "told"),
     [
@@ -46,6 +59,11 @@ def wf(named: dict[str, int]) -> int:
         ("return length(rows(n=1), values=rows(n=2))", "length() takes values, each once"),
         ("return length(of=rows(n=1))", "length() takes values, each once"),
         ("return length(object())", "which is no result and no simple value"),
+        ("return length([])", "input 'values': got [], which is no result and no simple value"),
+        (
+            "return length([double(x=1), 'a'])",
+            "length(): input 'values'[1]: expected int, got str, as the items before it; pass items of one type",
+        ),
         ("return length(3)", "length(): it measures lists and dicts, not a value of type int"),
         ("return rows(n=length(rows(n=1)) + 1)", "the result of +, but the result of length() is a promise"),
     ],
