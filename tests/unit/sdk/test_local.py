@@ -248,7 +248,9 @@ def test_a_run_whose_process_is_gone_was_aborted(tmp_path, end):
         "the process ended while node n1 vanish ran (os._exit(), a crash in native code, or a signal); what it printed: "
         f"limosa logs {kept.name} n1",
     )
-    assert [chunk.text for chunk in KeptRuns(root).logs(kept.name, node_path="n1")] == [f"so far\n{RUN_PHASE_RUNNING}\n"]
+    assert [chunk.text for chunk in KeptRuns(root).logs(kept.name, node_path="n1")] == [
+        f"so far\n{RUN_PHASE_RUNNING}\n"
+    ]
     detail = KeptRuns(root).get_run(kept.name)
     nodes = {one.key.node_path: one.node.phase for one in detail.snapshots if one.HasField("node")}
     assert nodes == {"n0": NODE_PHASE_SUCCEEDED, "n1": NODE_PHASE_ABORTED}
