@@ -50,9 +50,10 @@ class Membership(Leadership):
         identity: str,
         shards: int,
         clock: Callable[[], float] = time.monotonic,
+        server_time: Callable[[], float] | None = None,
     ) -> None:
         """As Leadership, for a division into `shards`."""
-        super().__init__(verbs, namespace, name, seconds, f"{shards} shards", clock)
+        super().__init__(verbs, namespace, name, seconds, f"{shards} shards", clock, server_time=server_time)
         self._own = identity
         self._beat = 0
         self._heard: dict[str, tuple[Member, float]] = {}

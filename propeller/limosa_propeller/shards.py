@@ -64,7 +64,7 @@ class Shards:
         self._members: Membership | None = None
         leases = [settings.lease_name]
         if self.count > 1:
-            self._members = Membership(verbs, *place, identity, self.count, clock)
+            self._members = Membership(verbs, *place, identity, self.count, clock, server_time)
             leases = [f"{settings.lease_name}-{shard}" for shard in range(self.count)]
         self._leases = [
             Leadership(verbs, place[0], name, place[2], identity, clock, self._is_dead, server_time)

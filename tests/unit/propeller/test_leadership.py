@@ -8,6 +8,7 @@ from lease_server import LeaseServer, Watch
 from limosa_propeller.kube.errors import NotLeaderError
 from limosa_propeller.kube.verbs import LEASES, Verbs
 from limosa_propeller.leadership import Attempt, Leadership
+from limosa_propeller.membership import Membership
 from limosa_propeller.process_identity import is_dead, own_identity
 from limosa_propeller.settings import OperatorSettings
 
@@ -150,6 +151,14 @@ async def test_the_lease_of_the_manifests_in_place_of_a_deleted_one_lets_nobody_
         assert not (a.may_write() and b.may_write())
         clock.time += 1
     assert clock.time > 115
+
+
+async def test_operators_of_shards_take_it_likewise(server: LeaseServer, clock: Watch) -> None:
+    applied(server, clock.time)
+    a = Membership(server, "ns", "lease", 15, "a", 2, clock, clock)  # type: ignore[arg-type]
+    assert await a.attempt() is Attempt.TAKEN
+    clock.time += 16
+    assert await a.attempt() is Attempt.HELD
 
 
 def test_the_manifests_say_nothing_of_who_holds_the_lease() -> None:
