@@ -25,6 +25,8 @@ def render(failure: Failure, more: str = "") -> Markup:
             parts.append(el("details", el("summary", "Traceback"), traceback))
     else:
         parts.append(el("p", failure.message, class_="message"))
+    if failure.remedy:
+        parts.append(el("p", f"→ {failure.remedy}", class_="message"))
     if more:
         parts.append(el("p", more, class_="message"))
     return el("div", parts, class_="failure")

@@ -60,6 +60,7 @@ def failure_facts(failure: Failure) -> dict[str, Any]:
         "kind": "system" if failure.kind == FAILURE_KIND_SYSTEM else "user",
         "code": failure.code,
         "message": failure.message,
+        "remedy": failure.remedy or None,
         "node": failure.origin.node_path,
         "index": failure.origin.index if failure.origin.HasField("index") else None,
         "task": failure.origin.task,

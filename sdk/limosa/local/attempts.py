@@ -214,9 +214,10 @@ def _problem(code: str, place: str, error: Exception) -> LimosaError:
 
 def _left(task: Task[..., Any], error: SystemExit) -> LimosaError:
     """A task's sys.exit() ends the task, as in a pod, and not this process."""
-    remedy = "return a result, or raise an exception"
+    from limosa.runtime.raised import LEFT_REMEDY
+
     told = f": {error}" if str(error) else ""
-    return LimosaError(Code.USER_EXCEPTION, f"SystemExit{told}", task.signature.place, remedy)
+    return LimosaError(Code.USER_EXCEPTION, f"SystemExit{told}", task.signature.place, LEFT_REMEDY)
 
 
 def _failure(error: BaseException, task: Task[..., Any], item: Attempt, number: int) -> Failure:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from limosa.render.failure import next_commands
-from limosa.render.remedies import gate_remedy, remedy_of
+from limosa.render.remedies import gate_remedy, remedy_of, remedy_of_failure
 from limosa.render.run_view import ORIGIN_WORDS, TERMINAL_RUN_PHASES, RunView
 from limosa.render.tree import clock, duration
 from limosa_idl.admin.v1alpha1.admin_pb2 import Run, RunDetail, RunUpdate
@@ -170,18 +170,18 @@ class _Known:
     def remedy(self, place: _Place, index: int | None = None) -> str:
         """What a person does so that a node or item goes on, or so that it does not fail again; empty where nothing is."""
         state = self.state(place.path, index)
-        if state.phase == pb.NODE_PHASE_FAILED:
-            code, text = state.failure.code, state.failure.message
-        else:
-            reason = None if state.phase in _ENDED else self.reason_of(place.path, index, state)
-            if reason is None:
-                return ""
-            if gate := gate_remedy(self._view.run.name, place.path, place.node):
-                return gate
-            code, text = reason.code, reason.detail
+        secrets = self._view.secrets(place.path)
+        failed = state.phase == pb.NODE_PHASE_FAILED
+        reason = None if state.phase in _ENDED else self.reason_of(place.path, index, state)
+        if not failed and reason is None:
+            return ""
+        if gate := "" if failed else gate_remedy(self._view.run.name, place.path, place.node):
+            return gate
         if state.child_run:
             return f"limosa explain {state.child_run}"
-        return remedy_of(code, text, self._view.secrets(place.path))
+        if reason is None:
+            return remedy_of_failure(state.failure, secrets)
+        return remedy_of(reason.code, reason.detail, secrets)
 
     def commands(self, flags: str) -> list[str]:
         """What a person types next about a run that failed."""

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from limosa.render.brief import brief
-from limosa.render.remedies import EXCEPTION_REMEDIES, remedy_of
+from limosa.render.remedies import remedy_of_failure
 from limosa.render.run_view import RunView
 from limosa.render.tree import summary, tree
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, FAILURE_KIND_USER, Failure, Frame
@@ -131,9 +131,7 @@ def failure_block(
         parts.append(Text("  " + where, "dim"))
     if exception.frames:
         parts += [Text(), source_lines(telling_frame(exception.frames))]
-    remedy = failure.remedy or remedy_of(failure.code, failure.message, secrets)
-    if failure.code == Code.USER_EXCEPTION:
-        remedy = failure.remedy or EXCEPTION_REMEDIES.get(exception.type, "")
+    remedy = remedy_of_failure(failure, secrets)
     if remedy:
         parts.append(Text.assemble("  ", ("→ ", "green"), remedy))
     elif failure.kind == FAILURE_KIND_SYSTEM:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
 from limosa_model.failures import Code
 from limosa_model.names import DEFAULT_DOMAIN, DEFAULT_PROJECT
@@ -74,6 +75,20 @@ def store_command(name: str, key: str, project: str, domain: str) -> str:
     chosen = [] if project == DEFAULT_PROJECT else ["-p", project]
     chosen += [] if domain == DEFAULT_DOMAIN else ["-d", domain]
     return " ".join(["limosa secrets set", name, key, *chosen])
+
+
+def remedy_of_failure(failure: Failure, secrets: Sequence[str] = ()) -> str:
+    """What to do about a failure: what was found where it happened, else what helps with all of its kind; else empty.
+
+    Args:
+        failure: The failure.
+        secrets: As in `remedy_of`.
+    """
+    if failure.remedy:
+        return failure.remedy
+    if failure.code == Code.USER_EXCEPTION:
+        return EXCEPTION_REMEDIES.get(failure.exception.type, "")
+    return remedy_of(failure.code, failure.message, secrets)
 
 
 EXCEPTION_REMEDIES = {

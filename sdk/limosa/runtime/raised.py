@@ -9,6 +9,9 @@ from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_model import failures
 from limosa_model.failures import Code
 
+LEFT_REMEDY = "return a result, or raise an exception"
+"""Of sys.exit() in a task."""
+
 
 def failure_of(error: BaseException, root: Path, hint: str = "") -> Failure:
     """The failure that an exception is, without its origin.
@@ -16,7 +19,7 @@ def failure_of(error: BaseException, root: Path, hint: str = "") -> Failure:
     Args:
         error: The exception, as caught.
         root: Where the author's code lies; paths below it are shown relative to it.
-        hint: Added to the message of an exception that is the author's own; empty where nothing helps.
+        hint: What to do about an exception that is the author's own; empty where nothing is known.
     """
     if isinstance(error, ScriptFailed):
         return failures.user(Code.EXITED, str(error), retryable=True, remedy=error.remedy)
@@ -34,7 +37,7 @@ def failure_of(error: BaseException, root: Path, hint: str = "") -> Failure:
     if is_mistake and isinstance(error, LimosaError):
         # So does the same mistake.
         return failures.user(error.code, error.located, exception=details, remedy=error.remedy)
-    if hint:
-        details.message += f"\n{hint}"
+    if isinstance(error, SystemExit):
+        hint = LEFT_REMEDY
     message = f"{details.type}: {details.message}" if details.message else details.type
-    return failures.user(Code.USER_EXCEPTION, message, retryable=True, exception=details)
+    return failures.user(Code.USER_EXCEPTION, message, retryable=True, exception=details, remedy=hint)

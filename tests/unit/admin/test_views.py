@@ -265,6 +265,8 @@ def test_a_failure_shows_the_failing_line() -> None:
     assert "node n1[3]" in panel
     assert "in the workflow&#x27;s code or data" in panel
     assert "<script" not in panel
+    odd = failure_view.render(failures.user("Exited", "m", remedy="write <it>"))
+    assert "→ write &lt;it&gt;" in odd
     system = failure_view.render(failures.system("Evicted", HOSTILE))
     assert "in the platform" in system
     assert "<script" not in system

@@ -22,8 +22,9 @@ def test_a_file_of_the_project_that_was_not_packed(tmp_path, monkeypatch, path):
     monkeypatch.chdir(tmp_path)
     failure = failure_of(path.format(root=tmp_path), tmp_path)
     hint = f"If it is a file of your project: only imported modules are packed; {INCLUDE}, or pass it as a File input."
-    assert failure.exception.message.splitlines()[1:] == [hint]
-    assert failure.message == f"FileNotFoundError: {failure.exception.message}"
+    assert failure.remedy == hint
+    told = f"[Errno 2] No such file or directory: {path.format(root=tmp_path)!r}"
+    assert (failure.exception.message, failure.message) == (told, f"FileNotFoundError: {told}")
 
 
 def test_a_file_elsewhere_is_nothing_of_the_bundles(tmp_path):

@@ -1,5 +1,7 @@
 """What an author reads of mistakes that have an obvious remedy: thing, place, remedy."""
 
+import datetime as dt
+import sys
 import traceback
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from limosa import ContainerTask, ShellTask, task, workflow
 from limosa.errors import LimosaError, ScriptFailed
 from limosa.local import KeptRuns, run
+from limosa.render.explanation import explain_node
 from limosa.render.failure import failure_block
 from limosa.render.terminal import NeutralConsole
 from limosa.tasks import Task
@@ -108,6 +111,11 @@ def screen_of(failed, tmp_path):
     return captured.get()
 
 
+@task
+def leaves() -> None:
+    sys.exit(3)
+
+
 silent = ShellTask("silent", "true", outputs={"n": int})
 wordy = ShellTask("wordy", "echo three > {{ .outputs.n }}", outputs={"n": int})
 convert = ContainerTask("convert", image="team/tool:1", outputs={"n": int})
@@ -116,6 +124,7 @@ convert = ContainerTask("convert", image="team/tool:1", outputs={"n": int})
 @pytest.mark.parametrize(
     ("failed", "remedy"),
     [
+        (leaves, "→ return a result, or raise an exception"),
         (silent, "→ write it: … > {{ .outputs.n }}"),
         (wordy, "→ write nothing else there than a whole number"),
         (
@@ -127,6 +136,9 @@ convert = ContainerTask("convert", image="team/tool:1", outputs={"n": int})
 )
 def test_a_failure_has_its_own_remedy_and_no_other(tmp_path, failed, remedy):
     shown = screen_of(failed, tmp_path)
+    (kept,) = KeptRuns(tmp_path).runs()
+    detail = KeptRuns(tmp_path).get_run(kept.name)
+    assert f"\n  {remedy}" in explain_node(detail, "n0", None, dt.datetime.now(dt.timezone.utc))
     assert [line.strip() for line in shown.splitlines() if "→" in line] == [remedy]
     assert "look at its log" not in shown
     assert "Leave container_image out" not in shown
