@@ -62,8 +62,8 @@ class InputValues:
 
     def _union_from_text(self, text: str, type_: LiteralType, place: str) -> Literal:
         def as_written(variant: types_pb2.UnionType.Variant) -> int:
-            # Every text is a str, so that other variants are tried first.
-            return variant.type.simple == types_pb2.SIMPLE_TYPE_STRING
+            # Every text is a str, and many are base64, so that other variants are tried first.
+            return variant.type.simple in (types_pb2.SIMPLE_TYPE_STRING, types_pb2.SIMPLE_TYPE_BYTES)
 
         for variant in sorted(type_.union_type.variants, key=as_written):
             # Beside other types "1" and "yes" are theirs.

@@ -11,7 +11,12 @@ from limosa.errors import LimosaError
 from limosa.types.transfer import TransferContext
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface, Variable
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
-from limosa_idl.core.v1alpha1.types_pb2 import SIMPLE_TYPE_BOOLEAN, SIMPLE_TYPE_NONE, LiteralType
+from limosa_idl.core.v1alpha1.types_pb2 import (
+    SIMPLE_TYPE_BOOLEAN,
+    SIMPLE_TYPE_BYTES,
+    SIMPLE_TYPE_NONE,
+    LiteralType,
+)
 from limosa_model.interfaces import complete_inputs, suggest
 from limosa_model.problems import Problem
 from limosa_model.types import describe
@@ -187,6 +192,8 @@ class _InputOption(click.Option):
 
 def _describe(variable: Variable) -> str:
     parts = [variable.description.rstrip(".") + "." if variable.description else ""]
+    if variable.type.simple == SIMPLE_TYPE_BYTES:
+        parts.append("Base64, or @file.")
     fields = _fields(variable.type)
     if fields:
         parts.append(f"JSON: {fields}.")
@@ -211,6 +218,7 @@ def _fields(type_: LiteralType) -> str:
     told = [
         f'"{field.name}": {describe(field.type)}'
         + (f" = {summarize(field.default_value, 20)}" if field.HasField("default_value") else "")
+        + (", which may be left out" if field.optional else "")
         for field in type_.record.fields
     ]
     return "{" + ", ".join(told) + "}"

@@ -4,7 +4,7 @@ Neither side holds more than an item: what a task yields is written while it run
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_origin
 
 from limosa.types.converter import TypeProblem, ValueProblem, literal_mismatch, mismatch, type_name
@@ -49,7 +49,7 @@ class _Converter:
         if literal.WhichOneof("value") != "blob" or literal.blob.multipart:
             raise literal_mismatch(type_name(python_type), literal)
         lines = _Lines(literal, _element(python_type), transfer)
-        return lines if get_origin(python_type).__name__ == "Iterable" else iter(lines)
+        return lines if (get_origin(python_type) or python_type) is Iterable else iter(lines)
 
 
 class _Lines:

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+from typing import Literal, TypedDict
 
 import click
 import pytest
@@ -52,6 +53,11 @@ def read(wanted, *arguments, uploads=None):
     return {name: to_plain(literal) for name, literal in literals.literals.items()}
 
 
+class Row(TypedDict, total=False):
+    id: int
+    note: str
+
+
 @pytest.mark.parametrize(
     ("type_", "text", "value"),
     [
@@ -75,6 +81,13 @@ def read(wanted, *arguments, uploads=None):
         (bool | float, "1", 1.0),
         (bool | str, "1", "1"),
         (str | None, "text", "text"),
+        (bytes, "aGVsbG8=", "aGVsbG8="),
+        (bytes | None, "null", None),
+        (dt.date, "2024-05-01", "2024-05-01"),
+        (list, '[1, {"a": null}]', [1, {"a": None}]),
+        (Literal["fast", "slow"], "slow", "slow"),
+        (Literal[1, 2], "2", 2),
+        (Row, '{"id": 1}', {"id": 1}),
     ],
 )
 def test_values_by_type(type_, text, value):
@@ -427,3 +440,23 @@ def test_a_value_that_does_not_fit_names_option_class_and_line(limosa, place, wo
     result = limosa("run", "flow.py", "train", *words)
     assert result.status == 2
     assert [one for one in told if one not in result.err] == [], result.err
+
+
+@pytest.mark.parametrize(
+    ("type_", "text", "message"),
+    [
+        (bytes, "hello", "expected bytes, such as aGVsbG8=, which is base64; got 'hello'"),
+        (bytes, "@nowhere.bin", "nowhere.bin: cannot read it: No such file or directory"),
+        (dt.date, "2024-13-01", "expected date, such as 2024-05-01; got '2024-13-01'"),
+        (Literal["fast", "slow"], "quick", "'quick' is not one of fast, slow"),
+    ],
+)
+def test_what_is_no_value_of_a_type_says_how_one_is_written(type_, text, message):
+    with pytest.raises(LimosaError) as caught:
+        read(interface(x=type_), f"--x={text}")
+    assert caught.value.message == message
+
+
+def test_bytes_come_from_a_file(tmp_path):
+    (tmp_path / "x.bin").write_bytes(b"\x00\xff")
+    assert read(interface(x=bytes), f"--x=@{tmp_path}/x.bin")["x"] == "AP8="

@@ -13,6 +13,7 @@ HEAVY = [
     "pandas",
     "pyarrow",
     "numpy",
+    "pydantic",
     "dataclasses",
     "inspect",
     "asyncio",
@@ -28,6 +29,19 @@ def wf(x: int) -> int: return f(x=x)
 assert wf.spec.nodes
 from limosa_model.admission import validate_closure
 """
+TYPES = """
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any, Literal, TypedDict, Optional
+from limosa import Pickle, task
+class Row(TypedDict):
+    id: int
+@task
+def f(
+    a: bytes, b: dt.date, c: list, d: dict[str, Any], e: Literal["x"], g: Row, h: Optional[Iterator[Row]], i: Pickle[Row]
+) -> tuple[int, str]: ...
+assert len(f.interface.inputs) == 8
+"""
 
 
 @pytest.mark.parametrize(
@@ -39,8 +53,9 @@ from limosa_model.admission import validate_closure
             [*HEAVY, "google.protobuf", "limosa_idl", "limosa_model", "datetime"],
         ),
         (COMPILE, [*HEAVY, "json", "fractions", "difflib"]),
+        (TYPES, [one for one in HEAVY if one != "inspect"]),
     ],
-    ids=["package", "decorators", "compile"],
+    ids=["package", "decorators", "compile", "types"],
 )
 def test_nothing_loads_before_it_is_needed(tmp_path, source, unwanted):
     (tmp_path / "flow.py").write_text(source)
