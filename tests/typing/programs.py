@@ -1,5 +1,6 @@
 """What an author writes, with the types an editor must see. Checked by mypy --strict and pyright; never run."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from limosa import (
     FailurePolicy,
     File,
     LaunchPlan,
+    Pickle,
     Resources,
     Secret,
     WorkflowError,
@@ -61,6 +63,35 @@ def bare(x: int, scale: float = 1.0) -> str:
 )
 def configured(config: Config) -> float:
     return config.rate * config.steps
+
+
+@task
+def several(x: int) -> tuple[int, str]:
+    return x, "a"
+
+
+@task
+def counted(x: int) -> Iterator[int]:
+    yield x
+
+
+@task
+def pickled(x: int) -> Pickle[Config]:
+    return Config(rate=float(x))
+
+
+@task
+def unpickled(config: Pickle[Config], items: Iterable[int]) -> float:
+    return config.rate + sum(items)
+
+
+@workflow
+def of_types(x: int) -> float:
+    number, text = several(x=x)
+    assert_type(number, int)
+    assert_type(text, str)
+    assert_type(counted(x=number), Iterator[int])
+    return unpickled(config=pickled(x=number), items=counted(x=number))
 
 
 @dynamic

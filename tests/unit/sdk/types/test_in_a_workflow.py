@@ -2,11 +2,13 @@
 
 import dataclasses
 import datetime as dt
+import importlib
+import sys
 import tracemalloc
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, NamedTuple, TypedDict
+from typing import Any, Literal, NamedTuple, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -141,7 +143,9 @@ def test_neither_who_writes_nor_who_reads_holds_all_items(tmp_path):
     tracemalloc.start()
     try:
         literal = to_literal((f"{i:0{size}}" for i in range(count)), Iterator[str], transfer)
-        assert sum(int(item[-9:]) for item in to_python(literal, Iterator[str], transfer)) == sum(range(count))
+        assert sum(int(item[-9:]) for item in to_python(literal, Iterator[str], transfer)) == sum(
+            range(count)
+        )
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -307,3 +311,33 @@ def test_a_result_of_another_type_is_refused():
     with pytest.raises(LimosaError, match=r"the result: expected int, got float 2.5") as caught:
         rounded(x=2.5)
     assert caught.value.remedy == "write round(…) or int(…)"
+
+
+GRIDS = """
+from limosa.types import to_literal, to_python
+class Grid:
+    def __init__(self, side): self.side = side
+class Converter:
+    def literal_type(self, python_type): return literal_type(int)
+    def to_literal(self, value, python_type, transfer): return to_literal(value.side, int, transfer)
+    def to_python(self, literal, python_type, transfer): return Grid(to_python(literal, int, transfer))
+CONVERTER = Converter()
+"""
+
+
+def test_a_package_adds_its_types_by_an_entry_point(tmp_path, monkeypatch):
+    (tmp_path / "grids.py").write_text(GRIDS)
+    made = tmp_path / "grids-1.dist-info"
+    made.mkdir()
+    (made / "METADATA").write_text("Metadata-Version: 2.1\nName: grids\nVersion: 1\n")
+    (made / "entry_points.txt").write_text("[limosa.types]\ngrids.Grid = grids:CONVERTER\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(sys.modules, "grids", None)
+    monkeypatch.delitem(sys.modules, "grids")
+    grid_class: Any = importlib.import_module("grids").Grid
+
+    @task
+    def grow(grid: grid_class) -> grid_class:  # type: ignore[valid-type]
+        return grid_class(grid.side + 1)
+
+    assert grow(grid=grid_class(2)).side == 3
