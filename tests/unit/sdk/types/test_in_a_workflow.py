@@ -314,7 +314,7 @@ def test_a_result_of_another_type_is_refused():
 
 
 GRIDS = """
-from limosa.types import to_literal, to_python
+from limosa.types import literal_type, to_literal, to_python
 class Grid:
     def __init__(self, side): self.side = side
 class Converter:
