@@ -2,9 +2,6 @@
 
 import pytest
 
-from limosa.compiler import compile_entity
-from limosa.errors import LimosaError
-
 TASKS = """
     from dataclasses import dataclass
     from enum import Enum
@@ -524,48 +521,6 @@ def test_a_cache_that_ignores_an_input_which_is_not_there(author):
     assert author.error(source, "t") == (
         "flow.py:2: task flow.t: its cache ignores input 'thread', which it does not have; did you mean 'threads'?"
     )
-
-
-def test_a_task_inside_a_function_cannot_be_found_by_a_pod(author):
-    source = """
-        from limosa import task
-        def make():
-            @task
-            def inner() -> int: return 1
-            return inner
-        t = make()
-    """
-    assert author.error(source, "t") == (
-        "flow.py:3: task inner is defined inside a function, where a pod cannot find it; "
-        "move it to the top level of its module"
-    )
-
-
-def test_a_task_that_no_variable_holds_cannot_be_found_by_a_pod(author):
-    source = """
-        from limosa import ShellTask
-        SCRIPTS = [ShellTask("f", "true")]
-    """
-    with pytest.raises(LimosaError) as refused:
-        compile_entity(author.load(source, "flow.py").module.SCRIPTS[0])
-    assert str(refused.value).endswith(
-        "flow.py:2: task f is in no variable of its module, where a pod looks for it; assign it at the top level: f = …"
-    )
-
-
-def test_a_pod_finds_a_task_by_the_variable_that_holds_it(author):
-    source = """
-        from limosa import ShellTask, task
-        def f() -> int: return 1
-        t = task(f)
-        count = ShellTask("lines", "echo 1 > {{ .outputs.n }}", outputs={"n": int})
-    """
-    entities = author.load(source, "flow.py").entities
-    made = [compile_entity(entities[name]).closure.tasks[0] for name in ("t", "count")]
-    assert [(one.name, one.python.loader) for one in made] == [
-        ("flow.f", "flow:t"),
-        ("flow.lines", "flow:count"),
-    ]
 
 
 def test_two_functions_of_one_name(author):
