@@ -32,8 +32,8 @@ class Resolved(NamedTuple):
     lock: PackageLock
     sources: Mapping[str, str]
     """URL (https or file) of each wheel by its sha256."""
-    place: str
-    """Where its packages are declared, for messages."""
+    declared: Declared
+    """What it was resolved from; of several tasks with the same packages one."""
 
 
 def resolve(declared: Iterable[Declared]) -> dict[str, Resolved]:
@@ -67,7 +67,7 @@ def _resolve(declared: Declared) -> Resolved:
         [text_of(declared), python, platform, links, stamps_of(links), stamps_of(listed(declared))]
     )
     kept = Path(declared.root, KEPT, f"{_sha256(wanted)}.json")
-    known = _read_kept(kept, str(declared.origin))
+    known = _read_kept(kept, declared)
     if known is not None:
         return known
     made = _ask_uv(declared, python, platform, links)
@@ -85,10 +85,10 @@ def _keep(made: Resolved, path: Path) -> None:
         draft.replace(path)
 
 
-def _read_kept(path: Path, place: str) -> Resolved | None:
+def _read_kept(path: Path, declared: Declared) -> Resolved | None:
     try:
         content = json.loads(path.read_text())
-        return Resolved(PackageLock.parse(content["lock"]), dict(content["sources"]), place)
+        return Resolved(PackageLock.parse(content["lock"]), dict(content["sources"]), declared)
     except (OSError, ValueError, KeyError, TypeError):
         # Not there, or not ours: it is made anew.
         return None
@@ -145,7 +145,7 @@ def _ask_uv(declared: Declared, python: str, platform: str, links: tuple[str, ..
             raise declared.error("PackageHash", told, "lock again, or look at what the index gives")
         wheels.append(wheel)
     wheels.sort()
-    return Resolved(PackageLock(python, platform, tuple(wheels)), sources, str(declared.origin))
+    return Resolved(PackageLock(python, platform, tuple(wheels)), sources, declared)
 
 
 def _packages(pylock: str) -> list[dict[str, Any]]:

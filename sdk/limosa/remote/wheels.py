@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from limosa.errors import LimosaError
 from limosa.packages.lock import Wheel
 from limosa.packages.resolution import Resolved
 from limosa.remote.http_transfer import CHUNK, TIMEOUT_S, opener
@@ -69,13 +68,11 @@ def _fetch(wheel: Wheel, lock: Resolved, scratch: Path, environ: Mapping[str, st
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         remedy = "look at the network and at the index's credentials (~/.netrc); a wheel that is gone: delete .limosa/locks"
-        raise LimosaError(
-            "PackageIndex", f"{wheel.file} cannot be had: {reason}", lock.place, remedy
-        ) from error
+        raise lock.declared.error("PackageIndex", f"{wheel.file} cannot be had: {reason}", remedy) from error
     if digest != wheel.sha256:
         told = f"{wheel.file} has the sha256 {digest}, its lock says {wheel.sha256}"
-        raise LimosaError(
-            "PackageHash", told, lock.place, "look at what the index gives; then delete .limosa/locks"
+        raise lock.declared.error(
+            "PackageHash", told, "look at what the index gives; then delete .limosa/locks"
         )
     return path
 

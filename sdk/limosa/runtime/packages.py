@@ -50,6 +50,9 @@ def _unpack(store: Store, pod: PodEnvironment, directory: str) -> str:
     except LimosaError as error:
         message = f"{pod.task}: {error.located}"
         raise LaunchFailed(failures.user(Code.PACKAGES_UNUSABLE, message, remedy=error.remedy)) from error
+    except OSError as error:
+        message = f"{pod.task}: its packages cannot be unpacked into {directory}: {error.strerror or error}"
+        raise LaunchFailed(failures.system(Code.PACKAGES_UNUSABLE, message)) from error
     except StoreError as error:
         if error.code is not ErrorCode.NOT_FOUND:
             raise

@@ -9,6 +9,7 @@ import pytest
 from launch_rig import Pod
 
 from limosa.packages.lock import PackageLock, Wheel
+from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM
 from limosa_model import layout
 from limosa_model.values import to_plain
 
@@ -80,6 +81,13 @@ def test_nothing_is_asked_of_the_store_where_they_are_there(pod: Pod, tmp_path: 
     pod.store.delete_prefix("demo/development/code/packages/")
     again = {"packages_directory": str(tmp_path / "node"), "launch_id": "launchbbbb", "node_path": "n1"}
     assert pod.run(**again) == 0, pod.output
+
+
+def test_a_folder_that_cannot_be_written_is_the_platforms_fault(pod: Pod, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert pod.run(packages_directory=str(tmp_path / "file" / "node")) != 0
+    assert (pod.failure.kind, pod.failure.code) == (FAILURE_KIND_SYSTEM, "PackagesUnusable")
+    assert f"into {tmp_path}/file/node: Not a directory" in pod.failure.message
 
 
 def test_packages_for_another_machine_are_the_authors_fault(tmp_path: Path, make_wheel) -> None:

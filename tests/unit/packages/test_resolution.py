@@ -76,12 +76,11 @@ def test_the_wheel_that_fits_the_pods_best(project: Project) -> None:
 
 def test_a_wheel_by_its_path(project: Project, make_wheel) -> None:
     made = make_wheel(project.root / "dist", "own", "1.0", "built = 1", requires=["manners"])
-    first = resolve([project.declare(["./dist/own-1.0-py3-none-any.whl"])])
-    (one,) = first.values()
+    (one,) = resolve([project.declare(["./dist/own-1.0-py3-none-any.whl"])]).values()
     assert [(wheel.name, wheel.version) for wheel in one.lock.wheels] == [("manners", "3.1"), ("own", "1.0")]
     assert one.sources[hashlib.sha256(made.read_bytes()).hexdigest()] == made.as_uri()
     make_wheel(project.root / "dist", "own", "1.0", "built = 22", requires=["manners"])
-    assert resolve([project.declare(["./dist/own-1.0-py3-none-any.whl"])]) != first
+    assert project.lock(["./dist/own-1.0-py3-none-any.whl"]).digest != one.lock.digest
 
 
 def test_a_uv_that_is_too_old_is_to_be_renewed(project: Project, tmp_path: Path, monkeypatch) -> None:
@@ -132,14 +131,14 @@ def test_a_uv_lock_gives_its_versions_without_the_groups_for_developers(project:
 
 
 def test_the_same_declaration_stays_the_same_packages(project: Project, make_wheel, monkeypatch) -> None:
-    first = resolve([project.declare(["greeting"])])
+    first = project.lock(["greeting"])
 
     def refuse(*_) -> str:
         raise AssertionError("uv was asked again")
 
     with monkeypatch.context() as patched:
         patched.setattr(resolution, "run_uv", refuse)
-        assert resolve([project.declare(["greeting"])]) == first
+        assert project.lock(["greeting"]) == first
     make_wheel(project.root / "wheels", "greeting", "2.1", "")
     assert project.lock(["greeting"]).wheels[0].version == "2.1"
 

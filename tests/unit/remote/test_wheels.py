@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 from fake_admin import FakeAdmin, client_of, serving, store
 
-from limosa import LimosaError
+from limosa import LimosaError, Packages
+from limosa.origin import Origin
+from limosa.packages.declaration import Declared
 from limosa.packages.lock import PackageLock, Wheel
 from limosa.packages.resolution import Resolved
 from limosa.remote import ClientTransfer
 from limosa.remote.wheels import upload_packages
 
+DECLARED = Declared(Packages(["words"]), "flow.train", Origin("/flows/flow.py", 7), "/flows")
 CREDENTIALS = "Basic " + base64.b64encode(b"me:s3 cret").decode()
 
 
@@ -65,7 +68,7 @@ def resolved(path: Path, address: str) -> Resolved:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     listed = Wheel("words", "1.0", path.name, digest)
     lock = PackageLock("3.11", "x86_64-manylinux_2_28", (listed,))
-    return Resolved(lock, {digest: address}, "flow.py:7")
+    return Resolved(lock, {digest: address}, DECLARED)
 
 
 def test_a_wheel_of_a_folder_goes_by_its_content_and_only_once(admin: FakeAdmin, wheel: Path) -> None:
@@ -97,7 +100,8 @@ def test_an_index_that_refuses_is_named_with_the_place_of_the_packages(
     one = resolved(wheel, f"{index}/{wheel.name}")
     with pytest.raises(LimosaError, match=r"words-1.0-py3-none-any.whl cannot be had: ") as raised:
         upload_packages(admin.transfer, [one], {"NETRC": "/nowhere"})
-    assert (raised.value.code, raised.value.place) == ("PackageIndex", "flow.py:7")
+    assert (raised.value.code, raised.value.place) == ("PackageIndex", "/flows/flow.py:7")
+    assert raised.value.message.startswith("task flow.train: packages: ")
     assert ".netrc" in raised.value.remedy
     assert admin.uploaded == {}
 
