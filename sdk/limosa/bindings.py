@@ -95,8 +95,22 @@ def _check_type(promise: Promise, expected: "LiteralType", place: str) -> None:
     reason = assignable(promise.type_, expected)
     if reason:
         raise ArgumentProblem(
-            f"{place}: {reason}; the value is {promise.origin()}", _none_remedy(promise.type_)
+            f"{place}: {reason}; the value is {promise.origin()}",
+            _type_remedy(promise, promise.type_, expected),
         )
+
+
+def _type_remedy(promise: Promise, given: "LiteralType", expected: "LiteralType") -> str:
+    """What to do where one type is given and another one wanted."""
+    from limosa_model.types import assignable, describe
+
+    if remedy := _none_remedy(given):
+        return remedy
+    if given.WhichOneof("kind") == "collection" and not assignable(given.collection, expected):
+        return "map_task(…) runs a task for each element"
+    if node_of(promise) is None:
+        return f"annotate it as {describe(expected)} there, or as {describe(given)} here"
+    return "correct one of the two annotations, or convert it in a task"
 
 
 def _none_remedy(given: "LiteralType") -> str:

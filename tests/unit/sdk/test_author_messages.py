@@ -50,7 +50,7 @@ def wf(n: int = 1) -> {gives}:
         ("lines().n", "int", "'.n' on output 'n' of lines(): it is that output already; leave out .n: use the call itself"),
         ("lines()['n']", "int", "'['n']' on output 'n' of lines(): it is that output already; leave out ['n']: use the call itself"),
         ("twice(x=n)['k']", "int", "['k'] on the result of twice(): a value of type int has no parts; leave out ['k']"),
-        ("twice(x=make())", "int", "twice(): input 'x': expected int, got str; the value is the result of make()"),
+        ("twice(x=make())", "int", "twice(): input 'x': expected int, got str; the value is the result of make(); correct one of the two annotations, or convert it in a task"),
         ("map_task(twice, x=[1, 2])", "list[int]", "map_task(twice) got its inputs too early; give them to what it returns: map_task(twice)(x=[…])"),
         ("map_task(twice, [1, 2])", "list[int]", "map_task(twice) got its inputs too early; give them to what it returns: map_task(twice)(x=[…])"),
     ],

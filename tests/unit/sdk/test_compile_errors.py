@@ -63,7 +63,7 @@ CASES = {
     "wrong type of a promise": (
         "return number(x=text(s='a'))",
         "-> int",
-        "flow.py:{body}: number(): input 'x': expected int, got str; the value is the result of text()",
+        "flow.py:{body}: number(): input 'x': expected int, got str; the value is the result of text(); correct one of the two annotations, or convert it in a task",
     ),
     "wrong type of a value": (
         "return number(x='a')",
@@ -153,7 +153,7 @@ CASES = {
     "wrong type of a field": (
         "return text(s=configure(c=Config(1.0)).rate)",
         "-> str",
-        "flow.py:{body}: text(): input 's': expected str, got float; the value is .rate of the result of configure()",
+        "flow.py:{body}: text(): input 's': expected str, got float; the value is .rate of the result of configure(); correct one of the two annotations, or convert it in a task",
     ),
     "record of promises": (
         "return configure(c=Config(half(x=1.0)))",
@@ -164,7 +164,7 @@ CASES = {
     "list of wrong promises": (
         "return total(xs=[1, text(s='a')])",
         "-> int",
-        "flow.py:{body}: total(): input 'xs'[1]: expected int, got str; the value is the result of text()",
+        "flow.py:{body}: total(): input 'xs'[1]: expected int, got str; the value is the result of text(); correct one of the two annotations, or convert it in a task",
     ),
     "several outputs for one": (
         "return number(x=pair())",
@@ -196,7 +196,7 @@ CASES = {
     "output of wrong type": (
         "return text(s='a')",
         "-> int",
-        "flow.py:{wf}: workflow wf: the result: expected int, got str; the value is the result of text()",
+        "flow.py:{wf}: workflow wf: the result: expected int, got str; the value is the result of text(); correct one of the two annotations, or convert it in a task",
     ),
     "nothing returned": (
         "number(x=1)",
@@ -310,7 +310,7 @@ CASES = {
     "map over wrong elements": (
         "return map_task(number)(x=ss)",
         "-> list[int]",
-        "flow.py:{body}: number(): input 'x': expected list[int], got list[str]; the value is the workflow's input 'ss'",
+        "flow.py:{body}: number(): input 'x': expected list[int], got list[str]; the value is the workflow's input 'ss'; annotate it as list[int] there, or as list[str] here",
     ),
     "unknown override": (
         "return number.with_overrides(retrys=1)(x=1)",
@@ -372,7 +372,7 @@ CASES = {
     "launch plan's input of another type": (
         "return LaunchPlan(wf, name='plan')(xs=ss, ss=ss)",
         "-> int",
-        "flow.py:{body}: plan(): input 'xs': expected list[int], got list[str]; the value is the workflow's input 'ss'",
+        "flow.py:{body}: plan(): input 'xs': expected list[int], got list[str]; the value is the workflow's input 'ss'; annotate it as list[int] there, or as list[str] here",
     ),
 }
 
