@@ -3,6 +3,9 @@
 import builtins
 from collections.abc import Sequence
 
+_MOST_BITS = 128
+"""An integer beyond this is an attack on whoever adds up its bytes."""
+
 
 class CodecError(ValueError):
     """Bytes that are not an encoded state."""
@@ -72,6 +75,8 @@ class Reader:
             if byte < 0x80:
                 return value
             shift += 7
+            if shift > _MOST_BITS:
+                raise CodecError("the state has an integer that is too long")
 
     def optional(self) -> int | None:
         """The next optional integer."""

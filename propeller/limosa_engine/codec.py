@@ -86,9 +86,22 @@ def decode(graph: Graph, data: bytes, now: float) -> State:
             f"state of version {data[0] if data else 'none'}; this engine reads version {VERSION}"
         )
     try:
-        return _decode(graph, Reader(zlib.decompress(data[1:])), now, data)
+        return _decode(graph, Reader(_unpacked(data[1:], graph.settings.state_limit_bytes)), now, data)
+    except CodecError:
+        raise
     except (zlib.error, IndexError, ValueError, UnicodeDecodeError) as error:
         raise CodecError(f"the state is damaged: {error}") from error
+
+
+def _unpacked(data: bytes, most: int) -> bytes:
+    """What was compressed. Anyone who may patch a status can write what unpacks to gigabytes: no state is above `most` bytes."""
+    unpacking = zlib.decompressobj()
+    unpacked = unpacking.decompress(data, most + 1)
+    if len(unpacked) > most:
+        raise CodecError(f"the state unpacks to more than {most:,} bytes, which no state has")
+    if not unpacking.eof:
+        raise CodecError("the state ends too early")
+    return unpacked
 
 
 def _decode(graph: Graph, source: Reader, now: float, encoded: bytes) -> State:
@@ -145,10 +158,11 @@ def _decode_section(
     for record, phase in zip(records, source.nibbles(count), strict=True):
         record.phase = NodePhase(phase)
     unseen: set[tuple[int, int]] = set()
+    most = graph.settings.graph_nodes
     for plan, record in zip(graph.nodes[first:], records, strict=True):
         if record.phase not in (NodePhase.WAITING, NodePhase.SKIPPED):
             unseen.update(
-                (plan.number, at) for at in _decode_node(source, plan, record, state.started_at, codes)
+                (plan.number, at) for at in _decode_node(source, plan, record, state.started_at, codes, most)
             )
     return unseen
 
@@ -180,7 +194,12 @@ def _encode_node(
 
 
 def _decode_node(
-    source: Reader, plan: NodePlan, record: NodeRecord, origin: float | None, codes: list[tuple[int, str]]
+    source: Reader,
+    plan: NodePlan,
+    record: NodeRecord,
+    origin: float | None,
+    codes: list[tuple[int, str]],
+    most: int,
 ) -> list[int]:
     """Fills the record; gives the positions of running items whose launch's pod had not been seen."""
     record.queued_at = _absolute(origin, source.optional())
@@ -188,6 +207,8 @@ def _decode_node(
     record.finished_at = _absolute(record.queued_at, source.optional())
     record.failure = _failure(source.optional(), codes, FailureOrigin(node_path=plan.path))
     count = source.integer()
+    if count > max(most, 1):
+        raise CodecError(f"the state gives {plan.path} {count:,} items, a run has at most {most:,}")
     phases = source.nibbles(count)
     record.items = [_item(phase) for phase in phases]
     position = -1

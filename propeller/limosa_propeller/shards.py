@@ -126,7 +126,10 @@ class Shards:
             self._surplus = set()
         await self._leading.wait()
         self.changed.clear()
-        logger.info("leading", extra={"shards": f"{self.led} of {self.count}", "identity": self._identity})
+        if self.may_write():
+            logger.info(
+                "leading", extra={"shards": f"{self.led} of {self.count}", "identity": self._identity}
+            )
         return self.led
 
     async def release(self) -> None:

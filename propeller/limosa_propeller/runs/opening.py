@@ -259,12 +259,12 @@ def _state(manifest: dict[str, Any], graph: Graph, clock: RunClock) -> tuple[Sta
     status = manifest.get("status") or {}
     if not status.get("state") or status.get("observedUid") != manifest["metadata"]["uid"]:
         return new_state(graph, clock.now()), False
+    if not is_sealed(status):
+        # Somebody's edit: pods and commits say what there is, as they do for a run without a status.
+        return new_state(graph, clock.now()), False
     try:
         return codec.decode(graph, base64.b64decode(status["state"], validate=True), clock.now()), True
     except (codec.CodecError, binascii.Error) as error:
-        if not is_sealed(status):
-            # Somebody's edit: pods and commits say what there is, as they do for a run without a status.
-            return new_state(graph, clock.now()), False
         message = (
             f"status.state cannot be read ({error}); what was committed is kept. Launch the workflow again"
         )

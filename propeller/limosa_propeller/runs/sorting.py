@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 from limosa_model import names
-from limosa_propeller.kube.errors import ApiError
+from limosa_propeller.kube.errors import ApiError, NotLeaderError
 from limosa_propeller.kube.reflector import Reflector
 from limosa_propeller.kube.verbs import PODS, Object, Resource, Verbs
 from limosa_propeller.pods.view import identity_of
@@ -64,6 +64,13 @@ class Sorting:
         while True:
             try:
                 await self._label_once(run, labels)
+                return
+            except NotLeaderError as error:
+                # Whoever leads the first shard next begins anew.
+                logger.warning(
+                    "a run was not given its shard",
+                    extra={"run": f"{run['namespace']}/{run['name']}", "error": str(error)},
+                )
                 return
             except ApiError as error:
                 if error.status in (404, 409, 422):

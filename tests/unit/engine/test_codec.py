@@ -1,5 +1,7 @@
 import contextlib
+import dataclasses
 import random
+import tracemalloc
 import zlib
 
 import engine_graphs as graphs
@@ -14,6 +16,7 @@ from limosa_engine.phases import NodePhase, RunPhase
 from limosa_engine.size import map_size
 from limosa_engine.state import ItemRecord
 from limosa_model import failures
+from limosa_model.state_size import STATE_LIMIT
 
 ITEMS = 10_000
 CODES = ("OOMKilled", "UserException", "Evicted", "NodeLost")
@@ -137,3 +140,34 @@ def test_an_item_without_history_costs_half_a_byte() -> None:
     _, large = running_map(4_000)
     grown = len(zlib.decompress(encode(large)[1:])) - len(zlib.decompress(encode(small)[1:]))
     assert grown <= 4_000 / 2 + 210
+
+
+def test_a_state_that_unpacks_to_more_than_any_state_is_refused_before_it_is_unpacked() -> None:
+    graph, state = running_map(3)
+    graph.settings = dataclasses.replace(graph.settings, state_limit_bytes=STATE_LIMIT)
+    bomb = encode(state)[:1] + zlib.compress(bytes(64 * 1024 * 1024), 9)
+    tracemalloc.start()
+    try:
+        with pytest.raises(CodecError, match=r"more than .* bytes"):
+            decode(graph, bomb, 0.0)
+        assert tracemalloc.get_traced_memory()[1] < 4 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_state_that_was_cut_is_refused() -> None:
+    graph, state = running_map(3)
+    with pytest.raises(CodecError, match="ends too early"):
+        decode(graph, encode(state)[:-6], 0.0)
+
+
+def test_an_integer_without_an_end_is_refused() -> None:
+    with pytest.raises(CodecError, match="integer"):
+        Reader(b"\xff" * 100_000 + b"\0").integer()
+
+
+def test_a_node_that_never_had_so_many_items_is_refused() -> None:
+    graph, state = running_map(3)
+    graph.settings = dataclasses.replace(graph.settings, graph_nodes=2)
+    with pytest.raises(CodecError, match="3 items"):
+        decode(graph, encode(state), 0.0)

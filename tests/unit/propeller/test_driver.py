@@ -1,15 +1,18 @@
 """What a driver does in which order: the crash rule, quarantine, and what it makes of odd answers."""
 
 import asyncio
+import base64
 import copy
 import dataclasses
 import logging
+import zlib
 from pathlib import Path
 
 import orjson
 import pytest
 from driver_stage import Stage, chain, phases, settle
 
+from limosa_engine import codec
 from limosa_engine.commands import Command, Quarantine
 from limosa_engine.events import Event
 from limosa_engine.graph import Graph
@@ -310,6 +313,28 @@ async def test_a_state_of_another_version_fails_clearly(stage: Stage) -> None:
     assert stage.cluster.status is not None
     assert "status.state cannot be read" in stage.cluster.status["message"]
     assert stage.cluster.status["state"] == "AAAA"
+
+
+async def test_a_small_state_that_unpacks_to_much_fails_its_run_only(stage: Stage) -> None:
+    bomb = bytes([codec.VERSION]) + zlib.compress(bytes(32 * 1024 * 1024), 9)
+    stage.manifest["status"] = sealed(
+        state=base64.b64encode(bomb).decode(), observedUid="object-uid", phase="RUNNING"
+    )
+    await stage.start()
+    assert stage.cluster.status is not None
+    assert "unpacks to more than" in stage.cluster.status["message"]
+
+
+async def test_an_edited_state_is_not_even_unpacked(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    await stage.start()
+    unpacked: list[bytes] = []
+    monkeypatch.setattr(codec, "decode", lambda graph, data, now: unpacked.append(data))
+    await reopened(stage, phase="SUCCEEDED")
+    assert unpacked == []
+    await stage.end_pod()
+    assert stage.cluster.status is not None
+    assert stage.cluster.status["phase"] == "SUCCEEDED"
+    assert stage.cluster.writes.count("create 0") == 1
 
 
 async def test_an_object_being_deleted_is_left_alone(stage: Stage) -> None:

@@ -1,6 +1,8 @@
 """Operators that share a cluster's runs: who leads what, as seen by a clock that every test moves itself."""
 
 import asyncio
+import gc
+import logging
 from typing import Any
 
 import pytest
@@ -9,7 +11,10 @@ from hypothesis import strategies as st
 from lease_server import LeaseServer, Watch
 
 from limosa_model.names import shard_of
+from limosa_propeller.kube.errors import NotLeaderError
 from limosa_propeller.runs.division import Division
+from limosa_propeller.runs.services import RUNS
+from limosa_propeller.runs.sorting import Sorting
 from limosa_propeller.settings import OperatorSettings
 from limosa_propeller.shards import Shards, quota
 
@@ -276,3 +281,38 @@ def test_a_division_tells_its_runs_by_uid_and_label() -> None:
 def test_a_run_stays_in_its_shard_for_ever() -> None:
     # Written down: another hash would give every run of a cluster to somebody else while its pods run.
     assert [shard_of(uid, 4) for uid in ("a", "b", "c", "d")] == [2, 2, 2, 1]
+
+
+async def test_who_has_lost_its_leadership_does_not_say_that_it_leads(
+    stand: Stand, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    operator = stand.operator("a", 1)
+    while not operator.may_write():
+        assert await operator.attend()
+        stand.clock.time += 1
+    stand.clock.time += LEASE
+    assert not await operator.attend()
+    await asyncio.wait_for(operator.settle(), 1)
+    assert "leading" not in [record.message for record in caplog.records]
+
+
+async def test_a_run_that_may_not_be_labelled_any_more_is_left_to_the_next_leader(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Refusing:
+        async def list(self, *_: object) -> tuple[list[Any], int]:
+            return [], 0
+
+        async def merge(self, *_: object) -> None:
+            raise NotLeaderError("PATCH r1: leadership has run out")
+
+    unhandled: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: unhandled.append(told))
+    sorting = Sorting(Refusing(), RUNS, Division(4, (0,)), ())  # type: ignore[arg-type]
+    metadata = {"uid": "u", "name": "r1", "namespace": "n"}
+    sorting.sort({"metadata": metadata, "spec": {}})
+    await asyncio.sleep(0.01)
+    gc.collect()
+    assert unhandled == []
+    assert [record.message for record in caplog.records] == ["a run was not given its shard"]
