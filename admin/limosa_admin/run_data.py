@@ -191,7 +191,9 @@ class RunData:
         """What an on-failure node is told: the failure of its workflow, or of the nearest one around that has one."""
         own = self._node_state(scope.path(handler.id))
         if own is not None and own.phase == run_pb2.NODE_PHASE_SKIPPED:
-            raise NotKnown(f"{scope.path(handler.id)} was not run: its workflow has not failed")
+            raise NotKnown(
+                f"{scope.path(handler.id)} was not run: its workflow has not failed, or a person ended the run"
+            )
         around = scope.prefix
         while around:
             state = self._node_state(around)

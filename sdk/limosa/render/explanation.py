@@ -14,7 +14,7 @@ from limosa_idl.admin.v1alpha1.admin_pb2 import Run, RunDetail, RunUpdate
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, FAILURE_KIND_USER, Failure
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
-from limosa_model.graph import Index, dependencies, inside, scope_nodes
+from limosa_model.graph import ON_FAILURE, Index, dependencies, inside, scope_nodes
 from limosa_model.made_graphs import made_graphs
 from limosa_model.moments import moment_of
 
@@ -165,6 +165,8 @@ class _Known:
     def is_worth_telling(self, place: _Place) -> bool:
         """Whether a node is not done, though its turn came; or is done with items that failed."""
         state = self.state(place.path)
+        if place.node.id == ON_FAILURE and self.phase(place.path) == pb.NODE_PHASE_WAITING:
+            return False
         return bool(state.items_failed) or (self.phase(place.path) not in _DONE and not _never_began(state))
 
     def remedy(self, place: _Place, index: int | None = None) -> str:
@@ -270,6 +272,8 @@ class _Known:
     def _waiting(self, place: _Place) -> str:
         if self._over:
             return "never started: the run ended before"
+        if place.node.id == ON_FAILURE:
+            return "runs if its workflow fails"
         missing = [
             f"{place.around}{upstream}"
             for upstream in sorted(dependencies(place.node))
@@ -282,6 +286,9 @@ class _Known:
         return f"waits for {place.around.rstrip('/')}" if place.around else "about to start"
 
     def _skipped(self, place: _Place) -> str:
+        if place.node.id == ON_FAILURE:
+            aborted = self._view.phase in (pb.RUN_PHASE_ABORTING, pb.RUN_PHASE_ABORTED)
+            return "a person ended the run" if aborted else "its workflow has not failed"
         for upstream in sorted(dependencies(place.node)):
             path = f"{place.around}{upstream}"
             if self.phase(path) in (pb.NODE_PHASE_FAILED, pb.NODE_PHASE_ABORTED, pb.NODE_PHASE_SKIPPED):

@@ -307,6 +307,18 @@ def test_a_node_that_waits_for_a_run_of_its_own_names_the_command_that_explains_
     assert "\n  → limosa explain calm-heron-4f2a-n0-1a2b" in explain_node(ended, "n0", None, NOW)
 
 
+def test_an_on_failure_node_waits_for_a_failure():
+    running = detail(update(pb.RUN_PHASE_RUNNING, node("n0", pb.NODE_PHASE_RUNNING, 1), end=None))
+    ended = detail(update(pb.RUN_PHASE_SUCCEEDED, node("on-failure", pb.NODE_PHASE_SKIPPED)))
+    aborted = detail(update(pb.RUN_PHASE_ABORTED, node("on-failure", pb.NODE_PHASE_SKIPPED)))
+    for made in (running, ended, aborted):
+        made.closure.workflows[0].on_failure.id = "on-failure"
+    assert "\n  runs if its workflow fails" in explain_node(running, "on-failure", None, NOW)
+    assert "on-failure" not in explain_run(running, NOW)
+    assert "\n  skipped: its workflow has not failed" in explain_node(ended, "on-failure", None, NOW)
+    assert "\n  skipped: a person ended the run" in explain_node(aborted, "on-failure", None, NOW)
+
+
 def test_an_aborted_node_says_who_ended_the_run_and_why():
     made = detail(update(pb.RUN_PHASE_ABORTED, node("n0", pb.NODE_PHASE_ABORTED, 1, 5, kind="task")))
     made.run.abort_reason = "enough (by ada)"
