@@ -1,5 +1,6 @@
 """Staying with a run to its end, and saying how it ended."""
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from limosa.cli.console import say, stderr_console, write_data, write_result
@@ -9,7 +10,7 @@ from limosa.cli.run_sources import PlatformRuns, RunSource
 from limosa.errors import LimosaError
 from limosa.remote import Client, RemoteError
 from limosa.render.failure import FailureDetails, failed_run, log_lines_wanted, own_log_lines
-from limosa.render.outputs import render_outputs
+from limosa.render.outputs import render_outputs, shortened_outputs
 from limosa.render.progress import follow, now_utc
 from limosa.render.run_view import RunView
 from limosa.render.tree import summary, tree
@@ -67,7 +68,9 @@ def show_end(source: RunSource, view: RunView, *, form: str) -> ExitCode:
         say(summary(view, now))
         if console.is_terminal:
             say(tree(view, now, final=False))
-        write_result(render_outputs(plain_outputs(source, view.run.name, view.run.state.outputs), form))
+        outputs = plain_outputs(source, view.run.name, view.run.state.outputs)
+        whole = " ".join(word for word in ("limosa outputs", view.run.name, source.selection) if word)
+        write_outputs(outputs, form, whole)
         return ExitCode.OK
     if view.phase == run_pb2.RUN_PHASE_ABORTED:
         say(summary(view, now))
@@ -80,6 +83,12 @@ def show_end(source: RunSource, view: RunView, *, form: str) -> ExitCode:
     write_end(view, form)
     system = view.failure is not None and view.failure.kind == FAILURE_KIND_SYSTEM
     return ExitCode.SYSTEM if system else ExitCode.USER_FAILURE
+
+
+def write_outputs(outputs: dict[str, Any], form: str, whole: str) -> None:
+    """A run's outputs; for a person at a terminal not more than one takes in, and the command that shows all of it."""
+    short = form == "text" and sys.stdout.isatty()
+    write_result(shortened_outputs(outputs, whole) if short else render_outputs(outputs, form))
 
 
 def write_end(view: RunView, form: str) -> None:

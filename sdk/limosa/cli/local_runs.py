@@ -11,9 +11,9 @@ from typing import Any
 
 from rich.text import Text
 
-from limosa.cli.console import say, write_result
+from limosa.cli.console import say
 from limosa.cli.exit_codes import ExitCode
-from limosa.cli.following import failure_details, plain_values, write_end
+from limosa.cli.following import failure_details, plain_values, write_end, write_outputs
 from limosa.cli.run_pages import view_of
 from limosa.cli.run_sources import KeptSource, shown_path
 from limosa.cli.typed_command import GivenInputs
@@ -23,7 +23,6 @@ from limosa.local import run as run_locally
 from limosa.local.answers import answering, check_answers
 from limosa.local.failing import failure_of
 from limosa.render.failure import failed_run
-from limosa.render.outputs import render_outputs
 from limosa.render.phases import mark
 from limosa.render.progress import now_utc
 from limosa.render.tree import duration
@@ -79,7 +78,7 @@ def run_here(
             raise
         return _show_failed(KeptSource(KeptRuns(store)), progress.name, form)
     outputs = plain_values(result.literals, entity.interface.outputs, transfer)
-    write_result(render_outputs(outputs, form))
+    write_outputs(outputs, form, f"limosa outputs {progress.name}")
     return ExitCode.OK
 
 

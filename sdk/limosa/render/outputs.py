@@ -9,6 +9,10 @@ from typing import Any
 FORMATS = ("text", "json", "yaml")
 _LONG = 100
 """Characters of a line that a person still takes in."""
+ELEMENTS = 20
+"""Of a list that is shortened; one of twice as many is shown whole."""
+CHARACTERS = 1000
+"""Of a text that is shortened."""
 
 
 def render_data(data: Any, form: str) -> str:
@@ -48,6 +52,35 @@ def render_outputs(outputs: Mapping[str, Any], form: str) -> str:
     if form == "text" and list(outputs) == ["o0"]:
         return render_data(outputs["o0"], form)
     return render_data(dict(outputs), form)
+
+
+def shortened_outputs(outputs: Mapping[str, Any], whole: str) -> str:
+    """A run's outputs as text for a person: of long lists and texts only the beginning.
+
+    Args:
+        outputs: By name.
+        whole: The command that shows all of it, which is told where something is left out.
+    """
+    if list(outputs) == ["o0"]:
+        value = outputs["o0"]
+        left = len(value) - ELEMENTS if isinstance(value, list) else 0
+        if left > ELEMENTS and len(_text(value)) > _LONG:
+            shown = "".join(f"{_short(item)}\n" for item in value[:ELEMENTS])
+            return f"{shown}… {left:,} more; all of it: {whole}\n"
+        rendered, short = render_data(value, "text"), _short(value) + "\n"
+        complete = isinstance(value, list) or len(_text(value)) <= CHARACTERS
+        return rendered if complete else f"{short}all of it: {whole}\n"
+    rendered = render_data(dict(outputs), "text")
+    short = "".join(f"{name}: {_short(value)}\n" for name, value in outputs.items())
+    return rendered if short == rendered else f"{short}all of it: {whole}\n"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list) and len(value) > 2 * ELEMENTS:
+        value_text = f"{_text(value[:ELEMENTS])[:-1]}, … {len(value) - ELEMENTS:,} more]"
+    else:
+        value_text = _text(value)
+    return value_text if len(value_text) <= CHARACTERS else f"{value_text[:CHARACTERS]} …"
 
 
 def yaml_text(data: Any, indent: int = 0) -> str:

@@ -5,7 +5,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limosa.render.outputs import render_data, render_outputs
+from limosa.render.outputs import render_data, render_outputs, shortened_outputs
 
 DATA = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -29,6 +29,25 @@ def test_a_long_list_has_a_line_for_each_element():
     rows = [{"word": "godwit", "count": number} for number in range(5)]
     assert [json.loads(line) for line in render_data(rows, "text").splitlines()] == rows
     assert render_data([1, 2], "text") == "[1, 2]\n"
+
+
+def test_for_a_person_much_is_shortened_and_the_command_for_all_of_it_is_told():
+    whole = "limosa outputs calm-heron-4f2a"
+    lines = shortened_outputs({"o0": list(range(3000))}, whole).splitlines()
+    assert lines == [*map(str, range(20)), f"… 2,980 more; all of it: {whole}"]
+    named = shortened_outputs({"a": "x" * 5000, "b": list(range(3000)), "c": 1}, whole).splitlines()
+    assert named == [
+        "a: " + "x" * 1000 + " …",
+        "b: [" + ", ".join(map(str, range(20))) + ", … 2,980 more]",
+        "c: 1",
+        f"all of it: {whole}",
+    ]
+    for small in (
+        {"o0": list(range(40))},
+        {"o0": "x" * 1000},
+        {"a": 1, "b": [{"uri": "s3://b/m", "kind": "file"}]},
+    ):
+        assert shortened_outputs(small, whole) == render_outputs(small, "text")
 
 
 def test_one_unnamed_output_is_bare_and_others_have_names():
