@@ -25,6 +25,7 @@ from limosa.local.failing import failure_of
 from limosa.render.failure import failed_run
 from limosa.render.phases import mark
 from limosa.render.progress import now_utc
+from limosa.render.steps import MapSteps
 from limosa.render.tree import duration
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM
 from limosa_idl.run.v1alpha1 import run_pb2
@@ -100,6 +101,7 @@ class _Progress:
         self._began: dict[str, float] = {}
         self._items: dict[str, Counter[int]] = {}
         self._totals: dict[str, int] = {}
+        self._maps = MapSteps()
 
     def begun(self, record: RunRecord) -> None:
         """The run has a name."""
@@ -113,9 +115,19 @@ class _Progress:
         if change.index is not None:
             self._items.setdefault(change.path, Counter())[change.phase] += 1
             if change.phase == run_pb2.NODE_PHASE_SUCCEEDED:
+                self._say_how_far(change)
                 return
         if change.phase in _ENDED:
             self._say(change)
+
+    def _say_how_far(self, change: NodeProgress) -> None:
+        """Of a map that takes its time: each item has no line of its own."""
+        items = self._items[change.path]
+        done = items[run_pb2.NODE_PHASE_SUCCEEDED] + items[run_pb2.NODE_PHASE_FAILED]
+        if self._maps.is_due(change.path, done, self._totals[change.path], time.monotonic()):
+            running = mark(run_pb2.NODE_PHASE_RUNNING)
+            name = f" {change.path} {change.node.display_name}"
+            say(Text.assemble("  ", running, name, (f"  {self._counted(change.path)}", "dim")))
 
     def _say(self, change: NodeProgress) -> None:
         item = "" if change.index is None else f"[{change.index}]"

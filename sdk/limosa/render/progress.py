@@ -12,6 +12,7 @@ from rich.spinner import Spinner
 from limosa.render.folding import never_began
 from limosa.render.phases import NODE_WORDS, RUN_WORDS
 from limosa.render.run_view import TERMINAL_RUN_PHASES, Row, RunView
+from limosa.render.steps import MapSteps
 from limosa.render.tree import LINES, REASON_AFTER_S, clock, duration, live, note_of, run_wait, waiting_remedy
 from limosa_idl.admin.v1alpha1.admin_pb2 import RunUpdate
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
@@ -93,6 +94,7 @@ class _Lines:
         self._waits_for = ""
         self._seen: dict[str, tuple[object, str]] = {}
         self._said: set[str] = set()
+        self._maps = MapSteps()
         self._retries: dict[str, set[tuple[int | None, int]]] = {}
         """Failed attempts that were told, by the node's path."""
         self._lock = threading.Lock()
@@ -124,8 +126,17 @@ class _Lines:
                 if remedy and remedy not in self._said:
                     self._said.add(remedy)
                     self._print(f"    → {remedy}")
+            elif self._is_further(row):
+                self._print(_line(row))
         if over:
             self._print_phase()
+
+    def _is_further(self, row: Row) -> bool:
+        state = self._view.node(row.path)
+        if state is None or not state.items or row.phase != pb.NODE_PHASE_RUNNING:
+            return False
+        done = state.items_succeeded + state.items_failed
+        return self._maps.is_due(row.path, done, state.items, now_utc().timestamp())
 
     def _print_phase(self) -> None:
         if self._view.phase != self._run_phase:

@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from limosa.render import steps
+
 FLOW = """
 from limosa import ShellTask, check, conditional, map_task, task, workflow
 
@@ -109,6 +111,14 @@ def test_the_end_shows_tree_inputs_and_log(fails):
 def test_a_map_that_bears_failures_says_how_many(fails):
     _, told = fails("tolerant")
     assert re.search(r"^  ✓ n0 score  \d\.\d s  3/4 items, 1 failed$", told, re.MULTILINE)
+
+
+def test_a_map_says_how_far_it_is(limosa, place, monkeypatch):
+    monkeypatch.setattr(steps, "LEAST_S", 0.0)
+    (place / "flow.py").write_text(FLOW)
+    told = limosa("run", "flow.py", "strict", "--xs", json.dumps(list(range(3, 23)))).err
+    lines = [f"  ● n0 score  {done}/20 items" for done in range(2, 20, 2)]
+    assert [line for line in told.splitlines() if line.startswith("  ●")] == lines
 
 
 def test_a_map_that_fails_says_how_many_there_are(fails, limosa):

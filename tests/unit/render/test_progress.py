@@ -68,6 +68,23 @@ def test_lines_say_once_why_no_cluster_takes_the_run(console, monkeypatch):
     ]
 
 
+def test_a_map_says_how_far_it_is_each_tenth_and_not_often(console, monkeypatch):
+    clock = [runs.NOW]
+    monkeypatch.setattr(progress, "now_utc", lambda: clock[0])
+
+    def updates():
+        for second in range(50):
+            clock[0] = runs.NOW + dt.timedelta(seconds=second)
+            state = runs.node("n1", pb.NODE_PHASE_RUNNING, 1, items=50, items_succeeded=second)
+            state.seq = second + 1
+            yield runs.update(pb.RUN_PHASE_RUNNING, runs.DONE, state, end=None)
+
+    progress.follow(updates(), RunView(), console)
+    lines = [line for line in console.file.getvalue().splitlines() if " n1 " in line]
+    told = [0, *range(5, 50, 5)]
+    assert lines == [f"  n1 try_penalty running ({done}/50 items)" for done in told]
+
+
 def test_a_run_that_waits_for_something_outside_is_parked(console):
     progress.follow(iter([runs.update(pb.RUN_PHASE_PARKED, end=None)]), RunView(), console)
     assert console.file.getvalue().splitlines()[0] == "calm-heron-4f2a parked"
