@@ -1,5 +1,6 @@
 """CPU time of the platform's processes: what is left to compare where others use the same machine."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import parts
@@ -37,3 +38,8 @@ def seconds(pid: int) -> float:
     except psutil.NoSuchProcess:
         return 0.0
     return float(times.user + times.system)
+
+
+def waited(pid: int) -> float:
+    """Seconds that the first thread of a process was ready and had no core."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9

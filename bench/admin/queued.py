@@ -1,9 +1,10 @@
 """A long queue, as admin would have written it, and claims from it."""
 
+import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import callers
@@ -45,20 +46,28 @@ UPDATE runs SET cluster_uid = 'c1', epoch_number = epoch_number + 1, change = ch
 """
 
 
+class Series(NamedTuple):
+    """A statement, carried out again and again."""
+
+    taken: list[float]
+    """Milliseconds."""
+    unhindered: list[float]
+    """The same without what who asks and the Postgres process that answers waited for a core."""
+    python_ms: float
+    """CPU of one: of who asks."""
+    postgres_ms: float
+    """CPU of one: of the Postgres process that answers."""
+
+
 class Times(NamedTuple):
-    """Milliseconds of claims."""
+    """Claims, and a bare statement in turns with them."""
 
     queued: int
     slots: int
     disturbed: bool
     """Runs were created and ended meanwhile, by other processes."""
-    ours: list[float]
-    bare: list[float]
-    python_ms: float
-    """CPU of one of our claims: what asks, and the Postgres process that answers."""
-    postgres_ms: float
-    bare_postgres_ms: float
-    """CPU of the Postgres process that answers the bare statement."""
+    ours: Series
+    bare: Series
 
     def most_p99_ms(self) -> float:
         """What the p99 of a claim of one run must not exceed.
@@ -66,7 +75,11 @@ class Times(NamedTuple):
         5 ms. Where others are at work, a claim waits for the disk and for a core as any statement does, and a bare one, which
         only takes the oldest run, shows how long: where that alone takes more than 3.75 ms, a claim may take a third more.
         """
-        return max(MOST_P99_MS, MOST_TO_BARE * percentile(self.bare, 99)) if self.disturbed else MOST_P99_MS
+        return (
+            max(MOST_P99_MS, MOST_TO_BARE * percentile(self.bare.taken, 99))
+            if self.disturbed
+            else MOST_P99_MS
+        )
 
 
 def fill(platform: parts.Platform, digest: str, first: int, last: int) -> None:
@@ -101,13 +114,9 @@ def measure(platform: parts.Platform, queued: int) -> Iterator[Times]:
         backends = database.single("SELECT pg_backend_pid()")[0][0], cursor.fetchone()[0]
 
         def times(slots: int, disturbed: bool, between: Callable[[], object]) -> Times:
-            before = [cpu.seconds(backend) for backend in backends]
-            ours, bare, python_s = _times(
-                lambda: claim(slots), lambda: cursor.execute(_BARE, (slots,)), CLAIMS // slots, between
-            )
-            postgres_s = [cpu.seconds(backend) - used for backend, used in zip(backends, before, strict=True)]
-            used_ms = (seconds * 1000 / len(ours) for seconds in (python_s, *postgres_s))
-            return Times(queued, slots, disturbed, ours, bare, *used_ms)
+            works = (lambda: claim(slots)), (lambda: cursor.execute(_BARE, (slots,)))
+            series = _times(list(zip(works, backends, strict=True)), CLAIMS // slots, between)
+            return Times(queued, slots, disturbed, *series)
 
         with parts.connected(platform.url) as ends:
             yield times(1, False, lambda: callers.end(ends, HELD))
@@ -147,20 +156,36 @@ def percentile(taken: list[float], of: int) -> float:
 
 
 def _times(
-    ours: Callable[[], object], bare: Callable[[], object], count: int, between: Callable[[], object]
-) -> tuple[list[float], list[float], float]:
-    """Milliseconds of both, in turns so that they meet the same conditions, and CPU seconds of all of ours.
+    works: Sequence[tuple[Callable[[], object], int]], count: int, between: Callable[[], object]
+) -> list[Series]:
+    """Carries out all in turns, so that they meet the same conditions.
 
-    `between` is carried out now and then, and not measured.
+    Args:
+        works: Each with the Postgres process that answers it.
+        count: Of each.
+        between: Carried out now and then, and not measured.
     """
-    taken: tuple[list[float], list[float]] = [], []
-    cpu_s = 0.0
+    began_s = [cpu.seconds(backend) for _, backend in works]
+    own = os.getpid()
+    taken: list[list[float]] = [[] for _ in works]
+    unhindered: list[list[float]] = [[] for _ in works]
+    python_s = [0.0 for _ in works]
     for number in range(count):
-        for work, times in zip((ours, bare), taken, strict=True):
+        for which, (work, backend) in enumerate(works):
+            waited = cpu.waited(own) + cpu.waited(backend)
             began, used = time.perf_counter(), time.thread_time()
             work()
-            times.append((time.perf_counter() - began) * 1000)
-            cpu_s += time.thread_time() - used if work is ours else 0.0
+            took = time.perf_counter() - began
+            python_s[which] += time.thread_time() - used
+            waited = cpu.waited(own) + cpu.waited(backend) - waited
+            taken[which].append(took * 1000)
+            unhindered[which].append((took - waited) * 1000)
         if number % 20 == 0:
             between()
-    return *taken, cpu_s
+    postgres_s = [cpu.seconds(backend) - before for (_, backend), before in zip(works, began_s, strict=True)]
+    return [
+        Series(*times, *(seconds * 1000 / count for seconds in used))
+        for times, used in zip(
+            zip(taken, unhindered, strict=True), zip(python_s, postgres_s, strict=True), strict=True
+        )
+    ]

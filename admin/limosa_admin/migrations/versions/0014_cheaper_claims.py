@@ -102,11 +102,11 @@ _CLAIM = f"""
                 candidates AS (
                     SELECT o.project, o.domain, o.uid, o.priority, o.number, o.busy FROM open AS o WHERE o.room > 0
                      UNION ALL
-                    SELECT o.project, o.domain, behind.*, o.busy FROM open AS o, LATERAL (
-                        SELECT r.uid, r.priority, r.number FROM runs r
+                    SELECT o.project, o.domain, behind.uid, behind.priority, behind.number, o.busy FROM open AS o, LATERAL (
+                        SELECT r.project, r.domain, r.lane, r.uid, r.priority, r.number FROM runs r
                          WHERE {_WAITING} AND {_OF_RUN} = o.key
-                           AND r.project = o.project AND r.domain = o.domain AND r.lane = o.lane
-                         ORDER BY r.priority DESC, r.number OFFSET 1 LIMIT greatest(o.room - 1, 0)) AS behind
+                         ORDER BY {_ORDER} OFFSET 1 LIMIT greatest(o.room - 1, 0)) AS behind
+                     WHERE behind.project = o.project AND behind.domain = o.domain AND behind.lane = o.lane
                 ),
                 turns AS (
                     SELECT c.*, c.busy + row_number() OVER (
