@@ -15,7 +15,7 @@ def dispatch(turn: Turn) -> None:
         return
     caching.ask(turn)
     _dispatch_eager(turn)
-    while state.ring and state.live < turn.settings.live_pods:
+    while state.ring and state.live < turn.settings.live_pods and state.room.has(state.live, turn.now):
         number = state.ring.take()
         place = _next(turn, number)
         if place is None:
@@ -44,6 +44,8 @@ def _next(turn: Turn, number: int) -> Place | None:
     record, plan = turn.state.nodes[number], turn.graph.nodes[number]
     most = plan.node.map.concurrency if plan.is_map else 0
     if (most and record.live >= most) or record.inputs is None:
+        return None
+    if record.room is not None and not record.room.has(record.live, turn.now):
         return None
     while record.ready:
         position = record.ready.popleft()

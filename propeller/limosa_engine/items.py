@@ -55,6 +55,17 @@ def wait(
     turn.state.timers.add(item.wake_at, place.plan.number, place.position, poll=poll)
 
 
+def stand_in_line(turn: Turn, place: Place, reason: str, detail: str, delay: float) -> None:
+    """An item goes back to the head of its node's line; after a delay in seconds the line is looked at, if not before."""
+    item = place.item
+    item.waiting = turn.waiting(item.waiting, reason, detail, turn.now + delay)
+    set_phase(turn, place, NodePhase.QUEUED)
+    turn.touch_item(place)
+    place.record.ready.appendleft(place.position)
+    slots.offer(turn, place.plan.number)
+    turn.state.timers.add(turn.now + delay, place.plan.number, place.position)
+
+
 def accept(turn: Turn, place: Place, commit: Commit) -> None:
     """The item has a commit without a launch of ours having made it."""
     place.item.committed_by, place.item.source = commit.launch_id, source_of(commit)

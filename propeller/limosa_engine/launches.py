@@ -120,6 +120,7 @@ def created(turn: Turn, place: Place, launch: Launch) -> None:
     """The pod was asked for and exists."""
     launch.answered = True
     place.item.refused = None
+    slots.made(turn, place)
     if launch.phase is LaunchPhase.CREATING:
         turn.set_launch(place, launch, LaunchPhase.PENDING)
     if launch.ending is not None:
@@ -151,7 +152,10 @@ def rejected(turn: Turn, place: Place, launch: Launch, event: PodRejected) -> No
     slots.free(turn, place)
     delay = _patience(turn, item.refused) if event.retry_after is None else event.retry_after
     turn.tell(place.plan.number, place.index, f"launch {launch.ordinal} rejected: {event.code}")
-    items.wait(turn, place, NodePhase.QUEUED, event.code, event.message, delay)
+    if slots.is_all_there_is(turn, place, event.code, delay):
+        items.stand_in_line(turn, place, event.code, event.message, delay)
+    else:
+        items.wait(turn, place, NodePhase.QUEUED, event.code, event.message, delay)
 
 
 def _patience(turn: Turn, refused: Waiting) -> float:

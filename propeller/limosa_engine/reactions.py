@@ -16,6 +16,7 @@ from limosa_engine import (
     own_commits,
     restore,
     run,
+    slots,
 )
 from limosa_engine import events as ev
 from limosa_engine.commands import CollectMap, CommitCall, LoadValue, ReadCall, ReadCommit, ReadError
@@ -384,6 +385,9 @@ def _item_woken(turn: Turn, place: Place) -> None:
         if launch.wake_at is not None and launch.wake_at <= turn.now:
             launches.woken(turn, place, launch)
         return
+    if item.wake_at is None and place.record.ready:
+        # It stands in line with others.
+        slots.offer(turn, place.plan.number)
     if item.wake_at is None or item.wake_at > turn.now or item.phase in NODE_TERMINAL:
         return
     if item.check is Check.OUT:

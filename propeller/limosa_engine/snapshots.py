@@ -23,7 +23,8 @@ def publish(turn: Turn) -> None:
         turn.emit(Publish(_launch(turn, number, position, launch)))
     for number, position in turn.touched_items:
         item = turn.state.nodes[number].items[position]
-        if item.launches or item.wake_at is not None or item.phase is not NodePhase.QUEUED:
+        waits = item.wake_at is not None or item.refused is not None
+        if item.launches or waits or item.phase is not NodePhase.QUEUED:
             turn.emit(Publish(_item(turn, number, position, item)))
     for number in turn.touched_nodes:
         turn.emit(Publish(_node(turn, number)))

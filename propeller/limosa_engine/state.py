@@ -15,6 +15,7 @@ from limosa_engine.phases import LaunchPhase, NodePhase, RunPhase
 from limosa_engine.pods import PodView
 from limosa_engine.regrowth import Regrowth
 from limosa_engine.ring import Ring
+from limosa_engine.room import Room
 from limosa_engine.timers import Timers
 from limosa_engine.values import Inputs, Values
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure
@@ -213,6 +214,8 @@ class NodeRecord:
     """Of the inputs that all items share, for cache keys."""
     live: int = 0
     """Items that hold a slot."""
+    room: Room | None = None
+    """What is known of a quota's room for items of this map; None: nothing."""
     succeeded: int = 0
     failed: int = 0
     aborted: int = 0
@@ -343,6 +346,8 @@ class State:
         """Items that hold one of the run's slots, eager nodes left aside."""
         self.ring = Ring()
         """Nodes with items to launch, eager nodes left aside."""
+        self.room = Room()
+        """What is known of the cluster's, for these."""
         self.eager = Eager()
         self.cache = Questions()
         self.dirty: deque[int] = deque()
