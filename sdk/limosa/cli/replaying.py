@@ -26,11 +26,14 @@ from limosa_idl.admin.v1alpha1.admin_pb2 import RunDetail
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.task.v1alpha1.task_pb2 import PythonTask, TaskSpec
 from limosa_model import layout
+from limosa_model.failures import Code
 from limosa_model.graph import Index, closure_around
 from limosa_model.targets import python_part
 from limosa_model.values import to_plain
 from limosa_store.uris import uri_of
 
+_LIMITS = {Code.OOM_KILLED: "memory", Code.TIMEOUT: "time", Code.NODE_DEADLINE: "time"}
+"""By code of a failure: what there was too much of."""
 Call = Callable[[Any, dict[str, Any]], Any]
 """Calls a task's function with its arguments: plainly, or under a debugger."""
 
@@ -53,6 +56,10 @@ class Replay:
         self.place = f"{run} {self.path}" + ("" if index is None else f"[{index}]")
         self.task = _task(self._detail, self.path, self.place, index)
         _check_python(self.task, self.place)
+
+    def not_limited(self) -> str:
+        """See the function of that name."""
+        return not_limited(self._detail, self.path, self.index)
 
     def run(self, call: Call, scratch: Path, results: Path) -> dict[str, Any]:
         """Runs the task's function; gives its outputs as plain data. What it raises passes on.
@@ -130,6 +137,18 @@ class Replay:
             say(f"its secrets stay on the cluster; set {', '.join(lacking)} where the task needs them")
 
 
+def not_limited(detail: RunDetail, path: str, index: int | None) -> str:
+    """Which limit ended an attempt of a node item on the platform, and does not hold here; empty where none did."""
+    found = ""
+    for one in detail.snapshots:
+        item = one.key.index if one.key.HasField("index") else None
+        if one.HasField("launch") and (one.key.node_path, item) == (path, index):
+            failure = one.launch.failure
+            limit = _LIMITS.get(failure.code)
+            found = f"{limit} is not limited here; there: {failure.message}" if limit else found
+    return found
+
+
 def replay(
     client: Client, run: str, node: str, index: int | None, *, debug: bool
 ) -> dict[str, Any] | ExitCode:
@@ -140,6 +159,8 @@ def replay(
     here = Path.cwd()
     results = here / ".limosa" / "replays" / re.sub(r"[^a-z0-9-]+", "-", prepared.place)
     say(f"replaying {prepared.place} ({prepared.task.name}) in {sys.executable}")
+    if limit := prepared.not_limited():
+        say(limit, "yellow")
     with tempfile.TemporaryDirectory(prefix="limosa-replay-") as scratch:
         try:
             return prepared.run(debugged if debug else _plain, Path(scratch), results)

@@ -7,8 +7,13 @@ import pytest
 
 from limosa import ShellTask, eager, task
 from limosa.cli.debugging import LeftDebugger, debugged, look_at
+from limosa.cli.replaying import not_limited
 from limosa.errors import LimosaError
 from limosa.runtime.exceptions import exception_details
+from limosa_idl.admin.v1alpha1.admin_pb2 import RunDetail
+from limosa_idl.run.v1alpha1 import run_pb2
+from limosa_model import failures
+from limosa_model.failures import Code
 
 
 @task
@@ -99,3 +104,25 @@ def test_a_script_is_not_debugged_and_says_what_helps():
     with pytest.raises(LimosaError, match="pdb debugs Python") as refused:
         debugged(shout, {"x": "a"})
     assert "set -x" in refused.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (
+            failures.user(Code.OOM_KILLED, "n0[1] used more memory than its limit of 128Mi and was killed"),
+            "memory is not limited here; there: n0[1] used more memory than its limit of 128Mi and was killed",
+        ),
+        (failures.user(Code.TIMEOUT, "n0[1] took longer than 5s"), "time is not limited here; there: n0[1] took longer than 5s"),
+        (failures.user(Code.USER_EXCEPTION, "ValueError"), ""),
+    ],
+)  # fmt: skip
+def test_a_limit_that_ended_it_there_and_does_not_hold_here_is_told(failure, told):
+    other = run_pb2.LaunchState(phase=run_pb2.LAUNCH_PHASE_SUCCEEDED)
+    failed = run_pb2.LaunchState(phase=run_pb2.LAUNCH_PHASE_FAILED, failure=failure)
+    detail = RunDetail()
+    for index, ordinal, launch in ((0, 0, other), (1, 0, failed), (1, 1, other)):
+        key = run_pb2.SnapshotKey(node_path="n0", index=index, launch=ordinal)
+        detail.snapshots.add(key=key, launch=launch)
+    assert not_limited(detail, "n0", 1) == told
+    assert not_limited(detail, "n0", 0) == not_limited(detail, "n1", 1) == ""
