@@ -134,9 +134,10 @@ class RunRecord(RunDirectory):
 
     def values(self, path: str, index: int | None, inputs: Literals, outputs: Literals | None = None) -> None:
         """Keeps what a node item was given and gave."""
-        found = GetRunDataResponse(inputs=LiteralMap(literals=inputs))
+        found = GetRunDataResponse()
+        _fill(found.inputs, inputs)
         if outputs is not None:
-            found.outputs.CopyFrom(LiteralMap(literals=outputs))
+            _fill(found.outputs, outputs)
         self._write(f"{self._prefix}/{values_key(path, index)}", serialize(found))
 
     def printed(self, launch_id: str) -> AbstractContextManager[None]:
@@ -160,6 +161,13 @@ class RunRecord(RunDirectory):
         path = self.root / key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
+
+
+def _fill(into: LiteralMap, literals: Literals) -> None:
+    """Copies literals once: given to constructors they are copied with every message around them."""
+    into.SetInParent()
+    for name, literal in literals.items():
+        into.literals[name].CopyFrom(literal)
 
 
 def _forget(runs: Path) -> None:
