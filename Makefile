@@ -25,7 +25,7 @@ setup: $(STAMP) ## make the virtual environment
 demo: $(STAMP) ## start the platform on this machine and run the example on it
 	@$(BIN)/limosa demo
 
-test: $(STAMP) ## all tests that need no cluster
+test: $(STAMP) ## all tests that need no cluster; as root it installs Chromium with apt-get where there is none
 	@scripts/chromium-setup
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile tests/unit tests/typing tests/contract tests/faults tests/integration
 	$(BIN)/python -m pytest tests/browser

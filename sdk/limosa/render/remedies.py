@@ -11,7 +11,8 @@ from limosa_model.types import describe
 REMEDIES = {
     Code.GATE_TIMEOUT: "Run the workflow again, or give the gate more time: approve(timeout=…), wait_for_input(timeout=…).",
     Code.REJECTED: "The answer stands for this run: put right what led to it, then run the workflow again.",
-    Code.OOM_KILLED: 'Give the task more memory: @task(resources=Resources(mem="2Gi")), or more each time: retries=Retry(3, memory=Grow()).',
+    Code.OOM_KILLED: 'Give the task more memory: @task(resources=Resources(mem="2Gi")), or more each time: retries=Retry(3, memory=Grow()). '
+    "Large data takes less as a DataFrame, or in a File, than as a list.",
     Code.TIMEOUT: "Raise the task's timeout, or make the work smaller (map_task over parts of it).",
     Code.NODE_DEADLINE: "Raise the node's deadline, or lower its retries or timeout so that the attempts fit.",
     Code.IMAGE_PULL: "Check the image's name and tag, and that the cluster may pull it.",
