@@ -1,8 +1,9 @@
 """What to do about each failure code."""
 
+import re
 from collections.abc import Sequence
 
-from limosa_idl.core.v1alpha1.failure_pb2 import Failure
+from limosa_idl.core.v1alpha1.failure_pb2 import ExceptionDetails, Failure
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Node
 from limosa_model.failures import Code
 from limosa_model.names import DEFAULT_DOMAIN, DEFAULT_PROJECT
@@ -88,17 +89,19 @@ def remedy_of_failure(failure: Failure, secrets: Sequence[str] = ()) -> str:
     if failure.remedy:
         return failure.remedy
     if failure.code == Code.USER_EXCEPTION:
-        return EXCEPTION_REMEDIES.get(failure.exception.type, "")
+        return _exception_remedy(failure.exception)
     return remedy_of(failure.code, failure.message, secrets)
 
 
-EXCEPTION_REMEDIES = {
-    "ModuleNotFoundError": (
-        "If it is a module of your project, import it at the top of the file, add it to `include` in limosa.toml or in [tool.limosa] "
-        "of pyproject.toml, or run with --copy all. Otherwise install it where the task ran, or give the task a container_image that has it."
-    ),
-}
-"""By type of the author's exception."""
+def _exception_remedy(exception: ExceptionDetails) -> str:
+    missing = re.match(r"No module named '([^'.]+)", exception.message)
+    if exception.type != "ModuleNotFoundError" or missing is None:
+        return ""
+    return (
+        f'If it is a package: pip install {missing[1]} for runs on this machine, @task(packages=["{missing[1]}"]) for pods. '
+        "If it is a module of your project, import it at the top of the file, add it to `include` in limosa.toml or in "
+        "[tool.limosa] of pyproject.toml, or run with --copy all."
+    )
 
 
 def gate_remedy(run: str, path: str, node: Node) -> str:

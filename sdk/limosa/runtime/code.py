@@ -85,8 +85,9 @@ def _missing_module(error: ModuleNotFoundError, module_name: str, root: Path) ->
         )
     else:
         remedy = (
-            f"It is not installed where the task ran ({sys.executable}): declare its package, @task(packages=[…]), install it "
-            f"there, or give the task a container_image that has it. If it is a module of your project, import it at the top of the file, {INCLUDE}."
+            f"It is not installed where the task ran ({sys.executable}): declare its package, "
+            f'@task(packages=["{top}"]), or install it there (on a cluster: in the image). '
+            f"If it is a module of your project, import it at the top of the file, {INCLUDE}."
         )
     return failures.user(Code.IMPORT_FAILED, f"no module named '{missing}'. {remedy}", exception=details)
 

@@ -112,7 +112,8 @@ _NO_MODULE = f.Failure(
     kind=f.FAILURE_KIND_USER,
     code="ImportFailed",
     message="no module named 'xgboost'. It is not installed where the task ran (/venv/bin/python): declare its package, "
-    "@task(packages=[…]), install it there, or give the task a container_image that has it. If it is a module of your "
+    '@task(packages=["xgboost"]), or install it there (on a cluster: in the image). '
+    "If it is a module of your "
     "project, import it at the top of the file, add it to `include` in limosa.toml or in [tool.limosa] of pyproject.toml, or run with --copy all.",
     origin=f.FailureOrigin(node_path="n0", task="house.clean"),
     exception=f.ExceptionDetails(

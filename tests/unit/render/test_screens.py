@@ -229,7 +229,13 @@ def test_a_module_missing_only_when_the_task_runs_says_what_to_do_too(screen):
     exception = ExceptionDetails(type="ModuleNotFoundError", message="No module named 'lib'")
     shown = screen(failure_block(failures.user(Code.USER_EXCEPTION, "m", exception=exception)))
     assert "ModuleNotFoundError: No module named 'lib'" in shown
-    assert "--copy all" in " ".join(shown.split())
+    told = " ".join(shown.split())
+    assert (
+        'If it is a package: pip install lib for runs on this machine, @task(packages=["lib"]) for pods.'
+        in told
+    )
+    assert told.index("pip install") < told.index("--copy all")
+    assert "container_image" not in told
 
 
 @pytest.mark.parametrize(
