@@ -166,6 +166,23 @@ def test_claims_one_by_one_take_what_one_claim_takes(stand, create):
     assert len(at_once) == 15
 
 
+@pytest.mark.parametrize("slots", [1, 10])
+def test_a_claim_reads_the_heads_of_lanes_however_long_they_are(stand, slots):
+    stand.register()
+    stand.sync(slots=0)
+    with stand.database.engine.connect() as connection:
+        connection.execute(sa.text(LONG_QUEUE))
+        connection.execute(sa.text("ANALYZE runs"))
+        claim = sa.text("SELECT queue_claim('c1', :slots, NULL, 0, '{}', '{}', true, 1, -1)")
+        assert len(connection.execute(claim, {"slots": slots}).all()) == slots
+        read = sa.text(
+            "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'runs'"
+        )
+        # 40 lanes of 200 runs.
+        assert connection.execute(read).scalar_one() <= 41 * slots + 20
+        connection.rollback()
+
+
 def test_who_finds_nobody_does_not_wait_for_others_claims(stand, create):
     create("theirs", project="other")
     with stand.database.transaction() as connection:
@@ -189,3 +206,14 @@ def test_a_cluster_never_has_more_runs_than_slots_however_many_wait(stand, creat
 
 def report(run):
     return pb.RunReport(run_uid=run.run_uid, epoch=run.epoch, phase=run_pb2.RUN_PHASE_RUNNING)
+
+
+LONG_QUEUE = """
+INSERT INTO runs (uid, project, domain, name, request_digest, target_kind, target_name, target_version, closure_digest,
+                  inputs, labels, annotations, created_by, phase, state, state_seq, epoch_generation, epoch_number,
+                  abort_requested, abort_reason, change, priority, lane, lane_limit)
+SELECT 'queued-' || n, 'p' || n % 20, 'development', 'queued-' || n, '', 2, 'demo.wf', 'v1',
+       (SELECT digest FROM specs LIMIT 1), '', '{}', '{}', 'me', 1, '', -1, 0, 0, false, '', 0, n % 3,
+       CASE WHEN n % 40 < 20 THEN 'demo.narrow' ELSE '' END, CASE WHEN n % 40 < 20 THEN 4 ELSE 0 END
+  FROM generate_series(1, 8000) AS n
+"""
