@@ -38,7 +38,7 @@ class Refusal:
 
     Attributes:
         reason: ``ImageNotRunnable`` or ``StartError``.
-        message: Cause and remedies.
+        message: The cause.
     """
 
     reason: str
@@ -78,11 +78,7 @@ def program_of(
 
 
 def _no_engine(what: str, runnable: Sequence[str], is_function: bool) -> str:
-    cause = f"the sandbox has no container engine and cannot run {what}."
-    cluster = "launch the run on a cluster: limosa config use CONTEXT"
-    if not is_function:
-        return f"{cause} Remedies: {cluster}; in tests on this machine, limosa.testing.patch stands in for the task"
-    return (
-        f"{cause} Remedies: leave out container_image, so that the task runs in the environment that submitted it "
-        f"(image {' or '.join(runnable)}, command python), or {cluster}"
-    )
+    """The cause; what to do is said by whoever shows it, as of every failure."""
+    cause = f"the sandbox has no container engine and cannot run {what}"
+    own = f"; in place of {' or '.join(runnable)} it has the environment that submitted the task"
+    return cause + (own if is_function else "")

@@ -72,8 +72,11 @@ def failed_run(
     failure = view.cause
     if failure is not None:
         whole = f"{_run_command(view, flags)} -o json"
-        attempts, secrets = _attempts(view, failure), view.secrets(failure.origin.node_path)
-        parts.append(failure_block(failure, attempts=attempts, whole=whole, secrets=secrets))
+        attempts, path = _attempts(view, failure), failure.origin.node_path
+        secrets, written = view.secrets(path), view.written_at(path)
+        parts.append(
+            failure_block(failure, attempts=attempts, whole=whole, secrets=secrets, written_at=written)
+        )
         parts += _passed_on(view)
         if unmet := view.unmet(failure.origin.node_path):
             parts.append(Text(f"  The map failed: {unmet}"))
@@ -107,7 +110,12 @@ def _passed_on(view: RunView) -> list[RenderableType]:
 
 
 def failure_block(
-    failure: Failure, *, attempts: str = "", whole: str = "", secrets: Sequence[str] = ()
+    failure: Failure,
+    *,
+    attempts: str = "",
+    whole: str = "",
+    secrets: Sequence[str] = (),
+    written_at: str = "",
 ) -> RenderableType:
     """Type and message, where, the source around it, and what to do.
 
@@ -116,6 +124,7 @@ def failure_block(
         attempts: Which attempt it was, where there could be several.
         whole: The command that shows a long message to its end.
         secrets: The commands that store those the task reads, where they are known.
+        written_at: File and line of the task; told where no line of it is to blame.
     """
     exception = failure.exception
     kind = exception.type if failure.HasField("exception") and exception.type else failure.code
@@ -126,7 +135,7 @@ def failure_block(
     parts: list[RenderableType] = [Text.assemble((kind, "bold red"), f": {message}" if message else "")]
     if left:
         parts.append(Text(f"  … {left} more characters" + (f": {whole}" if whole else ""), "dim"))
-    where = _where(failure, attempts)
+    where = _where(failure, attempts, "" if exception.frames else written_at)
     if where:
         parts.append(Text("  " + where, "dim"))
     if exception.frames:
@@ -283,11 +292,13 @@ def _attempts(view: RunView, failure: Failure) -> str:
     return f"attempt {failure.origin.launch + 1}"
 
 
-def _where(failure: Failure, attempts: str) -> str:
+def _where(failure: Failure, attempts: str, written_at: str) -> str:
     origin = failure.origin
     parts = []
     if origin.task:
-        parts.append(f"in {origin.task}")
+        parts.append(f"in {origin.task}" + (f" ({written_at})" if written_at else ""))
+    elif written_at:
+        parts.append(f"at {written_at}")
     if origin.node_path:
         parts.append(f"node {origin.node_path}")
     if origin.HasField("index"):

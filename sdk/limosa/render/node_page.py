@@ -47,7 +47,7 @@ def node_page(
     if attempts:
         parts += [Text(), _attempts(attempts, now), *_left_out(attempts, words)]
     if state.HasField("failure"):
-        parts += [Text(), failure_block(state.failure, secrets=view.secrets(path))]
+        parts += [Text(), _failure(view, path, state)]
     children = [row for row in view.rows(now) if row.path.startswith(path + "/")]
     if children:
         parts += [Text(), node_rows(children, final=True, finished=view.finished)]
@@ -59,6 +59,10 @@ def node_page(
     if data.outputs.literals:
         commands.append(f"limosa outputs {words}")
     return Group(*parts, Text(), Text("Go on", "bold"), *(Text("  " + line) for line in commands))
+
+
+def _failure(view: RunView, path: str, state: pb.NodeState) -> RenderableType:
+    return failure_block(state.failure, secrets=view.secrets(path), written_at=view.written_at(path))
 
 
 def _head(view: RunView, path: str, index: int | None, state: pb.NodeState, now: dt.datetime) -> Text:

@@ -63,6 +63,8 @@ def remedy_of(code: str, detail: str, secrets: Sequence[str] = ()) -> str:
     ):
         commands = ", ".join(f"`{command}`" for command in secrets)
         return f"Store what is missing with {commands}, or correct its name."
+    if code == Code.IMAGE_NOT_RUNNABLE:
+        return _image_remedy(detail)
     if code == Code.EXITED and "\n" in detail:
         return ""  # the message ends with the log
     if code != Code.UNSCHEDULABLE:
@@ -70,6 +72,16 @@ def remedy_of(code: str, detail: str, secrets: Sequence[str] = ()) -> str:
     flags = " ".join(flag for name, flag in _DEMO_FLAGS.items() if f"Insufficient {name}" in detail)
     here = f" (here: limosa demo stop, then limosa demo start {flags})" if flags else ""
     return f"Ask for less (resources=…), or add capacity{here}."
+
+
+def _image_remedy(detail: str) -> str:
+    """What to do about an image: the sandbox's words tell whether it is of a function, which needs none of its own."""
+    if "no container engine" not in detail:
+        return "Check that the image has the program it is to run, and is made for the cluster's kind of processor."
+    cluster = "on a cluster (limosa config use CONTEXT, then limosa run --remote)"
+    if "in place of" in detail:
+        return f"Leave out container_image, so that the task runs in the environment that submitted it, or run it {cluster}."
+    return f"Run it {cluster}; in tests here, limosa.testing.patch stands in for the task."
 
 
 def store_command(name: str, key: str, project: str, domain: str) -> str:

@@ -242,6 +242,11 @@ class RunView:
         secrets = () if task is None else task.secrets
         return [store_command(secret.name, secret.key, run.project, run.domain) for secret in secrets]
 
+    def written_at(self, path: str) -> str:
+        """File and line of a node's task; empty where they are not known."""
+        task = self._task_of(path)
+        return f"{task.source.file}:{task.source.line}" if task is not None and task.source.file else ""
+
     def is_python(self, path: str) -> bool:
         """Whether a node runs a Python function of the author's."""
         task = self._task_of(path)

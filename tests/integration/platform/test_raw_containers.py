@@ -8,6 +8,7 @@ from platform_rig import runs
 from platform_rig.sandbox import Sandbox
 from platform_rig.waiting import wait_for
 
+from limosa.render.remedies import remedy_of
 from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_USER
 from limosa_model.names import ANNOTATION_SANDBOX_PYTHON
 
@@ -99,7 +100,7 @@ def test_without_an_engine_the_remedies_are_named(sandbox: Sandbox, flow: Path) 
     assert (
         'the sandbox has no container engine and cannot run the image "team/tool:1"' in ended.failure.message
     )
-    assert "launch the run on a cluster" in ended.failure.message
+    assert "limosa config use CONTEXT" in remedy_of(ended.failure.code, ended.failure.message)
 
 
 def test_inputs_come_as_files_and_arguments_and_outputs_from_files(sandbox: Sandbox, flow: Path) -> None:

@@ -2,6 +2,7 @@ import sys
 
 import pytest
 
+from limosa.render.remedies import remedy_of
 from limosa_sandbox.node.images import Program, Refusal, program_of
 
 _RUNNABLE = ("limosa/task:*",)
@@ -45,16 +46,17 @@ def test_any_other_python_command_is_executed(command):
         ("limosa/task:1", []),
     ],
 )
-def test_everything_else_is_refused_with_remedies(image, command):
+def test_everything_else_is_refused_and_has_its_remedy(image, command):
     refusal = _choose(image, command)
 
     assert isinstance(refusal, Refusal)
     assert refusal.reason == "ImageNotRunnable"
     assert "no container engine" in refusal.message
-    assert "launch the run on a cluster" in refusal.message
+    remedy = remedy_of(refusal.reason, refusal.message)
+    assert "limosa config use CONTEXT" in remedy
     is_function = "limosa.runtime" in command
-    assert ("leave out container_image" in refusal.message) == is_function
-    assert ("limosa.testing.patch" in refusal.message) != is_function
+    assert ("Leave out container_image" in remedy) == is_function
+    assert ("limosa.testing.patch" in remedy) != is_function
 
 
 def test_an_interpreter_that_is_gone_is_a_start_error():
