@@ -98,11 +98,18 @@ def optional(type_: pb.LiteralType) -> pb.LiteralType:
 
 
 def choose_variant(literal: Literal, union: pb.UnionType) -> pb.UnionType.Variant | None:
-    """The variant a literal belongs to: by its tag, else the first in declaration order that it conforms to."""
+    """The variant a literal belongs to: by its tag, else the first in declaration order that it conforms to.
+
+    One that it is comes before one that merely takes it, as a str takes a name of an enum.
+    """
     if literal.WhichOneof("value") == "union_value":
         tag = literal.union_value.tag
         return next((variant for variant in union.variants if variant.tag == tag), None)
-    return next((variant for variant in union.variants if _conforms(literal, variant.type, "") is None), None)
+    for exact in (True, False):
+        for variant in union.variants:
+            if _conforms(literal, variant.type, "", exact) is None:
+                return variant
+    return None
 
 
 def _is_simple(type_: pb.LiteralType, simple: "pb.SimpleType.ValueType") -> bool:
@@ -198,28 +205,28 @@ def _at(place: str, text: str) -> str:
     return f"{place.lstrip('.')}: {text}" if place else text
 
 
-def _conforms(literal: Literal, type_: pb.LiteralType, place: str) -> str | None:
+def _conforms(literal: Literal, type_: pb.LiteralType, place: str, exact: bool = False) -> str | None:
     value, kind = literal.WhichOneof("value"), type_.WhichOneof("kind")
     if value is None:
         return _at(place, "the value is missing")
     if value == "offloaded":
         return None
     if kind == "union_type":
-        return _union_conforms(literal, type_, place)
+        return _union_conforms(literal, type_, place, exact)
     if value == "union_value":
-        return _conforms(literal.union_value.value, type_, place)
+        return _conforms(literal.union_value.value, type_, place, exact)
     if kind == "simple":
-        return _simple_conforms(literal, type_, place)
+        return _simple_conforms(literal, type_, place, exact)
     if kind != ("enum_type" if value == "enum_value" else value):
         return _at(place, f"expected {describe(type_)}, got {name_of(literal)}")
     if kind == "collection":
         items = enumerate(literal.collection.literals)
-        return _first(_conforms(item, type_.collection, f"{place}[{i}]") for i, item in items)
+        return _first(_conforms(item, type_.collection, f"{place}[{i}]", exact) for i, item in items)
     if kind == "map_value":
         entries = sorted(literal.map_value.literals.items())
-        return _first(_conforms(item, type_.map_value, f"{place}[{key!r}]") for key, item in entries)
+        return _first(_conforms(item, type_.map_value, f"{place}[{key!r}]", exact) for key, item in entries)
     if kind == "record":
-        return _record_conforms(literal, type_.record, place)
+        return _record_conforms(literal, type_.record, place, exact)
     if kind == "enum_type" and literal.enum_value not in type_.enum_type.values:
         return _at(place, f"'{literal.enum_value}' is not one of {', '.join(type_.enum_type.values)}")
     if kind == "blob":
@@ -229,39 +236,40 @@ def _conforms(literal: Literal, type_: pb.LiteralType, place: str) -> str | None
     return None
 
 
-def _union_conforms(literal: Literal, type_: pb.LiteralType, place: str) -> str | None:
+def _union_conforms(literal: Literal, type_: pb.LiteralType, place: str, exact: bool) -> str | None:
     variant = choose_variant(literal, type_.union_type)
     if variant is None:
         got = f"a '{literal.union_value.tag}'" if literal.HasField("union_value") else name_of(literal)
         return _at(place, f"expected {describe(type_)}, got {got}")
     value = literal.union_value.value if literal.HasField("union_value") else literal
-    return _conforms(value, variant.type, place)
+    return _conforms(value, variant.type, place, exact)
 
 
-def _simple_conforms(literal: Literal, type_: pb.LiteralType, place: str) -> str | None:
+def _simple_conforms(literal: Literal, type_: pb.LiteralType, place: str, exact: bool) -> str | None:
     value = literal.WhichOneof("value")
     if type_.simple == pb.SIMPLE_TYPE_NONE:
         fits = value == "none"
     elif type_.simple == pb.SIMPLE_TYPE_STRUCT:
         fits = value == "struct_value"
     elif type_.simple == pb.SIMPLE_TYPE_JSON:
-        fits = _is_json_value(literal)
+        fits = value == "struct_value" or (not exact and _is_json_value(literal))
     elif type_.simple == pb.SIMPLE_TYPE_STRING and value == "enum_value":
-        fits = True
+        fits = not exact
     else:
         primitive = literal.primitive.WhichOneof("value") if value == "primitive" else None
         fits = primitive is not None and _PRIMITIVES[primitive] == type_.simple
     return None if fits else _at(place, f"expected {describe(type_)}, got {name_of(literal)}")
 
 
-def _record_conforms(literal: Literal, record: pb.RecordType, place: str) -> str | None:
+def _record_conforms(literal: Literal, record: pb.RecordType, place: str, exact: bool) -> str | None:
     known = {field.name for field in record.fields}
     for name in sorted(literal.record.fields):
         if name not in known:
             return _at(place, f"{record.name} has no field '{name}'")
     for field in record.fields:
         if field.name in literal.record.fields:
-            reason = _conforms(literal.record.fields[field.name], field.type, f"{place}.{field.name}")
+            part = literal.record.fields[field.name]
+            reason = _conforms(part, field.type, f"{place}.{field.name}", exact)
             if reason:
                 return reason
         elif not field.optional and not field.HasField("default_value"):
@@ -278,6 +286,8 @@ def _is_json_value(literal: Literal) -> bool:
         return all(_is_json_value(item) for item in literal.collection.literals)
     if value == "map_value":
         return all(_is_json_value(item) for item in literal.map_value.literals.values())
+    if value == "union_value":
+        return _is_json_value(literal.union_value.value)
     return value in ("none", "struct_value", "enum_value")
 
 

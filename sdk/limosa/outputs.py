@@ -47,7 +47,7 @@ def bind_outputs(entity: Any, what: str, result: Any) -> "list[Binding]":
         raise LimosaError("OutputShape", message, place, remedy)
     bindings = []
     for variable, value in zip(entity.interface.outputs, values, strict=True):
-        where = f"{called}: {described_output(variable.name)}"
+        where = f"{called}: {described_output(variable.name, several)}"
         try:
             data = binding_of(value, entity.python_outputs[variable.name], variable.type, where)
         except LimosaError as error:

@@ -43,7 +43,7 @@ def output_problem(task: Any, name: str, value: Any, error: Exception) -> Limosa
         value: What the function gave for it.
         error: What the converter of its type said.
     """
-    what = described_output(name)
+    what = described_output(name, task.outputs_are_tuple)
     if task.replacement is not None:
         message = error.message if isinstance(error, LimosaError) else str(error)
         place = f"limosa.testing.patch({task.__name__})"
@@ -62,6 +62,6 @@ def output_problem(task: Any, name: str, value: Any, error: Exception) -> Limosa
     return LimosaError(Code.BAD_OUTPUT, f"{what}: {message}", task.signature.place, remedy)
 
 
-def described_output(name: str) -> str:
+def described_output(name: str, several: bool = False) -> str:
     """What messages call an output: a single one has no name of its author's."""
-    return "the result" if name == SINGLE_OUTPUT else f"output '{name}'"
+    return "the result" if name == SINGLE_OUTPUT and not several else f"output '{name}'"

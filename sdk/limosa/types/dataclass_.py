@@ -25,7 +25,7 @@ class _Converter(RecordConverter):
 @functools.cache
 def fields_of(python_type: type) -> list[Field]:
     """The fields that `__init__` takes, each with its resolved type."""
-    hints = get_type_hints(python_type, include_extras=True)
+    hints = get_type_hints(python_type)
     fields = dataclasses.fields(python_type)
     return [Field(one.name, hints[one.name], _default(one)) for one in fields if one.init]
 

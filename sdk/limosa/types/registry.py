@@ -87,7 +87,8 @@ _NEAREST = {
 """What to use for a class without more to say of it, by what it is or derives from."""
 
 _registered: dict[Any, Converter] = {}
-_found: dict[Any, tuple[Converter, Any]] = {}
+_found: dict[Any, tuple[Converter, bool]] = {}
+"""With whether the type has another one inside that is meant."""
 
 
 def register(python_type: Any, converter: Converter) -> None:
@@ -107,17 +108,17 @@ def find(python_type: Any) -> Converter:
 
 def literal_type(python_type: Any) -> "LiteralType":
     """What a Python type is on the wire. Raises TypeProblem."""
-    converter, meant = _find(python_type)
-    made = converter.literal_type(meant)
+    converter, bare = _find(python_type)
+    made = converter.literal_type(bare)
     if not made.hint:
-        made.hint = type_name(meant)
+        made.hint = type_name(bare)
     return made
 
 
 def to_literal(value: Any, python_type: Any, transfer: "TransferContext") -> "Literal":
     """The literal of a value. Raises ValueProblem."""
-    converter, meant = _find(python_type)
-    return converter.to_literal(value, meant, transfer)
+    converter, bare = _find(python_type)
+    return converter.to_literal(value, bare, transfer)
 
 
 def to_python(literal: "Literal", python_type: Any, transfer: "TransferContext") -> Any:
@@ -126,35 +127,34 @@ def to_python(literal: "Literal", python_type: Any, transfer: "TransferContext")
         from limosa.types.offloaded import fetch
 
         literal = fetch(literal, transfer)
-    converter, meant = _find(python_type)
-    return converter.to_python(literal, meant, transfer)
+    converter, bare = _find(python_type)
+    return converter.to_python(literal, bare, transfer)
+
+
+def meant(python_type: Any) -> Any:
+    """A type without its notes and further names: Annotated, NewType, and aliases made with `type`."""
+    if hasattr(python_type, "__metadata__"):
+        return meant(python_type.__origin__)
+    for attribute in ("__supertype__", "__value__"):
+        if not isinstance(python_type, type) and hasattr(python_type, attribute):
+            return meant(getattr(python_type, attribute))
+    return python_type
 
 
 def _find(python_type: Any) -> tuple[Converter, Any]:
-    """The converter of a type, and the type that it is meant to convert."""
+    """The converter of a type, and the type that it is to convert."""
     try:
         known = _found.get(python_type)
     except TypeError:
         # What an Annotated carries need not be hashable.
-        if _meant(python_type) is python_type:
+        if meant(python_type) is python_type:
             raise TypeProblem(f"{python_type!r} is not a type", "annotate with a type") from None
-        return _find(_meant(python_type))
+        return _find(meant(python_type))
     if known is None:
-        meant = _meant(python_type)
-        known = (_look_up(meant), meant)
+        known = _look_up(meant(python_type)), meant(python_type) is not python_type
         _found[python_type] = known
-    return known
-
-
-def _meant(python_type: Any) -> Any:
-    """A type without its notes and further names: Annotated, NewType, and aliases made with `type`."""
-    for attribute in ("__metadata__", "__supertype__", "__value__"):
-        if attribute != "__metadata__" and isinstance(python_type, type):
-            continue
-        if hasattr(python_type, attribute):
-            further = "__origin__" if attribute == "__metadata__" else attribute
-            return _meant(getattr(python_type, further))
-    return python_type
+    # The type itself is not kept: int | str equals str | int, and is another one.
+    return known[0], meant(python_type) if known[1] else python_type
 
 
 def _look_up(python_type: Any) -> Converter:

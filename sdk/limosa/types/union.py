@@ -3,7 +3,7 @@
 from typing import Any
 
 from limosa.types.converter import TypeProblem, ValueProblem, literal_mismatch, mismatch, type_name
-from limosa.types.registry import element_types, literal_type, to_literal, to_python
+from limosa.types.registry import element_types, literal_type, meant, to_literal, to_python
 from limosa.types.transfer import TransferContext
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, UnionValue
 from limosa_idl.core.v1alpha1.types_pb2 import LiteralType, UnionType
@@ -13,7 +13,7 @@ from limosa_model.types import choose_variant
 class _Converter:
     def literal_type(self, python_type: Any) -> LiteralType:
         union = UnionType()
-        for variant in element_types(python_type):
+        for variant in _variants(python_type):
             tag = type_name(variant)
             if any(tag == other.tag for other in union.variants):
                 raise TypeProblem(f"two variants of the union are called {tag}", "rename one of the classes")
@@ -21,8 +21,8 @@ class _Converter:
         return LiteralType(union_type=union)
 
     def to_literal(self, value: Any, python_type: Any, transfer: TransferContext) -> Literal:
-        exact = [variant for variant in element_types(python_type) if _is_exactly(value, variant)]
-        others = [variant for variant in element_types(python_type) if variant not in exact]
+        exact = [variant for variant in _variants(python_type) if _is_exactly(value, variant)]
+        others = [variant for variant in _variants(python_type) if variant not in exact]
         for variant in (*exact, *others):
             try:
                 literal = to_literal(value, variant, transfer)
@@ -33,11 +33,15 @@ class _Converter:
 
     def to_python(self, literal: Literal, python_type: Any, transfer: TransferContext) -> Any:
         chosen = choose_variant(literal, self.literal_type(python_type).union_type)
-        by_tag = {type_name(variant): variant for variant in element_types(python_type)}
+        by_tag = {type_name(variant): variant for variant in _variants(python_type)}
         if chosen is None or chosen.tag not in by_tag:
             raise literal_mismatch(_describe(python_type), literal)
         inner = literal.union_value.value if literal.WhichOneof("value") == "union_value" else literal
         return to_python(inner, by_tag[chosen.tag], transfer)
+
+
+def _variants(python_type: Any) -> list[Any]:
+    return [meant(variant) for variant in element_types(python_type)]
 
 
 def _is_exactly(value: Any, variant: Any) -> bool:
@@ -45,7 +49,7 @@ def _is_exactly(value: Any, variant: Any) -> bool:
 
 
 def _describe(python_type: Any) -> str:
-    return " | ".join(type_name(variant) for variant in element_types(python_type))
+    return " | ".join(type_name(variant) for variant in _variants(python_type))
 
 
 CONVERTER = _Converter()

@@ -294,11 +294,18 @@ def test_several_outputs_need_no_names():
 
 
 @task
+def wrong_first(n: int) -> tuple[int, str]:
+    return "a" * n, ""  # type: ignore[return-value]
+
+
+@task
 def wrong_second(n: int) -> tuple[int, np.ndarray]:
     return n, [n]  # type: ignore[return-value]
 
 
 def test_the_output_of_several_that_is_wrong_is_named():
+    with pytest.raises(LimosaError, match=r"output 'o0': expected int, got str 'a'"):
+        wrong_first(n=1)
     with pytest.raises(LimosaError, match=r"output 'o1': expected numpy.ndarray, got list \[1\]"):
         wrong_second(n=1)
 

@@ -29,6 +29,7 @@ from limosa.local import LocalTransfer
 from limosa.types import literal_type, to_literal, to_python
 from limosa.types.transfer import NoTransfer
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal as LiteralMessage
+from limosa_model import values
 from limosa_model.digests import serialize
 from limosa_model.plain import from_plain
 from limosa_model.types import conforms
@@ -308,6 +309,24 @@ def test_the_exact_variant_of_a_union_is_chosen():
     for value, tag in ((1, "int"), (1.0, "float"), (True, "bool"), (None, "None")):
         literal = to_literal(value, Union[float, bool, int, None], NOWHERE)
         assert literal.union_value.tag == tag
+
+
+def test_unions_of_another_order_are_other_types():
+    for one, other in ((Union[int, str], Union[str, int]), (list[int | str], list[str | int])):
+        assert literal_type(one) != literal_type(other)
+    assert literal_type(Literal["a", "b"]) != literal_type(Literal["b", "a"])
+
+
+def test_what_has_no_tag_is_what_it_is_before_what_takes_it():
+    red = to_literal(Color.RED, Color, NOWHERE)
+    assert to_python(red, Union[str, Color, None], NOWHERE) is Color.RED
+    assert to_python(values.collection([red]), Union[list[str], list[Color]], NOWHERE) == [Color.RED]
+    assert to_python(red, Union[str, None], NOWHERE) == "red"
+
+
+def test_notes_leave_no_trace_in_tags():
+    noted = literal_type(Optional[Annotated[UserId, "a note"]])
+    assert [variant.tag for variant in noted.union_type.variants] == ["int", "None"]
 
 
 def test_a_record_written_before_a_field_existed_gets_its_default():
