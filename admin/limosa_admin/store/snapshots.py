@@ -5,11 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import sqlalchemy as sa
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from limosa_admin.store import caches
 from limosa_admin.store import runs as run_store
 from limosa_admin.store.changes import QUEUE, run_topic
-from limosa_admin.store.schema import runs, snapshots
+from limosa_admin.store.schema import snapshots
 from limosa_idl.run.v1alpha1 import run_pb2
 
 _FINAL_NODE = {
@@ -60,6 +61,19 @@ UPDATE runs
   FROM unnest(CAST(:uid AS text[]), CAST(:change AS bigint[]), CAST(:phase AS smallint[]), CAST(:state AS bytea[]),
               CAST(:seq AS bigint[])) AS new (uid, change, phase, state, seq)
  WHERE runs.uid = new.uid
+""")
+# What may be open. A closed one has its state in the body alone: it is not final.
+_OPEN = sa.text("""
+SELECT snapshots.run_uid, node_path, index, launch, body, runs.state
+  FROM unnest(CAST(:uids AS text[]), CAST(:since AS bigint[])) AS ended (uid, since)
+  JOIN runs USING (uid)
+  JOIN snapshots ON snapshots.run_uid = uid AND snapshots.change >= since AND NOT final
+""")
+_CLOSE = sa.text("""
+UPDATE snapshots AS old SET body = new.body, change = new.change
+  FROM unnest(CAST(:uid AS text[]), CAST(:path AS text[]), CAST(:index AS int[]), CAST(:launch AS int[]),
+              CAST(:body AS bytea[]), CAST(:change AS bigint[])) AS new (uid, path, index, launch, body, change)
+ WHERE (old.run_uid, old.node_path, old.index, old.launch) = (new.uid, new.path, new.index, new.launch)
 """)
 
 
@@ -120,9 +134,10 @@ def publish(connection: sa.Connection, cluster_uid: str, batch: Sequence[run_pb2
             accepted += [(changed[-1].change, s) for s in current if s.WhichOneof("state") != "run"]
     _update_runs(connection, changed)
     _upsert(connection, accepted)
-    ended = {run.uid: run.change for run in changed if run.phase in run_store.TERMINAL}
-    for uid, change in ended.items():
-        _close(connection, uid, change)
+    ended = {run.uid: run for run in changed if run.phase in run_store.TERMINAL}
+    # Of a run that had ended before, all but what has just come was closed then.
+    had_ended = {uid for uid in ended if rows[uid]["phase"] in run_store.TERMINAL}
+    _close(connection, ended, {uid: run.change if uid in had_ended else 0 for uid, run in ended.items()})
     caches.release_runs(connection, ended)
     frees = any(run.state is not None and run.phase in run_store.SLOTLESS for run in changed)
     return Published(stale, [run_topic(run.uid) for run in changed] + ([QUEUE] if frees else []))
@@ -243,31 +258,45 @@ def _with_beginning(state: run_pb2.RunState, row: sa.RowMapping) -> run_pb2.RunS
     return state
 
 
-def _close(connection: sa.Connection, run_uid: str, change: int) -> None:
-    """Makes ABORTED what is still open in a run that has ended: nobody works on it any more.
+def _close(connection: sa.Connection, ended: Mapping[str, _Changed], since: Mapping[str, int]) -> None:
+    """Makes ABORTED what is still open in runs that have ended: nobody works on them any more.
 
     What is closed here is not final: how it really ended may still be on its way.
+
+    Args:
+        connection: An open transaction.
+        ended: The runs, by uid.
+        since: Of each the change number from which on something may be open.
     """
-    state = connection.execute(sa.select(runs.c.state).where(runs.c.uid == run_uid)).scalar_one()
-    finished_at = run_pb2.RunState.FromString(bytes(state)).finished_at
-    still_open = (snapshots.c.run_uid == run_uid, ~snapshots.c.final)
-    keys = (snapshots.c.node_path, snapshots.c.index, snapshots.c.launch)
-    for *key, body in connection.execute(sa.select(*keys, snapshots.c.body).where(*still_open)).all():
+    if not ended:
+        return
+    found = connection.execute(_OPEN, {"uids": list(ended), "since": [since[uid] for uid in ended]})
+    finished: dict[str, Timestamp] = {}
+    closed = []
+    for uid, path, index, launch, body, state in found:
         snapshot = run_pb2.Snapshot.FromString(bytes(body))
         if _is_final(snapshot):
             continue
-        if snapshot.WhichOneof("state") == "launch":
-            snapshot.launch.phase = run_pb2.LAUNCH_PHASE_ABORTED
-            snapshot.launch.finished_at.CopyFrom(finished_at)
-            snapshot.launch.ClearField("reason")
-        else:
-            snapshot.node.phase = run_pb2.NODE_PHASE_ABORTED
-            snapshot.node.finished_at.CopyFrom(finished_at)
-            snapshot.node.ClearField("reason")
-            snapshot.node.ClearField("items_running")
-        where = [column == part for column, part in zip(keys, key, strict=True)]
-        values = {"body": snapshot.SerializeToString(), "change": change}
-        connection.execute(sa.update(snapshots).where(*still_open, *where).values(values))
+        if uid not in finished:
+            finished[uid] = run_pb2.RunState.FromString(bytes(state)).finished_at
+        _abort(snapshot, finished[uid])
+        closed.append((uid, path, index, launch, snapshot.SerializeToString(), ended[uid].change))
+    if closed:
+        names = ("uid", "path", "index", "launch", "body", "change")
+        columns = map(list, zip(*closed, strict=True))
+        connection.execute(_CLOSE, dict(zip(names, columns, strict=True)))
+
+
+def _abort(snapshot: run_pb2.Snapshot, at: Timestamp) -> None:
+    if snapshot.WhichOneof("state") == "launch":
+        snapshot.launch.phase = run_pb2.LAUNCH_PHASE_ABORTED
+        snapshot.launch.finished_at.CopyFrom(at)
+        snapshot.launch.ClearField("reason")
+    else:
+        snapshot.node.phase = run_pb2.NODE_PHASE_ABORTED
+        snapshot.node.finished_at.CopyFrom(at)
+        snapshot.node.ClearField("reason")
+        snapshot.node.ClearField("items_running")
 
 
 def _upsert(connection: sa.Connection, accepted: Sequence[tuple[int, run_pb2.Snapshot]]) -> None:

@@ -3,9 +3,10 @@ import random
 
 import grpc
 import pytest
+import sqlalchemy as sa
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from limosa_admin.store import snapshots
+from limosa_admin.store import schema, snapshots
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_model import values
@@ -149,6 +150,48 @@ def test_a_run_that_ends_by_force_leaves_nothing_open_and_keeps_its_beginning(st
     assert (first.node.phase, second.node.phase, third.node.phase) == (DONE, ABORTED, ABORTED)
     assert first_launch.launch.phase == run_pb2.LAUNCH_PHASE_ABORTED
     assert second.node.finished_at == third.node.finished_at == first_launch.launch.finished_at == ended
+
+
+def test_the_end_of_a_run_takes_the_same_number_of_statements_however_much_is_open(stand) -> None:
+    stand.register()
+    counts = []
+    for name, items in (("few", 3), ("many", 900)):
+        stand.create(name)
+        desired = next(run for run in stand.sync() if run.spec.name == name)
+        stand.publish(desired, *(("n1", index, None, node()) for index in range(items)), seq=1)
+        statements: list[str] = []
+
+        def count(_connection: object, _cursor: object, text: str, *_rest: object, to=statements) -> None:
+            if "snapshots" in text:
+                to.append(text)
+
+        sa.event.listen(stand.database.engine, "before_cursor_execute", count)
+        stand.run_state(desired, run_pb2.RUN_PHASE_ABORTED, seq=2)
+        sa.event.remove(stand.database.engine, "before_cursor_execute", count)
+        counts.append(len(statements))
+        assert {s.node.phase for s in detail(stand, name).snapshots} == {ABORTED}
+    assert counts[0] == counts[1] > 0
+
+
+def test_word_after_the_end_looks_only_at_what_it_brings(stand, desired) -> None:
+    stand.publish(desired, ("n1", 0, None, node()), ("n1", 1, None, node()), seq=1)
+    stand.run_state(desired, run_pb2.RUN_PHASE_ABORTED, seq=2)
+    before = {s.key.index: s for s in detail(stand).snapshots}
+    with stand.database.transaction() as connection:
+        change = connection.execute(
+            sa.select(schema.snapshots.c.change).where(schema.snapshots.c.index == 1)
+        ).scalar()
+    stand.publish(desired, ("n1", 0, None, node(DONE)), ("n1", 2, None, node()), seq=3)
+    after = {s.key.index: s for s in detail(stand).snapshots}
+    assert [after[index].node.phase for index in range(3)] == [DONE, ABORTED, ABORTED]
+    assert after[1] == before[1]
+    with stand.database.transaction() as connection:
+        assert (
+            connection.execute(
+                sa.select(schema.snapshots.c.change).where(schema.snapshots.c.index == 1)
+            ).scalar()
+            == change
+        )
 
 
 @pytest.mark.parametrize("change", ["epoch", "cluster", "run"])
