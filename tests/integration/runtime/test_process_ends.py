@@ -104,7 +104,7 @@ def test_sigterm_to_the_whole_group_is_one_preemption(tmp_path):
 OUTLASTS = {
     "a handler": """
 got = []
-signal.signal(signal.SIGTERM, lambda number, frame: (print('got it'), got.append(number)))
+signal.signal(signal.SIGTERM, lambda number, frame: (os.write(1, b'got it\\n'), got.append(number)))
 print('ready', flush=True)
 while not got: time.sleep(0.01)
 """,
