@@ -53,7 +53,7 @@ def run_remotely(
     from limosa.remote import ClientTransfer
 
     check_run_name(flags.name)
-    submission = prepare([loaded], [entity], settings, version=None, note=noted)
+    submission = prepare([loaded], [entity], settings, version=None)
     try:
         with open_client(settings) as client:
             transfer = ClientTransfer(client)

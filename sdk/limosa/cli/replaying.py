@@ -16,6 +16,7 @@ from limosa.cli.exit_codes import ExitCode
 from limosa.cli.nodes import made_graphs, node_path
 from limosa.context import Context, running_in
 from limosa.errors import LimosaError
+from limosa.kept_folder import make_kept
 from limosa.local.transfer import LocalTransfer
 from limosa.remote import Client, ClientTransfer
 from limosa.runtime.code import load_task
@@ -158,6 +159,7 @@ def replay(
     prepared = Replay(client, run, node, index)
     here = Path.cwd()
     results = here / ".limosa" / "replays" / re.sub(r"[^a-z0-9-]+", "-", prepared.place)
+    make_kept(results.parent)
     say(f"replaying {prepared.place} ({prepared.task.name}) in {sys.executable}")
     if limit := prepared.not_limited():
         say(limit, "yellow")

@@ -56,7 +56,7 @@ def resume(wanted: Resume, flags: Flags, target: TargetFlags) -> int:
     with open_client(settings) as client:
         detail = client.get_run(wanted.run)
         entity = choose(loaded, detail.run.target.name, wanted.file)
-        submission = prepare([loaded], [entity], settings, version=None, note=noted)
+        submission = prepare([loaded], [entity], settings, version=None)
         try:
             return _go_on(client, detail, wanted, flags, _Code(loaded, settings, submission))
         finally:

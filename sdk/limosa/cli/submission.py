@@ -92,9 +92,9 @@ def prepare(
     settings: Settings,
     *,
     version: str | None,
-    note: Callable[[str], None],
+    note: Callable[[str], None] = lambda _: None,
 ) -> Submission:
-    """Compiles entities against the packed code.
+    """Compiles entities against the packed code; `note` is told what was decided for them, such as versions of caches.
 
     Raises:
         LimosaError: What the author wrote cannot run, or cannot be packed.

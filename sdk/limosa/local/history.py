@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from limosa.errors import LimosaError
+from limosa.kept_folder import make_kept
 from limosa.local.printing import copied_to
 from limosa.version import VERSION
 from limosa_idl.admin.v1alpha1.admin_pb2 import GetRunDataResponse, RunDetail
@@ -83,7 +84,7 @@ class RunRecord(RunDirectory):
         super().__init__(root)
         self.directory = self.root / self._prefix
         try:
-            self.directory.mkdir(parents=True)
+            make_kept(self.directory)
             _forget(self.directory.parent)
         except OSError as error:
             raise LimosaError(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from limosa.kept_folder import make_kept
 from limosa.packages.declaration import Declared
 from limosa.packages.lock import PackageLock, Wheel
 from limosa.packages.requirement_files import listed, stamps_of, text_of
@@ -80,7 +81,7 @@ def _keep(made: Resolved, path: Path) -> None:
     content = {"lock": made.lock.text().decode(), "sources": dict(made.sources)}
     draft = path.with_suffix(f".{os.getpid()}")
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_kept(path.parent)
         draft.write_text(json.dumps(content, indent=1))
         draft.replace(path)
 

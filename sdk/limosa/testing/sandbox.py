@@ -58,7 +58,7 @@ class SandboxSession:
         loaded = load_module(inner.function.__code__.co_filename)
         found = next((own for own in loaded.entities.values() if own.name == entity.name), entity)
         submission = prepare(
-            [loaded], [found], resolve({}, os.environ, Path(loaded.source_root)), version=None, note=_quiet
+            [loaded], [found], resolve({}, os.environ, Path(loaded.source_root)), version=None
         )
         transfer = ClientTransfer(self.client)
         try:

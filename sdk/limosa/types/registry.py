@@ -215,7 +215,7 @@ def _nearest(origin: Any) -> str:
     bases = origin.__mro__ if isinstance(origin, type) else ()
     return next(
         (_NEAREST[_name(base)] for base in bases if _name(base) in _NEAREST),
-        "use a dataclass with typed fields",
+        "use a dataclass with typed fields, a File that it is saved to (such as a fitted model)",
     )
 
 

@@ -3,7 +3,9 @@
 import io
 import json
 
+import grpc
 import pytest
+from fake_admin import Refuse
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from limosa_idl.admin.v1alpha1.admin_pb2 import DeleteRunResponse, Run, RunDetail
@@ -90,7 +92,16 @@ def test_a_run_that_was_asked_before_keeps_its_first_reason(limosa, admin):
 @pytest.mark.parametrize(("typed", "status", "deleted"), [("", 2, 0), ("n\n", 130, 0), ("y\n", 0, 1)])
 def test_a_deletion_that_nobody_can_confirm_names_yes(limosa, admin, monkeypatch, typed, status, deleted):
     admin.script["DeleteRun"] = [DeleteRunResponse()]
+    admin.script["GetRun"] = [RunDetail()]
     monkeypatch.setattr("sys.stdin", io.StringIO(typed))
     result = limosa("delete", "calm-heron")
     assert (result.status, ("add --yes" in result.err)) == (status, typed == "")
     assert len([method for method, *_ in admin.calls if method == "DeleteRun"]) == deleted
+
+
+def test_nobody_is_asked_whether_to_delete_a_run_that_is_not_there(limosa, admin, monkeypatch):
+    admin.script["GetRun"] = [Refuse(grpc.StatusCode.NOT_FOUND, "there is no run 'nope'")]
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    result = limosa("delete", "nope")
+    assert "there is no run 'nope'" in result.err
+    assert "delete nope with all data" not in result.err

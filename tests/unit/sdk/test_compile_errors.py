@@ -402,7 +402,7 @@ SIGNATURES = {
     "(x: bytearray) -> int": "task t (flow.py:2): argument 'x': the type bytearray is not supported; "
     "use bytes, or Pickle[bytearray] to have it pickled",
     "(x: Plain) -> int": "task t (flow.py:2): argument 'x': the type Plain is not supported; "
-    "use a dataclass with typed fields, or Pickle[Plain] to have it pickled",
+    "use a dataclass with typed fields, a File that it is saved to (such as a fitted model), or Pickle[Plain] to have it pickled",
     "(x: int = 'a') -> int": "task t (flow.py:2): the default of argument 'x': expected int, got str 'a'",
     "(x: 'Missing') -> int": "task t (flow.py:2): an annotation refers to 'Missing', which is not there when the module "
     "runs; import or define Missing at the top of the module, outside `if TYPE_CHECKING`",

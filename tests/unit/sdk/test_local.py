@@ -461,6 +461,16 @@ def test_a_failed_run_leaves_its_errors(tmp_path):
     assert records[0].failure.exception.frames[0].function == "flaky"
 
 
+def test_what_is_kept_of_runs_is_not_for_git(tmp_path):
+    ignored = tmp_path / ".limosa" / ".gitignore"
+    run(double, {"x": 1}, tmp_path / ".limosa" / "runs")
+    assert ignored.read_text() == "*\n"
+    ignored.write_text("!locks\n")
+    run(double, {"x": 1}, tmp_path / ".limosa" / "runs")
+    assert ignored.read_text() == "!locks\n"
+    assert not (tmp_path / ".gitignore").exists()
+
+
 def test_only_the_last_runs_are_kept(tmp_path):
     names = [run(double, {"x": 1}, tmp_path).name for _ in range(KEPT_RUNS + 3)]
     kept = {path.name.partition(".")[0] for path in (tmp_path / "local/local/runs").iterdir()}

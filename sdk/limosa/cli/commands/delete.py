@@ -17,6 +17,8 @@ def command(runs: tuple[str, ...], yes: bool, **target: str | None) -> int:
 
     with open_platform(TargetFlags(**target), *runs) as client:
         if not yes:
+            for run in runs:
+                client.get_run(run)  # before anybody is asked about what is not there
             what = runs[0] if len(runs) == 1 else f"{len(runs)} runs"
             confirm(f"delete {what} with all data, also what ended runs took from its cached results?")
         for run in runs:

@@ -544,11 +544,11 @@ BAD_TYPES = [
     (uuid.UUID, "the type UUID is not supported; use str, or Pickle[UUID] to have it pickled"),
     (
         Plain,
-        "the type Plain is not supported; use a dataclass with typed fields, or Pickle[Plain] to have it pickled",
+        "the type Plain is not supported; use a dataclass with typed fields, a File that it is saved to (such as a fitted model), or Pickle[Plain] to have it pickled",
     ),
     (
         list[Plain],
-        "the type Plain is not supported; use a dataclass with typed fields, or Pickle[Plain] to have it pickled",
+        "the type Plain is not supported; use a dataclass with typed fields, a File that it is saved to (such as a fitted model), or Pickle[Plain] to have it pickled",
     ),
     (dict[int, str], "dict[int, str] has int keys; use str keys"),
     (
@@ -563,7 +563,7 @@ BAD_TYPES = [
     (
         Strange,
         "field Strange.plain: the type Plain is not supported; "
-        "use a dataclass with typed fields, or Pickle[Plain] to have it pickled",
+        "use a dataclass with typed fields, a File that it is saved to (such as a fitted model), or Pickle[Plain] to have it pickled",
     ),
     (np.floating, "numpy.floating is several types; name the one, such as numpy.float64"),
     (np.complex128, "the type numpy.complex128 is not supported; use a dataclass with two floats"),
