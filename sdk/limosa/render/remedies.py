@@ -10,8 +10,8 @@ from limosa_model.names import DEFAULT_DOMAIN, DEFAULT_PROJECT
 from limosa_model.types import describe
 
 REMEDIES = {
-    Code.GATE_TIMEOUT: "Run the workflow again, or give the gate more time: approve(timeout=…), wait_for_input(timeout=…).",
-    Code.REJECTED: "The answer stands for this run: put right what led to it, then run the workflow again.",
+    Code.GATE_TIMEOUT: "Go on in a new run, which asks again, or give the gate more time: approve(timeout=…), wait_for_input(timeout=…).",
+    Code.REJECTED: "The answer stands for this run: put right what led to it, then go on in a new run, which asks again.",
     Code.OOM_KILLED: 'Give the task more memory: @task(resources=Resources(mem="2Gi")), or more each time: retries=Retry(3, memory=Grow()). '
     "Large data takes less as a DataFrame, or in a File, than as a list.",
     Code.TIMEOUT: "Raise the task's timeout, or make the work smaller (map_task over parts of it).",

@@ -371,6 +371,15 @@ def test_who_waits_for_a_secret_is_told_how_to_store_it_where_the_run_is(screen,
     assert remedy in " ".join(screen(tree(view_of(made), runs.NOW, final=False)).split())
 
 
+@pytest.mark.parametrize("code", [Code.REJECTED, Code.GATE_TIMEOUT])
+def test_a_gate_that_failed_has_one_way_on(screen, code):
+    made = runs.failed(code, "n1 was rejected by ada", index=None)
+    text = screen(failed_run(view_of(made), FailureDetails(None, []), runs.NOW))
+    assert "in a new run, which asks again" in " ".join(text.split())
+    assert "again." not in text.partition("which asks again")[0]
+    assert "limosa resume calm-heron-4f2a house.py" in text
+
+
 def test_a_long_address_keeps_its_file_name():
     uri = "s3://limosa/" + "a/very/long/way/" * 10 + "model.json"
     text = brief(Literal(blob=Blob(uri=uri)), 60)
