@@ -282,10 +282,7 @@ def test_without_a_failing_line_the_task_s_own_is_told(screen):
     source = failed.closure.tasks[1].source
     source.file, source.line = "house.py", 31
     text = screen(failed_run(view_of(failed), FailureDetails(None, []), runs.NOW))
-    assert (
-        "  in house.try_penalty (house.py:31), node n1, item 2, attempt 2\n  → Run it on a cluster"
-        in text
-    )
+    assert "  in house.try_penalty (house.py:31), node n1, item 2, attempt 2\n  → Run it on a cluster" in text
     raised = runs.update(pb.RUN_PHASE_FAILED)
     raised.CopyFrom(runs.USER_ERROR)
     raised.closure.tasks[1].source.CopyFrom(source)
