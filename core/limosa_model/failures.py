@@ -43,6 +43,7 @@ class Code:
     BINDING = "Binding"
     MAP_LENGTHS = "MapLengths"
     MAP_TOO_LARGE = "MapTooLarge"
+    VALUE_TOO_LARGE = "ValueTooLarge"
     GRAPH_TOO_LARGE = "GraphTooLarge"
     DYNAMIC_TOO_DEEP = "DynamicTooDeep"
     CALL_FAILED = "CallFailed"

@@ -74,6 +74,8 @@ class S3Store:
             return b""
         try:
             return bytes(obstore.get(self._client, path, options={"range": (start, start + length)}).bytes())
+        except FileNotFoundError as error:
+            self._raise(error, key)
         except FAILURES as error:
             info = self.head(key)
             if info and start >= info.size:

@@ -98,6 +98,8 @@ class LoadValue:
     uri: str
     digest: str
     """Of the form "sha256:<hex>"; the bytes must have it; empty where unknown."""
+    most_bytes: int
+    """Where it turns out to be larger, in the store or in memory, it is not read: the answer is StoreFailed of kind USER."""
     needs_status: ClassVar[bool] = False
 
 

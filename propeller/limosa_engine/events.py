@@ -16,7 +16,12 @@ from limosa_engine.commands import (
 from limosa_engine.graph import Item
 from limosa_engine.phases import RunPhase
 from limosa_engine.pods import PodView
-from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_USER, Failure, FailureKind
+from limosa_idl.core.v1alpha1.failure_pb2 import (
+    FAILURE_KIND_SYSTEM,
+    FAILURE_KIND_USER,
+    Failure,
+    FailureKind,
+)
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord, Signal
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure
@@ -183,6 +188,8 @@ class StoreFailed:
     message: str
     retryable: bool
     """False for corrupt data; everything that may heal is retryable."""
+    kind: "FailureKind.ValueType" = FAILURE_KIND_SYSTEM
+    """USER where the author's code wrote more than may be read."""
 
 
 class CacheOutcome(enum.Enum):

@@ -108,20 +108,20 @@ def error_read(turn: Turn, place: Place, launch: Launch, record: ErrorRecord | N
         _keep_log(turn, place, launch)
 
 
-def store_failed(turn: Turn, place: Place, launch: Launch, code: str, message: str, retryable: bool) -> None:
+def store_failed(turn: Turn, place: Place, launch: Launch, failure: Failure) -> None:
     """A read failed. An outage of the store fails nobody: the read is tried again."""
     if launch.judging not in _READS:
         return
-    if retryable:
+    if failure.retryable:
         delay = turn.settings.store_backoff
         launch.wake_at = turn.now + delay
-        launch.waiting = turn.waiting(launch.waiting, Code.STORE, message, launch.wake_at)
+        launch.waiting = turn.waiting(launch.waiting, Code.STORE, failure.message, launch.wake_at)
         turn.state.timers.add(launch.wake_at, place.plan.number, place.position)
         turn.touch_launch(place, launch)
     elif launch.judging is Judging.ERROR:
         error_read(turn, place, launch, None)
     else:
-        fail(turn, place, launch, Failure(kind=FAILURE_KIND_SYSTEM, code=code, message=message))
+        fail(turn, place, launch, failure)
 
 
 def log_kept(turn: Turn, place: Place, launch: Launch) -> None:

@@ -26,7 +26,7 @@ from limosa_engine.phases import NODE_TERMINAL, NodePhase, RunPhase
 from limosa_engine.state import RUN_NODE, Check, Ending, Launch
 from limosa_engine.turn import Place, Turn
 from limosa_engine.values import Key, Value
-from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure
+from limosa_idl.core.v1alpha1.failure_pb2 import Failure
 from limosa_model import failures
 from limosa_model.failures import Code
 
@@ -212,14 +212,14 @@ def _store_failed(turn: Turn, event: ev.StoreFailed) -> None:
     launch = place.item.launch
     if isinstance(command, ReadError):
         if launch is not None and launch.ordinal == command.launch:
-            judge.store_failed(turn, place, launch, event.code, event.message, event.retryable)
+            judge.store_failed(turn, place, launch, _store_failure(event))
         if command.item in turn.state.refreshing:
             restore.refreshed(turn, command.item, None)
         return
     if place.item.check is Check.OUT:
         launches.check_failed(turn, place, _store_failure(event))
     elif launch is not None:
-        judge.store_failed(turn, place, launch, event.code, event.message, event.retryable)
+        judge.store_failed(turn, place, launch, _store_failure(event))
     if place.plan.makes_graph and command.item in turn.state.refreshing:
         restore.refreshed(turn, command.item, None)
     _read_failed(turn, (place.plan.number, place.position), "", event)
@@ -323,9 +323,7 @@ def _unreadable(turn: Turn, key: Key, failure: Failure) -> None:
 
 
 def _store_failure(event: ev.StoreFailed) -> Failure:
-    return Failure(
-        kind=FAILURE_KIND_SYSTEM, code=event.code, message=event.message, retryable=event.retryable
-    )
+    return Failure(kind=event.kind, code=event.code, message=event.message, retryable=event.retryable)
 
 
 def _read_failed(turn: Turn, key: Key, digest: str, event: ev.StoreFailed) -> None:
@@ -350,7 +348,7 @@ def _retry_reads(turn: Turn) -> None:
         if not values.is_wanted(key):
             continue
         if isinstance(key, str):
-            turn.emit(LoadValue(key, digest))
+            turn.emit(LoadValue(key, digest, turn.settings.value_bytes))
         elif key[1] < 0:
             maps.collect(turn, key[0])
         else:

@@ -15,6 +15,7 @@ from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import BindingData, InputRef, OutputRef
 from limosa_model import bindings, failures
 from limosa_model.failures import Code
+from limosa_model.large_values import too_large
 from limosa_model.workflow_errors import error_literal
 
 Resolved = Inputs | Failure | None
@@ -57,35 +58,42 @@ def scope_outputs(turn: Turn, number: int, waiter: int) -> Resolved:
 
 
 def load(turn: Turn, literal: Literal, waiter: int) -> Literal | None:
-    """An offloaded literal's content, any other literal itself; None while it is being read."""
+    """An offloaded literal's content, any other literal itself; None while it is being read. Raises _Unreadable."""
     if literal.WhichOneof("value") != "offloaded":
         return literal
     uri = literal.offloaded.uri
     found = turn.state.values.get(uri)
     if isinstance(found, Literal):
         return found
+    size, most = literal.offloaded.size, turn.settings.value_bytes
+    if size > most:
+        raise _Unreadable(failures.user(Code.VALUE_TOO_LARGE, too_large(f"the value at {uri}", size, most)))
     if turn.state.values.want(uri, waiter):
-        turn.emit(LoadValue(uri, literal.offloaded.digest))
+        turn.emit(LoadValue(uri, literal.offloaded.digest, most))
     return None
 
 
-def mapped(turn: Turn, plan: NodePlan, inputs: Inputs) -> Inputs | None:
+def mapped(turn: Turn, plan: NodePlan, inputs: Inputs) -> Resolved:
     """A map's inputs with the mapped ones in memory; None while they are being read."""
-    found = loaded(turn, {name: inputs[name] for name in inputs if name in plan.mapped}, plan.number)
-    return None if found is None else {**inputs, **found}
+    found = loaded(turn, plan, {name: inputs[name] for name in inputs if name in plan.mapped})
+    return found if found is None or isinstance(found, Failure) else {**inputs, **found}
 
 
 def operands(turn: Turn, plan: NodePlan) -> Resolved:
     """What a node's conditions compare, in memory; None while some are being read."""
     found = node_inputs(turn, plan, plan.number)
-    return found if found is None or isinstance(found, Failure) else loaded(turn, found, plan.number)
+    return found if found is None or isinstance(found, Failure) else loaded(turn, plan, found)
 
 
-def loaded(turn: Turn, inputs: Inputs, waiter: int) -> Inputs | None:
-    """Inputs, all in memory; None while some are being read."""
+def loaded(turn: Turn, plan: NodePlan, inputs: Inputs) -> Resolved:
+    """A node's inputs, all in memory; None while some are being read."""
     found: dict[str, Literal] = {}
     for name, literal in inputs.items():
-        content = load(turn, literal, waiter)
+        try:
+            content = load(turn, literal, plan.number)
+        except _Unreadable as unreadable:
+            told = unreadable.failure
+            return _failure(told.code, f"{_place(plan)}input '{name}': {told.message}", plan)
         if content is not None:
             found[name] = content
     return found if len(found) == len(inputs) else None

@@ -60,6 +60,8 @@ class EngineSettings:
     """A run that only waits parks where the next time of its own (a back-off, a deadline) is farther away."""
     value_cache_bytes: int = 16 * 1024 * 1024
     """Serialised size of the values kept in memory; others are read from their commits again."""
+    value_bytes: int = 16 * 1024 * 1024
+    """Most bytes, in the store and in memory, of a value that a condition, a computed node or a map needs, or a path leads into."""
     state_limit_bytes: int = STATE_LIMIT
     """Largest worst-case encoded state (as base64) with which a graph or a map's expansion is admitted."""
     graph_nodes: int = 20_000

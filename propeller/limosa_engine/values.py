@@ -95,7 +95,9 @@ class Values:
         """A value cannot be read. Gives the nodes whose waiting is over."""
         waiters = self._waiters.pop(key, [])
         for waiter in waiters:
-            self._broken[waiter] = failure
+            # Each its own: the node that fails with it writes its place into it.
+            self._broken[waiter] = own = Failure()
+            own.CopyFrom(failure)
         return self._arrived(waiters)
 
     def broken(self, waiter: int) -> Failure | None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
+from limosa_engine.settings import EngineSettings
+from limosa_model.large_values import VARIABLE as VALUE_BYTES
 from limosa_model.quantity import QuantityError, parse_quantity
 from limosa_propeller.pods.allowances import VARIABLE, Allowances, parse_allowances
 from limosa_propeller.pods.packages import parse_packages_volume
@@ -123,6 +125,8 @@ class OperatorSettings:
     """How long a pod may wait for a node that takes it; None: for ever."""
     requests_in_flight: int = 64
     """Pods that are asked for at a time, over all runs; a quarter as many other writes find room beside them."""
+    value_bytes: int = EngineSettings.value_bytes
+    """Most bytes of a value that is read to decide what comes next."""
     store_threads: int = 8
     """Threads that wait for the object store."""
     traces_endpoint: str = ""
@@ -135,7 +139,7 @@ class OperatorSettings:
 def parse_settings(argv: Sequence[str], environ: Mapping[str, str]) -> OperatorSettings:
     """Reads flags and, where a flag is not given, the environment. Raises SettingsError."""
     given = _parser(environ).parse_args(argv)
-    for name in ("max_runs", "lease_seconds", "resync_seconds", "task_user", "shards"):
+    for name in ("max_runs", "lease_seconds", "resync_seconds", "task_user", "shards", "value_bytes"):
         if getattr(given, name) < (0 if name == "max_runs" else 1):
             raise SettingsError(f"--{name.replace('_', '-')} is {getattr(given, name)}; it must be positive")
     admin = None
@@ -177,6 +181,7 @@ def parse_settings(argv: Sequence[str], environ: Mapping[str, str]) -> OperatorS
         shards=given.shards,
         liveness_endpoint=given.liveness,
         resync_seconds=float(given.resync_seconds),
+        value_bytes=given.value_bytes,
         pending_timeout_seconds=_read("--pending-timeout", given.pending_timeout, _seconds_or_none),
         traces_endpoint=given.traces,
         log_level=given.log_level,
@@ -255,6 +260,13 @@ _FLAGS = (
         "LIMOSA_RESYNC_SECONDS",
         "45",
         "between full reads of the cluster, give or take a third",
+        True,
+    ),
+    _Flag(
+        "--value-bytes",
+        VALUE_BYTES,
+        str(OperatorSettings.value_bytes),
+        "most bytes of a value that a condition, a computed node, a path or a map over it needs; each run may hold some in memory",
         True,
     ),
     _Flag("--liveness", "LIMOSA_LIVENESS_ENDPOINT", "", "URL of /healthz"),

@@ -225,6 +225,7 @@ def _engine_settings(settings: OperatorSettings) -> EngineSettings:
         default_memory=settings.pods.default_memory,
         most_memory=settings.pods.most_memory,
         pending_timeout=settings.pending_timeout_seconds,
+        value_bytes=settings.value_bytes,
     )
 
 

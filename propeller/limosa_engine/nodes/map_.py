@@ -29,7 +29,14 @@ def _expand(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
     if isinstance(found, Failure):
         expansion.refuse(turn, plan, record, found)
         return
+    refusal = None if found is None or record.items else _too_long(turn, plan, found)
+    if refusal is not None:
+        expansion.refuse(turn, plan, record, refusal)
+        return
     loaded = None if found is None else resolve.mapped(turn, plan, found)
+    if isinstance(loaded, Failure):
+        expansion.refuse(turn, plan, record, loaded)
+        return
     if loaded is None:
         expansion.wait_for_values(turn, plan, record)
         return
@@ -80,6 +87,12 @@ def _length(plan: NodePlan, inputs: Inputs) -> int | Failure:
         message = f"{_named(plan)} maps over lists of different lengths: {listed}; make them equally long"
         return _user(plan, Code.MAP_LENGTHS, message)
     return next(iter(lengths.values()), 0)
+
+
+def _too_long(turn: Turn, plan: NodePlan, inputs: Inputs) -> Failure | None:
+    """Why a list is too long by what is said of it, before it is read; where nothing or too little is said, its bytes decide."""
+    counts = [inputs[name].offloaded.length for name in plan.mapped if name in inputs]
+    return _admit(turn, plan, max(counts)) if any(counts) else None
 
 
 def _admit(turn: Turn, plan: NodePlan, count: int) -> Failure | None:

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from limosa_idl.run.v1alpha1.run_pb2 import Commit, Origin
 from limosa_model import layout
 from limosa_model.references import references
+from limosa_propeller.runs import bounded
+from limosa_propeller.runs.bounded import CorruptError
 from limosa_propeller.runs.opening import OpenedRun
-from limosa_propeller.runs.reads import CorruptError
 from limosa_store.errors import ErrorCode, StoreError
 from limosa_store.store import Store
 
@@ -25,7 +26,7 @@ def commit_of_other(store: Store, run: OpenedRun, key: str | None) -> Commit | N
     if key is None or not key.startswith(f"{tenant}/runs/"):
         raise CorruptError(f"{key} lies outside the runs of the run's project and domain")
     try:
-        return Commit.FromString(store.get(key))
+        return Commit.FromString(bounded.get(store, key, bounded.COMMIT_BYTES, Commit))
     except StoreError as error:
         if error.code is ErrorCode.NOT_FOUND:
             return None

@@ -8,8 +8,9 @@ from limosa_idl.admin.v1alpha1.admin_pb2 import LookupCacheRequest, LookupCacheR
 from limosa_idl.run.v1alpha1.run_pb2 import ORIGIN_CACHE, Commit
 from limosa_model import layout
 from limosa_propeller.runs import borrowing
+from limosa_propeller.runs.bounded import CorruptError
 from limosa_propeller.runs.opening import OpenedRun
-from limosa_propeller.runs.reads import CorruptError, committed
+from limosa_propeller.runs.reads import committed
 from limosa_propeller.runs.services import Services
 from limosa_store.errors import StoreError
 from limosa_store.store import Store

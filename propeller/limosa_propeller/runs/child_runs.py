@@ -19,8 +19,9 @@ from limosa_model import failures, layout
 from limosa_model.digests import digest_of, serialize, sha256_hex
 from limosa_model.failures import Code
 from limosa_model.pod_contract import INLINE_OUTPUTS_LIMIT
+from limosa_propeller.runs.bounded import CorruptError
 from limosa_propeller.runs.opening import OpenedRun
-from limosa_propeller.runs.reads import CorruptError, commit_at
+from limosa_propeller.runs.reads import commit_at
 from limosa_propeller.runs.services import Services
 from limosa_store.errors import StoreError
 from limosa_store.store import Store

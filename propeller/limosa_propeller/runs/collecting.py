@@ -15,8 +15,9 @@ from limosa_idl.run.v1alpha1.run_pb2 import Commit
 from limosa_model import layout, values
 from limosa_model.names import launch_id
 from limosa_model.pod_contract import INLINE_OUTPUTS_LIMIT
+from limosa_propeller.runs.bounded import CorruptError
 from limosa_propeller.runs.opening import OpenedRun
-from limosa_propeller.runs.reads import CorruptError, answer, commit_at, committed
+from limosa_propeller.runs.reads import answer, bare_commit_at, commit_at, committed, outputs_of
 from limosa_propeller.runs.reused import joined_before
 from limosa_propeller.store_access import StoreAccess
 from limosa_store.store import Store
@@ -24,7 +25,7 @@ from limosa_store.store import Store
 READERS = 16
 """Commits read at the same time."""
 READ_AHEAD = 64
-"""Most commits in memory; each is at most a few hundred KB."""
+"""Most commits in memory; each is at most `bounded.COMMIT_BYTES`, and as a rule a few hundred bytes."""
 SPOOL_BYTES = 4 * 1024 * 1024
 """An output larger than this waits on disk for its upload."""
 
@@ -55,7 +56,8 @@ def _make(store: Store, run: OpenedRun, command: CollectMap) -> Commit:
         before = joined_before(store, run, command.item)
         for output, column in columns.items():
             key = f"{layout.data_prefix(run.factory.prefix, name)}/{output}.pb"
-            commit.inline.literals[output].CopyFrom(column.stored(store, key, before.get(output)))
+            room = INLINE_OUTPUTS_LIMIT - commit.inline.ByteSize()
+            commit.inline.literals[output].CopyFrom(column.stored(store, key, before.get(output), room))
     commit.committed_at.GetCurrentTime()
     return commit
 
@@ -63,26 +65,26 @@ def _make(store: Store, run: OpenedRun, command: CollectMap) -> Commit:
 def _rows(store: Store, run: OpenedRun, command: CollectMap) -> Iterator[LiteralMap | None]:
     """The items' outputs in index order; None for a failed one."""
 
-    def read(position: int) -> LiteralMap:
+    def read(position: int) -> Commit:
         key = layout.commit_key(run.factory.prefix, command.item.node_path, position)
-        found = commit_at(store, run, key)
+        found = bare_commit_at(store, run, key)
         if found is None:
             raise CorruptError(f"{key} is not in the store any more")
-        return found[0].inline
+        return found[0]
+
+    def row(reading: "Future[Commit] | None") -> LiteralMap | None:
+        # Outputs beside a commit are read one after the other: of many at once the operator has no room.
+        return None if reading is None else outputs_of(store, run, reading.result())
 
     missing = set(command.missing)
-    ahead: deque[Future[LiteralMap] | None] = deque()
+    ahead: deque[Future[Commit] | None] = deque()
     with ThreadPoolExecutor(READERS, thread_name_prefix="collect") as readers:
         for position in range(command.items):
             ahead.append(None if position in missing else readers.submit(read, position))
             if len(ahead) > READ_AHEAD:
-                yield _row(ahead.popleft())
+                yield row(ahead.popleft())
         while ahead:
-            yield _row(ahead.popleft())
-
-
-def _row(read: "Future[LiteralMap] | None") -> LiteralMap | None:
-    return None if read is None else read.result()
+            yield row(ahead.popleft())
 
 
 def _value(row: LiteralMap | None, output: str, item: str) -> Literal:
@@ -114,16 +116,17 @@ class _Column:
         self._size += len(piece)
         self._length += 1
 
-    def stored(self, store: Store, key: str, before: Literal | None) -> Literal:
-        """The collection: itself where it is small, else a reference to the object it was put into.
+    def stored(self, store: Store, key: str, before: Literal | None, room: int) -> Literal:
+        """The collection: itself where it fits into the commit, else a reference to the object it was put into.
 
         Args:
             store: Where objects lie.
             key: Of the object.
             before: A reference to a collection that may have been stored before.
+            room: Bytes that the commit has left for it.
         """
         self._file.seek(0)
-        if self._size <= INLINE_OUTPUTS_LIMIT:
+        if self._size <= room:
             return Literal.FromString(self._file.read()) if self._length else values.collection([])
         digest = f"sha256:{self._digest.hexdigest()}"
         if before is not None and before.offloaded.digest == digest:

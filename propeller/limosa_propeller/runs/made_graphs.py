@@ -14,10 +14,16 @@ from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure
 from limosa_model import failures, layout
 from limosa_model.digests import sha256_hex
 from limosa_model.failures import Code
-from limosa_model.generated import nodes_with_tasks, too_large, validate_call, validate_generated
+from limosa_model.generated import (
+    MAX_GRAPH_BYTES,
+    nodes_with_tasks,
+    too_large,
+    validate_call,
+    validate_generated,
+)
 from limosa_model.problems import Problem
 from limosa_propeller.kube.errors import ApiError
-from limosa_propeller.runs import reads
+from limosa_propeller.runs import bounded, reads
 from limosa_propeller.runs.closures import needs_admin
 from limosa_propeller.runs.opening import OpenedRun, sentences
 from limosa_propeller.runs.pod_admission import Unsettled, refused_by_cluster, refused_by_policy
@@ -52,7 +58,7 @@ def may_run(store: Store, run: OpenedRun, commit: Commit, item: Item) -> bool:
     """Whether the graph in another run's commit, where it has one, would be one for this run's code and policy."""
     try:
         made = _read(store, run, commit, item, Unsettled())
-    except reads.CorruptError:
+    except bounded.CorruptError:
         return False
     return made is None or made.refusal is None
 
@@ -63,15 +69,21 @@ async def read_call(services: Services, namespace: str, run: OpenedRun, command:
     prefix, path = run.factory.prefix, command.item.node_path
     key = layout.call_key(prefix, path, command.call)
 
+    def is_over(store: Store) -> bool:
+        return store.head(layout.outcome_key(prefix, path, command.call)) is not None
+
     def work(store: Store) -> Event:
-        data = reads.get(store, key)
+        try:
+            data = reads.get(store, key, MAX_GRAPH_BYTES + bounded.CALL_BYTES)
+        except bounded.TooLargeError as error:
+            refusal = failures.user(Code.GRAPH_TOO_LARGE, f"call {command.call}: {too_large(error.size)}")
+            return CallRead(command.item, command.call, MadeGraph("", Closure(), refusal), is_over(store))
         if data is None:
             return CallRead(command.item, command.call, None)
         record = EagerCall.FromString(data)
         if (record.run_uid, record.call) != (run.spec.run_uid, command.call):
-            raise reads.CorruptError(f"{key} is call {record.call} of run {record.run_uid}")
-        over = store.head(layout.outcome_key(prefix, path, command.call)) is not None
-        return CallRead(command.item, command.call, _called(run, record, command, left), over)
+            raise bounded.CorruptError(f"{key} is call {record.call} of run {record.run_uid}")
+        return CallRead(command.item, command.call, _called(run, record, command, left), is_over(store))
 
     answer = await reads.answer(services.store, command, work, key)
     if not isinstance(answer, CallRead) or answer.graph is None or answer.graph.refusal is not None:
@@ -101,17 +113,20 @@ def _read(store: Store, run: OpenedRun, commit: Commit, item: Item, left: Unsett
         return None
     task = run.graph.task_of(item)
     offloaded = commit.graph_offloaded
-    size = len(commit.graph_inline) if kind == "graph_inline" else offloaded.size
-    why = too_large(size)
+    why = too_large(offloaded.size)
+    if not why:
+        try:
+            data = (
+                commit.graph_inline
+                if kind == "graph_inline"
+                else reads.offloaded(store, run, offloaded.uri, offloaded.digest, MAX_GRAPH_BYTES)
+            )
+        except bounded.TooLargeError as error:
+            # What the commit says of its size is the author's word.
+            why = too_large(error.size)
     if why:
-        return MadeGraph(
-            offloaded.digest, Closure(), failures.user(Code.GRAPH_TOO_LARGE, f"{task.name}: {why}")
-        )
-    data = (
-        commit.graph_inline
-        if kind == "graph_inline"
-        else reads.offloaded(store, run, offloaded.uri, offloaded.digest)
-    )
+        refusal = failures.user(Code.GRAPH_TOO_LARGE, f"{task.name}: {why}")
+        return MadeGraph(offloaded.digest, Closure(), refusal)
     digest = "sha256:" + sha256_hex(data)
     try:
         closure = Closure.FromString(data)

@@ -23,7 +23,7 @@ from limosa_model.digests import sha256_hex
 from limosa_model.failures import Code
 from limosa_model.graph import Index
 from limosa_model.interfaces import complete_inputs
-from limosa_model.manifest import ManifestError, from_manifest, is_local
+from limosa_model.manifest import MAX_CLOSURE_BYTES, ManifestError, from_manifest, is_local
 from limosa_model.names import check_name
 from limosa_model.problems import Problem
 from limosa_propeller.clock import RunClock
@@ -244,7 +244,7 @@ async def _stored_closure(spec: RunSpec, services: Services) -> bytes:
     key = layout.closure_key(spec.project, spec.domain, spec.closure_digest)
     for seconds in _delays():
         try:
-            return await services.store.call(lambda store: store.get(key))
+            return await services.store.call(lambda store: store.get(key, limit=MAX_CLOSURE_BYTES + 1))
         except StoreError as error:
             if not error.retryable:
                 code = Code.GRAPH_INVALID if error.code is ErrorCode.NOT_FOUND else Code.STORE

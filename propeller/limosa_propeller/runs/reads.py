@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from limosa_engine.commands import (
     CollectMap,
@@ -16,20 +16,18 @@ from limosa_engine.commands import (
     ReuseCommit,
 )
 from limosa_engine.events import CommitRead, ErrorRead, Event, MadeGraph, StoreFailed, ValueLoaded
+from limosa_idl.core.v1alpha1.failure_pb2 import FAILURE_KIND_USER
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal, LiteralMap
 from limosa_idl.run.v1alpha1.run_pb2 import Commit, ErrorRecord
 from limosa_model import layout
 from limosa_model.digests import serialize
 from limosa_model.failures import Code
+from limosa_propeller.runs import bounded
+from limosa_propeller.runs.bounded import CorruptError, TooLargeError
 from limosa_propeller.runs.opening import OpenedRun
 from limosa_propeller.store_access import StoreAccess
 from limosa_store.errors import ErrorCode, StoreError
 from limosa_store.store import Store
-
-
-class CorruptError(Exception):
-    """Stored bytes are not what they should be; the message names the object."""
-
 
 GraphOf = Callable[[Store, Commit], MadeGraph | None]
 """The graph in a commit; None where it has none."""
@@ -84,18 +82,30 @@ def commit_at(store: Store, run: OpenedRun, key: str) -> tuple[Commit, str] | No
         StoreError: The store gave no answer.
         CorruptError, DecodeError: What lies there is no commit of this run.
     """
-    data = get(store, key)
+    found = bare_commit_at(store, run, key)
+    if found is not None and not found[0].HasField("inline"):
+        found[0].inline.CopyFrom(outputs_of(store, run, found[0]))
+    return found
+
+
+def bare_commit_at(store: Store, run: OpenedRun, key: str) -> tuple[Commit, str] | None:
+    """The same with outputs that lie beside the commit left there."""
+    data = get(store, key, bounded.COMMIT_BYTES, Commit)
     if data is None:
         return None
     commit = Commit.FromString(data)
     if commit.run_uid != run.spec.run_uid:
         raise CorruptError(f"{key} is a commit of run {commit.run_uid}")
-    if commit.WhichOneof("outputs") == "offloaded":
-        content = offloaded(store, run, commit.offloaded.uri, commit.offloaded.digest)
-        commit.inline.ParseFromString(content)
-    elif not commit.HasField("inline"):
-        commit.inline.CopyFrom(LiteralMap())
     return commit, _digest(data)
+
+
+def outputs_of(store: Store, run: OpenedRun, commit: Commit) -> LiteralMap:
+    """What a commit gives, read where it lies beside it. Raises as `commit_at`."""
+    if not commit.HasField("offloaded"):
+        return commit.inline if commit.HasField("inline") else LiteralMap()
+    place = commit.offloaded
+    content = offloaded(store, run, place.uri, place.digest, bounded.OUTPUTS_BYTES, LiteralMap)
+    return LiteralMap.FromString(content)
 
 
 async def read_error(access: StoreAccess, run: OpenedRun, command: ReadError) -> Event:
@@ -103,7 +113,7 @@ async def read_error(access: StoreAccess, run: OpenedRun, command: ReadError) ->
     key = layout.error_key(run.factory.prefix, command.launch_id)
 
     def work(store: Store) -> Event:
-        data = get(store, key)
+        data = get(store, key, bounded.ERROR_BYTES, ErrorRecord)
         record = None if data is None else ErrorRecord.FromString(data)
         if record is not None and record.launch_id != command.launch_id:
             raise CorruptError(f"{key} is a record of launch {record.launch_id}")
@@ -116,7 +126,7 @@ async def load_value(access: StoreAccess, run: OpenedRun, command: LoadValue) ->
     """Answers with the literal."""
 
     def work(store: Store) -> Event:
-        content = offloaded(store, run, command.uri, command.digest)
+        content = offloaded(store, run, command.uri, command.digest, command.most_bytes, Literal)
         return ValueLoaded(command.uri, Literal.FromString(content))
 
     return await answer(access, command, work, command.uri)
@@ -142,29 +152,36 @@ async def answer(
         return StoreFailed(command, Code.STORE, error.message, error.retryable)
     except DecodeError as error:
         return StoreFailed(command, Code.CORRUPT_DATA, f"{what} cannot be decoded: {error}", False)
+    except TooLargeError as error:
+        return StoreFailed(command, Code.VALUE_TOO_LARGE, str(error), False, FAILURE_KIND_USER)
     except CorruptError as error:
         return StoreFailed(command, Code.CORRUPT_DATA, str(error), False)
 
 
-def get(store: Store, key: str) -> bytes | None:
-    """What lies at a key; None for nothing. Raises StoreError."""
+def get(store: Store, key: str, most: int, message: type[Message] | None = None) -> bytes | None:
+    """What lies at a key, as `bounded.get` reads it; None for nothing. Raises StoreError and TooLargeError."""
     try:
-        return store.get(key)
+        return bounded.get(store, key, most, message)
     except StoreError as error:
         if error.code is ErrorCode.NOT_FOUND:
             return None
         raise
 
 
-def offloaded(store: Store, run: OpenedRun, uri: str, digest: str) -> bytes:
-    """Bytes of the run's project and domain that have a digest (empty: any). Raises StoreError and CorruptError."""
+def offloaded(
+    store: Store, run: OpenedRun, uri: str, digest: str, most: int, message: type[Message] | None = None
+) -> bytes:
+    """Bytes of the run's project and domain that have a digest (empty: any), read as `bounded.get` does.
+
+    Raises StoreError and CorruptError.
+    """
     key = store.key(uri)
     tenant = layout.project_prefix(run.spec.project, run.spec.domain)
     # A result that was taken over, from the cache or a resumed run, refers to data of the run that made it.
     if key is None or not key.startswith((f"{tenant}/runs/", f"{tenant}/uploads/")):
         raise CorruptError(f"{uri} lies outside the run's project and domain")
     try:
-        data = store.get(key)
+        data = bounded.get(store, key, most, message)
     except StoreError as error:
         if error.code is ErrorCode.NOT_FOUND:
             raise CorruptError(f"{uri} is missing from the store") from error

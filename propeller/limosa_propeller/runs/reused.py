@@ -13,6 +13,7 @@ from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_model import layout
 from limosa_model.types import conforms
 from limosa_propeller.runs import borrowing, made_graphs, reads
+from limosa_propeller.runs.bounded import CorruptError
 from limosa_propeller.runs.opening import OpenedRun
 from limosa_propeller.runs.services import Services
 from limosa_store.store import Store
@@ -49,7 +50,7 @@ def _earlier(store: Store, run: OpenedRun, item: Item) -> Commit | None:
     key = layout.commit_key(run.spec.reuse.run_prefix, item.node_path, item.index)
     try:
         return borrowing.commit_of_other(store, run, key)
-    except (reads.CorruptError, DecodeError):
+    except (CorruptError, DecodeError):
         return None
 
 

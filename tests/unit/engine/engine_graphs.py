@@ -33,12 +33,15 @@ _WORDS = {"none": None, "true": True, "false": False}
 
 
 def literal(value: Any) -> literal_pb2.Literal:
-    """Plain data as a literal; `{offloaded: uri, length: n}` as a reference, `{enum: member}` as an enum's."""
+    """Plain data as a literal; `{offloaded: uri, length: n, size: bytes}` as a reference, `{enum: member}` as an enum's."""
     if isinstance(value, dict) and value.keys() == {"enum"}:
         return literal_pb2.Literal(enum_value=value["enum"])
     if isinstance(value, dict) and "offloaded" in value:
         reference = literal_pb2.Offloaded(
-            uri=value["offloaded"], length=value.get("length", 0), digest="sha256:00"
+            uri=value["offloaded"],
+            length=value.get("length", 0),
+            size=value.get("size", 0),
+            digest="sha256:00",
         )
         return literal_pb2.Literal(offloaded=reference)
     if isinstance(value, bool):

@@ -372,13 +372,13 @@ class Teller:
             "commit": cmd.ReadCommit(item),
             "reuse": cmd.ReuseCommit(item, "t", ""),
             "error": cmd.ReadError(item, launch, self.launch_id(item, launch)),
-            "value": cmd.LoadValue(name, ""),
+            "value": cmd.LoadValue(name, "", 0),
             "map": cmd.CollectMap(item, 0, (), ()),
             "gate": cmd.CommitNode(item, graphs.literals({})),
         }
-        return ev.StoreFailed(
-            commands[rest["read"]], rest.get("code", "Store"), "no answer", rest.get("retry", True)
-        )
+        kind = FailureKind.Value(f"FAILURE_KIND_{rest.get('kind', 'SYSTEM')}")
+        code, retry = rest.get("code", "Store"), rest.get("retry", True)
+        return ev.StoreFailed(commands[rest["read"]], code, "no answer", retry, kind)
 
     def child(self, item: Item, facts: dict[str, Any]) -> ev.ChildRunObserved:
         """`{child: n0, phase: RUNNING}`, with `outputs` or `failed` where it has ended."""

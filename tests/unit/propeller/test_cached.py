@@ -184,7 +184,7 @@ def test_a_store_that_fails_is_no_verdict_on_the_result(bench: Bench) -> None:
         def __getattr__(self, name: str) -> Any:
             return getattr(bench.store, name)
 
-        def get(self, key: str) -> bytes:
+        def get(self, key: str, *, limit: int | None = None) -> bytes:
             raise StoreError(ErrorCode.UNREACHABLE, "503")
 
     answer = bench.look_up(bench.hit(uri), store=Broken())

@@ -46,6 +46,7 @@ class TestSettings:
             ["--task-user", "0"],
             ["--max-runs", "-1"],
             ["--pending-timeout", "0"],
+            ["--value-bytes", "0"],
             ["--pending-timeout", "soon"],
             ["--packages-volume", "packages"],
             ["--packages-volume", '{"emptyDir": {}, "hostPath": {}}'],

@@ -10,22 +10,22 @@ from typing import Any, cast
 import pytest
 
 from limosa_engine import EngineSettings, Graph, Item, new_state
-from limosa_engine.commands import ReadCommit
-from limosa_engine.events import CommitRead, MadeGraph, StoreFailed
+from limosa_engine.commands import ReadCall, ReadCommit
+from limosa_engine.events import CallRead, CommitRead, MadeGraph, StoreFailed
 from limosa_idl.core.v1alpha1.interface_pb2 import Interface, Variable
 from limosa_idl.core.v1alpha1.literal_pb2 import Offloaded
 from limosa_idl.core.v1alpha1.types_pb2 import SIMPLE_TYPE_INTEGER, LiteralType
-from limosa_idl.run.v1alpha1.run_pb2 import Commit, Epoch, RunSpec
+from limosa_idl.run.v1alpha1.run_pb2 import Commit, EagerCall, Epoch, RunSpec
 from limosa_idl.task.v1alpha1.task_pb2 import PythonTask, SecretRef, TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Binding, BindingData, Closure, OutputRef, WorkflowSpec
 from limosa_model.digests import serialize, sha256_hex
 from limosa_model.generated import MAX_GRAPH_BYTES
 from limosa_model.graph import wrap_task
-from limosa_model.layout import commit_key
+from limosa_model.layout import call_key, commit_key
 from limosa_model.values import integer
 from limosa_propeller.kube.errors import ApiError
 from limosa_propeller.pods.manifest import PodFactory
-from limosa_propeller.runs.made_graphs import read_commit
+from limosa_propeller.runs.made_graphs import read_call, read_commit
 from limosa_propeller.runs.opening import OpenedRun
 from limosa_propeller.runs.services import Services
 from limosa_propeller.settings import PodSettings
@@ -144,6 +144,37 @@ def test_no_commit_and_no_graph(bench: Bench) -> None:
     assert bench.read() == CommitRead(Item("n0"), None)
     bench.commit()
     assert bench.read().graph is None
+
+
+def test_what_a_commit_says_of_its_graph_s_size_is_not_believed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    get = bench.store.get
+    monkeypatch.setattr(
+        bench.store, "get", lambda key, **more: (found := get(key, **more), read.append(len(found)))[0]
+    )
+    bench.offload(bytes(3 * MAX_GRAPH_BYTES), size=10)
+    answer = bench.read()
+    assert answer.graph.refusal.code == "GraphTooLarge"
+    assert "12,582,912 bytes" in answer.graph.refusal.message
+    assert max(read) == MAX_GRAPH_BYTES + 1
+
+
+def test_the_record_of_a_call_that_is_too_large_is_refused(bench: Bench) -> None:
+    key = call_key(bench.run.factory.prefix, "n0", "e0")
+    record = EagerCall(run_uid="uid-1", call="e0", graph=bytes(2 * MAX_GRAPH_BYTES))
+    bench.store.put(key, serialize(record))
+    access = StoreAccess(bench.store, 2)
+    services = cast(Services, types.SimpleNamespace(store=access))
+    try:
+        answer = asyncio.run(read_call(services, "demo-development", bench.run, ReadCall(Item("n0"), "e0")))
+    finally:
+        access.close()
+    assert isinstance(answer, CallRead)
+    assert answer.graph is not None
+    assert answer.graph.refusal is not None
+    assert (answer.graph.refusal.code, answer.over) == ("GraphTooLarge", False)
 
 
 def test_a_damaged_graph_is_no_answer(bench: Bench) -> None:
