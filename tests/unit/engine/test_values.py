@@ -53,6 +53,6 @@ def test_a_value_that_cannot_be_read_ends_the_waiting() -> None:
     values.arrive((1, 0), graphs.literals({}))
     failure = failures.system("CorruptData", "gone")
     assert values.fail((0, 0), failure) == [7]
-    assert values.broken(7) is failure
+    assert values.broken(7) == failure
     values.release(7)
     assert values.broken(7) is None
