@@ -45,13 +45,13 @@ class ValueProblem(LimosaError, TypeError):
         way = path[1:] if path.startswith(".") else path
         super().__init__("ValueType", f"{way}: {message}" if way else message, remedy=remedy)
         self._bare = message
-        self._path = path
+        self.path = path
 
     @classmethod
     def inside(cls, step: str, error: Exception) -> "ValueProblem":
         """The same problem as seen from one level further out; a ValueError of a rule counts as one."""
         if isinstance(error, ValueProblem):
-            return cls(error._bare, error.remedy, step + error._path)
+            return cls(error._bare, error.remedy, step + error.path)
         return cls(str(error), path=step)
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any, get_args, get_type_hints
 
 from limosa.types.records import Field, RecordConverter
@@ -20,6 +20,10 @@ class _Converter(RecordConverter):
 
     def fields(self, python_type: Any) -> list[Field]:
         return fields_of(python_type)
+
+    def names(self, python_type: Any) -> Set[str]:
+        # A subclass that is no dataclass has the fields of the class above it.
+        return {field.name for field in dataclasses.fields(python_type) if field.init}
 
 
 @functools.cache

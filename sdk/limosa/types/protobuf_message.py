@@ -5,7 +5,7 @@ from typing import Any
 
 from google.protobuf import json_format
 
-from limosa.types.converter import ValueProblem, literal_mismatch, mismatch, type_name
+from limosa.types.converter import TypeProblem, ValueProblem, literal_mismatch, mismatch, type_name
 from limosa.types.transfer import TransferContext
 from limosa_idl.core.v1alpha1.literal_pb2 import Literal
 from limosa_idl.core.v1alpha1.types_pb2 import SIMPLE_TYPE_JSON, LiteralType
@@ -14,6 +14,8 @@ from limosa_model import values
 
 class _Converter:
     def literal_type(self, python_type: Any) -> LiteralType:
+        if python_type.DESCRIPTOR is None:
+            raise TypeProblem("protobuf's Message is every message", "name the class of the one")
         return LiteralType(simple=SIMPLE_TYPE_JSON)
 
     def to_literal(self, value: Any, python_type: Any, transfer: TransferContext) -> Literal:

@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Annotated, Any, get_args
 
 import pydantic
@@ -27,6 +27,9 @@ class _Converter(RecordConverter):
     def fields(self, python_type: Any) -> list[Field]:
         return _fields_of(python_type)
 
+    def names(self, python_type: Any) -> Set[str]:
+        return set(python_type.model_fields)
+
     def parts(self, value: Any, python_type: Any) -> dict[str, Any]:
         found = super().parts(value, python_type)
         for name in value.model_extra or ():
@@ -36,6 +39,8 @@ class _Converter(RecordConverter):
 
     def made(self, python_type: Any, parts: dict[str, Any]) -> Any:
         try:
+            if issubclass(python_type, pydantic.RootModel):
+                return python_type.model_validate(parts["root"])
             if _BY_NAME:
                 return python_type.model_validate(parts, by_alias=False, by_name=True)
             fields = python_type.model_fields

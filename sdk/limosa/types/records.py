@@ -1,6 +1,6 @@
 """Records: named, typed fields, whichever kind of class holds them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
@@ -36,12 +36,23 @@ class RecordConverter:
         """The fields that make a value, in order. Raises TypeProblem."""
         raise NotImplementedError
 
+    def names(self, python_type: Any) -> Set[str]:
+        """The names of all fields of a class, supported or not."""
+        raise NotImplementedError
+
     def parts(self, value: Any, python_type: Any) -> dict[str, Any]:
         """The values of the fields that a value has. Raises ValueProblem when it is none of the class."""
         if not isinstance(value, python_type):
             name = type_name(python_type)
             remedy = f"write {name}(**…)" if isinstance(value, dict) else ""
             raise ValueProblem(mismatch(name, value).message, remedy)
+        lost = self.names(type(value)) - self.names(python_type)
+        if lost:
+            kind = type_name(type(value))
+            message = (
+                f"expected {type_name(python_type)}, got {kind}, whose field '{min(lost)}' would be lost"
+            )
+            raise ValueProblem(message, f"annotate it as {kind}")
         return {field.name: getattr(value, field.name) for field in self.fields(python_type)}
 
     def made(self, python_type: Any, parts: dict[str, Any]) -> Any:

@@ -1,6 +1,7 @@
 """TypedDict: a dict whose keys and their types are named; keys that need not be there are left out."""
 
 import functools
+from collections.abc import Set
 from typing import Any, get_args, get_origin, get_type_hints
 
 from limosa.types.converter import ValueProblem, mismatch, type_name
@@ -14,6 +15,9 @@ class _Converter(RecordConverter):
 
     def fields(self, python_type: Any) -> list[Field]:
         return _fields_of(python_type)
+
+    def names(self, python_type: Any) -> Set[str]:
+        return {field.name for field in _fields_of(python_type)}
 
     def parts(self, value: Any, python_type: Any) -> dict[str, Any]:
         name = type_name(python_type)

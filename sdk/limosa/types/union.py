@@ -23,21 +23,29 @@ class _Converter:
     def to_literal(self, value: Any, python_type: Any, transfer: TransferContext) -> Literal:
         exact = [variant for variant in _variants(python_type) if _is_exactly(value, variant)]
         others = [variant for variant in _variants(python_type) if variant not in exact]
+        told: Exception | None = None
         for variant in (*exact, *others):
             try:
                 literal = to_literal(value, variant, transfer)
-            except (ValueProblem, ValueError):
+            except (ValueProblem, ValueError) as error:
+                # It is of this variant, and a part of it does not fit: to say that it is of none would help nobody.
+                if told is None and (variant in exact or (isinstance(error, ValueProblem) and error.path)):
+                    told = error
                 continue
             return Literal(union_value=UnionValue(tag=type_name(variant), value=literal))
-        raise mismatch(_describe(python_type), value)
+        raise told or mismatch(_describe(python_type), value)
 
     def to_python(self, literal: Literal, python_type: Any, transfer: TransferContext) -> Any:
-        chosen = choose_variant(literal, self.literal_type(python_type).union_type)
         by_tag = {type_name(variant): variant for variant in _variants(python_type)}
-        if chosen is None or chosen.tag not in by_tag:
+        inner, tag = literal, ""
+        if literal.WhichOneof("value") == "union_value":
+            inner, tag = literal.union_value.value, literal.union_value.tag
+        else:
+            chosen = choose_variant(literal, self.literal_type(python_type).union_type)
+            tag = chosen.tag if chosen is not None else ""
+        if tag not in by_tag:
             raise literal_mismatch(_describe(python_type), literal)
-        inner = literal.union_value.value if literal.WhichOneof("value") == "union_value" else literal
-        return to_python(inner, by_tag[chosen.tag], transfer)
+        return to_python(inner, by_tag[tag], transfer)
 
 
 def _variants(python_type: Any) -> list[Any]:
