@@ -6,6 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from limosa_idl.admin.v1alpha1.admin_pb2 import Run, RunUpdate
 from limosa_idl.core.v1alpha1 import failure_pb2 as f
+from limosa_idl.core.v1alpha1.interface_pb2 import SourceLocation
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_idl.run.v1alpha1 import run_pb2 as pb
 from limosa_idl.task.v1alpha1.task_pb2 import PythonTask, TaskSpec
@@ -25,8 +26,12 @@ def at(seconds):
 CLOSURE = Closure(
     entry="house.train_all",
     tasks=[
-        TaskSpec(name=f"house.{name}", python=PythonTask(loader=f"house:{name}"))
-        for name in ("clean", "try_penalty", "choose")
+        TaskSpec(
+            name=f"house.{name}",
+            python=PythonTask(loader=f"house:{name}"),
+            source=SourceLocation(file="house.py", line=line),  # of tests/integration/cli/house.py
+        )
+        for name, line in (("clean", 27), ("try_penalty", 33), ("choose", 45))
     ],
     workflows=[
         WorkflowSpec(
