@@ -13,7 +13,8 @@ _KINDS = {
     "i": ("integer", types_pb2.SIMPLE_TYPE_INTEGER, lambda value: values.integer(int(value))),
     "u": ("integer", types_pb2.SIMPLE_TYPE_INTEGER, lambda value: values.integer(int(value))),
     "f": ("float_value", types_pb2.SIMPLE_TYPE_FLOAT, lambda value: values.float_(float(value))),
-    "U": ("string_value", types_pb2.SIMPLE_TYPE_STRING, lambda value: values.string(str(value))),
+    # numpy's own str() leaves NULs at the end out.
+    "U": ("string_value", types_pb2.SIMPLE_TYPE_STRING, lambda value: values.string(str.__str__(value))),
     "S": ("bytes_value", types_pb2.SIMPLE_TYPE_BYTES, lambda value: values.bytes_(bytes(value))),
 }
 _INSTEAD = {

@@ -225,7 +225,7 @@ TYPES = {
     "numpy.float16": (np.float16, st.floats(width=16, allow_nan=False).map(np.float16)),
     "numpy.float32": (np.float32, st.floats(width=32, allow_nan=False).map(np.float32)),
     "numpy.float64": (np.float64, FLOAT.map(np.float64)),
-    "numpy.str_": (np.str_, TEXT.map(np.str_)),
+    "numpy.str_": (np.str_, TEXT.map(np.str_) | st.just(np.str_("a\0"))),
     "numpy.ndarray": (np.ndarray, ARRAYS),
     "NDArray[float32]": (npt.NDArray[np.float32], hnp.arrays(np.float32, 3)),
     "Pickle": (Pickle[Fraction], st.fractions()),
