@@ -73,13 +73,29 @@ class _AsJson:
         if again != value:
             message = f"pydantic's JSON of the {type_name(type(value))} does not give the same value again"
             raise ValueProblem(message, f"give {self._place} a type such as str")
-        return values.struct(data)
+        return values.struct(_ordered(value, data))
 
     def to_python(self, literal: Literal, python_type: Any, transfer: TransferContext) -> Any:
         try:
             return self._adapter.validate_json(json.dumps(values.to_plain(literal)))
         except pydantic.ValidationError as error:
             raise ValueProblem(str(error)) from error
+
+
+def _ordered(value: Any, data: Any) -> Any:
+    """The JSON of a value with the elements of its sets sorted: equal values are to have equal cache keys."""
+    if isinstance(data, dict):
+        if isinstance(value, dict):
+            parts = list(value.values())
+        else:
+            parts = [getattr(value, key, None) for key in data]
+        if len(parts) == len(data):
+            return {key: _ordered(part, data[key]) for key, part in zip(data, parts, strict=True)}
+    is_set = isinstance(value, (set, frozenset))
+    if isinstance(data, list) and (is_set or isinstance(value, (list, tuple))) and len(value) == len(data):
+        items = [_ordered(part, item) for part, item in zip(value, data, strict=True)]
+        return sorted(items, key=json.dumps) if is_set else items
+    return data
 
 
 def reference_schema(cls: type) -> Any:
