@@ -43,7 +43,7 @@ class _Converter:
 
     def to_python(self, literal: Literal, python_type: Any, transfer: TransferContext) -> Any:
         if literal.WhichOneof("value") != "blob" or literal.blob.format != FORMAT:
-            raise literal_mismatch(type_name(python_type), literal)
+            raise literal_mismatch(f"Pickle[{type_name(_declared(python_type))}]", literal)
         try:
             with transfer.open_file(literal.blob.uri, literal.digest) as file:
                 value = pickle.load(file)
@@ -54,8 +54,12 @@ class _Converter:
         return value
 
 
+def _declared(python_type: Any) -> Any:
+    return next(iter(element_types(python_type)), object)
+
+
 def _check(value: Any, python_type: Any) -> None:
-    declared = next(iter(element_types(python_type)), object)
+    declared = _declared(python_type)
     if isinstance(declared, type) and not hasattr(declared, "__origin__") and not isinstance(value, declared):
         raise mismatch(type_name(declared), value)
 

@@ -48,10 +48,7 @@ class _Converter(RecordConverter):
                 {_alias(name, fields[name]): part for name, part in parts.items()}
             )
         except pydantic.ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"])
-            message = f"{type_name(python_type)} refuses {first['input']!r:.80}: {first['msg']}"
-            raise ValueProblem(message, "give a value that it accepts", path) from error
+            raise _refused(error, type_name(python_type)) from error
 
 
 class _AsJson:
@@ -79,7 +76,7 @@ class _AsJson:
         try:
             return self._adapter.validate_json(json.dumps(values.to_plain(literal)))
         except pydantic.ValidationError as error:
-            raise ValueProblem(str(error)) from error
+            raise _refused(error, self._place) from error
 
 
 def _ordered(value: Any, data: Any) -> Any:
@@ -156,6 +153,14 @@ def _reaches(annotation: Any, model: Any, seen: set[Any]) -> bool:
         seen.add(annotation)
         return any(_reaches(info.annotation, model, seen) for info in annotation.model_fields.values())
     return any(_reaches(part, model, seen) for part in get_args(annotation))
+
+
+def _refused(error: pydantic.ValidationError, what: str) -> ValueProblem:
+    """The first of pydantic's complaints, with the way to the part that it is about."""
+    first = error.errors(include_url=False)[0]
+    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"])
+    message = f"{what} refuses {first['input']!r:.80}: {first['msg']}"
+    return ValueProblem(message, "give a value that it accepts", path)
 
 
 def _alias(name: str, info: FieldInfo) -> str:

@@ -512,6 +512,20 @@ BAD_LITERALS = [
     (Color, LiteralMessage(enum_value="green"), "'green' is not one of Color's values: red, light blue"),
     (Point, LiteralMessage(record={"fields": {}}), "the record lacks the field 'x' of Point"),
     (Point, to_literal(3, int, NOWHERE), "expected Point, got int"),
+    (
+        Options,
+        from_plain({"rate": -1.0}, literal_type(Options)),
+        "rate: Options refuses -1.0: Input should be greater than or equal to 0; give a value that it accepts",
+    ),
+    (
+        Node,
+        from_plain({"id": str(uuid.UUID(int=1)), "tags": ["a", 3]}, literal_type(Node)),
+        "tags[1]: Node.tags refuses 3: Input should be a valid string; give a value that it accepts",
+    ),
+    (Literal["a", "b"], LiteralMessage(enum_value="c"), "expected Literal['a', 'b'], got Enum"),
+    (np.uint8, to_literal(300, int, NOWHERE), "300 does not fit numpy.uint8; use a wider type"),
+    (Pickle[int], to_literal(3, int, NOWHERE), "expected Pickle[int], got int"),
+    (Duration, to_literal(3, int, NOWHERE), "expected Duration, got int"),
     (Optional[int], to_literal("a", str, NOWHERE), "expected int | None, got str"),
 ]
 
