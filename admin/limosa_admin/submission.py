@@ -5,7 +5,7 @@ import secrets
 import uuid
 
 from limosa_admin.request_errors import Reason, RequestError, check, invalid
-from limosa_admin.store import runs
+from limosa_admin.store import runs, uses
 from limosa_admin.store.arrivals import Arrivals, NewRun
 from limosa_admin.store.changes import ARRIVALS, QUEUE, RUNS, Changes
 from limosa_admin.store.database import Database
@@ -15,10 +15,11 @@ from limosa_idl.run.v1alpha1 import run_pb2
 from limosa_model import failures
 from limosa_model.digests import serialize, sha256_hex
 from limosa_model.interfaces import complete_inputs
-from limosa_model.layout import closure_key
+from limosa_model.layout import closure_key, project_prefix, run_of
 from limosa_model.names import check_name, generate_run_name
 from limosa_model.pod_contract import INLINE_CLOSURE_LIMIT
 from limosa_model.pod_fields import wrong_annotations, wrong_labels
+from limosa_model.references import references
 from limosa_store import Store
 
 INPUTS_LIMIT = 256 * 1024
@@ -104,6 +105,7 @@ class Submissions:
             self._keep_closure(request, target)
             row = self.arrivals.create(new)
             if row is not None:
+                self._note_uses(new)
                 self.changes.tell(QUEUE if parent else ARRIVALS, RUNS)
                 return row
             known = self._known(request, digest)
@@ -119,6 +121,16 @@ class Submissions:
         if len(target.closure) > INLINE_CLOSURE_LIMIT:
             key = closure_key(request.project, request.domain, target.closure_digest)
             self.store.put_if_absent(key, target.closure)
+
+    def _note_uses(self, new: NewRun) -> None:
+        """What it is given may lie where other runs of its project and domain put it."""
+        tenant = project_prefix(new.project, new.domain)
+        keys = (self.store.key(uri) for uri, _ in references(new.inputs.literals.values()))
+        makers = [run_of(key) for key in keys if key is not None and key.startswith(f"{tenant}/")]
+        pairs = [(new.uid, maker.uid) for maker in makers if maker is not None]
+        if pairs:
+            with self.database.transaction() as connection:
+                uses.note(connection, pairs)
 
     def _known(self, request: pb.CreateRunRequest, digest: str) -> runs.Row | None:
         if not request.name:

@@ -4,6 +4,8 @@ Keys are relative to the root of the store, without a leading slash (their URIs:
 carries the run's uid, so that a name used again never meets old results.
 """
 
+from typing import NamedTuple
+
 
 def project_prefix(project: str, domain: str) -> str:
     """Everything of one project-domain lies below it."""
@@ -38,6 +40,23 @@ def upload_key(project: str, domain: str, digest: str, name: str) -> str:
 def run_prefix(project: str, domain: str, run: str, run_uid: str) -> str:
     """Everything a run leaves lies below it."""
     return f"{project}/{domain}/runs/{run}.{run_uid}"
+
+
+class Maker(NamedTuple):
+    """The run that an object belongs to."""
+
+    prefix: str
+    name: str
+    uid: str
+
+
+def run_of(key: str) -> Maker | None:
+    """The run below whose prefix a key lies; None for what is no run's."""
+    parts = key.split("/", 4)
+    if len(parts) < 5 or parts[2] != "runs":
+        return None
+    name, _, uid = parts[3].rpartition(".")
+    return Maker("/".join(parts[:4]), name, uid)
 
 
 def outputs_key(prefix: str) -> str:

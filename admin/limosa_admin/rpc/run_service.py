@@ -11,7 +11,7 @@ from limosa_admin.rpc.call import Call, wait
 from limosa_admin.rpc.places import Places
 from limosa_admin.run_view import RunView, run_prefix
 from limosa_admin.signalling import signal_gate
-from limosa_admin.store import caches, entities, runs, snapshots
+from limosa_admin.store import caches, entities, runs, snapshots, uses
 from limosa_admin.store.changes import Changes, run_topic
 from limosa_admin.store.database import Database
 from limosa_admin.submission import Submissions
@@ -116,13 +116,12 @@ class RunService:
         # What others would take from it goes before its data does.
         with self.database.transaction() as connection:
             caches.forget_run(connection, row["uid"])
-            needed_by = runs.resumed_by(connection, row["uid"]) or caches.used_by(connection, row["uid"])
+            needed_by = uses.needed_by(connection, row["uid"])
             if needed_by:
                 message = (
                     f"results of run '{request.id.name}' are used by run '{needed_by}', which is under way"
                 )
                 raise RequestError(Reason.PRECONDITION, f"{message}; delete it when that has ended")
-        self._check_unneeded(row)
         # Objects first: should it fail half-way, the run is still there and can be deleted again.
         self.store.delete_prefix(run_prefix(row))
         with self.database.transaction() as connection:
@@ -167,16 +166,6 @@ class RunService:
                 return
             wait(woken, self.view.log_interval_s)
         call.check_wanted()
-
-    def _check_unneeded(self, row: sa.RowMapping) -> None:
-        """A child's outputs may lie below its own prefix; its parent's nodes read them there."""
-        if row["parent_uid"] is None:
-            return
-        with self.database.transaction() as connection:
-            parent = runs.get(connection, row["parent_uid"])
-        if parent is not None and parent["phase"] not in runs.TERMINAL:
-            message = f"run '{row['name']}' is needed: run '{parent['name']}' made it and has not ended"
-            raise RequestError(Reason.PRECONDITION, f"{message}; delete it when that has")
 
     def _read(self, run: pb.RunId, uid: str, since: int) -> snapshots.Delta:
         with self.database.snapshot() as connection:

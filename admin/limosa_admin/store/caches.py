@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from limosa_admin.store.runs import IS_ACTIVE
-from limosa_admin.store.schema import cache_entries, cache_reservations, cache_uses, runs
+from limosa_admin.store import uses
+from limosa_admin.store.schema import cache_entries, cache_reservations, runs
 from limosa_idl.admin.v1alpha1 import admin_pb2 as pb
 
 Place = tuple[str, str, str]
@@ -39,10 +39,6 @@ UPDATE cache_entries AS e SET hits = e.hits + locked.times, last_used_at = now()
   FROM locked
  WHERE (e.project, e.domain, e.key) = (locked.project, locked.domain, locked.key)
 RETURNING e.project, e.domain, e.key, e.commit_uri, e.run_name, e.run_uid
-""")
-_NOTE_USE = sa.text("""
-INSERT INTO cache_uses (run_uid, of_uid)
-SELECT * FROM unnest(CAST(:run_uid AS text[]), CAST(:of_uid AS text[])) ON CONFLICT DO NOTHING
 """)
 _RESERVE = sa.text(f"""
 INSERT INTO cache_reservations AS old
@@ -133,7 +129,7 @@ def look_up(
     late = _use(connection, Counter(list(makers)))
     _release(connection, [(place, makers[place]) for place in late])
     hits.update(late)
-    _note_uses(connection, {(one.run_uid, hits[place].uid) for place, one in asked if place in hits})
+    uses.note(connection, ((one.run_uid, hits[place].uid) for place, one in asked if place in hits))
     taken = _holders(
         connection,
         [place for place, one in asked if one.reserve and place not in hits and place not in makers],
@@ -186,12 +182,6 @@ def forget_run(connection: sa.Connection, run_uid: str) -> None:
     release_runs(connection, [run_uid])
 
 
-def used_by(connection: sa.Connection, run_uid: str) -> str:
-    """Name of a run that took one of the run's results and has not ended; empty where there is none."""
-    query = sa.select(runs.c.name).join(cache_uses, cache_uses.c.run_uid == runs.c.uid)
-    return connection.execute(query.where(cache_uses.c.of_uid == run_uid, IS_ACTIVE).limit(1)).scalar() or ""
-
-
 def release_runs(connection: sa.Connection, run_uids: Iterable[str]) -> None:
     """What these runs have reserved others may make."""
     wanted = list(run_uids)
@@ -227,14 +217,6 @@ def _forget(connection: sa.Connection, asked: Sequence[tuple[Place, Lookup]]) ->
     gone = sorted({(*place, one.gone_uri) for place, one in asked if one.gone_uri})
     if gone:
         connection.execute(_FORGET, {**_columns([row[:3] for row in gone]), "uri": [row[3] for row in gone]})
-
-
-def _note_uses(connection: sa.Connection, pairs: set[tuple[str, str]]) -> None:
-    """Keeps which runs took results, and of which; what a run made itself does not count."""
-    wanted = sorted((run, of) for run, of in pairs if run != of)
-    if wanted:
-        users, of = zip(*wanted, strict=True)
-        connection.execute(_NOTE_USE, {"run_uid": list(users), "of_uid": list(of)})
 
 
 def _use(connection: sa.Connection, times: Counter[Place]) -> dict[Place, _Hit]:

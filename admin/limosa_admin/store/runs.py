@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from limosa_admin.store import uses
 from limosa_admin.store.changes import QUEUE, run_topic
 from limosa_admin.store.database import notify
 from limosa_admin.store.schema import clusters, runs
@@ -128,7 +129,8 @@ def abort_orphans(connection: sa.Connection) -> None:
 
 
 def delete(connection: sa.Connection, uid: str) -> None:
-    """Forgets a run and its snapshots."""
+    """Forgets a run and its snapshots; what it uses is its users' from now on."""
+    uses.hand_on(connection, uid)
     connection.execute(sa.delete(runs).where(runs.c.uid == uid))
     notify(connection, run_topic(uid))
     notify(connection, QUEUE)
@@ -169,12 +171,6 @@ def to_message(row: Row, url: str) -> pb.Run:
 def reuse_of(row: Row) -> run_pb2.Reuse | None:
     """What a run takes from an earlier one; None for a run from the start."""
     return None if row["reuse"] is None else run_pb2.Reuse.FromString(bytes(row["reuse"]))
-
-
-def resumed_by(connection: sa.Connection, uid: str) -> str:
-    """Name of a run that goes on from this one and has not ended; empty where there is none."""
-    query = sa.select(runs.c.name).where(runs.c.resumed_uid == uid, IS_ACTIVE).limit(1)
-    return connection.execute(query).scalar() or ""
 
 
 def parent_of(row: Row) -> run_pb2.ParentRun | None:

@@ -6,7 +6,7 @@ A test upgrades an empty database and checks that it equals this metadata.
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-HEAD = "0014"
+HEAD = "0015"
 """Newest migration; a server refuses a database that is at another one."""
 
 metadata = sa.MetaData()
@@ -170,7 +170,7 @@ runs = sa.Table(
     sa.Index(
         "runs_resumed",
         "resumed_uid",
-        postgresql_where=sa.text(f"{_ACTIVE} AND resumed_uid IS NOT NULL"),
+        postgresql_where=sa.text("resumed_uid IS NOT NULL"),
     ),
     # Children that have not ended: they follow their parents.
     sa.Index(
@@ -241,13 +241,13 @@ cache_reservations = sa.Table(
     sa.Index("cache_reservations_run", "run_uid"),
 )
 
-# Runs that took cached results, and those that made them: they are not deleted while the others are under way.
-cache_uses = sa.Table(
-    "cache_uses",
+# Runs that refer to what others made, and those others, which may be gone; see the module `uses`.
+uses = sa.Table(
+    "uses",
     metadata,
     sa.Column("of_uid", sa.Text, primary_key=True),
     sa.Column("run_uid", sa.ForeignKey("runs.uid", ondelete="CASCADE"), primary_key=True),
-    sa.Index("cache_uses_run", "run_uid"),
+    sa.Index("uses_run", "run_uid"),
 )
 
 # What people and programs told gates; of each gate the first.

@@ -257,7 +257,7 @@ def test_a_child_cannot_be_deleted_while_its_parent_needs_it(stand, parent):
     child = ask(stand, parent, "n0", x=4)[0]
     run = claimed(stand, slots=0)[child.name]
     stand.run_state(run, SUCCEEDED)
-    with pytest.raises(Exception, match=r"calm-heron-1.*made it and has not ended"):
+    with pytest.raises(Exception, match="are used by run 'calm-heron-1', which is under way"):
         stand.admin.runs.DeleteRun(pb.DeleteRunRequest(id=run_id(child.name)))
     stand.run_state(parent, SUCCEEDED)
     stand.admin.runs.DeleteRun(pb.DeleteRunRequest(id=run_id(child.name)))
