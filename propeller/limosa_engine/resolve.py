@@ -79,10 +79,22 @@ def mapped(turn: Turn, plan: NodePlan, inputs: Inputs) -> Resolved:
     return found if found is None or isinstance(found, Failure) else {**inputs, **found}
 
 
-def operands(turn: Turn, plan: NodePlan) -> Resolved:
-    """What a node's conditions compare, in memory; None while some are being read."""
+def operands(turn: Turn, plan: NodePlan, *, by_length: bool = False) -> Resolved:
+    """What a node decides by, in memory; None while some of it is being read.
+
+    Args:
+        turn: The step.
+        plan: The node.
+        by_length: Lists whose length is told beside them stay where they are.
+    """
     found = node_inputs(turn, plan, plan.number)
-    return found if found is None or isinstance(found, Failure) else loaded(turn, plan, found)
+    if found is None or isinstance(found, Failure):
+        return found
+    told = {
+        name: literal for name, literal in found.items() if by_length and 0 < literal.offloaded.length < 2**63
+    }
+    rest = loaded(turn, plan, {name: literal for name, literal in found.items() if name not in told})
+    return rest if rest is None or isinstance(rest, Failure) else {**rest, **told}
 
 
 def loaded(turn: Turn, plan: NodePlan, inputs: Inputs) -> Resolved:

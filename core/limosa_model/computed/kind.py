@@ -20,3 +20,5 @@ class ComputedKind(NamedTuple):
     """The type of its output, from those of its inputs."""
     compute: Callable[[Mapping[str, Literal]], Literal]
     """Its output. The inputs stand inline, and are of types that `gives` has accepted."""
+    by_length: bool = False
+    """Whether the length of a list is enough: one that lies in the store stays there where its length is told beside it."""

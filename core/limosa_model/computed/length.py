@@ -20,7 +20,9 @@ def _compute(inputs: Mapping[str, Literal]) -> Literal:
     measured = inputs["values"]
     if measured.WhichOneof("value") == "collection":
         return values.integer(len(measured.collection.literals))
+    if measured.WhichOneof("value") == "offloaded":
+        return values.integer(measured.offloaded.length)
     return values.integer(len(measured.map_value.literals))
 
 
-LENGTH = ComputedKind(takes=("values",), gives=_gives, compute=_compute)
+LENGTH = ComputedKind(takes=("values",), gives=_gives, compute=_compute, by_length=True)

@@ -10,6 +10,7 @@ from limosa_engine.values import Inputs
 from limosa_idl.core.v1alpha1.failure_pb2 import Failure, FailureOrigin
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_model import failures
+from limosa_model.computed import KINDS
 from limosa_model.computed.kind import Unfit
 from limosa_model.computed.nodes import compute
 from limosa_model.failures import Code
@@ -24,7 +25,7 @@ def advance(turn: Turn, plan: NodePlan, record: NodeRecord) -> None:
     own = turn.state.own_commits.setdefault(plan.number, OwnCommit())
     if not own_commits.is_due(turn, own):
         return
-    inputs = resolve.operands(turn, plan)
+    inputs = resolve.operands(turn, plan, by_length=KINDS[plan.node.computed.kind].by_length)
     if inputs is None:
         expansion.wait_for_values(turn, plan, record)
         return

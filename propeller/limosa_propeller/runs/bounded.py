@@ -3,6 +3,7 @@
 from google.protobuf.message import Message
 
 from limosa_model.decoded_size import decoded_size
+from limosa_model.generated import MAX_GRAPH_BYTES
 from limosa_model.large_values import too_large
 from limosa_store.store import Store
 
@@ -12,6 +13,8 @@ OUTPUTS_BYTES = 16 * 1024 * 1024
 """Most of a node item's outputs together where they lie beside the commit; each one above 32 KB lies by itself."""
 ERROR_BYTES = 1024 * 1024
 """Most of an error record."""
+GRAPH_MEMORY = 8 * MAX_GRAPH_BYTES
+"""Most memory of a graph: nodes are many small messages."""
 CALL_BYTES = 64 * 1024
 """Most of a call's record, its graph left out."""
 

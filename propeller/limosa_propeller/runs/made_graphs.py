@@ -12,6 +12,7 @@ from limosa_idl.run.v1alpha1.run_pb2 import Commit, EagerCall
 from limosa_idl.task.v1alpha1.task_pb2 import TaskSpec
 from limosa_idl.workflow.v1alpha1.workflow_pb2 import Closure
 from limosa_model import failures, layout
+from limosa_model.decoded_size import decoded_size
 from limosa_model.digests import sha256_hex
 from limosa_model.failures import Code
 from limosa_model.generated import (
@@ -98,6 +99,10 @@ async def read_call(services: Services, namespace: str, run: OpenedRun, command:
 def _called(run: OpenedRun, record: EagerCall, command: ReadCall, left: Unsettled) -> MadeGraph:
     task = run.graph.task_of(command.item)
     digest = "sha256:" + sha256_hex(record.graph)
+    why = _of_too_many_parts(record.graph)
+    if why:
+        refusal = failures.user(Code.GRAPH_TOO_LARGE, f"call {command.call} of {task.name}: {why}")
+        return MadeGraph(digest, Closure(), refusal)
     try:
         closure = Closure.FromString(record.graph)
     except DecodeError as error:
@@ -124,6 +129,8 @@ def _read(store: Store, run: OpenedRun, commit: Commit, item: Item, left: Unsett
         except bounded.TooLargeError as error:
             # What the commit says of its size is the author's word.
             why = too_large(error.size)
+        else:
+            why = _of_too_many_parts(data)
     if why:
         refusal = failures.user(Code.GRAPH_TOO_LARGE, f"{task.name}: {why}")
         return MadeGraph(offloaded.digest, Closure(), refusal)
@@ -134,6 +141,13 @@ def _read(store: Store, run: OpenedRun, commit: Commit, item: Item, left: Unsett
         message = f"{task.name} committed something that is no graph: {error}"
         return MadeGraph(digest, Closure(), failures.user(Code.GRAPH_INVALID, message))
     return MadeGraph(digest, closure, _refusal(closure, task, run, left, validate_generated(closure, task)))
+
+
+def _of_too_many_parts(graph: bytes) -> str:
+    """Why a graph of few bytes takes too much memory; empty where it does not."""
+    if decoded_size(Closure, graph, bounded.GRAPH_MEMORY) <= bounded.GRAPH_MEMORY:
+        return ""
+    return f"the graph has so many parts that it takes more than {bounded.GRAPH_MEMORY:,} bytes in memory; use map_task for repeated work"
 
 
 def _refusal(

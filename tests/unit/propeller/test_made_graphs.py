@@ -161,6 +161,13 @@ def test_what_a_commit_says_of_its_graph_s_size_is_not_believed(
     assert max(read) == MAX_GRAPH_BYTES + 1
 
 
+def test_a_graph_of_few_bytes_and_many_parts_is_not_decoded(bench: Bench) -> None:
+    bench.offload(serialize(Closure(tasks=[TaskSpec()])) * (MAX_GRAPH_BYTES // 4))
+    refusal = bench.read().graph.refusal
+    assert refusal.code == "GraphTooLarge"
+    assert "in memory" in refusal.message
+
+
 def test_the_record_of_a_call_that_is_too_large_is_refused(bench: Bench) -> None:
     key = call_key(bench.run.factory.prefix, "n0", "e0")
     record = EagerCall(run_uid="uid-1", call="e0", graph=bytes(2 * MAX_GRAPH_BYTES))
