@@ -14,6 +14,7 @@ from limosa.types.transfer import Stored
 from limosa_idl.core.v1alpha1.literal_pb2 import LiteralMap
 from limosa_model import failures
 from limosa_model.failures import Code
+from limosa_model.layout import run_of
 from limosa_model.references import references
 from limosa_store import ErrorCode, Store, StoreError
 
@@ -83,8 +84,10 @@ class LaunchTransfer:
                 file = target / relative
                 file.parent.mkdir(parents=True, exist_ok=True)
                 digests[relative] = self._copy(info.key, file)
-            if not digests and not digest:
-                raise self._missing(uri, "nothing lies below", "")
+            if not digests:
+                self._check_kept(uri)
+                if not digest:
+                    raise self._missing(uri, "nothing lies below", "")
             check(uri, digest_of_members(digests), digest)
             self._local[uri] = target
         return self._local[uri]
@@ -110,12 +113,26 @@ class LaunchTransfer:
         try:
             yield
         except StoreError as error:
+            if error.code is ErrorCode.NOT_FOUND:
+                self._check_kept(uri)
             if digest or error.code not in (ErrorCode.NOT_FOUND, ErrorCode.UNAUTHORISED):
                 raise
             print(error, file=sys.stderr)
             hidden = error.code is ErrorCode.UNAUTHORISED
             may = ", or the platform's access key may not read it" if hidden else ""
             raise self._missing(uri, "there is no object", may) from error
+
+    def _check_kept(self, uri: str) -> None:
+        """Of what is missing: whether it went with the whole run that made it. Raises LaunchFailed."""
+        maker = run_of(self._key(uri))
+        if maker is None or next(iter(self._store.list(maker.prefix)), None) is not None:
+            return
+        told = f"{self._place(uri)}{uri} is gone: run '{maker.name}', which made it, was deleted"
+        remedy = (
+            "Have it made again: limosa resume RUN --from NODE, NODE being the one that gives it, or begin anew with "
+            "limosa run --remote --no-cache."
+        )
+        raise LaunchFailed(failures.user(Code.OBJECT_MISSING, told, remedy=remedy))
 
     def _missing(self, uri: str, what: str, more: str) -> LaunchFailed:
         remedy = (
