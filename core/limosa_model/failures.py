@@ -28,6 +28,7 @@ class Code:
     BAD_INPUT = "BadInput"
     BAD_OUTPUT = "BadOutput"
     OBJECT_MISSING = "ObjectMissing"
+    RUN_DELETED = "RunDeleted"
     FILE_OUT_OF_REACH = "FileOutOfReach"
     EXITED = "Exited"
     CRASHED = "Crashed"

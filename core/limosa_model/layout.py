@@ -49,6 +49,10 @@ class Maker(NamedTuple):
     name: str
     uid: str
 
+    def deletion(self, uri: str) -> str:
+        """What is said of an object that went with the run."""
+        return f"{uri} is gone: run '{self.name}', which made it, was deleted"
+
 
 def run_of(key: str) -> Maker | None:
     """The run below whose prefix a key lies; None for what is no run's."""

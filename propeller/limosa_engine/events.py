@@ -189,7 +189,7 @@ class StoreFailed:
     retryable: bool
     """False for corrupt data; everything that may heal is retryable."""
     kind: "FailureKind.ValueType" = FAILURE_KIND_SYSTEM
-    """USER where the author's code wrote more than may be read."""
+    """USER where the author's code wrote more than may be read, or somebody deleted the run that it lies in."""
 
 
 class CacheOutcome(enum.Enum):

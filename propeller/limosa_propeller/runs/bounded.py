@@ -23,6 +23,10 @@ class CorruptError(Exception):
     """Stored bytes are not what they should be; the message names the object."""
 
 
+class DeletedError(CorruptError):
+    """An object went with the run that made it; the message names both."""
+
+
 class TooLargeError(CorruptError):
     """An object is larger than what may be read of it; `size` is what it has."""
 

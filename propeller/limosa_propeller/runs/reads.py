@@ -23,7 +23,7 @@ from limosa_model import layout
 from limosa_model.digests import serialize
 from limosa_model.failures import Code
 from limosa_propeller.runs import bounded
-from limosa_propeller.runs.bounded import CorruptError, TooLargeError
+from limosa_propeller.runs.bounded import CorruptError, DeletedError, TooLargeError
 from limosa_propeller.runs.opening import OpenedRun
 from limosa_propeller.store_access import StoreAccess
 from limosa_store.errors import ErrorCode, StoreError
@@ -154,6 +154,8 @@ async def answer(
         return StoreFailed(command, Code.CORRUPT_DATA, f"{what} cannot be decoded: {error}", False)
     except TooLargeError as error:
         return StoreFailed(command, Code.VALUE_TOO_LARGE, str(error), False, FAILURE_KIND_USER)
+    except DeletedError as error:
+        return StoreFailed(command, Code.RUN_DELETED, str(error), False, FAILURE_KIND_USER)
     except CorruptError as error:
         return StoreFailed(command, Code.CORRUPT_DATA, str(error), False)
 
@@ -183,9 +185,12 @@ def offloaded(
     try:
         data = bounded.get(store, key, most, message)
     except StoreError as error:
-        if error.code is ErrorCode.NOT_FOUND:
-            raise CorruptError(f"{uri} is missing from the store") from error
-        raise
+        if error.code is not ErrorCode.NOT_FOUND:
+            raise
+        maker = layout.run_of(key)
+        if maker is not None and next(iter(store.list(maker.prefix)), None) is None:
+            raise DeletedError(maker.deletion(uri)) from error
+        raise CorruptError(f"{uri} is missing from the store") from error
     if digest and _digest(data) != digest:
         raise CorruptError(f"{uri} has the digest {_digest(data)}, expected {digest}")
     return data

@@ -29,6 +29,7 @@ REMEDIES = {
     Code.NAMESPACE_TERMINATING: "The run's namespace is being deleted: make it again, then run the workflow again.",
     Code.NO_COMMIT: "The process ended without a result: look for os._exit(), a crash in native code, or a killed child.",
     Code.BAD_INPUT: "Pass a value of the annotated type, or register the task again if its signature changed.",
+    Code.RUN_DELETED: "Have it made again: limosa resume RUN --from NODE, the node that gives it, or limosa run --remote --no-cache.",
     Code.CORRUPT_DATA: "The object store changed what was written: look after it (limosa doctor), then run the workflow again.",
     Code.STORE: "Check the object store: limosa doctor.",
     Code.EXITED: "The process ended by itself: look at its log.",

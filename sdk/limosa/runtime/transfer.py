@@ -127,12 +127,7 @@ class LaunchTransfer:
         maker = run_of(self._key(uri))
         if maker is None or next(iter(self._store.list(maker.prefix)), None) is not None:
             return
-        told = f"{self._place(uri)}{uri} is gone: run '{maker.name}', which made it, was deleted"
-        remedy = (
-            "Have it made again: limosa resume RUN --from NODE, NODE being the one that gives it, or begin anew with "
-            "limosa run --remote --no-cache."
-        )
-        raise LaunchFailed(failures.user(Code.OBJECT_MISSING, told, remedy=remedy))
+        raise LaunchFailed(failures.user(Code.RUN_DELETED, f"{self._place(uri)}{maker.deletion(uri)}"))
 
     def _missing(self, uri: str, what: str, more: str) -> LaunchFailed:
         remedy = (

@@ -99,6 +99,19 @@ def test_a_value_that_fits_is_read(bench: Bench) -> None:
     assert bench.ask(reads.load_value, LoadValue(uri, "", MOST)) == ValueLoaded(uri, value)
 
 
+def test_a_value_that_went_with_its_run_is_told_by_the_runs_name(bench: Bench) -> None:
+    earlier = layout.run_prefix("demo", "development", "old-heron", "uid-0")
+    uri = bench.store.uri(f"{earlier}/launches/l0/data/o0.pb")
+    answer = bench.ask(reads.load_value, LoadValue(uri, "", MOST))
+    assert isinstance(answer, StoreFailed)
+    assert (answer.code, answer.kind, answer.retryable) == (Code.RUN_DELETED, FAILURE_KIND_USER, False)
+    assert answer.message == f"{uri} is gone: run 'old-heron', which made it, was deleted"
+    bench.store.objects[f"{earlier}/commits/n0.pb"] = b""
+    answer = bench.ask(reads.load_value, LoadValue(uri, "", MOST))
+    assert isinstance(answer, StoreFailed)
+    assert (answer.code, answer.message) == (Code.CORRUPT_DATA, f"{uri} is missing from the store")
+
+
 def test_a_commit_that_is_too_large_is_its_author_s_failure(bench: Bench) -> None:
     key = bench.commit(inline=LiteralMap(literals={"o0": values.string("a" * 2 * bounded.COMMIT_BYTES)}))
     assert bench.store.uri(key) in refused(bench.ask(reads.read_commit, ReadCommit(Item("n0"))))

@@ -2,6 +2,7 @@
 
 import pytest
 
+from limosa.render.remedies import remedy_of_failure
 from limosa.runtime.outcome import LaunchFailed
 from limosa.runtime.transfer import LaunchTransfer
 from limosa_idl.core.v1alpha1.literal_pb2 import Blob, Literal, LiteralMap
@@ -36,11 +37,8 @@ def test_the_run_that_was_deleted_is_named_with_the_remedy(store, transfer, how:
         READS[how](transfer, uri, digest)
     failure = failed.value.failure
     assert failure.message == f"input 'f': {uri} is gone: run 'x1', which made it, was deleted"
-    assert failure.remedy == (
-        "Have it made again: limosa resume RUN --from NODE, NODE being the one that gives it, or begin anew with "
-        "limosa run --remote --no-cache."
-    )
-    assert (failure.code, failure.retryable) == ("ObjectMissing", False)
+    assert remedy_of_failure(failure).startswith("Have it made again: limosa resume RUN --from NODE")
+    assert (failure.code, failure.retryable) == ("RunDeleted", False)
 
 
 def test_what_is_missing_of_a_run_that_is_there_is_the_stores_fault(store, transfer) -> None:
