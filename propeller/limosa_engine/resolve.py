@@ -67,7 +67,7 @@ def load(turn: Turn, literal: Literal, waiter: int) -> Literal | None:
         return found
     size, most = literal.offloaded.size, turn.settings.value_bytes
     if size > most:
-        raise _Unreadable(failures.user(Code.VALUE_TOO_LARGE, too_large(f"the value at {uri}", size, most)))
+        raise _Unreadable(failures.user(Code.VALUE_TOO_LARGE, too_large("its value", size, most)))
     if turn.state.values.want(uri, waiter):
         turn.emit(LoadValue(uri, literal.offloaded.digest, most))
     return None
@@ -104,8 +104,7 @@ def loaded(turn: Turn, plan: NodePlan, inputs: Inputs) -> Resolved:
         try:
             content = load(turn, literal, plan.number)
         except _Unreadable as unreadable:
-            told = unreadable.failure
-            return _failure(told.code, f"{_place(plan)}input '{name}': {told.message}", plan)
+            return _named(unreadable.failure, name, plan)
         if content is not None:
             found[name] = content
     return found if len(found) == len(inputs) else None
@@ -134,7 +133,7 @@ def _bindings(turn: Turn, scope: int, wanted: object, waiter: int, plan: NodePla
         try:
             value = _binding(turn, scope, binding.data, waiter)
         except _Unreadable as unreadable:
-            return unreadable.failure
+            return _named(unreadable.failure, binding.name, plan)
         except bindings.BindingError as error:
             return _failure(Code.BINDING, f"{_place(plan)}'{binding.name}': {error}", plan)
         if value is None:
@@ -308,6 +307,13 @@ def _complete(interface: Interface, given: Mapping[str, Literal], plan: NodePlan
         else:
             return _failure(Code.BAD_INPUT, f"{_place(plan)}input '{variable.name}' has no value", plan)
     return complete
+
+
+def _named(failure: Failure, name: str, plan: NodePlan | None) -> Failure:
+    """A failure that says whose value it is about, unless it says so."""
+    if failure.HasField("origin"):
+        return failure
+    return _failure(failure.code, f"{_place(plan)}'{name}': {failure.message}", plan)
 
 
 def _place(plan: NodePlan | None) -> str:
